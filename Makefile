@@ -1,0 +1,7 @@
+# Needs git, make and Python 3.11 or newer; everything else is made by `make venv`, which the other targets call.
+.PHONY: venv demo test lint bench clean
+.NOTPARALLEL:
+export ARGS PYTHON
+
+venv demo test lint bench clean:
+	@sh scripts/make.sh $@

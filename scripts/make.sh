@@ -1,0 +1,83 @@
+#!/bin/sh
+# What the Makefile's targets do. Words in $ARGS, quoted as in a shell, go to the program behind the target: make test ARGS="-k placement"
+set -eu
+. scripts/env.sh
+. scripts/bootstrap.sh
+
+failed=''
+# check NAME COMMAND...: goes on after a failure, so that one call shows all of them.
+check() {
+    name=$1 && shift
+    say "== $name"
+    "$@" || failed="$failed $name"
+}
+
+blocking() { .venv/bin/python -c 'import contextlib, os
+for fd in 0, 1, 2:
+    with contextlib.suppress(OSError):
+        os.set_blocking(fd, True)  # Ansible refuses the pipes that some CI systems give'; }
+
+# sanity: ansible-test wants to stand in .../ansible_collections/distributed/gummy, and fetches a get-pip that PyPI's own pip can stand in for.
+sanity() {
+    tree=$(mktemp -d)
+    home=$ROOT/.cache/sanity
+    mkdir -p "$tree/ansible_collections/distributed/gummy" "$home/.ansible/test/cache"
+    rsync -a --delete --filter=':- .gitignore' ./ "$tree/ansible_collections/distributed/gummy/"
+    .venv/bin/python scripts/get_pip_stand_in.py "$home/.ansible/test/cache"
+    version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    status=0
+    (
+        cd "$tree/ansible_collections/distributed/gummy"
+        unset ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH
+        # the interpreter itself comes first: a pyenv shim of the same name does not run there
+        HOME=$home PATH="$("$ROOT/.venv/bin/python" -c 'import sys; print(sys.base_prefix)')/bin:$PATH" GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' \
+            "$ROOT/.venv/bin/python" -m ansible test sanity --python "$version" --color no
+    ) || status=$?
+    rm -rf "$tree"
+    return "$status"
+}
+
+lint() {
+    main_venv
+    install .lint .venv tests/requirements-lint.txt
+    need git=git rsync=rsync
+    check ruff .venv/bin/ruff check --cache-dir .cache/ruff .
+    check mypy .venv/bin/mypy --cache-dir .cache/mypy -p ansible_collections.distributed.gummy.plugins.plugin_utils
+    check yamllint .venv/bin/yamllint --strict .
+    check ansible-lint env GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' .venv/bin/ansible-lint
+    if command -v shellcheck >/dev/null 2>&1; then
+        check shellcheck shellcheck scripts/*.sh .ci/run
+    else
+        say "== shellcheck skipped: it is not on this machine"
+    fi
+    check sanity sanity
+    [ -z "$failed" ] || stop "failed:$failed"
+    say "== lint: all good"
+}
+
+target=${1-}
+eval "set -- ${ARGS-}"
+case $target in
+    venv) main_venv ;;
+    demo)
+        local_fleet_needs && main_venv && blocking
+        exec .venv/bin/python tests/demo/demo.py "$@" </dev/null ;;
+    test)
+        local_fleet_needs && main_venv && blocking
+        second_venv
+        check 'tests on .venv' .venv/bin/python -m pytest "$@" </dev/null
+        if [ -z "$no_second" ]; then
+            check 'tests on .venv-2.19' .venv-2.19/bin/python -m pytest -m 'not once' "$@" </dev/null
+        else
+            say "SKIPPED the second run: $no_second"
+        fi
+        [ -z "$failed" ] || stop "failed:$failed" ;;
+    lint) lint ;;
+    bench)
+        local_fleet_needs && need parallel=parallel && main_venv && blocking
+        exec .venv/bin/python tests/bench/run.py "$@" </dev/null ;;
+    clean)
+        [ ! -d .demo ] || .venv/bin/python tests/demo/demo.py --down
+        rm -rf .venv .venv-2.19 .collections .demo .home .cache ;;
+    *) stop "usage: make venv | demo | test | lint | bench | clean" ;;
+esac

@@ -1,0 +1,52 @@
+"""Makes this checkout importable as ansible_collections.distributed.gummy, in the tests and in the ansible programs that they start."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Mapping
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def _is_this_checkout() -> bool:
+    try:
+        spec = importlib.util.find_spec("ansible_collections.distributed.gummy")
+    except ImportError:
+        return False
+    return spec is not None and any(pathlib.Path(p).resolve() == ROOT for p in spec.submodule_search_locations or [])
+
+
+_holder = tempfile.TemporaryDirectory(prefix="gummy-collections-")
+COLLECTIONS = pathlib.Path(_holder.name)
+(COLLECTIONS / "ansible_collections" / "distributed").mkdir(parents=True)
+(COLLECTIONS / "ansible_collections" / "distributed" / "gummy").symlink_to(ROOT, target_is_directory=True)
+
+if not _is_this_checkout():  # a copy in ~/.ansible must not be the one that is tested
+    from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
+
+    _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
+
+
+@pytest.fixture
+def ansible_env(tmp_path: pathlib.Path) -> Mapping[str, str]:
+    """The environment for a started ansible program: this checkout, this ansible-core first on PATH, and homes of its own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith(("ANSIBLE_", "GIT_", "XDG_", "SSH_"))}
+    return {
+        **kept,
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_CONFIG": os.devnull,
+        "ANSIBLE_HOME": str(home / ".ansible"),
+        "HOME": str(home),
+        "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_STATE_HOME": str(home / ".state"),
+    }

@@ -1,0 +1,94 @@
+"""The shell part that runs before there is a Python environment."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.once
+
+
+def sh(script: str, **env: str) -> subprocess.CompletedProcess[str]:
+    words = ["sh", "-euc", f". scripts/env.sh; . scripts/bootstrap.sh; {script}"]
+    return subprocess.run(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def program(path: pathlib.Path, text: str) -> pathlib.Path:
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_shim_that_does_not_run_does_not_hide_the_python_behind_it(tmp_path: pathlib.Path) -> None:
+    shims, real = tmp_path / "shims", tmp_path / "a real one"
+    shims.mkdir()
+    real.mkdir()
+    program(shims / "python3", "echo 'pyenv: python3: command not found' >&2; exit 127")
+    (real / "python3").symlink_to(os.path.realpath(sys.executable))
+    done = sh("pythons", PATH=f"{shims}:{real}:{os.environ['PATH']}", HOME=str(tmp_path))
+    assert f"{sys.version_info[1]} {real}/python3" in done.stdout.splitlines()
+    assert str(shims) not in done.stdout
+
+
+def test_each_useless_python_is_named_with_its_reason(tmp_path: pathlib.Path) -> None:
+    old = program(tmp_path / "old", "echo 3 9")
+    bare = program(tmp_path / "bare", "echo 3 12; exit 1")
+    shim = program(tmp_path / "shim", "exit 127")
+    done = sh(f"printf '%s\\n' '{old}' '{bare}' '{shim}' | try_pythons", PATH=os.environ["PATH"], HOME=str(tmp_path))
+    assert done.stdout.splitlines() == [f"no {old}: is 3.9", f"no {bare}: has no venv with ensurepip", f"no {shim}: does not run"]
+
+
+def test_without_any_python_one_sentence_says_what_to_type(tmp_path: pathlib.Path) -> None:
+    done = sh('python_candidates() { :; }; found=$(pythons) || stop "$need_python"', PATH=os.environ["PATH"], HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert "apt-get install python3 python3-venv" in done.stderr
+
+
+def test_a_locale_without_utf8_is_replaced_by_one_that_exists(tmp_path: pathlib.Path) -> None:
+    program(tmp_path / "locale", 'case $1 in charmap) echo ANSI_X3.4-1968 ;; -a) printf "%s\\n" C POSIX de_DE.utf8 ;; esac')
+    done = sh('echo "$LC_ALL"', PATH=f"{tmp_path}:{os.environ['PATH']}", HOME=str(tmp_path), LC_ALL="C")
+    assert done.stdout == "de_DE.utf8\n"
+
+
+def test_what_the_callers_shell_set_for_ansible_git_and_python_is_gone(tmp_path: pathlib.Path) -> None:
+    foreign = ("ANSIBLE_FORKS", "_ANSIBLE_X", "GIT_DIR", "PYTHONPATH", "SSH_AUTH_SOCK", "ANSIBLE_COLLECTIONS_PATH")
+    callers = {**dict.fromkeys(foreign, "/x"), "PYTHON": "mine"}
+    left = dict(line.partition("=")[::2] for line in sh("env", PATH=os.environ["PATH"], HOME=str(tmp_path), **callers).stdout.splitlines())
+    assert {name: left.get(name) for name in callers} == {
+        **dict.fromkeys(callers),
+        "ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/.collections",
+        "PYTHON": "mine",
+    }
+
+
+def test_a_home_that_does_not_exist_is_laid_below_the_clone(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    words = ["sh", "-euc", '. scripts/env.sh; echo "$HOME|$XDG_STATE_HOME"']
+    done = subprocess.run(words, cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"}, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path}/.home|{tmp_path}/.home/.local/state\n"
+
+
+def test_a_missing_program_without_the_right_to_install_is_one_line_to_type(tmp_path: pathlib.Path) -> None:
+    done = sh("id() { echo 1000; }; need sh=dash no-such-program-here=openssh-server", PATH=os.environ["PATH"], HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "install openssh-server" in done.stderr
+    assert "dash" not in done.stderr
+
+
+def test_a_half_built_environment_is_not_taken_for_a_whole_one(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "requirements").write_text("pytest\n", encoding="utf-8")
+    ask = f"whole '{tmp_path}' '{tmp_path}/requirements' && echo whole || echo half"
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    before = sh(ask, **env).stdout
+    sh(f"stamp '{tmp_path}/requirements' > '{tmp_path}/.whole'", **env)
+    after = sh(ask, **env).stdout
+    (tmp_path / "requirements").write_text("pytest>8\n", encoding="utf-8")
+    assert (before, after, sh(ask, **env).stdout) == ("half\n", "whole\n", "half\n")

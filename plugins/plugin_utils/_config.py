@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The user's config file: what holds for all runs. This is private to the collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from ._keys import BadValue, InputError, hint, read_count, show
+from ._placement import DEFAULT_WEIGHTS, TASK_TYPES, check_weights
+
+SYNC_EXCLUDE = (
+    "node_modules",
+    ".DS_Store",
+    "*.log",
+    "*.pyc",
+    "__pycache__",
+    ".venv",
+    "venv",
+    ".tox",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".next",
+    ".terraform",
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the file says, else the defaults. `nodes`: name -> {"slots": n}; `host_preferences`: task type -> names."""
+
+    load_weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    sync_exclude: tuple[str, ...] = SYNC_EXCLUDE
+    host_preferences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    nodes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def default_path() -> str:
+    """Where the file is looked for. XDG says that a relative path in its variables does not count."""
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.config"), "distributed-gummy", "config.yaml")
+
+
+def load_config(path: str | None = None) -> Config:
+    """The config of a file; the defaults if there is none. InputError: all that is wrong with it."""
+    path = path or default_path()
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = yaml.safe_load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return Config()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError([f"{path}: can't be read ({exc}); make it a readable UTF-8 file, or remove it"]) from exc
+    except yaml.YAMLError as exc:
+        raise InputError([f"{path}: is not YAML ({' '.join(str(exc).split())}); mend the line, or remove the file"]) from exc
+    if data is None:
+        return Config()
+    if not isinstance(data, dict):
+        raise InputError([f"{path}: is a {type(data).__name__}, not a mapping; write keys like 'sync_exclude:', each with its value"])
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for key, raw in data.items():
+        try:
+            if key not in READERS:
+                raise BadValue(f"unknown key; {hint(str(key), READERS)}")
+            if raw is not None:
+                values[key] = READERS[key](raw)
+        except BadValue as exc:
+            problems.append(f"{path}: {key}: {exc}")
+    if problems:
+        raise InputError(problems)
+    return Config(**values)
+
+
+def _sync_exclude(raw: object) -> tuple[str, ...]:
+    patterns = _names(raw, "patterns")
+    if any(set(pattern) & set("\0\r\n") for pattern in patterns):
+        raise BadValue("a pattern has a line break in it; write one pattern for each list item")
+    return patterns
+
+
+def _host_preferences(raw: object) -> dict[str, tuple[str, ...]]:
+    known = _mapping(raw, "task types to lists of nodes")
+    for task_type in known:
+        if task_type not in TASK_TYPES:
+            raise BadValue(f"unknown task type {task_type!r}; {hint(str(task_type), TASK_TYPES)}")
+    return {task_type: _names(names, "nodes") for task_type, names in known.items()}
+
+
+def _nodes(raw: object) -> dict[str, dict[str, int]]:
+    nodes: dict[str, dict[str, int]] = {}
+    for name, settings in _mapping(raw, "node names to their settings").items():
+        for key, value in _mapping(settings or {}, "settings to values").items():
+            if key != "slots":
+                raise BadValue(f"{name}: unknown key {key!r}; {hint(str(key), ['slots'])}")
+            try:
+                nodes[str(name)] = {"slots": read_count(value)}
+            except BadValue as exc:
+                raise BadValue(f"{name}: slots: {exc}") from exc
+    return nodes
+
+
+def _mapping(raw: object, what: str) -> dict[Any, Any]:
+    if not isinstance(raw, dict):
+        raise BadValue(f"{show(raw)} is no mapping; write a mapping of {what}")
+    return raw
+
+
+def _names(raw: object, what: str) -> tuple[str, ...]:
+    """A list of texts; a single text is a list of one."""
+    names = [raw] if isinstance(raw, str) else raw
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise BadValue(f"{show(raw)} is no list of {what}; write '- name' for each, in quotes if it is no plain text")
+    return tuple(names)
+
+
+READERS: Mapping[str, Callable[[object], Any]] = {
+    "load_weights": check_weights,
+    "sync_exclude": _sync_exclude,
+    "host_preferences": _host_preferences,
+    "nodes": _nodes,
+}

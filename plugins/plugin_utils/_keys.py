@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one table of the keys a user may give, and how their values are read. This is private to the collection."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import reprlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
+LONGEST = 365 * 86400.0
+SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+TRUE, FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
+
+
+class BadValue(ValueError):
+    """A value that can't be used; its text is a sentence without the place."""
+
+
+class InputError(Exception):
+    """Input that can't be used. `problems`: a sentence each, with what, where, and what to do."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key. `level`: job | run | any | other | fleet; at the top level its name carries `gummy_`. `type`: how `coerce` reads it."""
+
+    name: str
+    level: str
+    type: str
+    default: object
+    text: str
+    choices: tuple[str, ...] = ()
+
+
+KEYS = (
+    Key("name", "job", "name", None, "Name of the job within its run; job-1, job-2, ... by default."),
+    Key("id", "job", "name", None, "Identity of the job for resuming, where its text may have been edited."),
+    Key("prompt", "job", "text", None, "What the agent is asked to do."),
+    Key("command", "job", "text", None, "Command of the agent shell."),
+    Key("project", "job", "path", None, "Directory the job works on; by default the one the command was typed in; none: no project."),
+    Key(
+        "task_type",
+        "job",
+        "str",
+        "auto",
+        "Kind of work, for placement; auto reads it from the prompt.",
+        ("auto", "general", "database", "api", "frontend", "testing", "security"),
+    ),
+    Key("agent", "job", "str", "gummy", "Program that does the job.", ("gummy", "shell")),
+    Key("node", "job", "str", None, "The only node that may take the job; local: here."),
+    Key("nodes", "job", "pattern", None, "Host pattern of the nodes that may take the job."),
+    Key("timeout", "job", "duration", 4 * 3600.0, "Longest time the agent may take."),
+    Key("verify", "job", "text", None, "Command run on the node after the agent; part of success."),
+    Key("accept_unproven", "job", "bool", False, "Take a success without evidence as success."),
+    Key("attempts", "job", "count", 3, "How many nodes may try the job."),
+    Key("jobs", "run", "jobs", None, "The jobs of a batch, a list."),
+    Key("run_id", "run", "name", None, "Name of the run; the same name again resumes it."),
+    Key("local_fallback", "run", "bool", True, "Work on the controller when no node can."),
+    Key("lost_after", "run", "duration", 3600.0, "How long a silent node keeps its job."),
+    Key("nodes", "any", "pattern", "all:localhost", "Host pattern of the play: the candidates."),
+    Key("output_file", "any", "str", None, "File for what is shown, for a script; ends in .json."),
+    Key("progress", "any", "bool", True, "Show a line per event."),
+    Key("job", "other", "str", None, "Job for logs and harvest: an id, a unique prefix of one, or RUN/name."),
+    Key("fleet_state", "fleet", "str", "status", "What the local fleet should be.", ("up", "down", "status")),
+    Key("fleet_size", "fleet", "count", 3, "Nodes of the local fleet."),
+)
+JOB_KEYS: Mapping[str, Key] = {key.name: key for key in KEYS if key.level == "job"}
+# At the top level `gummy_nodes` is the play's pattern, no default of the jobs.
+TOP_KEYS: Mapping[str, Key] = {key.name: key for key in KEYS if (key.name, key.level) != ("nodes", "job")}
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
+show = _SHORT.repr  # a value in a sentence: escaped, and cut
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like this one, if any is."""
+    found = difflib.get_close_matches(name, sorted(known), n=1)
+    return found[0] if found else None
+
+
+def hint(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """The end of a sentence about an unknown name: the nearest right one, else those that there are."""
+    names = sorted(known)
+    near = nearest(name, names)
+    if near:
+        return f"did you mean {prefix + near!r}?"
+    more = ", ..." if len(names) > 20 else ""
+    return f"known: {', '.join(prefix + each for each in names[:20])}{more}" if names else "none is known"
+
+
+def plain(value: object) -> object:
+    """The same data in plain Python types: Ansible's values may be subclasses that carry tags."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Mapping):
+        return {plain(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, float) else value
+
+
+def coerce(key: Key, raw: object) -> object:
+    """The value of a key, None for blank ("not given"). BadValue: a sentence without the place."""
+    if raw is None or (isinstance(raw, str) and not raw.strip()):
+        return None
+    if key.type == "text":
+        return _text(raw)
+    if key.type == "jobs":
+        return _jobs(raw)
+    if key.type == "pattern" and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
+        return ",".join(raw) or None
+    value = raw.strip() if isinstance(raw, str) and key.type != "path" else raw
+    if key.type == "bool":
+        return _bool(value)
+    if key.type == "count":
+        return read_count(value)
+    if key.type == "duration":
+        return _duration(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise BadValue(f"{show(value)} is no text; put it in quotes")
+    if "\0" in value:
+        raise BadValue("it contains a NUL character; take it out")
+    if key.choices and value not in key.choices:
+        raise BadValue(f"unknown value {show(value)}; {hint(value, key.choices)}")
+    if key.type == "name" and not NAME.fullmatch(value):
+        raise BadValue(f"{show(value)} is no name; use 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit")
+    return value
+
+
+def read_count(raw: object) -> int:
+    """A whole number, 1 or more. BadValue: a sentence."""
+    if not isinstance(raw, bool) and isinstance(raw, (int, float, str)):
+        try:
+            if (number := int(raw)) == float(raw) and number >= 1:
+                return number
+        except (ValueError, OverflowError):
+            pass
+    raise BadValue(f"{show(raw)} is no count; write a whole number, 1 or more")
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise BadValue(f"{show(raw)} is no text; put it in quotes, so that it is taken as it stands")
+    if "\0" in raw:
+        raise BadValue("it contains a NUL character; take it out")
+    try:
+        raw.encode()
+    except UnicodeEncodeError:
+        raise BadValue("it is not UTF-8; save or type it as UTF-8") from None
+    return raw
+
+
+def _jobs(raw: object) -> list[object]:
+    if not isinstance(raw, list):
+        raise BadValue(f"{show(raw)} is no list; write '- prompt: ...' for each job in a file and give it with -e @file")
+    if not raw:
+        raise BadValue("the list is empty; give it a job")
+    return raw
+
+
+def _bool(raw: object) -> bool:
+    word = str(raw).lower()
+    if isinstance(raw, (bool, int, str)) and word in TRUE | FALSE:
+        return word in TRUE
+    raise BadValue(f"{show(raw)} is neither true nor false; write one of them")
+
+
+def _duration(raw: object) -> float:
+    seconds = math.nan
+    if not isinstance(raw, bool) and isinstance(raw, (int, float)):
+        seconds = float(raw)
+    elif isinstance(raw, str) and DURATION.fullmatch(raw.lower()):
+        seconds = sum(float(part[:-1]) * SECONDS[part[-1]] for part in re.findall(r"[\d.]+[dhms]", raw.lower()))
+    elif isinstance(raw, str) and re.fullmatch(r"\d+(\.\d+)?", raw):
+        seconds = float(raw)
+    if 0 < seconds <= LONGEST:
+        return seconds
+    raise BadValue(f"{show(raw)} is no duration; write 90s, 30m, 4h or a number of seconds, more than 0 and at most 365d")

@@ -1,0 +1,93 @@
+"""The config file."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._keys import InputError
+
+
+@pytest.fixture
+def config_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "distributed-gummy").mkdir()
+    return tmp_path / "distributed-gummy" / "config.yaml"
+
+
+def test_no_file_and_an_empty_file_are_the_defaults(config_file):
+    assert _config.load_config() == _config.Config()
+    config_file.write_text("# nothing yet\n")
+    assert _config.load_config() == _config.Config()
+    assert "node_modules" in _config.Config().sync_exclude and _config.Config().load_weights["cpu"] == 0.4
+
+
+def test_all_keys_are_read(config_file):
+    config_file.write_text(
+        "load_weights: {cpu: 1, io_wait: '0.5'}\n"
+        "sync_exclude: [dist, '*.bin']\n"
+        "host_preferences: {database: big, api: [a, b]}\n"
+        "nodes: {big: {slots: '3'}, a: }\n"
+    )
+    assert _config.load_config() == _config.Config(
+        load_weights={"cpu": 1, "memory": 0, "load_average": 0, "io_wait": 0.5},
+        sync_exclude=("dist", "*.bin"),
+        host_preferences={"database": ("big",), "api": ("a", "b")},
+        nodes={"big": {"slots": 3}},
+    )
+
+
+def test_blank_keys_are_not_given(config_file):
+    config_file.write_text("load_weights:\nsync_exclude:\n")
+    assert _config.load_config() == _config.Config()
+    config_file.write_text("sync_exclude: []\n")
+    assert _config.load_config().sync_exclude == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: [", "is not YAML ("),
+        ("[a]", "is a list, not a mapping; write keys like 'sync_exclude:', each with its value"),
+        ("load_wieghts: {cpu: 1}", "load_wieghts: unknown key; did you mean 'load_weights'?"),
+        ("5: 6", "5: unknown key; known: host_preferences, load_weights, nodes, sync_exclude"),
+        ("load_weights: {cpu: -1}", "load_weights: load weight cpu is -1; give a number, 0 or more"),
+        ("load_weights: {cpu: 0}", "load_weights: all load weights are 0; give at least one part more than 0"),
+        ("sync_exclude: 5", "sync_exclude: 5 is no list of patterns; write '- name' for each, in quotes if it is no plain text"),
+        ("sync_exclude: [1.5]", "sync_exclude: [1.5] is no list of patterns; write '- name' for each, in quotes if it is no plain text"),
+        ('sync_exclude: ["a\\nb"]', "sync_exclude: a pattern has a line break in it; write one pattern for each list item"),
+        ("host_preferences: {databse: [a]}", "host_preferences: unknown task type 'databse'; did you mean 'database'?"),
+        ("host_preferences: [a]", "host_preferences: ['a'] is no mapping; write a mapping of task types to lists of nodes"),
+        ("nodes: {a: {slot: 1}}", "nodes: a: unknown key 'slot'; did you mean 'slots'?"),
+        ("nodes: {a: {slots: 0}}", "nodes: a: slots: 0 is no count; write a whole number, 1 or more"),
+        ("nodes: {a: 3}", "nodes: 3 is no mapping; write a mapping of settings to values"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_path(config_file, text, sentence):
+    config_file.write_text(text)
+    with pytest.raises(InputError) as error:
+        _config.load_config()
+    (problem,) = error.value.problems
+    assert problem.startswith(f"{config_file}: {sentence}") and ";" in problem
+
+
+def test_all_problems_are_reported_together(config_file):
+    config_file.write_text("load_weights: 5\nnods: {}\n")
+    with pytest.raises(InputError) as error:
+        _config.load_config()
+    assert len(error.value.problems) == 2
+
+
+def test_a_file_that_cannot_be_read_is_named(config_file):
+    config_file.write_bytes(b"a: \xff\n")
+    with pytest.raises(InputError, match="can't be read .*; make it a readable UTF-8 file"):
+        _config.load_config()
+    config_file.unlink()
+    config_file.mkdir()
+    with pytest.raises(InputError, match="can't be read"):
+        _config.load_config()
+
+
+def test_a_relative_xdg_path_does_not_count(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert _config.default_path() == str(tmp_path / ".config/distributed-gummy/config.yaml")

@@ -1,0 +1,221 @@
+"""Placement: who gets the job, and why."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys, _placement
+from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node, rank
+
+GOLDEN = [
+    Node("node-1", "measured", load={"cpu": 0.15, "io_wait": 0.45}),
+    Node("node-2", "measured", load={"cpu": 0.65, "io_wait": 0.12}),
+]
+
+
+def measured(name, cpu, **more):
+    return Node(name, "measured", load={"cpu": cpu}, **{"slots": 2, **more})
+
+
+def order(nodes, need=None, **more):
+    return [entry.host for entry in rank(nodes, need or Need(), **more)]
+
+
+@pytest.mark.parametrize(
+    ("task_type", "best"), [("database", "node-1"), ("api", "node-2"), ("general", "node-1"), ("frontend", "node-1"), ("testing", "node-1")]
+)
+def test_the_task_type_decides_which_load_matters(task_type, best):
+    assert order(GOLDEN, Need(task_type=task_type))[0] == best
+
+
+@pytest.mark.parametrize(
+    ("load", "task_type", "taken", "expected"),
+    [
+        ({"cpu": 0.5, "memory": 0.2, "load_average": 0.1}, "general", 0, 0.4 * 0.5 + 0.3 * 0.2 + 0.3 * 0.1),
+        ({"cpu": 0.5, "memory": 0.2, "load_average": 0.1}, "database", 0, (1.4 * 0.5 + 0.3 * 0.2 + 0.3 * 0.1) / 2),
+        ({"cpu": 0.5}, "general", 0, 0.5),
+        ({"cpu": 0.5, "memory": None}, "general", 0, 0.5),
+        ({"cpu": 0.5, "io_wait": 1.0}, "general", 0, 0.5),
+        ({"cpu": 0.1}, "general", 3, 0.75),
+        ({"cpu": 0.8}, "general", 3, 0.8),
+        ({"cpu": 0.1}, "general", 9, 1.0),
+        ({"io_wait": 0.3}, "general", 0, None),
+        ({}, "general", 3, None),
+    ],
+)
+def test_score_is_the_weighted_mean_of_what_was_measured_and_at_least_the_share_of_slots_taken(load, task_type, taken, expected):
+    assert _placement.score(load, _placement.DEFAULT_WEIGHTS, task_type, taken, 4) == (
+        None if expected is None else pytest.approx(expected)
+    )
+
+
+def test_equal_scores_go_to_more_cpus_and_then_to_the_first_name():
+    assert order([measured("c", 0.3, cpus=2), measured("b", 0.3, cpus=8), measured("a", 0.3, cpus=2)]) == ["b", "a", "c"]
+    half = [
+        Node(name, "measured", load={"cpu": cpu}, cpus=cpus, slots=6, in_flight=3) for name, cpu, cpus in [("a", 0.1, 4), ("b", 0.3, 8)]
+    ]
+    assert order(half) == ["b", "a"]
+
+
+@pytest.mark.parametrize("task_type", ["general", "api"])
+def test_a_burst_spreads_by_the_share_of_slots(task_type):
+    free = {"big": (8, 0), "mid": (4, 0), "low": (2, 0)}
+    loads = {"big": {"cpu": 0.1, "io_wait": 0.05}, "mid": {"cpu": 0.1, "io_wait": 0.15}, "low": {"cpu": 0.1, "io_wait": 0.2}}
+    for _ in range(7):
+        nodes = [Node(name, "measured", load=loads[name], slots=slots, in_flight=taken) for name, (slots, taken) in free.items()]
+        slots, taken = free[best := order(nodes, Need(task_type=task_type))[0]]
+        free[best] = (slots, taken + 1)
+    assert {name: taken for name, (_, taken) in free.items()} == {"big": 4, "mid": 2, "low": 1}
+
+
+@pytest.mark.parametrize(
+    ("node", "need", "why"),
+    [
+        (Node("n"), Need(node="other"), "the job is pinned to other"),
+        (Node("n"), Need(node="local"), "the job is pinned to local"),
+        (Node("n", local=True), Need(node="local"), None),
+        (Node("n"), Need(nodes=frozenset({"m"})), "not among the job's nodes"),
+        (Node("n"), Need(exclude=frozenset({"n"})), "excluded"),
+        (Node("n", excluded="quarantined for 28 s"), Need(), "quarantined for 28 s"),
+        (Node("n", "unreachable", "timed out"), Need(), "not reachable: timed out"),
+        (Node("n", "unreachable"), Need(), "not reachable"),
+        (Node("n", online=False), Need(), "offline"),
+        (Node("n", "measured", load={"cpu": 0.1}, online=False), Need(), None),
+        (Node("n", agents=frozenset({"claude"})), Need(agent="gummy"), "no usable gummy"),
+        (Node("n", agents=frozenset()), Need(agent="shell"), None),
+        (Node("n", agents=None), Need(agent="gummy"), None),
+        (Node("n", disk_free=10 * 1024**2), Need(), "disk nearly full (10 MB free, 256 MB needed)"),
+        (Node("n", slots=2, busy=1, in_flight=1), Need(), "no free slot (2 of 2 taken)"),
+    ],
+)
+def test_a_node_that_cannot_take_the_job_says_why(node, need, why):
+    (entry,) = rank([node], need)
+    assert entry.rejected == why
+    assert entry.waits == (why is not None and "slot" in why)
+    assert why is None or entry.reason == why
+
+
+def test_usable_nodes_come_first_then_waiting_then_rejected_by_name():
+    nodes = [Node("z", "unreachable"), Node("y", excluded="no"), measured("full", 0.0, busy=2), measured("b", 0.9), measured("a", 0.95)]
+    assert order(nodes) == ["b", "a", "full", "y", "z"]
+
+
+def test_preferred_nodes_are_first_choice_while_they_have_a_free_slot():
+    prefer = {"database": ["slow"]}
+    need = Need(task_type="database")
+    entries = rank([measured("fast", 0.1), measured("slow", 0.9)], need, preferences=prefer)
+    assert [entry.host for entry in entries] == ["slow", "fast"]
+    assert entries[0].reason == "score 0.90, cpu 90 %, first choice for database"
+    assert order([measured("fast", 0.1), measured("slow", 0.9, in_flight=2)], need, preferences=prefer) == ["fast", "slow"]
+    assert order([measured("fast", 0.1), measured("slow", 0.9)], Need(), preferences=prefer) == ["fast", "slow"]
+
+
+def test_without_any_load_data_nodes_take_turns_and_the_reason_says_so():
+    nodes = [Node("b"), Node("a"), Node("c"), Node("dead", "unreachable")]
+    assert [order(nodes, turn=turn)[0] for turn in range(4)] == ["a", "b", "c", "a"]
+    assert rank(nodes, Need())[0].reason == "no load data: round robin"
+
+
+def test_a_node_without_load_data_ranks_after_the_measured_ones():
+    entries = rank([Node("a", in_flight=1, slots=2), Node("b", slots=2), measured("z", 0.99)], Need(), turn=1)
+    assert [(entry.host, entry.score) for entry in entries] == [("z", 0.99), ("b", None), ("a", None)]
+    assert entries[1].reason == "no load data"
+
+
+def test_the_reason_and_the_parts_explain_the_score():
+    (entry,) = rank([Node("n", "measured", load={"cpu": 0.12, "memory": 0.35, "load_average": 0.09, "io_wait": 0.5}, slots=4)], Need())
+    assert entry.reason == "score 0.18, cpu 12 %, mem 35 %, load 9 %"
+    assert sum(entry.parts.values()) == pytest.approx(entry.score)
+    (entry,) = rank([Node("n", "measured", load={"cpu": 0.12, "io_wait": 0.5}, slots=4, busy=1, in_flight=2)], Need(task_type="api"))
+    assert entry.reason == "score 0.75, cpu 12 %, io wait 50 %, 3 of 4 slots taken"
+    assert entry.parts["in_flight"] > 0 and sum(entry.parts.values()) == pytest.approx(0.75)
+    assert entry.as_dict()["score"] == 0.75 and entry.as_dict()["busy"] == 3
+
+
+@pytest.mark.parametrize(
+    ("prompt", "task_type"),
+    [
+        ("optimize database queries", "database"),
+        ("Write the SQL migration and test it", "database"),
+        ("add a GraphQL endpoint", "api"),
+        ("add a REST endpoint", "api"),
+        ("do the rest of it", "general"),
+        ("build the project", "general"),
+        ("latest author of the guide", "general"),
+        ("fix build_ui", "frontend"),
+        ("run the jest tests", "testing"),
+        ("find a vulnerability in auth", "security"),
+        ("test the api", "general"),
+        ("", "general"),
+        ("größer, schöner: 你好", "general"),
+    ],
+)
+def test_the_task_type_is_read_from_whole_words_and_a_tie_is_general(prompt, task_type):
+    assert _placement.task_type_of(prompt) == task_type
+
+
+def test_the_keys_know_the_same_task_types():
+    assert set(_keys.JOB_KEYS["task_type"].choices) == {"auto", *_placement.TASK_TYPES}
+    assert set(_placement.KEYWORDS) == set(_placement.TASK_TYPES) - {"general"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ({"cpu": -1}, "load weight cpu is -1; give a number, 0 or more"),
+        ({"cpu": "much"}, "load weight cpu is 'much'; give a number, 0 or more"),
+        ({"cpu": True}, "load weight cpu is True; give a number, 0 or more"),
+        ({"cpu": float("nan")}, "load weight cpu is nan; give a number, 0 or more"),
+        ({"cpu": 0, "memory": 0}, "all load weights are 0; give at least one part more than 0"),
+        ({"memori": 1}, "unknown load weight 'memori'; did you mean 'memory'?"),
+        ({}, "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not {}"),
+        ([1], "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not [1]"),
+    ],
+)
+def test_bad_weights_are_refused_with_a_sentence(raw, sentence):
+    with pytest.raises(ValueError) as error:
+        _placement.check_weights(raw)
+    assert str(error.value) == sentence
+
+
+def test_weights_given_replace_the_defaults_and_blank_is_not_given():
+    assert _placement.check_weights({"mem": "0.5"}) == {"cpu": 0, "memory": 0.5, "load_average": 0, "io_wait": 0}
+    assert _placement.check_weights(None) == _placement.check_weights("") == dict(_placement.DEFAULT_WEIGHTS)
+
+
+def test_a_node_is_read_from_host_variables():
+    facts = {
+        "state": "measured",
+        "reason": None,
+        "load": {"cpu": 0.1, "memory": 0.2, "load_average": None, "io_wait": 0.0},
+        "cpus": 8,
+        "slots": {"total": 4, "busy": 1},
+        "agents": ["gummy"],
+        "disk": {"free": 5e9},
+        "measured_at": 12.5,
+    }
+    node = _placement.node_from_vars("n", {"gummy_facts": facts, "gummy_tailnet": {"online": True, "expired": True}})
+    assert node == Node(
+        "n",
+        "measured",
+        load={"cpu": 0.1, "memory": 0.2, "io_wait": 0.0},
+        cpus=8,
+        slots=4,
+        busy=1,
+        agents=frozenset({"gummy"}),
+        disk_free=5_000_000_000,
+        online=True,
+        excluded="its tailnet key has expired",
+        measured_at=12.5,
+    )
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"gummy_facts": "x", "gummy_tailnet": 3},
+        {"gummy_facts": {"state": "odd", "load": {"cpu": "?", "memory": 7}, "slots": None, "disk": {"free": "?"}, "agents": "gummy"}},
+    ],
+)
+def test_odd_host_variables_mean_not_known(variables):
+    assert _placement.node_from_vars("n", variables) == Node("n")

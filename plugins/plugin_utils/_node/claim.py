@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Claims: which attempt may use which slot and workspace, until when. Everything that gives capacity away lives here.
+
+A slot or workspace is taken while a live lease names it or while its lock is held (by a supervisor, or by the rsync of a sync).
+Leases run on the boot clock; those of another boot are void.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import Any
+
+from .store import Attempt, Refused, Store, boot_clock, boot_id, checked, is_locked, read_json, write_durably
+
+LEASE = 120.0  # seconds; renewed by a sync that goes on
+DISK_RESERVE = 256 * 1024 * 1024  # bytes that stay free for the harvest
+
+
+class Claims:
+    """The claim file; use it under `store.locked()` only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._path = os.path.join(store.root, "claims.json")
+        data = read_json(self._path) or {}
+        self.generation = int(data.get("generation", 0))
+        alive = data.get("boot") == boot_id()
+        now = boot_clock()
+        self.rows: list[dict[str, Any]] = [row for row in data.get("rows", []) if alive and row["expires"] > now]
+
+    def save(self) -> None:
+        data = {"format": 1, "boot": boot_id(), "generation": self.generation, "rows": self.rows}
+        write_durably(self._path, json.dumps(data).encode())
+
+    def of(self, attempt: str, generation: int | None = None) -> dict[str, Any] | None:
+        for row in self.rows:
+            if row["attempt"] == attempt and generation in (None, row["generation"]):
+                return row
+        return None
+
+    def drop(self, attempt: str) -> None:
+        self.rows = [row for row in self.rows if row["attempt"] != attempt]
+
+    def free_slot(self, slots: int) -> int | None:
+        """A free slot's number. Slots in use above `slots` count too: another controller may have been told more."""
+        taken = {row["slot"] for row in self.rows}
+        folder = os.path.join(self._store.root, "slots")
+        taken |= {int(name) for name in os.listdir(folder) if name.isdigit() and is_locked(os.path.join(folder, name))}
+        if len(taken) >= slots:
+            return None
+        return next(number for number in range(slots) if number not in taken)
+
+    def free_workspace(self, key: str) -> int:
+        """The lowest number whose workspace nobody uses and in which no unharvested work lies."""
+        taken = {row["workspace"] for row in self.rows if row["key"] == key}
+        number = 0
+        while True:
+            folder = self._store.workspace(key, number)
+            os.makedirs(os.path.join(folder, "tree"), exist_ok=True)
+            if number not in taken and not is_locked(os.path.join(folder, "lock")) and harvested(self._store, folder):
+                return number
+            number += 1
+
+
+def harvested(store: Store, workspace: str) -> bool:
+    """Whether the last attempt in this workspace never began or ended with its harvest made."""
+    holder = read_json(os.path.join(workspace, "holder.json"))
+    if holder is None:
+        return True
+    attempt = store.attempt(holder["attempt"])
+    return attempt.ended() is not None or not attempt.has("agent")
+
+
+def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
+    """S1. request: attempt, key (of the workspace), slots. The same attempt asked again gets the same answer."""
+    attempt = store.attempt(request["attempt"])
+    key = checked(request["key"])
+    refuse_known(attempt)
+    free = shutil.disk_usage(store.root).free
+    if free < DISK_RESERVE:
+        raise Refused("only %d MB are free at %s: make room (256 MB stay reserved for the harvest)" % (free >> 20, store.root), "disk", "node")
+    with store.locked():
+        claims = Claims(store)
+        row = claims.of(attempt.id)
+        if row is None:
+            slot = claims.free_slot(max(1, int(request["slots"])))
+            if slot is None:
+                return {"state": "busy", "retry_after": 1.0}
+            claims.generation += 1
+            row = {"attempt": attempt.id, "generation": claims.generation, "slot": slot, "key": key, "workspace": claims.free_workspace(key)}
+            claims.rows.append(row)
+        row["expires"] = boot_clock() + LEASE
+        claims.save()
+    return {"state": "claimed", "generation": row["generation"], "slot": row["slot"], "workspace": store.workspace(key, row["workspace"])}
+
+
+def refuse_known(attempt: Attempt) -> None:
+    if attempt.has("void"):
+        raise Refused("attempt %s was fenced and may not start" % attempt.id, "fenced", "ours")
+    if attempt.has("starting"):
+        raise Refused("attempt %s was started before" % attempt.id, "known", "ours")
+
+
+def renew(store: Store, attempt: str, generation: int) -> dict[str, Any]:
+    """The live lease of this attempt, made longer; refused if there is none any more."""
+    with store.locked():
+        claims = Claims(store)
+        row = claims.of(attempt, generation)
+        if row is None:
+            raise Refused("the claim of attempt %s has run out" % attempt, "lease", "ours")
+        row["expires"] = boot_clock() + LEASE
+        claims.save()
+    return row
+
+
+def release(store: Store, attempt: str) -> dict[str, Any]:
+    with store.locked():
+        claims = Claims(store)
+        claims.drop(checked(attempt))
+        claims.save()
+    return {"state": "released"}

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The store: a node's state folder. Paths, durable writes, locks, clocks and identity; no rules about jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import re
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+FORMAT = 1
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+
+
+class Refused(Exception):
+    """A verb's clear no: nothing was changed. blame: node, input or ours (DESIGN section 4)."""
+
+    def __init__(self, message: str, kind: str, blame: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.blame = blame
+
+
+def checked(name: Any) -> str:
+    """A name that may become a path component; anything else is refused."""
+    if not isinstance(name, str) or not NAME.match(name):
+        raise Refused("%r is no valid name: letters, digits, dot, dash and underscore, at most 128" % (name,), "input", "ours")
+    return name
+
+
+def machine_id() -> str:
+    """What tells this machine from others that may share a home directory; the probe uses the same rule."""
+    try:
+        with open("/etc/machine-id", encoding="ascii") as file:
+            found = file.read()
+    except (OSError, ValueError):
+        found = ""
+    if not found.strip() and platform.system() == "Darwin":
+        listing = subprocess.run(["ioreg", "-rd1", "-c", "IOPlatformExpertDevice"], capture_output=True, text=True, check=False).stdout
+        match = re.search(r'"IOPlatformUUID" = "([^"]+)"', listing)
+        found = match.group(1) if match else ""
+    return re.sub(r"[^A-Za-z0-9-]", "", found.strip()) or re.sub(r"[^A-Za-z0-9-]", "", platform.node()) or "unknown"
+
+
+def boot_id() -> str:
+    """Changes with every boot: a lease of another boot is void."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def boot_clock() -> float:
+    """Seconds since boot, sleep included where the system can say; a wrong wall clock changes nothing."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def write_durably(path: str, data: bytes) -> None:
+    """Whole or not at all, and still there after a power cut."""
+    temporary = "%s.%d.tmp" % (path, os.getpid())
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(os.path.dirname(path))
+
+
+def sync_folder(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def read_json(path: str) -> dict[str, Any] | None:
+    try:
+        with open(path, "rb") as file:
+            data = json.loads(file.read())
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def try_lock(path: str, patience: float = 0.0) -> int | None:
+    """An exclusively locked descriptor, closed on exec; None if somebody else holds it after `patience` seconds."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                os.close(fd)
+                return None
+            time.sleep(0.02)
+
+
+def is_locked(path: str) -> bool:
+    fd = try_lock(path)
+    if fd is not None:
+        os.close(fd)
+    return fd is None
+
+
+class Store:
+    """The state folder of this node: attempts, workspaces, slots, and the identity that the controller records."""
+
+    def __init__(self, state: str | None = None) -> None:
+        home = state or os.environ.get("XDG_STATE_HOME") or os.path.join(os.environ["HOME"], ".local", "state")
+        self.root = os.path.join(home, "distributed-gummy", machine_id())
+        os.umask(0o077)
+        for name in ("attempts", "workspaces", "slots"):
+            os.makedirs(os.path.join(self.root, name), exist_ok=True)
+        self.id = self._identity()
+
+    def _identity(self) -> str:
+        path = os.path.join(self.root, "store.json")
+        known = read_json(path)
+        if known is None:
+            with self.locked():
+                known = read_json(path)
+                if known is None:
+                    known = {"format": FORMAT, "id": uuid.uuid4().hex}
+                    write_durably(path, json.dumps(known).encode())
+        if known.get("format") != FORMAT:
+            message = "the store at %s has format %s, this program knows %d: use the newer collection" % (self.root, known.get("format"), FORMAT)
+            raise Refused(message, "store", "node")
+        return str(known["id"])
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """The store's one short lock: claims change only while it is held."""
+        fd = try_lock(os.path.join(self.root, "claims.lock"), patience=20)
+        if fd is None:
+            raise Refused("the store at %s stays locked: look for a stopped python3 process there" % self.root, "store", "node")
+        try:
+            yield
+        finally:
+            os.close(fd)
+
+    def attempt(self, name: Any) -> Attempt:
+        return Attempt(os.path.join(self.root, "attempts", checked(name)))
+
+    def attempts(self, prefix: str = "") -> list[Attempt]:
+        folder = os.path.join(self.root, "attempts")
+        return [Attempt(os.path.join(folder, name)) for name in sorted(os.listdir(folder)) if name.startswith(prefix) and NAME.match(name)]
+
+    def workspace(self, key: Any, number: int) -> str:
+        return os.path.join(self.root, "workspaces", checked(key), str(int(number)))
+
+    def slot(self, number: int) -> str:
+        return os.path.join(self.root, "slots", str(int(number)))
+
+
+class Attempt:
+    """One attempt's folder: spec.json, the marks (void, starting, agent, ended.json, acknowledged), lock, harvest/."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.id = os.path.basename(folder)
+        self.harvest = os.path.join(folder, "harvest")
+        self.log = os.path.join(self.harvest, "log")
+        self.lock = os.path.join(folder, "lock")
+
+    def create(self) -> None:
+        os.makedirs(self.harvest, exist_ok=True)
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def has(self, mark: str) -> bool:
+        return os.path.exists(self.path(mark))
+
+    def mark(self, name: str, data: bytes = b"") -> None:
+        write_durably(self.path(name), data)
+
+    def spec(self) -> dict[str, Any]:
+        return read_json(self.path("spec.json")) or {}
+
+    def ended(self) -> dict[str, Any] | None:
+        return read_json(self.path("ended.json"))

@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The supervisor: starts an attempt's agent at most once (S4, S5), watches it, makes its harvest and says how it ended (S6)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from . import agents, harvest, processes
+from .claim import Claims, refuse_known, release
+from .store import Attempt, Refused, Store, read_json, try_lock, write_durably
+
+PATIENCE = 5.0  # seconds that a start waits for a lock which an ended sync still holds
+SPACING = 1.05  # seconds between two starts of an agent whose ids are whole seconds
+
+
+def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
+    """S4. request: attempt, generation, spec. Answers started, or what is known of the attempt already; refused changes nothing."""
+    attempt = store.attempt(request["attempt"])
+    spec: dict[str, Any] = dict(request["spec"])
+    attempt.create()
+    if attempt.has("starting"):
+        return fence(store, attempt)
+    if try_lock(attempt.lock, PATIENCE) is None:  # kept open: the supervisor inherits it
+        return {"state": "running"}
+    refuse_known(attempt)
+    path = agents.login_path()
+    reason = agents.unusable(spec["agent"], path)
+    if reason:
+        raise Refused(reason, "agent", "node")
+    workspace = _take_over(store, attempt, int(request["generation"]), spec)
+    attempt.mark("spec.json", json.dumps(spec).encode())
+    attempt.mark("starting")
+    write_durably(os.path.join(workspace, "holder.json"), json.dumps({"attempt": attempt.id}).encode())
+    if os.fork() == 0:
+        _run_detached(store, attempt, spec, path)
+    return {"state": "started", "workspace": workspace}
+
+
+def _take_over(store: Store, attempt: Attempt, generation: int, spec: dict[str, Any]) -> str:
+    """Turn the lease into locks that live as long as the supervisor. The descriptors stay open on purpose."""
+    with store.locked():
+        claims = Claims(store)
+        row = claims.of(attempt.id, generation)
+        if row is None:
+            raise Refused("the claim of attempt %s has run out" % attempt.id, "lease", "ours")
+        workspace = store.workspace(row["key"], row["workspace"])
+        _end_stale_sync(workspace)
+        locks = [try_lock(store.slot(row["slot"]), PATIENCE), try_lock(os.path.join(workspace, "lock"), PATIENCE)]
+        if None in locks:
+            raise Refused("slot or workspace of attempt %s are still in use" % attempt.id, "start", "node")
+        claims.drop(attempt.id)
+        claims.save()
+    spec.update(workspace=workspace, slot=row["slot"], generation=generation)
+    return workspace
+
+
+def _end_stale_sync(workspace: str) -> None:
+    """An rsync whose client vanished keeps the workspace's lock for minutes: end the group it wrote down."""
+    row = read_json(os.path.join(workspace, "sync.json"))
+    lock = try_lock(os.path.join(workspace, "lock"), patience=0.5)
+    if lock is not None:
+        os.close(lock)
+    elif row is not None:
+        with contextlib.suppress(OSError):
+            os.killpg(int(row["group"]), signal.SIGKILL)
+
+
+def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: str) -> None:
+    """The forked side: never returns. Nothing of the caller's session stays open."""
+    status = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        null = os.open(os.devnull, os.O_RDWR)
+        log = os.open(attempt.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for target, source in ((0, null), (1, log), (2, log)):
+            os.dup2(source, target)
+        program = os.open(sys.argv[0], os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(program, fcntl.LOCK_SH)  # clean leaves a program alone that still runs
+        write_durably(store.slot(spec["slot"]), b"%d\n" % os.getpid())
+        processes.become_subreaper()
+        _supervise(store, attempt, spec, path)
+        status = 0
+    except BaseException as exc:  # noqa: BLE001  # the last one who can say what happened
+        sys.stderr.write("supervisor: %r\n" % (exc,))
+        if not attempt.has("agent"):
+            attempt.mark("ended.json", json.dumps({"class": "start", "message": "the node could not start it: %s" % exc}).encode())
+    finally:
+        os._exit(status)
+
+
+def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str) -> None:
+    tree = os.path.join(spec["workspace"], "tree")
+    if not spec.get("project"):
+        shutil.rmtree(tree, ignore_errors=True)
+        os.makedirs(tree, exist_ok=True)
+    harvest.make_baseline(tree, os.path.join(spec["workspace"], "baseline.git"))
+    environment = dict(os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"])
+    environment[processes.MARKER] = attempt.id
+    agent = agents.AGENTS[spec["agent"]]
+    signal.signal(signal.SIGTERM, _stop)
+    begun_at, begun = time.time(), time.monotonic()
+    deadline = begun + float(spec["timeout"])
+    attempt.mark("agent", b"%f" % begun_at)
+    ended: dict[str, Any] = {"class": None, "begun_at": begun_at}
+    try:
+        with _spacing(store, agent.spaced, attempt):
+            child = subprocess.Popen(agent.argv(spec), cwd=tree, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+        status = child.wait(timeout=max(0.0, deadline - time.monotonic()))
+        ended.update(_result(agent, status, attempt))
+        if ended["class"] is None and spec.get("verify"):
+            ended.update(_verify(spec["verify"], tree, environment, deadline))
+    except subprocess.TimeoutExpired:
+        ended.update({"class": "timeout", "message": "still running after %s s" % spec["timeout"]})
+    except _Stopped:
+        ended.update({"class": "cancelled", "message": "cancelled"})
+    except OSError as exc:
+        ended.update({"class": "agent", "message": "the agent could not be run: %s" % exc})
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ended["survivors"] = processes.end_all(attempt.id, ancestor=os.getpid())
+    ended["seconds"] = round(time.monotonic() - begun, 3)
+    finish(attempt, spec, ended)
+
+
+class _Stopped(Exception):
+    """SIGTERM: somebody cancels the attempt."""
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise _Stopped
+
+
+class _spacing:
+    """Holds the next start of a spaced agent back until its id is a later second than this one's."""
+
+    def __init__(self, store: Store, spaced: bool, attempt: Attempt) -> None:
+        self._path = os.path.join(store.root, "spacing.lock") if spaced else None
+        self._attempt = attempt
+        self._fd: int | None = None
+
+    def __enter__(self) -> None:
+        if self._path:
+            self._fd = try_lock(self._path, patience=3600)
+
+    def __exit__(self, *exc: object) -> None:
+        if self._fd is not None:
+            until = time.monotonic() + 10
+            while exc[0] is None and agents.gummy_id(self._attempt.log) is None and time.monotonic() < until:
+                time.sleep(0.02)
+            time.sleep(SPACING)
+            os.close(self._fd)
+
+
+def _result(agent: agents.Agent, status: int, attempt: Attempt) -> dict[str, Any]:
+    if status < 0:
+        name = signal.Signals(-status).name if -status in list(signal.Signals) else str(-status)
+        return {"class": "killed", "message": "the agent was ended by %s" % name, "exit_status": None}
+    result = agent.read_result(status, attempt.log, os.environ.get("HOME", ""))
+    if result.report:
+        shutil.copyfile(result.report, os.path.join(attempt.harvest, "report.md"))
+    return {
+        "class": result.failure, "proof": result.proof, "message": result.message, "cost_usd": result.cost_usd, "watch": result.watch, "exit_status": status,
+    }  # fmt: skip
+
+
+def _verify(command: str, tree: str, environment: dict[str, str], deadline: float) -> dict[str, Any]:
+    sys.stdout.write("\nverify: %s\n" % command)
+    sys.stdout.flush()
+    child = subprocess.Popen(["/bin/sh", "-c", command], cwd=tree, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    status = child.wait(timeout=max(0.0, deadline - time.monotonic()))
+    return {"proof": "verify"} if status == 0 else {"class": "verify", "message": "verify ended with exit status %d" % status}
+
+
+def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any]) -> dict[str, Any]:
+    """S6: the harvest, then the durable mark. A harvest that fails leaves the workspace as it is and says where."""
+    tree = os.path.join(spec["workspace"], "tree")
+    try:
+        ended["harvest"] = harvest.make_harvest(tree, os.path.join(spec["workspace"], "baseline.git"), attempt.harvest)
+    except (OSError, harvest.HarvestError) as exc:
+        ended.update({"class": "harvest", "message": "no harvest could be made (%s); the work lies in %s" % (exc, tree), "harvest": None})
+    ended["workspace"] = tree
+    write_durably(os.path.join(attempt.harvest, "result.json"), json.dumps(ended).encode())
+    attempt.mark("ended.json", json.dumps(ended).encode())
+    return ended
+
+
+def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
+    """The only proof that an attempt did not start: a durable tombstone (`void`); else `running` or `ended`."""
+    attempt.create()
+    lock = try_lock(attempt.lock, patience=0.5)
+    if lock is None:
+        return {"state": "running"}
+    try:
+        if attempt.has("agent") or attempt.ended():
+            return {"state": "ended", **(heal(attempt) or {})}
+        attempt.mark("void")
+    finally:
+        os.close(lock)
+    release(store, attempt.id)
+    return {"state": "void"}
+
+
+def heal(attempt: Attempt) -> dict[str, Any] | None:
+    """For whoever sees an attempt whose supervisor died; call it with the attempt's lock held. What lives is ended, then harvested."""
+    if attempt.has("agent") and attempt.ended() is None:
+        processes.end_all(attempt.id)
+        finish(attempt, attempt.spec(), {"class": "killed", "message": "its supervisor died"})
+    return attempt.ended()

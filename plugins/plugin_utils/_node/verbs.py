@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of the node program: JSON in on stdin, JSON text sequences (RFC 7464) out, so that a noisy login shell can't hide a reply.
+
+No verb exits with 255 (that would look like ssh's own failure), and each may be asked again: it is idempotent by attempt id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from . import claim
+from .store import Attempt, Refused, Store, is_locked, try_lock, write_durably
+
+POLL = 25.0  # seconds after which a poll returns, events or not
+LOG_CHUNK = 65536
+LOG_MOST = 16 * 1024 * 1024
+
+Reply = dict[str, Any]
+
+
+def _claim(store: Store, request: Reply) -> Iterator[Reply]:
+    yield claim.claim(store, request)
+
+
+def _release(store: Store, request: Reply) -> Iterator[Reply]:
+    yield claim.release(store, request["attempt"])
+
+
+def _start(store: Store, request: Reply) -> Iterator[Reply]:
+    from . import supervisor
+
+    yield supervisor.start(store, request)
+
+
+def _fence(store: Store, request: Reply) -> Iterator[Reply]:
+    from . import supervisor
+
+    yield supervisor.fence(store, store.attempt(request["attempt"]))
+
+
+def _poll(store: Store, request: Reply) -> Iterator[Reply]:
+    """What happens to the attempts of one run (ids with this prefix), as it happens; ends with its caller, or after POLL seconds."""
+    told = set(request["told"])
+    until, pause = time.monotonic() + POLL, 0.02
+    yield {"state": "watching"}
+    while time.monotonic() < until:
+        for attempt in store.attempts(request["prefix"]):
+            if attempt.id not in told and attempt.has("starting"):
+                ended = attempt.ended()
+                if ended is not None and not is_locked(attempt.lock):
+                    told.add(attempt.id)
+                    yield {"state": "ended", "attempt": attempt.id, **ended}
+                elif ended is None and not is_locked(attempt.lock) and attempt.ended() is None:
+                    told.add(attempt.id)
+                    yield {"state": "unknown", "attempt": attempt.id}
+                pause = 0.02
+        if select.select([0], [], [], pause)[0] and not os.read(0, 4096):
+            return
+        pause = min(pause * 1.2, 0.25)
+
+
+def _state(attempt: Attempt) -> str:
+    if attempt.ended() is not None:
+        return "ended"
+    if attempt.has("void") or not attempt.has("starting"):
+        return "void"
+    return "running" if is_locked(attempt.lock) else "dead"
+
+
+def _list(store: Store, request: Reply) -> Iterator[Reply]:
+    """All attempts of this store that began, with what tells them apart; run and prefix choose among them."""
+    for attempt in store.attempts(request.get("prefix") or ""):
+        spec = attempt.spec()
+        if spec and request.get("run_id") in (None, spec.get("run_id")):
+            told = {key: spec.get(key) for key in ("run_id", "job", "agent", "project_path", "controller")}
+            yield {"attempt": attempt.id, "state": _state(attempt), "acknowledged": attempt.has("acknowledged"), **told, "ended": attempt.ended()}
+    yield {"state": "listed"}
+
+
+def _logs(store: Store, request: Reply) -> Iterator[Reply]:
+    """The log's last LOG_MOST bytes, in pieces."""
+    attempt = store.attempt(request["attempt"])
+    with open(attempt.log, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(0, size - LOG_MOST))
+        while chunk := file.read(LOG_CHUNK):
+            yield {"state": "log", "text": chunk.decode("utf-8", "backslashreplace")}
+    yield {"state": "read", "size": size}
+
+
+def _ack(store: Store, request: Reply) -> Iterator[Reply]:
+    """S7: this controller has the harvest of these attempts."""
+    for name in request["attempts"]:
+        attempt = store.attempt(name)
+        if attempt.ended() is not None:
+            attempt.mark("acknowledged", str(request["controller"]).encode())
+    yield {"state": "acknowledged"}
+
+
+VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
+    "claim": _claim, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs, "ack": _ack,
+}  # fmt: skip
+
+
+def receive(store: Store, attempt: str, generation: int, words: list[str]) -> int:
+    """S2: rsync's remote side, under the workspace's lock and lease; its last word becomes the workspace's tree."""
+    row = claim.renew(store, attempt, generation)
+    workspace = store.workspace(row["key"], row["workspace"])
+    lock = try_lock(os.path.join(workspace, "lock"), patience=5)
+    if lock is None:
+        raise Refused("the workspace %s is in use" % workspace, "sync", "node")
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    write_durably(os.path.join(workspace, "sync.json"), json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode())
+    status = subprocess.call(["rsync", *words[:-1], os.path.join(workspace, "tree")], pass_fds=[lock])
+    claim.renew(store, attempt, generation)
+    return status if status != 255 else 1
+
+
+def send(store: Store, attempt: str, words: list[str]) -> int:
+    """rsync's remote side of S7; its last word becomes the attempt's harvest."""
+    os.execvp("rsync", ["rsync", *words[:-1], store.attempt(attempt).harvest + "/"])
+
+
+def _say(reply: Reply, stream: Any = sys.stdout) -> None:
+    stream.write("\x1e" + json.dumps(reply) + "\n")
+    stream.flush()
+
+
+def main(words: list[str]) -> int:
+    verb = words[0] if words else ""
+    stream = sys.stderr if verb in ("receive", "send") else sys.stdout
+    try:
+        store = Store()
+        if verb == "receive":
+            return receive(store, words[1], int(words[2]), words[3:])
+        if verb == "send":
+            return send(store, words[1], words[2:])
+        request = json.loads(sys.stdin.buffer.readline())
+        for reply in VERBS[verb](store, request):
+            _say({**reply, "store": store.id})
+    except Refused as exc:
+        _say({"state": "refused", "class": exc.kind, "blame": exc.blame, "message": str(exc)}, stream)
+    except BrokenPipeError:
+        return 1
+    except Exception as exc:  # noqa: BLE001  # a reply in JSON tells the controller more than a traceback
+        message = "%s: %s" % (type(exc).__name__, exc)
+        _say({"state": "refused", "class": "program", "blame": "node" if isinstance(exc, OSError) else "ours", "message": message}, stream)
+        return 1
+    return 0

@@ -1,0 +1,400 @@
+"""Baseline and patch on real trees. Also runs without pytest: python3.9 -m unittest tests/unit/node/test_harvest.py"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "plugin_utils"))
+from _node import harvest
+
+NAMES = [
+    b"a",
+    b"b",
+    b"c.txt",
+    b"with blank",
+    b"new\nline",
+    b'q"uote',
+    b"tab\t",
+    b"\xff\xfe.bin",
+    "ünï".encode(),
+    b"-dash",
+    b"#x",
+    b":(top)y",
+    b"back\\slash",
+    b"*",
+]
+NAMES += [b"built.log", b"kept.log"]
+FOLDERS = [b"", b"d/", b"d/e f/", b"\xfeg/", b"built/"]
+ATTRIBUTES = [
+    b"* text=auto eol=crlf\n",
+    b"* -diff\n",
+    b"* filter=x ident\n*.txt working-tree-encoding=UTF-16\n",
+    b"* binary\n",
+    b"* eol=lf text\n",
+]
+
+
+def listing(tree: Path, leave_out: list[str] = ()) -> dict[bytes, tuple[str, bytes]]:
+    """What a patch can carry: path -> kind and content."""
+    found = {}
+    for folder, folders, files in os.walk(os.fsencode(str(tree))):
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        folders[:] = [name for name in folders if name != b".git"]
+        for name in files + links:
+            full = os.path.join(folder, name)
+            path = os.path.relpath(full, os.fsencode(str(tree)))
+            text = path.decode("utf-8", "backslashreplace")
+            if name == b".git" or any(text == out.rstrip("/") or out.endswith("/") and text.startswith(out) for out in leave_out):
+                continue
+            if os.path.islink(full):
+                found[path] = ("link", os.readlink(full))
+            elif os.path.isfile(full):
+                found[path] = ("x" if os.stat(full).st_mode & 0o100 else "file", Path(os.fsdecode(full)).read_bytes())
+    return found
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.top = Path(os.path.realpath(tempfile.mkdtemp()))
+        self.addCleanup(shutil.rmtree, self.top, ignore_errors=True)
+        self.tree, self.home = self.top / "tree", self.top / "home"
+        self.tree.mkdir()
+        self.home.mkdir()
+
+    def git(self, *args, cwd=None):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+        env.update(HOME=str(self.home), XDG_CONFIG_HOME=str(self.home), GIT_CONFIG_NOSYSTEM="1")
+        who = ["-c", "core.fsmonitor=false", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+        done = subprocess.run(["git", *who, *args], cwd=cwd or self.tree, env=env, check=False, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def write(self, path, data, mode=0o644):
+        full = self.tree / path
+        full.parent.mkdir(parents=True, exist_ok=True)
+        full.write_bytes(data if isinstance(data, bytes) else data.encode())
+        full.chmod(mode)
+
+    def base(self, *exclude):
+        tree_id = harvest.make_baseline(str(self.tree), str(self.top / "g"), exclude)
+        shutil.rmtree(self.top / "user", ignore_errors=True)
+        (self.top / "user").mkdir()
+        self.git(f"--git-dir={self.top}/g", f"--work-tree={self.top}/user", "checkout-index", "-a")
+        return tree_id
+
+    def harvest(self):
+        return harvest.make_harvest(str(self.tree), str(self.top / "g"), str(self.top / "out"))
+
+    def check(self, plain=True):
+        """Harvest, apply in the user's tree (plainly, or so that the project's .gitattributes don't count), compare; returns the result."""
+        result = self.harvest()
+        user, patch = self.top / "user", str(self.top / "out" / "changes.patch")
+        if result["patch"] and plain:
+            self.git("apply", patch, cwd=user)
+        elif result["patch"]:
+            self.git("-c", "core.autocrlf=false", "apply", "--directory=" + str(user)[1:], patch, cwd="/")
+        out = [entry["path"] for entry in result["left_out"] if entry["why"] != harvest.NESTED]
+        have, want = listing(self.top / "user", out), listing(self.tree, out)
+        self.assertEqual([p for p in have.keys() | want.keys() if have.get(p) != want.get(p)], [], result["left_out"])
+        return result
+
+    def why(self, result):
+        return {entry["path"]: entry["why"] for entry in result["left_out"]}
+
+
+class TestPatch(Case):
+    def test_every_kind_of_change_comes_home_and_is_counted(self):
+        for name in ("mod", "gone", "moved", "x"):
+            self.write(name, f"{name}\nline\n" * 5)
+        self.write("bin", bytes(range(256)))
+        self.base()
+        self.write("mod", "mod\nnew end, no newline")
+        self.write("bin", bytes(range(255, -1, -1)) * 9)
+        (self.tree / "gone").unlink()
+        (self.tree / "moved").rename(self.tree / "to here")
+        (self.tree / "x").chmod(0o755)
+        (self.tree / "dangling").symlink_to("no/where")
+        result = self.check()
+        found = {change["path"]: (change["status"], change["added"], change["deleted"]) for change in result["changed"]}
+        self.assertEqual(found["mod"], ("modified", 1, 9))
+        self.assertEqual(found["bin"], ("modified", None, None))
+        self.assertEqual(found["gone"], ("deleted", 0, 10))
+        self.assertEqual(found["to here"], ("added", 10, 0))
+        self.assertEqual(found["x"], ("modified", 0, 0))
+        self.assertEqual((result["files"], result["added"], result["deleted"], result["left_out"]), (7, 12, 29, []))
+
+    def test_nothing_changed_and_an_empty_project_give_no_patch(self):
+        self.base()
+        self.assertEqual(self.harvest(), {"patch": None, "files": 0, "added": 0, "deleted": 0, "changed": [], "left_out": []})
+        self.assertFalse((self.top / "out" / "changes.patch").exists())
+
+    def test_commits_of_the_agent_count_by_content_and_its_repository_is_only_read(self):
+        self.git("init", "-q")
+        self.write("a", "1\n")
+        self.git("add", ".")
+        self.git("commit", "-qm", "one")
+        self.base()
+        self.write("a", "2\n")
+        self.git("commit", "-qam", "two")
+        self.write("b", "dirty\n")
+        before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in (self.tree / ".git").rglob("*")}
+        self.assertEqual([c["path"] for c in self.check()["changed"]], ["a", "b"])
+        self.assertEqual({p: (p.stat().st_mtime_ns, p.stat().st_size) for p in (self.tree / ".git").rglob("*")}, before)
+
+    def test_ignored_files_are_counted_tracked_ones_carried(self):
+        self.git("init", "-q")
+        self.write(".gitignore", "dist/\n*.log\n")
+        self.write("dist/kept.js", "1\n")
+        self.write("forced.log", "1\n")
+        self.git("add", "-f", ".")
+        self.write("dist/junk", "old\n")
+        self.base()
+        self.write("dist/kept.js", "2\n")
+        (self.tree / "forced.log").unlink()
+        self.write("later/x", "ignored from now on")
+        self.write(".gitignore", "dist/\n*.log\nlater\n")
+        result = self.harvest()
+        self.assertEqual([c["path"] for c in result["changed"]], [".gitignore", "dist/kept.js", "forced.log"])
+        self.assertEqual(self.why(result), {"dist/junk": "ignored", "later/": "ignored"})
+
+    def test_without_a_repository_everything_sent_is_baseline(self):
+        self.write(".gitignore", "*.log\n")
+        self.write("a.log", "1\n")
+        self.base()
+        self.write("a.log", "2\n")
+        self.write("new.log", "ignored\n")
+        self.assertEqual([c["path"] for c in self.check()["changed"]], ["a.log"])
+
+    def test_excluded_files_never_appear(self):
+        self.git("init", "-q")
+        self.write(".gitignore", "!keep.log\n")
+        for name in ("keep.log", "node_modules/x", "sub/cache/y", "#odd"):
+            self.write(name, "of an earlier job")
+        self.git("add", ".")
+        self.base("*.log", "node_modules", "sub/cache", "#odd")
+        for name in ("keep.log", "node_modules/x", "sub/cache/y", "#odd"):
+            self.write(name, "changed")
+        self.assertEqual(self.harvest()["files"], 0)
+
+    def test_nested_repositories_come_as_plain_content(self):
+        self.write("sub/tracked", "1\n")
+        self.base()
+        self.write("sub/tracked", "2\n")
+        self.write("new/committed", "x\n")
+        for path in ("sub", "new", "new/deeper", "empty"):
+            (self.tree / path).mkdir(exist_ok=True)
+            self.git("init", "-q", cwd=self.tree / path)
+            if path == "new":
+                self.git("add", ".", cwd=self.tree / path)
+                self.git("commit", "-qm", "x", cwd=self.tree / path)
+        self.write("new/deeper/file", "x\n")
+        result = self.check()
+        self.assertEqual([c["path"] for c in result["changed"]], ["new/committed", "new/deeper/file", "sub/tracked"])
+        self.assertEqual(set(self.why(result)), {"empty/.git", "new/.git", "new/deeper/.git", "sub/.git"})
+
+    def test_attributes_and_users_config_do_not_matter(self):
+        (self.home / ".gitconfig").write_text(
+            '[core]\n\tautocrlf = true\n\tfsmonitor = touch fired\n[filter "x"]\n\tclean = touch fired\n\trequired\n'
+        )
+        os.environ["GIT_DIR"], old_home = "/nonexistent", os.environ.get("HOME")
+        os.environ["HOME"] = str(self.home)
+        self.addCleanup(os.environ.pop, "GIT_DIR")
+        self.addCleanup(os.environ.__setitem__, "HOME", old_home or "/")
+        self.write("crlf.txt", b"one\r\ntwo\r\n")
+        self.write(".gitattributes", b"* filter=x\n*.dat ident\n*.u16 working-tree-encoding=UTF-16\n*.no -diff\n")
+        self.write("id.dat", b"$Id: 123 $\n")
+        self.write("w.u16", "text\n".encode("utf-16"))
+        self.base()
+        self.write("crlf.txt", b"one\r\n2\r\n")
+        self.write("id.dat", b"$Id: 456 $\nmore")
+        self.write("w.u16", "text 2\n".encode("utf-16"))
+        self.write("t.no", b"lines\n")
+        self.git("init", "-q", cwd=self.top / "user")
+        self.assertEqual(
+            [(c["path"], c["added"]) for c in self.harvest()["changed"]], [("crlf.txt", 1), ("id.dat", 2), ("t.no", 1), ("w.u16", None)]
+        )
+        self.check(plain=False)
+        self.assertEqual([p for p in self.top.rglob("fired")], [])
+
+    def test_plain_apply_in_a_checkout_with_autocrlf(self):
+        (self.home / ".gitconfig").write_text("[core]\n\tautocrlf = true\n")
+        self.write("crlf.txt", b"one\r\ntwo\r\n")
+        self.base()
+        self.write("crlf.txt", b"one\r\n2\r\n")
+        self.git("init", "-q", cwd=self.top / "user")
+        self.assertEqual(self.check()["files"], 1)
+
+    def test_what_a_patch_cannot_carry_is_listed(self):
+        (self.tree / "old empty").mkdir()
+        self.write("was a file", "x")
+        self.base()
+        (self.tree / "new empty").mkdir()
+        os.mkfifo(str(self.tree / "fifo"))
+        (self.tree / "was a file").unlink()
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(str(self.tree / "was a file"))
+        self.write(".GIT/x", "x")
+        result = self.harvest()
+        self.assertEqual(result["files"], 0)
+        special = "socket, fifo or device"
+        self.assertEqual(
+            self.why(result), {"new empty/": "empty folder", "fifo": special, "was a file": special, ".GIT/x": "git refuses this name"}
+        )
+
+    def test_unreadable_files_are_listed_and_not_deleted(self):
+        self.write("tracked", "1")
+        self.write("shut/inside", "1")
+        self.write("other", "1")
+        self.base()
+        self.write("other", "2")
+        self.write("secret", "x", mode=0)
+        (self.tree / "tracked").chmod(0)
+        (self.tree / "shut").chmod(0)
+        self.addCleanup((self.tree / "shut").chmod, 0o700)
+        result = self.unprivileged()
+        self.assertEqual([c["path"] for c in result["changed"]], ["other"])
+        self.assertEqual(self.why(result), {"secret": "not readable", "tracked": "not readable", "shut/": "not readable"})
+
+    def unprivileged(self):
+        """The harvest as somebody whom modes bind."""
+        if os.geteuid() != 0:
+            return self.harvest()
+        subprocess.run(["chown", "-R", "65534:65534", str(self.top)], check=True)
+        out, into = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+            try:
+                os.write(into, repr(self.harvest()).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        os.close(into)
+        with open(out, "rb") as f:
+            return eval(f.read().decode())
+
+
+class TestReuse(Case):
+    def test_the_same_git_dir_serves_the_next_job_and_a_second_harvest(self):
+        self.write("a", "1\n")
+        self.write("b", "1\n")
+        first = self.base()
+        self.write("a", "2\n")
+        (self.tree / "b").unlink()
+        self.assertEqual(self.harvest(), self.harvest())
+        second = self.base()
+        self.assertNotEqual(first, second)
+        self.assertIsNone(self.harvest()["patch"])
+        self.write("c", "3\n")
+        self.assertEqual([c["path"] for c in self.check()["changed"]], ["c"])
+
+    def test_a_broken_or_overgrown_git_dir_is_made_anew(self):
+        self.write("a", "1\n")
+        tree_id = self.base()
+        (self.top / "g" / "index").write_bytes(b"DIRC\0\0\0\2\0\0\0\1 rubbish")
+        self.assertEqual(self.base(), tree_id)
+        for i in range(20):
+            (self.top / "g" / "objects" / "pack" / f"{i}.keep").touch()
+        self.assertEqual(self.base(), tree_id)
+        self.assertEqual(list((self.top / "g" / "objects" / "pack").iterdir()), [])
+
+    def test_leftovers_that_are_ignored_now_leave_the_baseline(self):
+        self.git("init", "-q")
+        self.write("cache/x", "1")
+        self.base()
+        self.write(".gitignore", "cache\n")
+        self.base()
+        self.write("cache/x", "2")
+        self.assertEqual(self.harvest()["files"], 0)
+
+    def test_errors_are_harvest_errors(self):
+        with self.assertRaisesRegex(harvest.HarvestError, "inside the workspace"):
+            harvest.make_baseline(str(self.tree), str(self.tree / "g"))
+        with self.assertRaises(harvest.HarvestError):
+            self.harvest()
+
+
+class TestRandomTrees(Case):
+    def change(self, r):
+        path = os.fsencode(str(self.tree)) + b"/" + r.choice(FOLDERS) + r.choice(NAMES)
+        kind = r.choice(["write"] * 6 + ["link", "delete", "mode", "move", "folder", "repo", "fifo"])
+        parent = os.path.dirname(path)
+        if kind in ("delete", "mode", "move") and not os.path.lexists(path):
+            return
+        while not os.path.isdir(parent) or os.path.islink(parent):  # a parent that is no folder makes place
+            if os.path.lexists(parent):
+                os.unlink(parent)
+            os.makedirs(parent, exist_ok=True)
+        if kind == "mode":
+            if os.path.isfile(path) and not os.path.islink(path):
+                os.chmod(path, r.choice([0o755, 0o644]))
+            return
+        if kind == "move" and not os.path.isdir(path):
+            os.replace(path, path + b" moved")
+            return
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+        if kind in ("folder", "repo"):
+            os.mkdir(path)
+            if kind == "repo":
+                self.git("init", "-q", cwd=path)
+            if r.random() < 0.7:
+                with open(os.path.join(path, r.choice(NAMES)), "wb") as f:
+                    f.write(b"inner\n")
+                if kind == "repo" and r.random() < 0.5:
+                    self.git("add", "-A", cwd=path)
+                    self.git("commit", "-qm", "x", cwd=path)
+        elif kind == "link":
+            os.symlink(r.choice([b"nowhere", b"..", b"a", b"/etc/passwd", b"\xff"]), path)
+        elif kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "write":
+            text = b"".join(b"line %d $Id$%s" % (r.randrange(9), r.choice([b"\n", b"\r\n"])) for _ in range(r.choice([0, 1, 5, 400])))
+            with open(path, "wb") as f:
+                f.write(
+                    r.choice(
+                        [
+                            text,
+                            text + b"no newline",
+                            bytes(r.randrange(256) for _ in range(r.randrange(900))),
+                            text.decode().encode("utf-16"),
+                        ]
+                    )
+                )
+            os.chmod(path, r.choice([0o644, 0o644, 0o755]))
+
+    def test_applying_the_patch_to_the_baseline_gives_the_workspace(self):
+        for seed in range(30):
+            with self.subTest(seed=seed):
+                self.tearDown()
+                shutil.rmtree(self.top)
+                self.setUp()
+                r = random.Random(seed)
+                if r.random() < 0.5:
+                    self.git("init", "-q")
+                    self.write(".gitignore", "*.log\n!kept.log\nbuilt/\n")
+                if r.random() < 0.5:
+                    self.write(".gitattributes", r.choice(ATTRIBUTES))
+                for _ in range(25):
+                    self.change(r)
+                self.base("fifo")
+                for _ in range(25):
+                    self.change(r)
+                if r.random() < 0.3:
+                    self.write(".gitattributes", r.choice(ATTRIBUTES))
+                attributes = any((self.top / t / ".gitattributes").exists() for t in ("tree", "user"))
+                self.assertGreater(self.check(plain=not attributes)["files"], 5)
+
+
+if __name__ == "__main__":
+    unittest.main()

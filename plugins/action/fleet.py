@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people ask of the whole fleet: one action, a verb."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..plugin_utils import _attempts
+from ..plugin_utils._fleet import check_names, find_fleet, setting
+from ..plugin_utils._keys import InputError
+
+
+class ActionModule(ActionBase):
+    BYPASS_HOST_LOOP = True
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _checked, args = self.validate_argument_spec({"verb": {"choices": ["logs", "harvest"], "required": True}})
+        variables = task_vars or {}
+        try:
+            check_names(self)
+            fleet = find_fleet(self, variables)
+            job, run_id = setting(variables, "job"), setting(variables, "run_id")
+            if args["verb"] == "logs":
+                document = _attempts.logs(fleet, job, run_id, Display().display)
+            else:
+                document = _attempts.harvest(fleet, job, run_id)
+        except InputError as exc:
+            return {"failed": True, "msg": "\n".join(exc.problems)}
+        return {"changed": args["verb"] == "harvest", "document": document, "output_file": setting(variables, "output_file")}

@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attempts on the nodes, seen from any controller: find them, read their logs, bring their harvest home; and `sync` alone.
+
+This is private to the collection.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from . import _sync
+from ._engine import size, workspace_key
+from ._fleet import Fleet
+from ._keys import NAME, InputError
+from ._link import Link, LinkError
+from ._record import SCHEMA_VERSION, RunRecord, controller_id
+
+T = TypeVar("T")
+
+
+def ask_all(fleet: Fleet, question: Callable[[str, Link], T]) -> tuple[dict[str, T], dict[str, str]]:
+    """(answers, reasons of those that gave none) of all candidates at once, the controller itself included."""
+    names = [*fleet.names, *([fleet.fallback.name] if fleet.fallback else [])]
+    links: dict[str, Link] = {}
+    silent: dict[str, str] = {}
+    for name in names:
+        try:
+            links[name] = fleet.make_link(name)
+        except LinkError as exc:
+            silent[name] = str(exc)
+
+    def ask(name: str) -> tuple[str, T | LinkError]:
+        try:
+            return name, question(name, links[name])
+        except LinkError as exc:
+            return name, exc
+
+    answers: dict[str, T] = {}
+    with ThreadPoolExecutor(max(1, min(64, len(links)))) as pool:
+        for name, answer in pool.map(ask, links):
+            if isinstance(answer, LinkError):
+                silent[name] = str(answer)
+            else:
+                answers[name] = answer
+    return answers, silent
+
+
+def find_attempts(fleet: Fleet, job: str | None, run_id: str | None) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """(attempts with their node and link, nodes that gave no answer). job: an id, a unique prefix of one, or RUN/name. Raises InputError."""
+    if not job and not run_id:
+        raise InputError(["say which: gummy_job=ID (a unique prefix is enough, or RUN/name), or gummy_run_id=NAME"])
+    run, slash, name = (job or "").partition("/")
+    request = {"run_id": run if slash else run_id, "prefix": "" if slash else job or ""}
+
+    def question(node: str, link: Link) -> list[dict[str, Any]]:
+        rows = [row for row in link.stream("list", request, 60) if "attempt" in row]
+        return [{**row, "node": node, "link": link} for row in rows if not slash or row["job"] == name]
+
+    answers, silent = ask_all(fleet, question)
+    rows = list({row["attempt"]: row for node_rows in answers.values() for row in node_rows}.values())
+    asked = job or run_id
+    if job and not slash and len({row["attempt"] for row in rows}) > 1:
+        raise InputError([f"gummy_job={job} fits {len(rows)} attempts: {', '.join(sorted(row['attempt'] for row in rows)[:10])}"])
+    if not rows:
+        missing = f"; no answer from {', '.join(f'{node} ({reason})' for node, reason in silent.items())}" if silent else ""
+        raise InputError([f"no attempt of {asked} is known to {', '.join(answers) or 'any node'}{missing}"])
+    return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
+
+
+def logs(fleet: Fleet, job: str | None, run_id: str | None, show: Callable[[str], None]) -> dict[str, Any]:
+    """Shows the log of every attempt that is asked for."""
+    rows, silent = find_attempts(fleet, job, run_id)
+    for row in rows:
+        show(f"== {row['run_id']}/{row['job']} on {row['node']}, attempt {row['attempt']}, {row['state']}")
+        text = "".join(reply.get("text", "") for reply in row["link"].stream("logs", {"attempt": row["attempt"]}, 120))
+        for line in text.splitlines():
+            show(line)
+    return _document("logs", rows, silent)
+
+
+def harvest(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]:
+    """Fetches the harvest of what has ended into the folder of its run, and acknowledges it."""
+    rows, silent = find_attempts(fleet, job, run_id)
+    controller = controller_id()
+    for row in rows:
+        if row["state"] == "ended" and NAME.fullmatch(str(row["run_id"])) and NAME.fullmatch(str(row["job"])):
+            row["folder"], row["message"] = _fetch(row, controller)
+    return _document("harvest", rows, silent)
+
+
+def _fetch(row: Mapping[str, Any], controller: str) -> tuple[str | None, str]:
+    record = RunRecord(row["run_id"])
+    known = record.job_folder(row["job"])
+    if record.fetched(row["job"]) == row["attempt"]:
+        return known, "fetched before"
+    folder = tempfile.mkdtemp(prefix=".fetch-", dir=record.folder)
+    try:
+        argv = _sync.download_argv(folder, row["link"].rsync_words("send", row["attempt"]), row["link"].rsync_place())
+        status, _out, errors = row["link"].rsync(argv, 3600)
+        if status:
+            return None, _sync.why_rsync_failed(status, errors)[1]
+        kept = record.keep(row["job"], folder, row["attempt"])
+        row["link"].call("ack", {"attempts": [row["attempt"]], "controller": controller})
+        return kept, ""
+    except LinkError as exc:
+        return None, str(exc)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        record.close()
+
+
+def _document(kind: str, rows: list[dict[str, Any]], silent: Mapping[str, str]) -> dict[str, Any]:
+    bad = [row for row in rows if row.get("folder", "") is None]
+    public = [{key: value for key, value in row.items() if key not in ("link", "store")} for row in rows]
+    return {"schema_version": SCHEMA_VERSION, "kind": kind, "status": "failed" if bad else "success", "attempts": public, "no_answer": dict(silent)}
+
+
+def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
+    """The project to every candidate's workspace; the controller itself is left out."""
+    if project is None:
+        raise InputError(["gummy_project=none leaves nothing to sync: name a directory"])
+    controller = controller_id()
+    try:
+        excluded = _sync.exclusions(project, fleet.config.sync_exclude)
+    except _sync.ProjectError as exc:
+        raise InputError([str(exc)]) from exc
+    slots = {node.name: node.slots for node in fleet.nodes}
+
+    def question(node: str, link: Link) -> dict[str, Any]:
+        if node not in slots:
+            return {}
+        begun, attempt = time.monotonic(), f"sync-{secrets.token_hex(6)}"
+        reply = link.call("claim", {"attempt": attempt, "key": workspace_key(project, controller), "slots": slots[node]}, 60)
+        if reply["state"] != "claimed":
+            return {"status": "failed", "message": reply.get("message") or "every slot is taken: try again later"}
+        try:
+            with tempfile.NamedTemporaryFile(prefix="gummy-rules-") as rules:
+                rules.write(excluded.rules)
+                rules.flush()
+                words = link.rsync_words("receive", attempt, str(reply["generation"]))
+                status, out, errors = link.rsync(_sync.upload_argv(project, rules.name, words, link.rsync_place()), 6 * 3600)
+        finally:
+            link.call("release", {"attempt": attempt})
+        if status not in (0, 24):
+            return {"status": "failed", "message": _sync.why_rsync_failed(status, errors)[1]}
+        sent = _sync.sent(out)
+        told = {"message": f"{sent['files']} files, {size(sent['bytes'])}", "workspace": os.path.join(reply["workspace"], "tree")}
+        return {"status": "success", **sent, **told, "seconds": round(time.monotonic() - begun, 2)}
+
+    answers, silent = ask_all(fleet, question)
+    rows = [{"node": node, **answer} for node, answer in answers.items() if answer]
+    rows += [{"node": node, "status": "failed", "message": reason} for node, reason in silent.items() if node in slots]
+    good = bool(rows) and all(row["status"] == "success" for row in rows)
+    return {
+        "schema_version": SCHEMA_VERSION, "kind": "sync", "status": "success" if good else "failed", "project": project,
+        "excluded": excluded.describe(), "nodes": sorted(rows, key=lambda row: str(row["node"])),
+    }  # fmt: skip

@@ -1,0 +1,445 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine: carries out what the scheduler says, over links, with threads; nothing here decides about a job.
+
+One thread runs the scheduler; verbs run in a pool and come back as events; each watched node has one thread that polls.
+This is private to the collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import queue
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import _events as ev
+from . import _sync
+from ._link import Link, LinkError, decode
+from ._placement import Need, Node
+from ._process import Process
+from ._record import RunRecord
+from ._request import Job, Request
+from ._scheduler import Scheduler
+
+SYNC_LONGEST = 6 * 3600.0  # seconds; rsync's own --timeout ends one that stands still
+POLL_LONGEST = 45.0  # seconds; a poll returns within 25
+ACKS_AT_ONCE = 20
+
+
+class ParentGone(Exception):
+    """ansible-playbook is no more: nothing may be placed or started."""
+
+
+@dataclass
+class Trail:
+    """What is known of one attempt, for the record and for people."""
+
+    attempt: str
+    job: str
+    node: str
+    why: str = ""
+    ranking: tuple[Mapping[str, Any], ...] = ()
+    generation: int = 0
+    store: str | None = None
+    sync: dict[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+    state: str = "reserved"
+
+
+@dataclass
+class Outcome:
+    """A job's end."""
+
+    finish: ev.Finish
+    trail: Trail | None
+    folder: str | None = None
+
+
+class Engine:
+    """run() drives the request to its end. make_link: name -> Link (LinkError); measure: link -> Node; say: a line for people."""
+
+    def __init__(
+        self,
+        request: Request,
+        jobs: Iterable[Job],
+        nodes: Iterable[Node],
+        fallback: Node | None,
+        make_link: Callable[[str], Link],
+        measure: Callable[[str, Link], Node],
+        record: RunRecord,
+        controller: str,
+        exclusions: Mapping[str, _sync.Exclusions],
+        say: Callable[[str, str, str, str], None],
+    ) -> None:
+        self._request, self._record, self._controller = request, record, controller
+        self._jobs = {job.name: job for job in jobs}
+        self._nodes = {node.name: node for node in [*nodes, *([fallback] if fallback else [])]}
+        self._make_link, self._measure, self._say, self._exclusions = make_link, measure, say, exclusions
+        self._links: dict[str, Link] = {}
+        self._events: queue.Queue[ev.Event] = queue.Queue()
+        self._trails: dict[str, Trail] = {}
+        self._active: set[str] = set()
+        self._watching: dict[str, Process | None] = {}
+        self._wanted: frozenset[str] = frozenset()
+        self._acks: dict[str, list[str]] = {}
+        self._parent = os.getppid()
+        self._pool = ThreadPoolExecutor(min(64, 6 * len(self._nodes) + 2), "gummy")
+        self._stopped = threading.Event()
+        self.outcomes: dict[str, Outcome] = {}
+        self._scheduler = Scheduler(
+            [work_of(job) for job in self._jobs.values()],
+            nodes,
+            lambda: f"{record.uid}-{secrets.token_hex(5)}",
+            fallback=fallback,
+            local_fallback=request.local_fallback,
+            lost_after=request.lost_after,
+            weights=request.config.load_weights,
+            preferences=request.config.host_preferences,
+        )
+
+    def run(self, found: Iterable[ev.Found]) -> dict[str, Outcome]:
+        """Returns when every job has ended. Raises ParentGone."""
+        try:
+            self._measure_unknown()
+            for event in found:
+                self._trails[event.attempt] = Trail(event.attempt, event.job, event.node, "resumed", store=self._recorded_store(event.attempt))
+                self._active.add(event.attempt)
+                self._events.put(event)
+            self._events.put(ev.Tick())
+            self._loop()
+        finally:
+            self._stopped.set()
+            for process in self._watching.values():
+                if process is not None:
+                    process.kill()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        return self.outcomes
+
+    def _loop(self) -> None:
+        wake: float | None = None
+        while True:
+            try:
+                event: ev.Event = self._events.get(timeout=None if wake is None else max(0.0, wake - time.monotonic()))
+            except queue.Empty:
+                event = ev.Tick()
+            wake = None
+            for command in self._scheduler.handle(event, time.monotonic()):
+                if isinstance(command, ev.Wake):
+                    wake = command.at
+                elif isinstance(command, ev.End):
+                    self._send_acks(all_of_them=True)
+                    return
+                else:
+                    self._do(command)
+            self._wanted = frozenset(self._scheduler.watched())
+            for name, process in self._watching.items():
+                if process is not None and name not in self._wanted:
+                    process.end_input()
+
+    def _do(self, command: ev.Command) -> None:
+        if isinstance(command, ev.Record):
+            trail = self._trails.setdefault(command.attempt, Trail(command.attempt, command.job, command.node, command.why))
+            trail.state = command.state
+            known = {"job": command.job, "node": command.node, "state": command.state, "store": trail.store, "why": trail.why}
+            self._record.append("attempt", attempt=command.attempt, **known)
+        elif isinstance(command, ev.Place):
+            trail = self._trails[command.attempt]
+            trail.why, trail.ranking = command.why, command.ranking
+            self._active.add(command.attempt)
+            self._say(command.job, "place", command.node, command.why)
+        elif isinstance(command, ev.Finish):
+            self._finish(command)
+        elif isinstance(command, ev.Note):
+            self._say(command.job, command.verb, command.node, command.text)
+        elif isinstance(command, ev.Watch):
+            if command.node not in self._watching:
+                self._watching[command.node] = None
+                threading.Thread(target=self._watch, args=(command.node,), daemon=True).start()
+        elif isinstance(command, ev.Ack):
+            self._acks.setdefault(command.node, []).append(command.attempt)
+            self._send_acks()
+        else:
+            if os.getppid() != self._parent:
+                raise ParentGone
+            verbs: dict[type, Callable[[Any], None]] = {
+                ev.Claim: self._claim, ev.Sync: self._sync, ev.Start: self._start, ev.Fence: self._fence, ev.Fetch: self._fetch,
+                ev.Release: self._release, ev.Refresh: self._refresh,
+            }  # fmt: skip
+            self._pool.submit(self._guarded, verbs[type(command)], command)
+
+    def _guarded(self, verb: Callable[[Any], None], command: Any) -> None:
+        """A mistake of ours in a verb must not leave the run waiting for its event."""
+        try:
+            verb(command)
+        except Exception as exc:  # noqa: BLE001
+            if self._stopped.is_set() or not hasattr(command, "attempt"):
+                return
+            message = f"{type(exc).__name__}: {exc}"
+            if isinstance(command, ev.Start | ev.Fence):
+                self._events.put(ev.Unknown(command.attempt, message))
+            else:
+                self._events.put(ev.Failed(command.attempt, "refused", message))
+
+    # -- the verbs
+
+    def _link(self, name: str) -> Link:
+        link = self._links.get(name)
+        if link is None:
+            link = self._links.setdefault(name, self._make_link(name))
+        return link
+
+    def _claim(self, command: ev.Claim) -> None:
+        job = self._jobs[command.job]
+        request = {"attempt": command.attempt, "key": workspace_key(job.project, self._controller), "slots": self._nodes[command.node].slots}
+        try:
+            reply = self._link(command.node).call("claim", request, 60)
+        except LinkError as exc:
+            failure = "refused" if exc.kind in ("python", "settings") else "unreachable"
+            self._events.put(ev.Failed(command.attempt, failure, str(exc)))
+            return
+        trail = self._trails[command.attempt]
+        if reply["state"] == "claimed":
+            trail.generation, trail.store = int(reply["generation"]), reply.get("store")
+            self._events.put(ev.Claimed(command.attempt))
+        elif reply["state"] == "busy":
+            self._events.put(ev.Busy(command.attempt, float(reply["retry_after"])))
+        else:
+            self._refused(command.attempt, reply)
+
+    def _refused(self, attempt: str, reply: Mapping[str, Any]) -> None:
+        blame = "ours" if reply.get("blame") == "ours" else "node"
+        self._events.put(ev.Refused(attempt, "refused", blame, str(reply.get("message", reply))))
+
+    def _sync(self, command: ev.Sync) -> None:
+        job, trail, begun = self._jobs[command.job], self._trails[command.attempt], time.monotonic()
+        if job.project is None:
+            self._events.put(ev.Synced(command.attempt))
+            return
+        try:
+            link, excluded = self._link(command.node), self._exclusions[job.project]
+            with tempfile.NamedTemporaryFile(prefix="gummy-rules-") as rules:
+                rules.write(excluded.rules)
+                rules.flush()
+                words = link.rsync_words("receive", command.attempt, str(trail.generation))
+                argv = _sync.upload_argv(job.project, rules.name, words, link.rsync_place())
+                status, out, errors = link.rsync(argv, SYNC_LONGEST)
+        except LinkError as exc:
+            self._events.put(ev.Failed(command.attempt, "unreachable", str(exc)))
+            return
+        refusal = next((reply for line in errors.encode().splitlines() if (reply := decode(line))), None)
+        if refusal is not None:
+            self._refused(command.attempt, refusal)
+        elif status not in (0, 24):  # 24: a file vanished meanwhile
+            failure, reason = _sync.why_rsync_failed(status, errors)
+            self._events.put(ev.Failed(command.attempt, failure, reason))
+        else:
+            seconds = round(time.monotonic() - begun, 2)
+            trail.sync = {**_sync.sent(out), "seconds": seconds, "excluded": excluded.describe()}
+            text = f"{trail.sync['files']} files, {size(trail.sync['bytes'])} sent in {seconds:.1f} s"
+            self._say(command.job, "sync", command.node, text)
+            self._events.put(ev.Synced(command.attempt))
+
+    def _start(self, command: ev.Start) -> None:
+        job, trail = self._jobs[command.job], self._trails[command.attempt]
+        spec = {
+            "agent": job.agent, "prompt": job.prompt, "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
+            "run_id": self._request.run_id, "controller": self._controller, "project": job.project is not None, "project_path": job.project,
+        }  # fmt: skip
+        try:
+            reply = self._link(command.node).call("start", {"attempt": command.attempt, "generation": trail.generation, "spec": spec}, 90)
+        except LinkError as exc:
+            self._events.put(ev.LinkDown(command.node, str(exc)))
+            self._events.put(ev.Unknown(command.attempt, str(exc)))
+            return
+        if reply["state"] in ("started", "running"):
+            self._say(command.job, "start", command.node, f"{job.agent}, attempt {command.attempt}")
+            self._events.put(ev.Started(command.attempt))
+        elif reply["state"] == "ended":
+            self._ended(command.attempt, reply)
+        elif reply["state"] == "void":
+            self._events.put(ev.Fenced(command.attempt, "void"))
+        else:
+            self._refused(command.attempt, reply)
+
+    def _fence(self, command: ev.Fence) -> None:
+        trail = self._trails[command.attempt]
+        try:
+            reply = self._link(command.node).call("fence", {"attempt": command.attempt}, 60)
+            if trail.store is not None and reply.get("store") != trail.store:
+                raise LinkError(f"another store answers ({reply.get('store')}): this is not the node, or not the login, that has the job")
+            if reply["state"] not in ("void", "running", "ended"):
+                raise LinkError(str(reply.get("message", reply)), "reply")
+        except LinkError as exc:
+            self._events.put(ev.LinkDown(command.node, str(exc)))
+            self._events.put(ev.Unknown(command.attempt, str(exc)))
+            return
+        self._events.put(ev.Fenced(command.attempt, reply["state"]))
+        if reply["state"] == "ended":
+            self._ended(command.attempt, reply)
+
+    def _ended(self, attempt: str, reply: Mapping[str, Any]) -> None:
+        trail = self._trails[attempt]
+        trail.result = reply
+        self._events.put(ev.Ended(attempt, reply.get("class"), reply.get("proof"), str(reply.get("message") or ""), reply))
+        status = reply.get("class") or ("good" if reply.get("proof") else "unproven")
+        watch = f"; watch it with `{reply['watch']}` there" if reply.get("watch") else ""
+        self._say(trail.job, "wait", trail.node, f"ended after {reply.get('seconds', 0):.1f} s: {status}{watch}")
+
+    def _watch(self, name: str) -> None:
+        """S6 seen from here: one poll per node, asked again until nothing of ours may run there."""
+        pause, told = 0.5, set[str]()
+        while not self._stopped.is_set():
+            if name not in self._wanted:
+                self._stopped.wait(0.05)
+                continue
+            try:
+                self._poll(name, told)
+                pause = 0.5
+            except LinkError as exc:
+                if self._stopped.is_set():
+                    return
+                self._events.put(ev.LinkDown(name, str(exc)))
+                self._stopped.wait(pause)
+                pause = min(pause * 2, 5.0)
+
+    def _poll(self, name: str, told: set[str]) -> None:
+        def opened(process: Process) -> None:
+            self._watching[name] = process
+
+        request = {"prefix": self._record.uid + "-", "told": sorted(told)}
+        try:
+            for reply in self._link(name).stream("poll", request, POLL_LONGEST, opened):
+                attempt = reply.get("attempt")
+                if reply["state"] == "watching":
+                    self._events.put(ev.LinkUp(name))
+                elif attempt in self._active and reply["state"] == "ended":
+                    told.add(attempt)
+                    self._ended(attempt, reply)
+                elif attempt in self._active and reply["state"] == "unknown":
+                    self._events.put(ev.Unknown(attempt, "its supervisor is gone"))
+        finally:
+            self._watching[name] = None
+
+    def _fetch(self, command: ev.Fetch) -> None:
+        folder = os.path.join(self._record.folder, f".fetch-{command.attempt}")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder, mode=0o700)
+        try:
+            link = self._link(command.node)
+            argv = _sync.download_argv(folder, link.rsync_words("send", command.attempt), link.rsync_place())
+            status, _out, errors = link.rsync(argv, SYNC_LONGEST)
+        except LinkError as exc:
+            self._events.put(ev.Failed(command.attempt, "harvest", str(exc)))
+            return
+        if status:
+            self._events.put(ev.Failed(command.attempt, "harvest", _sync.why_rsync_failed(status, errors)[1]))
+            return
+        self._record.keep(command.job, folder, command.attempt)
+        self._events.put(ev.Fetched(command.attempt))
+
+    def _release(self, command: ev.Release) -> None:
+        with contextlib.suppress(LinkError):  # the lease ends by itself
+            if (link := self._links.get(command.node)) is not None and link.connected:
+                link.call("release", {"attempt": command.attempt}, 20)
+
+    def _send_acks(self, all_of_them: bool = False) -> None:
+        for name, attempts in self._acks.items():
+            if attempts and (all_of_them or len(attempts) >= ACKS_AT_ONCE):
+                self._pool.submit(self._ack, name, list(attempts))
+                attempts.clear()
+        if all_of_them:
+            self._pool.shutdown(wait=True)
+
+    def _ack(self, name: str, attempts: list[str]) -> None:
+        with contextlib.suppress(LinkError):  # resume sends it again
+            self._link(name).call("ack", {"attempts": attempts, "controller": self._controller}, 20)
+
+    def _measure_unknown(self) -> None:
+        """Nodes that the inventory knows no load of are measured over their links, all at once, before the first placement."""
+        names = [name for name, node in self._nodes.items() if node.state == "unknown" and not node.local and node.online is not False]
+        self._refresh(ev.Refresh(tuple(names)))
+
+    def _measured(self, name: str) -> Node:
+        try:
+            node = self._measure(name, self._link(name))
+        except LinkError as exc:
+            node = Node(name, "unreachable", str(exc))
+        self._nodes[name] = node
+        return node
+
+    def _refresh(self, command: ev.Refresh) -> None:
+        self._events.put(ev.Nodes(tuple(self._pool.map(self._measured, command.nodes))))
+
+    # -- ends
+
+    def _recorded_store(self, attempt: str) -> str | None:
+        return self._record.history.attempts.get(attempt, {}).get("store")
+
+    def _finish(self, command: ev.Finish) -> None:
+        trail = self._trails.get(command.attempt or "")
+        folder = self._record.job_folder(command.job)
+        self.outcomes[command.job] = Outcome(command, trail, folder if trail and os.path.isdir(folder) else None)
+        self._record.append("finish", **self.describe(command.job))
+        text = f"{command.status}{f' ({command.failure})' if command.failure else ''}"
+        self._say(command.job, "fetch", command.node or "-", f"{text}{changes(self.describe(command.job))}")
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """The job's row of run.json."""
+        outcome, job = self.outcomes[name], self._jobs[name]
+        finish, trail = outcome.finish, outcome.trail
+        result: Mapping[str, Any] = trail.result if trail else {}
+        harvest: Mapping[str, Any] = result.get("harvest") or {}
+        patch = os.path.join(outcome.folder, "changes.patch") if outcome.folder and harvest.get("patch") else None
+        attempts = [t for t in self._trails.values() if t.job == name]
+        return {
+            "job": name, "name": name, "status": finish.status, "class": finish.failure, "message": finish.message, "node": finish.node,
+            "agent": job.agent, "task_type": job.task_type, "project": job.project, "why": trail.why if trail else None,
+            "exit_status": result.get("exit_status"), "proof": result.get("proof"), "cost_usd": result.get("cost_usd"),
+            "seconds": result.get("seconds"), "sync": trail.sync if trail else {}, "folder": outcome.folder, "patch": patch,
+            "files_changed": harvest.get("files", 0), "lines_added": harvest.get("added", 0), "lines_deleted": harvest.get("deleted", 0),
+            "left_out": harvest.get("left_out", []), "watch": result.get("watch"), "workspace": result.get("workspace"),
+            "attempts": [{"id": t.attempt, "node": t.node, "state": t.state, "why": t.why} for t in attempts],
+            "ranking": list(attempts[-1].ranking) if attempts else [],
+        }  # fmt: skip
+
+
+def work_of(job: Job) -> ev.Work:
+    need = Need(job.agent, job.task_type, job.node, None if job.nodes is None else frozenset(job.nodes), frozenset())
+    return ev.Work(job.name, need, job.attempts, job.accept_unproven)
+
+
+def workspace_key(project: str | None, controller: str) -> str:
+    """Stable per controller and project, so that session memory survives; jobs without a project share a scratch one."""
+    if project is None:
+        return f"scratch-{controller}"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", os.path.basename(project)).strip("-_")[:40] or "project"
+    return f"{name}-{hashlib.sha256(f'{controller}:{project}'.encode()).hexdigest()[:12]}"
+
+
+def size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def changes(row: Mapping[str, Any]) -> str:
+    """`, 2 files changed (+3/-1), patch /…` of a row of run.json."""
+    if not row["patch"]:
+        return f"; {row['message']}" if row["status"] != "success" and row["message"] else ", no changes"
+    files = row["files_changed"]
+    counted = f", {files} file{'s' if files != 1 else ''} changed (+{row['lines_added']}/-{row['lines_deleted']}), patch {row['patch']}"
+    return counted + (f"; {row['message']}" if row["status"] != "success" and row["message"] else "")

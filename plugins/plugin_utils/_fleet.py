@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From Ansible's side of an action to the core's: settings, candidates, links. This is private to the collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible import context
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+from . import _probe
+from ._config import Config, load_config
+from ._connect import link_maker, local_link
+from ._keys import TOP_KEYS, BadValue, InputError, coerce, plain
+from ._link import Link
+from ._placement import Node, node_from_vars
+from ._request import Request, read_project, read_request, unknown_settings
+
+LOCAL = "localhost"
+PROBE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The candidates of a play. fallback: the controller itself, if the play's hosts hold localhost."""
+
+    names: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    fallback: Node | None
+    make_link: Callable[[str], Link]
+    measure: Callable[[str, Link], Node]
+    config: Config
+
+
+def extra_vars() -> list[str]:
+    """The -e words as they were typed."""
+    return [str(word) for word in context.CLIARGS.get("extra_vars", ())]
+
+
+def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
+    """Raises InputError."""
+    hostvars = task_vars["hostvars"]
+    hosts = [str(name) for name in task_vars["ansible_play_hosts_all"]]
+    if len(hosts) != len(task_vars["ansible_play_batch"]):
+        raise InputError(["this play runs in batches (serial), and the nodes must all be seen at once: remove serial"])
+    pattern = str(task_vars.get("gummy_nodes") or "").strip()
+    if pattern:  # the guard play runs over all hosts
+        chosen = frozenset(match(action, task_vars, pattern))
+        hosts = [name for name in hosts if name in chosen]
+    if not hosts:
+        raise InputError([f"gummy_nodes={pattern} matches no host of the inventory (and --limit): see `ansible-inventory --graph`"])
+    config = load_config()
+    names = tuple(name for name in hosts if name != LOCAL)
+    given = {name: hostvars.raw_get(name) for name in names}
+    problems = [problem for name in names if (problem := _leak(name, given[name], hostvars.raw_get(LOCAL)))]
+    if problems:
+        raise InputError(problems[:5])
+    slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
+    make = link_maker(action._play_context, action._task, hostvars)
+
+    def measure(name: str, link: Link) -> Node:
+        facts = _probe.facts(link.shell(_probe.SCRIPT, PROBE_SECONDS), slots.get(name))
+        return node_from_vars(name, {**given.get(name, {}), "gummy_facts": facts})
+
+    return Fleet(
+        names,
+        tuple(_node(name, given[name], slots) for name in names),
+        Node(LOCAL, local=True) if LOCAL in hosts else None,
+        lambda name: local_link(LOCAL) if name == LOCAL and LOCAL not in names else make(name),
+        measure,
+        config,
+    )
+
+
+def _node(name: str, variables: Mapping[str, Any], slots: Mapping[str, int]) -> Node:
+    facts = variables.get("gummy_facts")
+    if name in slots and isinstance(facts, Mapping):
+        facts = {**facts, "slots": {**(facts.get("slots") or {}), "total": slots[name]}}
+    return node_from_vars(name, {**variables, "gummy_facts": facts})
+
+
+def _leak(name: str, variables: Mapping[str, Any], common: Mapping[str, Any]) -> str | None:
+    """A setting in host_vars or a group other than all would be the first host's for the whole run."""
+    for key in TOP_KEYS:
+        if f"gummy_{key}" in variables and variables[f"gummy_{key}"] != common.get(f"gummy_{key}"):
+            return f"gummy_{key} is set for host {name} alone (host_vars, or a group other than all): settings belong in -e, the play's vars or group all"
+    return None
+
+
+def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet) -> Request:
+    """Raises InputError with all that is wrong."""
+    settings = {f"gummy_{key}": task_vars[f"gummy_{key}"] for key in TOP_KEYS if f"gummy_{key}" in task_vars}
+    names = [*fleet.names, *([LOCAL] if fleet.fallback else [])]
+    request = read_request(extra_vars(), settings, names, os.getcwd(), fleet.config, lambda pattern: match(action, task_vars, pattern), _typed_names(action))
+    if not fleet.names and any(job.node not in ("local", LOCAL) for job in request.jobs):
+        raise InputError(["no node is among the hosts of this play (a broken or missing -i leaves localhost alone): give -i, or gummy_node=local to work here"])
+    return request
+
+
+def setting(task_vars: Mapping[str, Any], name: str) -> Any:
+    """A setting read raw and checked; None if it is not given. Raises InputError."""
+    try:
+        value = coerce(TOP_KEYS[name], plain(task_vars.get(f"gummy_{name}")))
+    except BadValue as exc:
+        raise InputError([f"gummy_{name}: {exc}"]) from exc
+    return value
+
+
+def check_names(action: ActionBase) -> None:
+    """Raises InputError for extra variables that look like settings and are none."""
+    if problems := unknown_settings(_typed_names(action)):
+        raise InputError(problems)
+
+
+def find_project(task_vars: Mapping[str, Any]) -> str | None:
+    """The project that `sync` is about. Raises InputError."""
+    try:
+        return read_project(setting(task_vars, "project"), os.getcwd())
+    except BadValue as exc:
+        raise InputError([f"gummy_project: {exc}"]) from exc
+
+
+def _typed_names(action: ActionBase) -> list[str]:
+    """Names of all extra vars, those of files included."""
+    manager = action._task.get_variable_manager() if hasattr(action._task, "get_variable_manager") else None
+    return [str(name) for name in (manager.extra_vars if manager is not None else {})]
+
+
+def match(action: ActionBase, task_vars: Mapping[str, Any], pattern: str) -> list[str]:
+    """Host names of a pattern, as Ansible reads it."""
+    lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=action._loader, templar=action._templar)
+    return [str(name) for name in lookup.run([pattern], variables=task_vars)]

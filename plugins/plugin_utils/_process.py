@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One process of ours: own process group, deadline, output cap, lines as they come. This is private to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+OUTPUT_CAP = 64 * 1024 * 1024  # bytes of stdout after which a call is ended
+
+
+class DeadlinePassed(Exception):
+    """The process was ended because it took longer than it was given."""
+
+
+class Process:
+    """Runs argv; `data` becomes its stdin. keep_stdin leaves stdin open until close(), for verbs that end with their caller.
+
+    stderr goes to a file: an ssh master that stays behind would hold a pipe open.
+    """
+
+    def __init__(self, argv: Sequence[str], data: bytes = b"", keep_stdin: bool = False, env: Mapping[str, str] | None = None) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        if keep_stdin:
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True, env=env
+            )
+            with contextlib.suppress(BrokenPipeError):  # its exit status tells more
+                os.write(self._process.stdin.fileno(), data)  # type: ignore[union-attr]
+        else:
+            with tempfile.TemporaryFile() as file:
+                file.write(data)
+                file.seek(0)
+                self._process = subprocess.Popen(
+                    argv, stdin=file, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True, env=env
+                )
+
+        self._out = self._process.stdout.fileno()  # type: ignore[union-attr]
+
+    def lines(self, seconds: float) -> Iterator[bytes]:
+        """stdout's lines as they come. Raises DeadlinePassed after `seconds`, or at OUTPUT_CAP bytes."""
+        fd, until, rest, size = self._out, time.monotonic() + seconds, b"", 0
+        while True:
+            ready = select.select([fd], [], [], max(0.0, until - time.monotonic()))[0]
+            chunk = os.read(fd, 65536) if ready else b""
+            size += len(chunk)
+            if not ready or size > OUTPUT_CAP:
+                self.kill()
+                raise DeadlinePassed
+            if not chunk:
+                break
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+        if rest:
+            yield rest
+
+    def status(self, seconds: float = 5.0) -> int:
+        """The exit status, once stdout has ended."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise DeadlinePassed from None
+
+    def errors(self) -> str:
+        """The last 4 kB of stderr."""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - 4096))
+        return self._errors.read().decode("utf-8", "backslashreplace")
+
+    def end_input(self) -> None:
+        """Tell a verb that waits for its caller that the caller has gone."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def close(self) -> None:
+        """Ends stdin (if it was kept) and the process; safe to call twice."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+            try:
+                self._process.wait(0.2)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        elif self._process.poll() is None:
+            self.kill()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._errors.close()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def run(argv: Sequence[str], data: bytes = b"", seconds: float = 30.0, env: Mapping[str, str] | None = None) -> tuple[int, bytes, str]:
+    """(exit status, stdout, stderr's end) of a short call. Raises DeadlinePassed."""
+    process = Process(argv, data, env=env)
+    try:
+        out = b"\n".join(process.lines(seconds))
+        return process.status(), out, process.errors()
+    finally:
+        process.close()

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run's folder on the controller: the journal that resume reads, run.json, a folder per job. This is private to the collection.
+
+The journal is one JSON object a line, on disk before what it announces happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._keys import InputError
+
+SCHEMA_VERSION = 1
+
+
+def state_home() -> str:
+    """Where the controller keeps its runs."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "distributed-gummy")
+
+
+def controller_id() -> str:
+    """This controller's identity: random, made at first use."""
+    path = os.path.join(state_home(), "controller-id")
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        os.makedirs(state_home(), mode=0o700, exist_ok=True)
+        temporary = f"{path}.{os.getpid()}"
+        with open(temporary, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(8) + "\n")
+        with contextlib.suppress(FileExistsError):  # the first of two at once wins, both read the winner's
+            os.link(temporary, path)
+        os.unlink(temporary)
+        return controller_id()
+
+
+@dataclass
+class History:
+    """What the journal says of earlier calls. attempts: id -> its newest state; ended: job's digest -> how it finished."""
+
+    uid: str = ""
+    begun: float = 0.0
+    digests: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def read(self, entry: Mapping[str, Any]) -> None:
+        kind = entry.get("kind")
+        if kind == "run":
+            self.uid, self.begun = entry["uid"], self.begun or entry["at"]
+            self.digests.update(entry["jobs"])
+        elif kind == "attempt":
+            self.attempts.setdefault(entry["attempt"], {}).update(entry, digest=self.digests.get(entry["job"]))
+        elif kind == "finish":
+            self.ended[self.digests.get(entry["job"], "")] = dict(entry)
+
+
+class RunRecord:
+    """Opened by one engine at a time; another one gets an InputError. `history` is what earlier calls left."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.folder = os.path.join(state_home(), "runs", run_id)
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        self._lock = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(self._lock, 32).decode(errors="replace").strip()
+            problem = f"run {run_id} is being driven by another ansible-playbook (process {owner}): wait for it, or give another gummy_run_id"
+            raise InputError([problem]) from None
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, f"{os.getpid()}\n".encode())
+        self.history = History()
+        self._journal = open(os.path.join(self.folder, "journal.jsonl"), "ab+")  # noqa: SIM115  # open as long as the run
+        self._load()
+        self.uid = self.history.uid or secrets.token_hex(6)
+
+    def _load(self) -> None:
+        self._journal.seek(0)
+        data = self._journal.read()
+        for line in data.splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # the line that a power cut left half-written announces nothing that happened
+            self.history.read(entry)
+        if data and not data.endswith(b"\n"):
+            self._journal.write(b"\n")
+
+    def append(self, kind: str, **data: Any) -> None:
+        """On disk when this returns."""
+        entry = {"kind": kind, "at": round(time.time(), 3), **data}
+        self.history.read(entry)
+        self._journal.write(json.dumps(entry).encode() + b"\n")
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+
+    def begin(self, digests: Mapping[str, str], controller: str) -> None:
+        self.append("run", uid=self.uid, jobs=dict(digests), controller=controller, schema_version=SCHEMA_VERSION)
+
+    def job_folder(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def keep(self, name: str, fetched: str, attempt: str) -> str:
+        """Make a fetched harvest the job's folder; an earlier attempt's is kept beside it."""
+        folder = self.job_folder(name)
+        if os.path.exists(folder):
+            os.rename(folder, f"{folder}.before-{attempt}")
+        os.rename(fetched, folder)
+        with open(os.path.join(folder, "attempt"), "w", encoding="ascii") as file:
+            file.write(attempt + "\n")
+        return folder
+
+    def fetched(self, name: str) -> str | None:
+        """The attempt whose harvest is the job's folder."""
+        try:
+            with open(os.path.join(self.job_folder(name), "attempt"), encoding="ascii") as file:
+                return file.read().strip()
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        self._journal.close()
+        os.close(self._lock)
+
+    def write(self, name: str, document: Mapping[str, Any]) -> str:
+        """A JSON document in the folder, whole or not at all."""
+        path = os.path.join(self.folder, name)
+        write_json(path, document)
+        return path
+
+
+def write_json(path: str, document: Mapping[str, Any]) -> None:
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+    os.replace(temporary, path)

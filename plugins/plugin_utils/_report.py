@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people read: the run's summary and the plan, from their documents; nothing is computed here. This is private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MARKS = {"success": "✓", "unproven": "?", "failed": "✗", "lost": "✗", "skipped": "-", "cancelled": "-"}
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as their longest cell; the last one runs free."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
+    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
+
+
+def run_summary(run: Mapping[str, Any]) -> list[str]:
+    """run.json for people."""
+    good = sum(row["status"] == "success" for row in run["jobs"])
+    rows = []
+    for row in run["jobs"]:
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
+        status = row["status"] + (f" ({row['class']})" if row["class"] else "")
+        rows.append([MARKS[row["status"]], row["name"], status, row["node"] or "-", seconds, _outcome(row)])
+    lines = [f"run {run['run_id']}: {good} of {len(run['jobs'])} jobs good, {run['seconds']:.1f} s", *table(rows)]
+    lines += [f"  {line}" for row in run["jobs"] for line in _next_steps(run["run_id"], row)]
+    return [*lines, f"record: {run['folder']}/run.json"]
+
+
+def _outcome(row: Mapping[str, Any]) -> str:
+    if row["patch"]:
+        return f"{row['files_changed']} changed (+{row['lines_added']}/-{row['lines_deleted']})  {row['patch']}"
+    return row["message"] if row["status"] != "success" and row["message"] else "no changes"
+
+
+def _next_steps(run_id: str, row: Mapping[str, Any]) -> list[str]:
+    """What a person can do about a job that did not end well."""
+    steps = []
+    if row["status"] not in ("success", "skipped") and row["message"] and row["patch"]:
+        steps.append(f"{row['name']}: {row['message']}")
+    if row["status"] == "lost":
+        steps.append(f"{row['name']}: ansible-playbook distributed.gummy.harvest -e gummy_job={row['attempts'][-1]['id']}   (when {row['node']} is back)")
+    elif row["status"] in ("failed", "unproven") and row["folder"]:
+        steps.append(f"{row['name']}: log {row['folder']}/log")
+    return steps
+
+
+def plan_text(plan: Mapping[str, Any]) -> list[str]:
+    """The plan for people: where each job would go and why, then every node with its score or reason."""
+    lines = ["plan: nothing is changed", *table([[row["name"], "->", row["node"] or "waits", row["why"]] for row in plan["jobs"]])]
+    for row in plan["jobs"]:
+        if row["ranking"]:
+            lines += [f"nodes as seen by {row['name']} ({row['task_type']}):"]
+            lines += [f"  {line}" for line in table([_node_cells(entry) for entry in row["ranking"]])]
+            break
+    return [*lines, *plan["notes"]]
+
+
+def _node_cells(entry: Mapping[str, Any]) -> list[str]:
+    score = "-" if entry["rejected"] or entry["score"] is None else f"{entry['score']:.2f}"
+    return [entry["host"], score, f"{entry['busy']}/{entry['slots']} slots", entry["reason"]]
+
+
+def sync_text(sync: Mapping[str, Any]) -> list[str]:
+    rows = [[MARKS[row["status"]], row["node"], f"{row.get('seconds', 0):.1f} s", row["message"]] for row in sync["nodes"]]
+    return [f"sync {sync['project']}; left out: {sync['excluded']}", *table(rows)]
+
+
+def logs_text(logs: Mapping[str, Any]) -> list[str]:
+    return [f"no answer from {node}: {reason}" for node, reason in logs["no_answer"].items()]
+
+
+def harvest_text(harvest: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for row in harvest["attempts"]:
+        state = {"running": "still running", "dead": "its supervisor died"}.get(row["state"], "never began")
+        place = ", ".join(filter(None, [row.get("folder"), row.get("message")])) or state
+        rows.append([f"{row['run_id']}/{row['job']}", row["node"], row["state"], place])
+    return [*table(rows), *logs_text(harvest)]

@@ -1,0 +1,282 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tailscale status --json`: reading it, and the nodes that it names. This is private to the collection.
+
+HostName and OS are free text that each peer chooses itself; only DNSName, Tags and the addresses come from the control server.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from ._at_once import run_all
+
+STATUS_COMMAND = ("tailscale", "status", "--json")
+MACOS_APP = "/Applications/Tailscale.app/Contents/MacOS/Tailscale"
+TIMEOUT = 10.0  # seconds; a stuck tailscaled may never answer
+CAP = 64 * 1024 * 1024  # bytes; 10,000 peers are 14 MB
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+RESERVED = frozenset({"all", "ungrouped", "localhost"})
+NETWORKS = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("fd7a:115c:a1e0::/48"))
+NO_SSH = {"ios": "a phone or tablet", "android": "a phone or tablet", "tvos": "a TV", "js": "a browser", "windows": "Windows"}
+LONGEST = 255  # characters kept of a text from the network
+
+# What the user reads when the backend is in a state in which it has no nodes for us.
+STATES: Mapping[str, str] = {
+    "NoState": "tailscaled has only just started or can't read its state: wait a moment, then look at `tailscale status`",
+    "InUseOtherUser": "Tailscale is in use by another user of this machine: let that user log out of it, or work as that user",
+    "NeedsLogin": "this machine is logged out of Tailscale: run `sudo tailscale up` and log in",
+    "NeedsMachineAuth": "this machine waits for approval: an admin of the tailnet approves it in the admin console",
+    "Stopped": "Tailscale is stopped on this machine: run `sudo tailscale up`",
+    "Starting": "Tailscale is still starting and knows no network yet: try again in a few seconds",
+}
+FAILURES = (
+    (
+        "permission denied",
+        "this user may not ask tailscaled: run `sudo tailscale set --operator=$USER`, or look at the rights of its socket",
+    ),
+    ("Access denied", "this user may not ask tailscaled: run `sudo tailscale set --operator=$USER`, or look at the rights of its socket"),
+    ("failed to connect to local", "tailscaled does not run: start it (`sudo systemctl start tailscaled`, or the Tailscale app)"),
+    (
+        "failed to start:",
+        "the Tailscale app can't be asked from this session: open it once on the desktop, or use the open source tailscaled",
+    ),
+)
+
+
+class TailscaleError(Exception):
+    """The status can't be had. Its text is a sentence that says what to do."""
+
+
+class TailnetVars(TypedDict):
+    """The host variable `gummy_tailnet`. Every text comes from the network: data, never a template."""
+
+    id: str
+    dns_name: str
+    ip: str
+    ips: list[str]
+    os: str
+    tags: list[str]
+    user: str | None
+    online: bool
+    self: bool
+    key_expiry: str | None
+    expired: bool
+    relay: str | None
+    path: str
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A machine that can be a host: its inventory name and its `gummy_tailnet`."""
+
+    name: str
+    vars: TailnetVars
+
+    def groups(self) -> Iterator[str]:
+        """Groups by what the network says. Each holds an underscore, so that no host name can be one."""
+        yield "tailnet_online" if self.vars["online"] else "tailnet_offline"
+        if self.vars["self"]:
+            yield "tailnet_self"
+        system = self.vars["os"].lower()
+        if re.fullmatch(r"[a-z0-9]{1,20}", system):
+            yield f"os_{system}"
+        for tag in self.vars["tags"]:
+            if re.fullmatch(r"tag:[A-Za-z0-9][A-Za-z0-9._-]{0,62}", tag):
+                yield "tag_" + re.sub(r"[.-]", "_", tag[4:])
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a status document says. `left_out`: (who, why); `fault`: why it has no nodes at all, a sentence; `notes`: sentences."""
+
+    peers: tuple[Peer, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    fault: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+def read_status(command: Sequence[str] | None = None, path: str | None = None) -> str:
+    """The text of the status document, from a file or from a command (argv). TailscaleError."""
+    if path is not None:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError as exc:
+            raise TailscaleError(
+                f"{path} can't be read ({exc.strerror}): write `tailscale status --json` into it, or name another file"
+            ) from exc
+    argv = list(command or STATUS_COMMAND)
+    if not command and shutil.which(argv[0]) is None and os.access(MACOS_APP, os.X_OK):
+        argv[0] = MACOS_APP
+    outcome = run_all({"status": argv}, timeout=TIMEOUT, cap=CAP)["status"]
+    words = clean(" ".join(argv))
+    if outcome.trouble and outcome.trouble.startswith("can't start"):
+        raise TailscaleError(f"{outcome.trouble}: install Tailscale (https://tailscale.com/download), or set status_command or status_file")
+    if outcome.trouble:
+        raise TailscaleError(f"`{words}`: {outcome.trouble}: is tailscaled stuck? Try it by hand, and restart tailscaled")
+    if outcome.status:
+        said = (outcome.err.strip() or outcome.out.strip() or f"exit status {outcome.status}").splitlines()[-1]
+        advice = next((text for sign, text in FAILURES if sign in outcome.err + outcome.out), "try it by hand")
+        raise TailscaleError(f"`{words}` failed: {advice} (it said: {clean(said)})")
+    return outcome.out
+
+
+def parse_status(text: str) -> Status:
+    """The nodes of a status document. TailscaleError: it is none. A peer that is odd is left out, whatever it holds."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        advice = next((text_ for sign, text_ in FAILURES if sign in text), "it may be cut short; try `tailscale status --json` by hand")
+        begin = clean(text[:80].strip())
+        raise TailscaleError(
+            f"the status is no JSON document: {advice} ({f'it begins with: {begin}' if begin else 'it is empty'})"
+        ) from None
+    state = document.get("BackendState") if isinstance(document, dict) else None
+    if not isinstance(state, str) or not isinstance(document.get("Self"), dict):
+        raise TailscaleError(
+            "this JSON is no tailscale status (it has no BackendState and Self): use the output of `tailscale status --json`"
+        )
+    me = document["Self"]
+    my_name = _fqdn(me)
+    if state not in ("Running", "Starting") or not my_name:
+        return Status(fault=STATES.get(state, f"Tailscale is in state {clean(state)!r} and has no network: look at `tailscale status`"))
+    tailnet = document.get("CurrentTailnet")
+    suffix = _text(tailnet if isinstance(tailnet, dict) else {}, "MagicDNSSuffix") or _text(document, "MagicDNSSuffix")
+    suffix = "." + suffix.lower().strip(".")
+    if not my_name.endswith(suffix):
+        # headscale without a base domain: bare names, and the suffix is the own name.
+        suffix = my_name[len(my_name.split(".")[0]) :]
+    others = document.get("Peer")
+    found = [peer for peer in others.values() if isinstance(peer, dict) and not _same(peer, me)] if isinstance(others, dict) else []
+    users = document.get("User") if isinstance(document.get("User"), dict) else {}
+    return Status(*_sort_out(me, found, suffix, users), notes=tuple(_notes(document, me)))
+
+
+def _sort_out(
+    me: Mapping[str, Any], found: Iterable[Mapping[str, Any]], suffix: str, users: Mapping[str, Any]
+) -> tuple[tuple[Peer, ...], tuple[tuple[str, str], ...]]:
+    """Hosts and left out. Of two that claim one name or address the older stays: a newcomer can't take a name over."""
+    peers: list[Peer] = []
+    left_out: list[tuple[str, str]] = []
+    taken: dict[str, str] = {}
+    for raw in (me, *sorted(found, key=_age)):
+        is_self, fqdn = raw is me, _fqdn(raw)
+        addresses = _addresses(raw)
+        why = _unfit(raw, fqdn, suffix, addresses, is_self)
+        name = fqdn[: len(fqdn) - len(suffix)]
+        if why is None:
+            holder = next((taken[key] for key in (name, *addresses) if key in taken), None)
+            why = f"its name or address belongs to {holder} already" if holder is not None else None
+        if why is not None:
+            left_out.append((clean(fqdn or _text(raw, "HostName") or _text(raw, "ID")) or "a node without a name", why))
+            continue
+        taken.update(dict.fromkeys((name, *addresses), name))
+        peers.append(Peer(name, _variables(raw, fqdn, addresses, is_self, users)))
+    return tuple(sorted(peers, key=lambda peer: peer.name)), tuple(left_out)
+
+
+def _unfit(raw: Mapping[str, Any], fqdn: str, suffix: str, addresses: Sequence[str], is_self: bool) -> str | None:
+    """Why a node can't be a host of ours. This machine is one whatever its system."""
+    system = _text(raw, "OS")
+    if raw.get("ShareeNode") is True:
+        return "somebody else's machine, known only because of sharing or funnel"
+    if fqdn.endswith(".mullvad.ts.net"):
+        return "a Mullvad exit node"
+    if not fqdn:
+        return "it has no name in the tailnet"
+    name = fqdn[: len(fqdn) - len(suffix)]
+    if not fqdn.endswith(suffix) or ("." in name and NAME.match(name.split(".")[0])):
+        return "shared in from another tailnet"
+    if not NAME.match(name):
+        return "its name is no plain DNS name"
+    if name in RESERVED:
+        return f"Ansible reserves the name {name}"
+    if not addresses:
+        return "it has no Tailscale address"
+    if is_self:
+        return None
+    if raw.get("Expired") is True:
+        return "its key has expired: log in to Tailscale on it again"
+    if not system:
+        return "its operating system is not known"
+    return NO_SSH[system.lower()] + ", no place for jobs" if system.lower() in NO_SSH else None
+
+
+def _variables(raw: Mapping[str, Any], fqdn: str, addresses: list[str], is_self: bool, users: Mapping[str, Any]) -> TailnetVars:
+    tags = raw.get("Tags")
+    known_tags = [clean(tag) for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+    user = users.get(str(raw["UserID"])) if isinstance(raw.get("UserID"), int) else None
+    direct, by_peer, relay = _text(raw, "CurAddr"), _text(raw, "PeerRelay"), _text(raw, "Relay")
+    # Without traffic in the last seconds nothing is known of the path.
+    path = "direct" if direct else "peer_relay" if by_peer else "derp" if relay and raw.get("Active") is True else "unknown"
+    return TailnetVars(
+        id=clean(_text(raw, "ID")),
+        dns_name=fqdn,
+        ip=addresses[0],
+        ips=addresses,
+        os=clean(_text(raw, "OS")),
+        tags=known_tags,
+        user=clean(_text(user, "LoginName")) or None if isinstance(user, dict) and not known_tags else None,
+        online=is_self or raw.get("Online") is True,
+        self=is_self,
+        key_expiry=clean(_text(raw, "KeyExpiry")) or None,
+        expired=raw.get("Expired") is True,
+        relay=clean(relay) or None,
+        path=path,
+    )
+
+
+def _notes(document: Mapping[str, Any], me: Mapping[str, Any]) -> Iterator[str]:
+    if document.get("TUN") is False:
+        yield "tailscaled runs in userspace mode here, so plain ssh finds no node: put `ProxyCommand tailscale nc %h %p` into your ssh config"
+    if me.get("Online") is False:
+        yield "this machine has no contact with the Tailscale control server: what it says of other nodes may be old"
+
+
+def _addresses(raw: Mapping[str, Any]) -> list[str]:
+    """Its addresses in Tailscale's ranges, as the ipaddress module writes them."""
+    given = raw.get("TailscaleIPs")
+    found: list[str] = []
+    for text in given if isinstance(given, list) else ():
+        try:
+            address = ipaddress.ip_address(text) if isinstance(text, str) else None
+        except ValueError:
+            continue
+        if address is not None and not getattr(address, "scope_id", None) and any(address in network for network in NETWORKS):
+            found.append(str(address))
+    return found
+
+
+def _age(raw: Mapping[str, Any]) -> tuple[str, str]:
+    """Sorts the older before the newer, and what gives no time last. The control server sets both."""
+    created = _text(raw, "Created")
+    return created if re.match(r"(?!0001)\d{4}-\d\d-\d\dT", created) else "9999", _text(raw, "ID")
+
+
+def _same(raw: Mapping[str, Any], me: Mapping[str, Any]) -> bool:
+    """This machine, listed among its peers too."""
+    return _text(raw, "ID") != "" and _text(raw, "ID") == _text(me, "ID")
+
+
+def _fqdn(raw: Mapping[str, Any]) -> str:
+    name = _text(raw, "DNSName").removesuffix(".")
+    return name.lower() if name.isascii() else name  # some other letters have an ASCII one as their lower case
+
+
+def _text(raw: Mapping[str, Any], key: str) -> str:
+    value = raw.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def clean(text: str) -> str:
+    """Text of the network for people's eyes: no control, format or private characters, not endless."""
+    return (text if text.isprintable() else "".join(filter(str.isprintable, text[: 4 * LONGEST])))[:LONGEST]

@@ -1,0 +1,163 @@
+"""The doubles keep the contract of the programs that they stand for: what other tests rely on is held here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+DOUBLES = pathlib.Path(__file__).resolve().parents[1] / "doubles"
+STREAM = ["claude", "-p", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions"]
+
+
+class Machine:
+    def __init__(self, top: pathlib.Path) -> None:
+        self.home, self.work, self.bin = top / "home", top / "work", top / "bin"
+        for folder in (self.home, self.work, self.bin):
+            folder.mkdir()
+        for name in ("gummy", "claude"):
+            shutil.copy(DOUBLES / name, self.bin)
+        path = f"{self.bin}:{pathlib.Path(sys.executable).parent}:/usr/bin:/bin"
+        self.env = {"HOME": str(self.home), "PATH": path, "TMPDIR": str(top), "IS_SANDBOX": "1", "LC_ALL": "C"}
+
+    def clock(self, seconds: int) -> None:
+        (self.bin / "date").write_text(f"#!/bin/sh\necho {seconds}\n")
+        (self.bin / "date").chmod(0o755)
+
+    def start(self, *argv: str, **more) -> subprocess.Popen:
+        more = {"env": self.env, "cwd": self.work, "stdin": subprocess.DEVNULL, **more}
+        return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **more)
+
+    def run(self, *argv: str, **more) -> tuple[int, str, str]:
+        process = self.start(*argv, **more)
+        out, err = process.communicate()
+        return process.returncode, out, err
+
+    def starts(self) -> list[str]:
+        log = self.home / "claude-starts.log"
+        return [line.split()[1] for line in log.read_text().splitlines()] if log.exists() else []
+
+    def log(self, job_id: str) -> list[str]:
+        return (self.home / f".claude/logs/gummy/{job_id}-task.log").read_text().splitlines()
+
+    def specialist(self, name: str) -> dict[str, str]:
+        return dict(line.split(": ", 1) for line in (self.work / ".gummy/specialists" / name / "meta.yaml").read_text().splitlines())
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def with_specialists(machine):
+    (machine.work / ".gummy/lib").mkdir(parents=True)
+    (machine.work / ".gummy/lib/core.sh").touch()
+    return machine
+
+
+def test_a_good_ephemeral_job_is_done_once_logged_and_announced(machine):
+    machine.clock(1795371072)
+    words = "write it's/$(id).txt {{ 1 }} \"q\" ;; append it's/$(id).txt more ;; noise mixed in ;; cost 0.12"
+    status, out, err = machine.run("gummy", "task", *words.split(" "))
+    assert status == 0 and "command not found" in err and "Task ID: gummy-1795371072\n" in out and "✅ TASK COMPLETED" in out
+    assert (machine.work / "it's/$(id).txt").read_text() == '{{ 1 }} "q"\nmore\n'
+    assert machine.starts() == [hashlib.sha256(words.encode()).hexdigest()]
+    lines = machine.log("gummy-1795371072")
+    result = json.loads(lines[-1])
+    assert "mixed in" in lines and result["type"] == "result" and result["total_cost_usd"] == 0.12 and not result["is_error"]
+    assert not (machine.home / ".claude/agent_comms/gummy/gummy-1795371072-task-report.md").exists()
+
+
+def test_two_starts_in_one_second_share_id_log_and_instruction(machine):
+    machine.clock(7)
+    first = machine.start("gummy", "task", "wait go ;; say first")
+    for line in first.stdout:
+        if "Spawned" in line:
+            break
+    while not machine.starts():  # claude has read its prompt
+        assert first.poll() is None
+    assert machine.run("gummy", "task", "say second")[0] == 0
+    instruction = pathlib.Path(machine.env["TMPDIR"], "gummy-7-task-instruction.txt")
+    assert "second" in instruction.read_text() and instruction.read_text().count("say second") == 2
+    assert not any("first" in line for line in machine.log("gummy-7"))
+    (machine.work / "go").touch()
+    assert "COMPLETED" in first.communicate()[0] and first.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "completed", "is_error"),
+    [
+        ("fail", 1, False, None),
+        ("fail 3", 3, False, None),
+        ("no_result", 0, True, None),
+        ("is_error", 0, True, True),
+        ("limit", 1, False, True),
+    ],
+)
+def test_how_ephemeral_failures_look(machine, script, status, completed, is_error):
+    machine.clock(7)
+    got, out, _err = machine.run("gummy", "task", f"write a.txt x ;; {script} ;; write b.txt never".replace(" ;; write", "\nwrite"))
+    results = [json.loads(line) for line in machine.log("gummy-7") if '"type": "result"' in line]
+    assert (got, "COMPLETED" in out, results[0]["is_error"] if results else None) == (status, completed, is_error)
+    assert sorted(p.name for p in machine.work.iterdir()) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [("say build it", "frontend-specialist"), ("say sql api", "database-expert"), ("say SQL", "general-specialist")]
+)
+def test_a_specialist_is_routed_made_resumed_and_left_dormant(with_specialists, words, name):
+    machine = with_specialists
+    for turn, said in ((1, "=== Starting NEW session for"), (2, "=== Resuming session")):
+        status, out, _err = machine.run("gummy", "task", words)
+        assert status == 0 and f"📋 Routing to: {name}" in out and said in out and f"✓ Marked {name} as dormant" in out
+        assert (machine.specialist(name)["status"], machine.specialist(name)["turns"]) == ("dormant", str(turn))
+    session = (machine.work / ".gummy/specialists" / name / "session.txt").read_text().strip()
+    assert session == machine.specialist(name)["session_id"]
+    assert not (machine.home / ".claude/logs").exists()
+
+
+def test_a_session_that_came_from_elsewhere_is_a_false_success(with_specialists):
+    machine = with_specialists
+    machine.run("gummy", "task", "say hi")
+    shutil.rmtree(machine.home / ".claude")
+    status, out, err = machine.run("gummy", "task", "write a.txt x")
+    assert status == 0 and "✅ TASK COMPLETED" in out and "No conversation found" in err
+    assert not (machine.work / "a.txt").exists() and machine.specialist("general-specialist")["turns"] == "2"
+
+
+def test_one_object_instead_of_an_array_leaves_the_specialist_new(with_specialists):
+    status, out, err = with_specialists.run("gummy", "task", "object")
+    assert status == 5 and "jq: error" in err and "COMPLETED" not in out
+    assert with_specialists.specialist("general-specialist")["status"] == "new"
+
+
+def test_no_claude_no_plan_no_words(machine):
+    (machine.bin / "claude").unlink()
+    assert machine.run("gummy", "task", "x") == (1, "", "Error: 'claude' command not found in PATH\n")
+    assert machine.run("gummy", "execute", "gummy-1")[2].startswith("Plan file not found")
+    assert machine.run("gummy")[0] == 1
+
+
+def test_what_claude_refuses(machine):
+    assert "requires --verbose" in machine.run("claude", "-p", "--output-format", "stream-json", "x")[2]
+    status, out, _err = machine.run("claude", "-p", "write a.txt x")
+    assert (status, out) == (0, "I need your permission to edit files.\n") and not (machine.work / "a.txt").exists()
+    if os.geteuid() == 0:
+        del machine.env["IS_SANDBOX"]
+        status, _out, err = machine.run(*STREAM, "write a.txt x")
+        assert status == 1 and "root" in err and len(machine.starts()) == 1
+
+
+def test_an_open_stdin_makes_claude_wait(machine):
+    machine.env["CLAUDE_DOUBLE_PATIENCE"] = "0"
+    read, write = os.pipe()
+    err = machine.run(*STREAM, "say hi", stdin=read)[2]
+    os.close(write)
+    assert "no stdin data received in 3s" in err

@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -33,16 +33,15 @@ if not _is_this_checkout():  # a copy in ~/.ansible must not be the one that is 
     _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
 
 
-@pytest.fixture
-def ansible_env(tmp_path: pathlib.Path) -> Mapping[str, str]:
+def environment_in(home: pathlib.Path) -> dict[str, str]:
     """The environment for a started ansible program: this checkout, this ansible-core first on PATH, and homes of its own."""
-    home = tmp_path / "home"
     home.mkdir()
+    (home / "ansible.cfg").touch()
     kept = {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith(("ANSIBLE_", "GIT_", "XDG_", "SSH_"))}
     return {
         **kept,
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-        "ANSIBLE_CONFIG": os.devnull,
+        "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
         "ANSIBLE_HOME": str(home / ".ansible"),
         "HOME": str(home),
         "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -50,3 +49,13 @@ def ansible_env(tmp_path: pathlib.Path) -> Mapping[str, str]:
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_STATE_HOME": str(home / ".state"),
     }
+
+
+@pytest.fixture
+def ansible_env(tmp_path: pathlib.Path) -> Mapping[str, str]:
+    return environment_in(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def make_environment() -> Callable[[pathlib.Path], dict[str, str]]:
+    return environment_in

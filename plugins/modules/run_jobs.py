@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, where Ansible looks for it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: run_jobs
+short_description: Place jobs for AI coding agents on the nodes of the play and bring their changes home
+version_added: 0.1.0
+description:
+  - Takes the jobs of the C(gummy_*) variables, chooses the best node for each, syncs the project there, runs the agent detached and fetches patch, log and report.
+  - >-
+    The candidates are the hosts of the play. It runs once for all of them, and reads prompts and commands raw: never as a task argument, never through a template.
+  - The playbooks P(distributed.gummy.run#playbook) and P(distributed.gummy.plan#playbook) are this action and M(distributed.gummy.show).
+options:
+  stage:
+    description:
+      - V(check) reads and checks all input and starts nothing.
+      - V(plan) says where each job would go and why, and changes nothing; check mode does the same.
+      - V(run) runs the jobs.
+    type: str
+    choices: [check, plan, run]
+    default: run
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: none
+  bypass_host_loop:
+    support: full
+  check_mode:
+    support: full
+    description: It plans instead of running.
+  connection:
+    support: none
+  delegation:
+    support: none
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+author:
+  - distributed.gummy contributors (@distributed-gummy)
+"""
+
+EXAMPLES = r"""
+- name: Run the jobs of the gummy_ variables on the best of the play's hosts
+  distributed.gummy.run_jobs:
+  timeout: 0
+  register: gummy_shown
+
+- name: Show how they ended, and fail if one of them is not good
+  distributed.gummy.show:
+    of: gummy_shown
+"""
+
+RETURN = r"""
+document:
+  description: The run as in its C(run.json), or the plan.
+  returned: success
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document's form.
+      type: int
+      returned: always
+    kind:
+      description: Which document it is.
+      type: str
+      returned: always
+    status:
+      description: V(success), V(failed) or V(plan).
+      type: str
+      returned: always
+output_file:
+  description: Where M(distributed.gummy.show) writes the document, if C(gummy_output_file) is set.
+  returned: success
+  type: str
+"""

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, where Ansible looks for it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: show
+short_description: Show the document of an earlier task, and let the exit status tell the truth
+version_added: 0.1.0
+description:
+  - Prints the document of M(distributed.gummy.run_jobs), M(distributed.gummy.sync_project) or M(distributed.gummy.fleet) for people, and writes it to C(gummy_output_file) if that is set.
+  - Fails if not every job of the document is good.
+options:
+  of:
+    description: Name of the variable that the earlier task registered. The document is read from it raw, so that nothing in it meets a template.
+    type: str
+    required: true
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: none
+  bypass_host_loop:
+    support: full
+  check_mode:
+    support: full
+    description: It shows the same.
+  connection:
+    support: none
+  delegation:
+    support: none
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+author:
+  - distributed.gummy contributors (@distributed-gummy)
+"""
+
+EXAMPLES = r"""
+- name: Show the result of the task before
+  distributed.gummy.show:
+    of: gummy_shown
+"""
+
+RETURN = r"""
+msg:
+  description: Why it fails.
+  returned: when a job is not good
+  type: str
+"""

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, where Ansible looks for it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sync_project
+short_description: Send a project to the workspaces of all nodes of the play
+version_added: 0.1.0
+description:
+  - Mirrors the directory C(gummy_project), by default the one the command was typed in, into its workspace on every host of the play, without what C(sync_exclude) and git's ignore rules leave out.
+  - A specialist's session files on a node are neither overwritten nor deleted.
+options: {}
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: none
+  bypass_host_loop:
+    support: full
+  check_mode:
+    support: none
+    description: Use M(distributed.gummy.run_jobs) in check mode to see what would be left out.
+  connection:
+    support: none
+  delegation:
+    support: none
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+author:
+  - distributed.gummy contributors (@distributed-gummy)
+"""
+
+EXAMPLES = r"""
+- name: Send the project to every node
+  distributed.gummy.sync_project:
+  timeout: 0
+  register: gummy_shown
+
+- name: Show what was sent
+  distributed.gummy.show:
+    of: gummy_shown
+"""
+
+RETURN = r"""
+document:
+  description: What was sent to each node, what was left out, and how long it took.
+  returned: success
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document's form.
+      type: int
+      returned: always
+    kind:
+      description: Which document it is.
+      type: str
+      returned: always
+    status:
+      description: V(success) if every node has the project, else V(failed).
+      type: str
+      returned: always
+"""

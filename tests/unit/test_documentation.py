@@ -1,0 +1,46 @@
+"""What is written down says what the code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PLUGINS = sorted([*ROOT.glob("plugins/modules/*.py"), *ROOT.glob("plugins/filter/*.py"), *ROOT.glob("plugins/inventory/*.py")])
+
+
+@pytest.mark.parametrize("key", _keys.JOB_KEYS.values(), ids=lambda key: str(key.name))
+def test_the_readme_has_every_job_key_with_the_text_of_the_table(key: _keys.Key) -> None:
+    assert f"| `{key.name}` | {key.text}" in README
+
+
+def test_the_readme_has_no_job_key_that_the_table_lacks() -> None:
+    table = README.partition("| key | meaning (default) |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert {row.split("`")[1] for row in table.splitlines()} == set(_keys.JOB_KEYS)
+
+
+@pytest.mark.parametrize("name", [key.name for key in _keys.KEYS if key.level in ("run", "any")])
+def test_the_readme_names_every_setting_of_a_run(name: str) -> None:
+    assert f"gummy_{name}" in README
+
+
+@pytest.mark.parametrize("playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+def test_the_readme_names_every_playbook(playbook: str) -> None:
+    assert f"`{playbook}`" in README.partition("## Included content")[2]
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_plugin_documents_itself_under_its_own_name(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    document = yaml.safe_load(text.partition('DOCUMENTATION = r"""')[2].partition('"""')[0])
+    assert (document.get("module") or document.get("name", "")).rpartition(".")[2] == path.stem
+    assert all(yaml.safe_load_all(text.partition('EXAMPLES = r"""')[2].partition('"""')[0]))
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_plugin_file_carries_its_licence(path: Path) -> None:
+    assert "# SPDX-License-Identifier: GPL-3.0-or-later" in path.read_text(encoding="utf-8").splitlines()[:5]

@@ -13,11 +13,14 @@ from functools import cache
 from pathlib import Path
 
 # Runs on the node from `python3 -c`: quotes and newlines are kept out because any login shell reads it.
+# Beside each source it puts the code as this Python compiles it (PEP 552, unchecked): a third of a verb's time. Other Pythons skip that.
 INSTALLER = (
-    "import sys,os,hashlib;p,h=sys.argv[1:];d=sys.stdin.buffer.read();"
+    "import sys,os,hashlib,io,zipfile,marshal,importlib.util as u;p,h=sys.argv[1:];d=sys.stdin.buffer.read();"
     'hashlib.sha256(d).hexdigest()==h or sys.exit("the program arrived damaged");'
+    'b=io.BytesIO(d);z=zipfile.ZipFile(b,"a");m=u.MAGIC_NUMBER+bytes([1]+[0]*11);'
+    '[z.writestr(n+"c",m+marshal.dumps(compile(z.read(n),n,"exec",0,True))) for n in z.namelist()];z.close();'
     "os.umask(63);os.makedirs(os.path.dirname(p),exist_ok=True);"
-    't=p+"."+str(os.getpid());f=open(t,"wb");f.write(d);f.flush();os.fsync(f.fileno());f.close();os.replace(t,p)'
+    't=p+"."+str(os.getpid());f=open(t,"wb");f.write(b.getvalue());f.flush();os.fsync(f.fileno());f.close();os.replace(t,p)'
 )
 
 

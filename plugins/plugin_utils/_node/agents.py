@@ -12,14 +12,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 QUOTA = re.compile(r"usage limit|rate limit|limit reached|quota", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What an agent says of itself. failure: a class of DESIGN section 7 or None; proof: what shows the success, None if nothing does."""
 
     failure: str | None = None
@@ -30,8 +28,7 @@ class Result:
     watch: str | None = None
 
 
-@dataclass(frozen=True)
-class Agent:
+class Agent(NamedTuple):
     """programs: what must be on the login shell's PATH. spaced: starts on one node must lie a second apart."""
 
     programs: tuple[str, ...]

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from typing import Any
 
-from .store import Attempt, Refused, Store, boot_clock, boot_id, checked, is_locked, read_json, write_durably
+from .store import TYPE_CHECKING, Refused, boot_clock, boot_id, checked, is_locked, read_json, write_durably
 
-LEASE = 120.0  # seconds; renewed by a sync that goes on
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .store import Attempt, Store
+
+LEASE = 120.0  # seconds
+RENEW = 30.0  # seconds after which a sync that goes on renews its lease
 DISK_RESERVE = 256 * 1024 * 1024  # bytes that stay free for the harvest
 
 
@@ -67,12 +71,13 @@ class Claims:
 
 
 def harvested(store: Store, workspace: str) -> bool:
-    """Whether the last attempt in this workspace never began or ended with its harvest made."""
+    """Whether the last attempt in this workspace never began or ended with its harvest made; a failed harvest keeps the workspace."""
     holder = read_json(os.path.join(workspace, "holder.json"))
     if holder is None:
         return True
     attempt = store.attempt(holder["attempt"])
-    return attempt.ended() is not None or not attempt.has("agent")
+    ended = attempt.ended()
+    return not attempt.has("agent") if ended is None else ended.get("class") != "harvest"
 
 
 def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +85,8 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     attempt = store.attempt(request["attempt"])
     key = checked(request["key"])
     refuse_known(attempt)
-    free = shutil.disk_usage(store.root).free
+    disk = os.statvfs(store.root)
+    free = disk.f_bavail * disk.f_frsize
     if free < DISK_RESERVE:
         raise Refused("only %d MB are free at %s: make room (256 MB stay reserved for the harvest)" % (free >> 20, store.root), "disk", "node")
     with store.locked():
@@ -95,7 +101,7 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
             claims.rows.append(row)
         row["expires"] = boot_clock() + LEASE
         claims.save()
-    return {"state": "claimed", "generation": row["generation"], "slot": row["slot"], "workspace": store.workspace(key, row["workspace"])}
+    return {"state": "claimed", "generation": row["generation"], "slot": row["slot"], "workspace": store.workspace(row["key"], row["workspace"])}
 
 
 def refuse_known(attempt: Attempt) -> None:

@@ -86,14 +86,14 @@ def reap() -> None:
 
 def end_all(attempt: str, ancestor: int = 0) -> list[int]:
     """TERM, then KILL, whatever lives of the attempt; returns the pids that could not be ended."""
-    for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
-        until = time.monotonic() + patience
-        pids = living(attempt, ancestor)
-        _send(pids, number)
-        while pids and time.monotonic() < until:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        until, told = time.monotonic() + GRACE, set[int]()
+        while time.monotonic() < until:
+            pids = living(attempt, ancestor)
+            if not pids:
+                return []
+            _send(pids - told, number)  # once each: a second TERM would disturb a clean-up; what forked meanwhile gets its own
+            told |= pids
             time.sleep(0.02)
             reap()
-            pids = living(attempt, ancestor)
-        if not pids:
-            return []
     return sorted(living(attempt, ancestor))

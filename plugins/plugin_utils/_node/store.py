@@ -9,13 +9,14 @@ import contextlib
 import fcntl
 import json
 import os
-import platform
 import re
-import subprocess
+import sys
 import time
-import uuid
-from collections.abc import Iterator
-from typing import Any
+
+TYPE_CHECKING = False  # typing and subprocess cost a verb more than its work
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
@@ -44,11 +45,16 @@ def machine_id() -> str:
             found = file.read()
     except (OSError, ValueError):
         found = ""
-    if not found.strip() and platform.system() == "Darwin":
-        listing = subprocess.run(["ioreg", "-rd1", "-c", "IOPlatformExpertDevice"], capture_output=True, text=True, check=False).stdout
-        match = re.search(r'"IOPlatformUUID" = "([^"]+)"', listing)
+    if not found.strip() and sys.platform == "darwin":
+        match = re.search(r'"IOPlatformUUID" = "([^"]+)"', _output("ioreg", "-rd1", "-c", "IOPlatformExpertDevice"))
         found = match.group(1) if match else ""
-    return re.sub(r"[^A-Za-z0-9-]", "", found.strip()) or re.sub(r"[^A-Za-z0-9-]", "", platform.node()) or "unknown"
+    return re.sub(r"[^A-Za-z0-9-]", "", found.strip()) or re.sub(r"[^A-Za-z0-9-]", "", os.uname().nodename) or "unknown"
+
+
+def _output(*argv: str) -> str:
+    import subprocess
+
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
 def boot_id() -> str:
@@ -57,7 +63,7 @@ def boot_id() -> str:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
     except OSError:
-        return subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False).stdout.strip()
+        return _output("sysctl", "-n", "kern.bootsessionuuid").strip()
 
 
 def boot_clock() -> float:
@@ -109,19 +115,24 @@ def try_lock(path: str, patience: float = 0.0) -> int | None:
 
 
 def is_locked(path: str) -> bool:
-    fd = try_lock(path)
-    if fd is not None:
+    """Whether somebody holds the lock; two who ask at once do not take each other for the holder."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
         os.close(fd)
-    return fd is None
+    return False
 
 
 class Store:
     """The state folder of this node: attempts, workspaces, slots, and the identity that the controller records."""
 
     def __init__(self, state: str | None = None) -> None:
-        home = state or os.environ.get("XDG_STATE_HOME") or os.path.join(os.environ["HOME"], ".local", "state")
+        home = state or os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
         self.root = os.path.join(home, "distributed-gummy", machine_id())
-        os.umask(0o077)
+        self.umask = os.umask(0o077)  # the login's own, for the agent
         for name in ("attempts", "workspaces", "slots"):
             os.makedirs(os.path.join(self.root, name), exist_ok=True)
         self.id = self._identity()
@@ -133,7 +144,7 @@ class Store:
             with self.locked():
                 known = read_json(path)
                 if known is None:
-                    known = {"format": FORMAT, "id": uuid.uuid4().hex}
+                    known = {"format": FORMAT, "id": os.urandom(16).hex()}
                     write_durably(path, json.dumps(known).encode())
         if known.get("format") != FORMAT:
             message = "the store at %s has format %s, this program knows %d: use the newer collection" % (self.root, known.get("format"), FORMAT)
@@ -176,13 +187,19 @@ class Attempt:
         self.lock = os.path.join(folder, "lock")
 
     def create(self) -> None:
-        os.makedirs(self.harvest, exist_ok=True)
+        if not os.path.isdir(self.harvest):
+            os.makedirs(self.harvest, exist_ok=True)
+            sync_folder(os.path.dirname(self.folder))  # else a power cut takes the marks with the folder
 
     def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
     def has(self, mark: str) -> bool:
         return os.path.exists(self.path(mark))
+
+    def read(self, mark: str) -> str:
+        with open(self.path(mark), encoding="utf-8", errors="backslashreplace") as file:
+            return file.read()
 
     def mark(self, name: str, data: bytes = b"") -> None:
         write_durably(self.path(name), data)

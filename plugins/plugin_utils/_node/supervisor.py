@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from . import agents, harvest, processes
@@ -21,7 +22,6 @@ from .claim import Claims, refuse_known, release
 from .store import Attempt, Refused, Store, read_json, try_lock, write_durably
 
 PATIENCE = 5.0  # seconds that a start waits for a lock which an ended sync still holds
-SPACING = 1.05  # seconds between two starts of an agent whose ids are whole seconds
 
 
 def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
@@ -29,12 +29,14 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     attempt = store.attempt(request["attempt"])
     spec: dict[str, Any] = dict(request["spec"])
     attempt.create()
-    if attempt.has("starting"):
-        return fence(store, attempt)
-    if try_lock(attempt.lock, PATIENCE) is None:  # kept open: the supervisor inherits it
+    path = agents.login_path() if not attempt.has("starting") else ""
+    lock = _lock(attempt)
+    if lock is None:
         return {"state": "running"}
+    if attempt.has("starting"):
+        os.close(lock)
+        return fence(store, attempt)
     refuse_known(attempt)
-    path = agents.login_path()
     reason = agents.unusable(spec["agent"], path)
     if reason:
         raise Refused(reason, "agent", "node")
@@ -43,8 +45,21 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     attempt.mark("starting")
     write_durably(os.path.join(workspace, "holder.json"), json.dumps({"attempt": attempt.id}).encode())
     if os.fork() == 0:
+        os.pwrite(lock, b"%d\n" % os.getpid(), 0)  # kept open: the lock lives as long as the supervisor
         _run_detached(store, attempt, spec, path)
     return {"state": "started", "workspace": workspace}
+
+
+def _lock(attempt: Attempt) -> int | None:
+    """The attempt's lock, or None when its supervisor has it. Another start that holds it is waited for: it may still refuse."""
+    until = time.monotonic() + 30
+    while True:
+        started = attempt.has("starting")
+        lock = try_lock(attempt.lock, 0.1)  # somebody may just look whether it is locked
+        if lock is not None or started:
+            return lock
+        if time.monotonic() > until:
+            raise Refused("attempt %s stays locked: look for a stopped python3 process on this node" % attempt.id, "start", "node")
 
 
 def _take_over(store: Store, attempt: Attempt, generation: int, spec: dict[str, Any]) -> str:
@@ -88,9 +103,10 @@ def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: st
             os.dup2(source, target)
         program = os.open(sys.argv[0], os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(program, fcntl.LOCK_SH)  # clean leaves a program alone that still runs
-        write_durably(store.slot(spec["slot"]), b"%d\n" % os.getpid())
         processes.become_subreaper()
+        _sign(store.slot(spec["slot"]), "%d\n" % os.getpid())  # the probe counts the slots whose process lives
         _supervise(store, attempt, spec, path)
+        _sign(store.slot(spec["slot"]), "")
         status = 0
     except BaseException as exc:  # noqa: BLE001  # the last one who can say what happened
         sys.stderr.write("supervisor: %r\n" % (exc,))
@@ -100,27 +116,40 @@ def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: st
         os._exit(status)
 
 
+def _sign(path: str, text: str) -> None:
+    """In place: a rename would leave the lock on the old file."""
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
 def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str) -> None:
     tree = os.path.join(spec["workspace"], "tree")
     if not spec.get("project"):
         shutil.rmtree(tree, ignore_errors=True)
         os.makedirs(tree, exist_ok=True)
-    harvest.make_baseline(tree, os.path.join(spec["workspace"], "baseline.git"))
+    harvest.make_baseline(tree, os.path.join(spec["workspace"], "baseline.git"), spec.get("exclude", ()))
     environment = dict(os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"])
     environment[processes.MARKER] = attempt.id
     agent = agents.AGENTS[spec["agent"]]
-    signal.signal(signal.SIGTERM, _stop)
+
+    def run(argv: list[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(argv, cwd=tree, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, umask=store.umask)
+
     begun_at, begun = time.time(), time.monotonic()
     deadline = begun + float(spec["timeout"])
-    attempt.mark("agent", b"%f" % begun_at)
     ended: dict[str, Any] = {"class": None, "begun_at": begun_at}
     try:
-        with _spacing(store, agent.spaced, attempt):
-            child = subprocess.Popen(agent.argv(spec), cwd=tree, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+        signal.signal(signal.SIGTERM, _stop)
+        attempt.mark("agent", b"%f" % begun_at)
+        child = _spaced(store, attempt, lambda: run(agent.argv(spec))) if agent.spaced else run(agent.argv(spec))
         status = child.wait(timeout=max(0.0, deadline - time.monotonic()))
         ended.update(_result(agent, status, attempt))
         if ended["class"] is None and spec.get("verify"):
-            ended.update(_verify(spec["verify"], tree, environment, deadline))
+            sys.stdout.write("\nverify: %s\n" % spec["verify"])
+            sys.stdout.flush()
+            status = run(["/bin/sh", "-c", spec["verify"]]).wait(timeout=max(0.0, deadline - time.monotonic()))
+            failed = {"class": "verify", "message": "verify ended with exit status %d" % status}
+            ended.update({"proof": "verify"} if status == 0 else failed)
     except subprocess.TimeoutExpired:
         ended.update({"class": "timeout", "message": "still running after %s s" % spec["timeout"]})
     except _Stopped:
@@ -141,25 +170,21 @@ def _stop(number: int, frame: Any) -> None:
     raise _Stopped
 
 
-class _spacing:
-    """Holds the next start of a spaced agent back until its id is a later second than this one's."""
-
-    def __init__(self, store: Store, spaced: bool, attempt: Attempt) -> None:
-        self._path = os.path.join(store.root, "spacing.lock") if spaced else None
-        self._attempt = attempt
-        self._fd: int | None = None
-
-    def __enter__(self) -> None:
-        if self._path:
-            self._fd = try_lock(self._path, patience=3600)
-
-    def __exit__(self, *exc: object) -> None:
-        if self._fd is not None:
-            until = time.monotonic() + 10
-            while exc[0] is None and agents.gummy_id(self._attempt.log) is None and time.monotonic() < until:
-                time.sleep(0.02)
-            time.sleep(SPACING)
-            os.close(self._fd)
+def _spaced(store: Store, attempt: Attempt, run: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Start an agent whose ids are whole seconds; the next start on this node is held back until this one's second is over."""
+    lock = try_lock(os.path.join(store.root, "spacing.lock"), patience=3600)
+    try:
+        child = run()
+        until = time.monotonic() + 10
+        while child.poll() is None and agents.gummy_id(attempt.log) is None and time.monotonic() < until:
+            time.sleep(0.02)
+        if (job_id := agents.gummy_id(attempt.log)) is not None:
+            attempt.mark("watch", b"gummy-watch %s" % job_id.encode())
+        time.sleep(1.05 - time.time() % 1)
+    finally:
+        if lock is not None:
+            os.close(lock)
+    return child
 
 
 def _result(agent: agents.Agent, status: int, attempt: Attempt) -> dict[str, Any]:
@@ -172,14 +197,6 @@ def _result(agent: agents.Agent, status: int, attempt: Attempt) -> dict[str, Any
     return {
         "class": result.failure, "proof": result.proof, "message": result.message, "cost_usd": result.cost_usd, "watch": result.watch, "exit_status": status,
     }  # fmt: skip
-
-
-def _verify(command: str, tree: str, environment: dict[str, str], deadline: float) -> dict[str, Any]:
-    sys.stdout.write("\nverify: %s\n" % command)
-    sys.stdout.flush()
-    child = subprocess.Popen(["/bin/sh", "-c", command], cwd=tree, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
-    status = child.wait(timeout=max(0.0, deadline - time.monotonic()))
-    return {"proof": "verify"} if status == 0 else {"class": "verify", "message": "verify ended with exit status %d" % status}
 
 
 def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +215,7 @@ def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any]) -> dic
 def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
     """The only proof that an attempt did not start: a durable tombstone (`void`); else `running` or `ended`."""
     attempt.create()
-    lock = try_lock(attempt.lock, patience=0.5)
+    lock = _lock(attempt)
     if lock is None:
         return {"state": "running"}
     try:

@@ -8,23 +8,26 @@ No verb exits with 255 (that would look like ssh's own failure), and each may be
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import select
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from . import claim
-from .store import Attempt, Refused, Store, is_locked, try_lock, write_durably
+from .store import TYPE_CHECKING, Refused, Store, is_locked, try_lock, write_durably
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from .store import Attempt
+
+    Reply = dict[str, Any]
 
 POLL = 25.0  # seconds after which a poll returns, events or not
 LOG_CHUNK = 65536
 LOG_MOST = 16 * 1024 * 1024
-
-Reply = dict[str, Any]
 
 
 def _claim(store: Store, request: Reply) -> Iterator[Reply]:
@@ -49,19 +52,24 @@ def _fence(store: Store, request: Reply) -> Iterator[Reply]:
 
 def _poll(store: Store, request: Reply) -> Iterator[Reply]:
     """What happens to the attempts of one run (ids with this prefix), as it happens; ends with its caller, or after POLL seconds."""
-    told = set(request["told"])
+    import select
+
+    told, watchable, running = set(request["told"]), set(request.get("watchable", ())), set[str]()
     until, pause = time.monotonic() + POLL, 0.02
     yield {"state": "watching"}
     while time.monotonic() < until:
         for attempt in store.attempts(request["prefix"]):
             if attempt.id not in told and attempt.has("starting"):
+                if is_locked(attempt.lock):
+                    pause = pause if attempt.id in running else 0.02  # what began just now may end soon
+                    running.add(attempt.id)
+                    if attempt.id not in watchable and attempt.has("watch"):
+                        watchable.add(attempt.id)
+                        yield {"state": "progress", "attempt": attempt.id, "watch": attempt.read("watch")}
+                    continue
                 ended = attempt.ended()
-                if ended is not None and not is_locked(attempt.lock):
-                    told.add(attempt.id)
-                    yield {"state": "ended", "attempt": attempt.id, **ended}
-                elif ended is None and not is_locked(attempt.lock) and attempt.ended() is None:
-                    told.add(attempt.id)
-                    yield {"state": "unknown", "attempt": attempt.id}
+                told.add(attempt.id)
+                yield {"attempt": attempt.id, **({"state": "unknown"} if ended is None else {**ended, "state": "ended"})}
                 pause = 0.02
         if select.select([0], [], [], pause)[0] and not os.read(0, 4096):
             return
@@ -88,12 +96,15 @@ def _list(store: Store, request: Reply) -> Iterator[Reply]:
 
 def _logs(store: Store, request: Reply) -> Iterator[Reply]:
     """The log's last LOG_MOST bytes, in pieces."""
+    import codecs
+
     attempt = store.attempt(request["attempt"])
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")  # a character may lie across two pieces
     with open(attempt.log, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         file.seek(max(0, size - LOG_MOST))
         while chunk := file.read(LOG_CHUNK):
-            yield {"state": "log", "text": chunk.decode("utf-8", "backslashreplace")}
+            yield {"state": "log", "text": decoder.decode(chunk)}
     yield {"state": "read", "size": size}
 
 
@@ -113,6 +124,8 @@ VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
 
 def receive(store: Store, attempt: str, generation: int, words: list[str]) -> int:
     """S2: rsync's remote side, under the workspace's lock and lease; its last word becomes the workspace's tree."""
+    import subprocess
+
     row = claim.renew(store, attempt, generation)
     workspace = store.workspace(row["key"], row["workspace"])
     lock = try_lock(os.path.join(workspace, "lock"), patience=5)
@@ -121,9 +134,12 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
     write_durably(os.path.join(workspace, "sync.json"), json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode())
-    status = subprocess.call(["rsync", *words[:-1], os.path.join(workspace, "tree")], pass_fds=[lock])
-    claim.renew(store, attempt, generation)
-    return status if status != 255 else 1
+    rsync = subprocess.Popen(["rsync", *words[:-1], os.path.join(workspace, "tree")], pass_fds=[lock])
+    while rsync.returncode is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            rsync.wait(claim.RENEW)
+        claim.renew(store, attempt, generation)
+    return rsync.returncode if 0 <= rsync.returncode < 255 else 1
 
 
 def send(store: Store, attempt: str, words: list[str]) -> int:
@@ -145,6 +161,8 @@ def main(words: list[str]) -> int:
             return receive(store, words[1], int(words[2]), words[3:])
         if verb == "send":
             return send(store, words[1], words[2:])
+        if verb not in VERBS:
+            raise Refused("the node program has no verb %r" % verb, "program", "ours")
         request = json.loads(sys.stdin.buffer.readline())
         for reply in VERBS[verb](store, request):
             _say({**reply, "store": store.id})

@@ -33,6 +33,8 @@ NAMES = [
 ]
 NAMES += [b"built.log", b"kept.log"]
 FOLDERS = [b"", b"d/", b"d/e f/", b"\xfeg/", b"built/"]
+if sys.platform == "darwin":  # its file systems take UTF-8 names only
+    NAMES, FOLDERS = ([path for path in paths if b"\xff" not in path and b"\xfe" not in path] for paths in (NAMES, FOLDERS))
 ATTRIBUTES = [
     b"* text=auto eol=crlf\n",
     b"* -diff\n",

@@ -1,0 +1,193 @@
+"""An attempt's life on a node: started at most once, watched, ended with all it left, harvested; or proven not to have started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from node_case import A, NodeCase, alive, is_locked, replies, wait_for
+
+# Leaves a child in a session of its own and an orphan without our environment; both, and itself, ignore TERM. Writes their pids.
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def stay(name):
+    open(name + ".new", "w").write(str(os.getpid()))
+    os.rename(name + ".new", name)
+    if name == "orphan" and sys.platform == "linux":
+        os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)"], {})
+    time.sleep(600)
+if os.fork() == 0:
+    os.setsid()
+    stay("session")
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        stay("orphan")
+    os._exit(0)
+stay("agent")
+"""
+
+
+class SupervisorTest(NodeCase):
+    def pids(self, *names: str) -> list[int]:
+        paths = [self.tree() / name for name in names]
+        wait_for(lambda: all(path.exists() for path in paths))
+        return [int(path.read_text()) for path in paths]
+
+    def python(self, script: str) -> str:
+        path = self.home / "script.py"
+        path.write_text(script)
+        return f"exec '{sys.executable}' '{path}'"
+
+    def patch(self, attempt: str = A + "1") -> str:
+        return Path(self.store.attempt(attempt).harvest, "changes.patch").read_text()
+
+    # -- start
+
+    def test_two_starts_at_once_start_the_agent_once(self) -> None:
+        generation = self.claim()["generation"]
+        request = {"attempt": A + "1", "generation": generation, "spec": self.spec(command="echo x >> count; while ! [ -e go ]; do sleep 0.02; done")}
+        both = [self.begin("start", request) for _ in range(2)]
+        states = sorted(replies(process.communicate(timeout=60)[0])[-1]["state"] for process in both)
+        self.assertEqual(["running", "started"], states)
+        (self.tree() / "go").touch()
+        self.assertIsNone(self.end()["class"])
+        self.assertEqual("ended", self.ask("start", **request)["state"])
+        self.assertEqual("x\n", (self.tree() / "count").read_text())
+
+    def test_start_returns_while_the_agent_runs_on_without_its_caller(self) -> None:
+        command = "umask > umask; [ /dev/stdin -ef /dev/null ] && touch null; while ! [ -e go ]; do sleep 0.02; done; echo said"
+        generation = self.claim()["generation"]
+        start = self.begin("start", {"attempt": A + "1", "generation": generation, "spec": self.spec(command=command)}, umask=0o027, start_new_session=True)
+        out, _errors = start.communicate(timeout=60)  # returns when nobody holds the pipes any more
+        self.assertEqual("started", replies(out)[-1]["state"])
+        self.assertEqual("running", self.ask("fence", attempt=A + "1")["state"])
+        self.assertNotEqual(start.pid, os.getsid(self.supervisor()))
+        (self.tree() / "go").touch()
+        self.assertEqual("exit status 0", self.end()["proof"])
+        self.assertTrue((self.tree() / "null").exists())
+        self.assertEqual(0o027, int((self.tree() / "umask").read_text(), 8))
+        self.assertEqual("said\n", Path(self.store.attempt(A + "1").log).read_text())
+
+    def test_a_running_attempt_keeps_its_slot_and_workspace_and_an_ended_one_gives_them_back(self) -> None:
+        self.start(slots=1, command="while ! [ -e go ]; do sleep 0.02; done")
+        slot = Path(self.store.slot(0))
+        wait_for(lambda: slot.read_text() == "%d\n" % self.supervisor())  # what the probe counts
+        self.assertEqual("busy", self.claim(A + "2", slots=1)["state"])
+        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "3", slots=2)["workspace"])
+        self.ask("release", attempt=A + "3")
+        (self.tree() / "go").touch()
+        self.end()
+        self.assertEqual(self.store.workspace("project", 0), self.claim(A + "2", slots=1)["workspace"])
+
+    def test_what_may_not_start_is_refused_and_does_not_run(self) -> None:
+        generation = self.claim()["generation"]
+        spec = self.spec(command=f"touch '{self.home}/ran'")
+        for wanted, request in (
+            ("lease", {"generation": generation + 1, "spec": spec}),
+            ("agent", {"generation": generation, "spec": {**spec, "agent": "no-such"}}),
+            ("agent", {"generation": generation, "spec": {**spec, "agent": "gummy"}}),
+        ):
+            with self.subTest(wanted), self.subTest(request["spec"]["agent"]):
+                reply = self.ask("start", attempt=A + "1", **request)
+                self.assertEqual(("refused", wanted), (reply["state"], reply["class"]), reply)
+        self.assertEqual("void", self.ask("fence", attempt=A + "1")["state"])
+        late = self.ask("start", attempt=A + "1", generation=generation, spec=spec)
+        self.assertEqual(("refused", "fenced", "ours"), (late["state"], late["class"], late["blame"]))
+        self.assertFalse((self.home / "ran").exists())
+
+    def test_without_a_baseline_nothing_starts_and_the_attempt_ends_as_start(self) -> None:
+        claimed = self.claim()
+        Path(claimed["workspace"], "baseline.git").touch()
+        reply = self.ask("start", attempt=A + "1", generation=claimed["generation"], spec=self.spec(command="touch ran"))
+        self.assertEqual("started", reply["state"])
+        self.assertEqual("start", self.end()["class"])
+        self.assertFalse((self.tree() / "ran").exists())
+        self.assertEqual(claimed["workspace"], self.claim(A + "2", slots=1)["workspace"])
+
+    # -- end
+
+    def test_how_the_agent_ended_is_told(self) -> None:
+        for number, (wanted, told, spec) in enumerate((
+            (None, {"proof": "exit status 0", "exit_status": 0}, {"command": "true"}),
+            (None, {"proof": "verify"}, {"command": "echo 1 > made", "verify": "grep -q 1 made"}),
+            ("verify", {}, {"command": "true", "verify": "exit 7"}),
+            ("agent", {"exit_status": 3}, {"command": "exit 3", "verify": "true"}),
+            ("killed", {}, {"command": "kill -KILL $$"}),
+            ("timeout", {}, {"command": "sleep 600", "timeout": 0.2}),
+            ("timeout", {}, {"command": "true", "verify": "sleep 600", "timeout": 0.5}),
+        )):  # fmt: skip
+            with self.subTest(spec):
+                ended = self.run_job(f"{A}{number}", project=False, **spec)
+                self.assertEqual(("ended", wanted), (ended["state"], ended["class"]), ended)
+                self.assertEqual({**ended, **told}, ended)
+                self.assertEqual([], ended["survivors"])
+                self.assertIsNotNone(ended["harvest"])
+
+    def test_ended_is_also_what_left_the_session_forked_twice_or_ignores_term(self) -> None:
+        self.start(command=self.python(STUBBORN))
+        pids = self.pids("agent", "session", "orphan")
+        os.kill(self.supervisor(), signal.SIGTERM)
+        ended = self.end()
+        self.assertEqual(("cancelled", []), (ended["class"], ended["survivors"]))
+        self.assertEqual([False] * 3, [alive(pid) for pid in pids])
+
+    def test_what_a_good_agent_leaves_running_is_ended_before_the_harvest(self) -> None:
+        self.start(command="(trap 'echo late > late; exit' TERM; echo $$ > pid; while :; do sleep 0.02; done) & while ! [ -s pid ]; do sleep 0.02; done")
+        ended = self.end()
+        self.assertEqual((None, []), (ended["class"], ended["survivors"]))
+        self.assertIn("+late", self.patch())
+
+    def test_term_for_the_supervisor_cancels_and_keeps_the_work(self) -> None:
+        self.start(command="echo half > work; echo $$ > pid; sleep 600")
+        (agent,) = self.pids("pid")
+        os.kill(self.supervisor(), signal.SIGTERM)
+        self.assertEqual("cancelled", self.end()["class"])
+        self.assertFalse(alive(agent))
+        self.assertIn("+half", self.patch())
+
+    def test_who_sees_a_dead_supervisor_ends_the_rest_and_makes_the_harvest(self) -> None:
+        self.start(command=self.python("import os\nos.setsid\n" + STUBBORN.replace("signal.signal(", "0 and signal.signal(").replace("{})", "os.environ)")))
+        pids = self.pids("agent", "session", "orphan")
+        os.kill(self.supervisor(), signal.SIGKILL)
+        attempt = self.store.attempt(A + "1")
+        wait_for(lambda: not is_locked(attempt.lock))  # though its children live
+        self.assertEqual([True] * 3, [alive(pid) for pid in pids])
+        self.assertEqual("unknown", self.end()["state"])
+        self.assertEqual("dead", self.listed(A + "1")[0]["state"])
+        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2")["workspace"])
+        healed = self.ask("fence", attempt=A + "1")
+        self.assertEqual(("ended", "killed"), (healed["state"], healed["class"]))
+        self.assertEqual([False] * 3, [alive(pid) for pid in pids])
+        self.assertIn("b/agent", self.patch())
+        self.assertEqual({**healed, "attempt": A + "1"}, self.end())
+        self.assertEqual(self.store.workspace("project", 0), self.claim(A + "3")["workspace"])
+
+    def test_a_failed_harvest_says_where_the_work_lies_and_keeps_it(self) -> None:
+        ended = self.run_job(command="echo precious > work; rm -rf ../baseline.git")
+        self.assertEqual("harvest", ended["class"])
+        self.assertIn(str(self.tree()), ended["message"])
+        self.assertEqual("precious\n", (self.tree() / "work").read_text())
+        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2")["workspace"])
+
+    # -- fence
+
+    def test_a_fence_proves_that_an_unknown_or_never_begun_attempt_will_not_start(self) -> None:
+        self.claim(A + "1", slots=1)
+        half = self.store.attempt(A + "2")
+        half.create()
+        half.mark("starting")  # its supervisor died before the agent
+        for attempt in (A + "1", A + "2", "never-heard-of"):
+            with self.subTest(attempt):
+                self.assertEqual(["void", "void"], [self.ask("fence", attempt=attempt)["state"] for _ in range(2)])
+                self.assertEqual("refused", self.claim(attempt)["state"])
+        self.assertEqual("claimed", self.claim(A + "3", slots=1)["state"])  # the fence gave the slot back
+
+    def test_a_fence_tells_what_ended_with_its_result(self) -> None:
+        ended = self.run_job(command="exit 4")
+        fenced = self.ask("fence", attempt=A + "1")
+        self.assertEqual({key: value for key, value in ended.items() if key != "attempt"}, fenced)
+        self.assertFalse(self.store.attempt(A + "1").has("void"))

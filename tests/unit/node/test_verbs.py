@@ -1,0 +1,173 @@
+"""What goes over the wire: replies, refusals, polls, logs, and rsync with the node program as its remote side."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from node_case import ROOT, ZIP, A, NodeCase, alive, end, is_locked, replies, wait_for
+
+LOCAL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"  # as a link does where there is no ssh
+
+
+class VerbsTest(NodeCase):
+    def rsync(self, remote: list[str], *words: str) -> tuple[int, list[dict]]:
+        argv = ["rsync", "-rlpt", "-e", LOCAL, "--rsync-path=" + shlex.join(remote), *words]
+        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=60, check=False)
+        return done.returncode, replies(done.stderr)
+
+    def fake_rsync(self, script: str) -> None:
+        folder = self.home / "fake"
+        folder.mkdir()
+        (folder / "rsync").write_text("#!/bin/sh\n" + script)
+        (folder / "rsync").chmod(0o755)
+        self.env["PATH"] = f"{folder}:{self.env['PATH']}"
+
+    # -- replies
+
+    def test_whatever_comes_in_the_answer_is_json_and_the_status_never_255(self) -> None:
+        bad = {"attempt": "../../x", "attempts": ["../x"], "key": "k", "slots": 1, "generation": 1, "spec": {}, "controller": "c"}
+        good = json.dumps({"attempt": A + "1"}).encode() + b"\n"
+        cases = [(verb, bad, "input") for verb in ("claim", "release", "start", "fence", "logs", "ack")]
+        cases += [(verb, data, None) for verb in ("claim", "poll", "list") for data in (b"", b"no json\n", b"[1]\n", b"\xff\n")]
+        cases += [("claim", {**bad, "attempt": A + "1", "key": "-e"}, "input"), ("no-such-verb", good, "program"), ("logs", good, None)]
+        for verb, request, kind in cases:
+            with self.subTest(verb=verb, request=request):
+                process = self.begin(verb, request)
+                reply = replies(process.communicate(timeout=60)[0])[-1]
+                self.assertEqual("refused", reply["state"])
+                self.assertIn(reply["class"], {kind} if kind else {"program"})
+                self.assertTrue(reply["message"] and reply["blame"] in ("node", "ours"))
+                self.assertIn(process.returncode, (0, 1))
+        self.assertEqual([], os.listdir(os.path.join(self.store.root, "attempts")))
+
+    def test_a_python_that_is_too_old_is_told_in_json(self) -> None:
+        old = [path for version in ("2.7", "3.6", "3.7", "3.8") for path in Path.home().glob(f".pyenv/versions/{version}*/bin/python")]
+        if not old:
+            self.skipTest("no Python older than 3.9 on this machine")
+        for python in old:
+            for program in (ZIP, str(ROOT / "plugins/plugin_utils/_node/__main__.py")):
+                with self.subTest(python=python, program=program):
+                    done = subprocess.run([str(python), program, "claim"], input=b"{}\n", capture_output=True, timeout=60, check=False)
+                    (reply,) = replies(done.stdout)
+                    self.assertEqual(("refused", "python", "node", 1), (reply["state"], reply["class"], reply["blame"], done.returncode))
+                    self.assertIn("too old", reply["message"])
+
+    # -- poll, list, logs, ack
+
+    def test_a_poll_tells_each_end_of_its_run_once_and_stops_when_its_caller_is_gone(self) -> None:
+        self.run_job("other" + A + "1")
+        self.run_job(A + "1", command="exit 1")
+        self.start(A + "2", command="while ! [ -e go ]; do sleep 0.02; done")
+        poll = self.begin("poll", {"prefix": A, "told": [A + "1"]})
+        self.assertEqual("watching", replies(poll.stdout.readline())[0]["state"])
+        (self.tree() / "go").touch()
+        told = replies(poll.stdout.readline())[0]
+        self.assertEqual(("ended", A + "2", "exit status 0", self.store.id), tuple(told[key] for key in ("state", "attempt", "proof", "store")))
+        out, _errors = poll.communicate(timeout=15)  # a poll nobody ends takes 25 s
+        self.assertEqual([], replies(out))
+
+    def test_the_list_says_what_is_there_and_in_which_state(self) -> None:
+        self.run_job(A + "1")
+        self.ask("fence", attempt=A + "3")
+        self.start(A + "2", command="while ! [ -e go ]; do sleep 0.02; done", run_id="another")
+        self.assertEqual([(A + "1", "ended"), (A + "2", "running")], [(row["attempt"], row["state"]) for row in self.listed(A)])
+        self.assertEqual([(A + "2", "job-1", False)], [(row["attempt"], row["job"], row["acknowledged"]) for row in self.listed(run_id="another")])
+        self.assertEqual([], self.listed("nothing"))
+        (self.tree() / "go").touch()
+
+    def test_an_ack_counts_for_what_ended_and_may_come_twice(self) -> None:
+        self.run_job(A + "1")
+        self.start(A + "2", command="while ! [ -e go ]; do sleep 0.02; done")
+        for _ in range(2):
+            self.assertEqual("acknowledged", self.ask("ack", attempts=[A + "1", A + "2", A + "9"], controller="c")["state"])
+        self.assertEqual([True, False], [row["acknowledged"] for row in self.listed(A)])
+        (self.tree() / "go").touch()
+
+    def test_of_a_big_log_the_end_is_read_and_no_character_is_cut(self) -> None:
+        attempt = self.store.attempt(A + "1")
+        attempt.create()
+        Path(attempt.log).write_bytes("ä€".encode() * 3_500_000 + b"\xff last\n")
+        out, _errors = self.begin("logs", {"attempt": A + "1"}).communicate(timeout=60)
+        *pieces, last = replies(out)
+        text = "".join(piece["text"] for piece in pieces)
+        self.assertEqual(("read", 17_500_007), (last["state"], last["size"]))
+        self.assertTrue(text.endswith("ä€\\xff last\n"))
+        self.assertLess(len(text), 7_000_000)
+        self.assertEqual({"ä", "€"}, set(text[8:-10]))
+
+    # -- receive and send
+
+    def test_a_project_goes_out_and_the_harvest_comes_home(self) -> None:
+        project, home = self.home / "my project", self.home / "harvest"
+        project.mkdir()
+        (project / "a file").write_text("one\n")
+        (project / "tool").write_text("#!/bin/sh\n")
+        (project / "tool").chmod(0o755)
+        generation = self.claim()["generation"]
+        (self.tree() / "old").touch()
+        for _ in range(2):
+            status, refused = self.rsync(self.argv("receive", A + "1", str(generation)), "--delete", str(project) + "/", "node:x/")
+            self.assertEqual((0, []), (status, refused))
+        self.assertEqual(["a file", "tool"], sorted(os.listdir(self.tree())))
+        self.assertTrue(os.access(self.tree() / "tool", os.X_OK))
+        self.ask("start", attempt=A + "1", generation=generation, spec=self.spec(command="echo two >> 'a file'; echo said"))
+        self.end()
+        self.assertEqual((0, []), self.rsync(self.argv("send", A + "1"), "node:x/", str(home) + "/"))
+        self.assertEqual(["changes.patch", "log", "result.json"], sorted(os.listdir(home)))
+        subprocess.run(["git", "apply", str(home / "changes.patch")], cwd=project, check=True)
+        self.assertEqual("one\ntwo\n", (project / "a file").read_text())
+
+    def test_a_sync_without_a_claim_is_refused_in_json_and_changes_nothing(self) -> None:
+        generation = self.claim()["generation"]
+        source = self.home / "source"
+        source.mkdir()
+        (source / "new").touch()
+        for words in ((A + "1", str(generation + 1)), (A + "2", str(generation)), ("../x", "1"), (A + "1", "x"), (A + "1",)):
+            with self.subTest(words):
+                status, (reply,) = self.rsync(self.argv("receive", *words), str(source) + "/", "node:x/")
+                self.assertNotIn(status, (0, 255))
+                self.assertEqual("refused", reply["state"])
+        self.assertEqual([], os.listdir(self.tree()))
+
+    def test_while_a_sync_goes_on_its_workspace_is_locked_and_its_lease_renewed(self) -> None:
+        self.fake_rsync(f"while [ -d '{self.home}' ] && ! [ -e '{self.home}/go' ]; do sleep 0.02; done\n")
+        generation = self.claim()["generation"]
+        short = f"import sys; sys.path.insert(0, {ZIP!r}); from _node import claim, verbs; claim.RENEW = 0.05; sys.exit(verbs.main(sys.argv[1:]))"
+        argv = [sys.executable, "-I", "-S", "-c", short, "receive", A + "1", str(generation), "--server", "x/"]
+        sync = subprocess.Popen(argv, env=self.env)
+        claims, seen = Path(self.store.root, "claims.json"), set()
+
+        def renewed() -> bool:
+            seen.update(row["expires"] for row in json.loads(claims.read_text())["rows"])
+            return len(seen) > 5
+
+        wait_for(renewed)
+        self.assertTrue(is_locked(str(self.tree().parent / "lock")))
+        (self.home / "go").touch()
+        self.assertEqual(0, sync.wait(timeout=60))
+        self.assertFalse(is_locked(str(self.tree().parent / "lock")))
+
+    def test_rsyncs_own_end_never_looks_like_sshs(self) -> None:
+        self.fake_rsync('case "$1" in 255) exit 255;; 1) kill -HUP $$;; *) exit "$1";; esac\n')
+        generation = self.claim()["generation"]
+        for said, wanted in (("255", 1), ("1", 1), ("23", 23), ("0", 0)):
+            done = subprocess.run(self.argv("receive", A + "1", str(generation), said, "x/"), env=self.env, timeout=60, check=False)
+            self.assertEqual(wanted, done.returncode)
+
+    def test_a_start_ends_an_rsync_whose_client_vanished(self) -> None:
+        self.fake_rsync(f"echo $$ > '{self.home}/pid'; exec sleep 600\n")
+        generation = self.claim()["generation"]
+        sync = subprocess.Popen(self.argv("receive", A + "1", str(generation), "--server", "x/"), env=self.env)
+        rsync = int(wait_for(lambda: (self.home / "pid").exists() and (self.home / "pid").read_text()))
+        self.addCleanup(end, rsync)
+        end(sync.pid)
+        sync.wait()
+        self.assertTrue(alive(rsync))
+        self.assertEqual("started", self.ask("start", attempt=A + "1", generation=generation, spec=self.spec())["state"])
+        self.assertFalse(alive(rsync))
+        self.assertIsNone(self.end()["class"])

@@ -13,6 +13,7 @@ from ansible.utils.display import Display
 from ..plugin_utils import _attempts
 from ..plugin_utils._fleet import check_names, find_fleet, setting
 from ..plugin_utils._keys import InputError
+from ..plugin_utils._printer import shown
 
 
 class ActionModule(ActionBase):
@@ -29,7 +30,7 @@ class ActionModule(ActionBase):
             fleet = find_fleet(self, variables)
             job, run_id = setting(variables, "job"), setting(variables, "run_id")
             if args["verb"] == "logs":
-                document = _attempts.logs(fleet, job, run_id, Display().display)
+                document = _attempts.logs(fleet, job, run_id, lambda line: Display().display(shown(line)))
             else:
                 document = _attempts.harvest(fleet, job, run_id)
         except InputError as exc:

@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils import _report
+from ..plugin_utils._printer import shown
 from ..plugin_utils._record import write_json
 
 PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
@@ -32,10 +33,10 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _checked, args = self.validate_argument_spec({"of": {"required": True}})
         # Read raw, never as a task argument: what came from nodes and prompts must not meet a template.
-        shown = (task_vars or {})[args["of"]]
-        document, path = shown["document"], shown.get("output_file")
+        result = (task_vars or {})[args["of"]]
+        document, path = result["document"], result.get("output_file")
         for line in PANELS[document["kind"]](document):
-            Display().display(line)
+            Display().display(shown(line))
         if path:
             write_json(path, document)
         bad = document["status"] not in ("success", "plan")

@@ -99,11 +99,10 @@ def harvest(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]
 
 def _fetch(row: Mapping[str, Any], controller: str) -> tuple[str | None, str]:
     record = RunRecord(row["run_id"])
-    known = record.job_folder(row["job"])
-    if record.fetched(row["job"]) == row["attempt"]:
-        return known, "fetched before"
     folder = tempfile.mkdtemp(prefix=".fetch-", dir=record.folder)
     try:
+        if record.fetched(row["job"]) == row["attempt"]:
+            return record.job_folder(row["job"]), "fetched before"
         argv = _sync.download_argv(folder, row["link"].rsync_words("send", row["attempt"]), row["link"].rsync_place())
         status, _out, errors = row["link"].rsync(argv, 3600)
         if status:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,24 +26,37 @@ def local_link(name: str, python: str | None = None) -> Link:
 
 
 def link_maker(play_context: Any, task: Any, hostvars: Mapping[str, Any]) -> Callable[[str], Link]:
-    """A function that makes the link of one host, called when the node is first needed. It raises LinkError."""
+    """A function that makes the link of one host, called when the node is first needed, from any thread. It raises LinkError."""
+    one_at_a_time = threading.Lock()  # loaders and templates are not made for threads
 
     def make(name: str) -> Link:
-        variables = hostvars[name]
         try:
-            return _make(name, variables, play_context.copy(), task)
+            with one_at_a_time:
+                return _make(name, hostvars[name], play_context.copy(), task)
         except AnsibleError as exc:
             raise LinkError(f"the connection settings of {name} can't be used: {exc}", "settings") from exc
 
     return make
 
 
+def why_no_node(name: str, variables: Mapping[str, Any], play_context: Any, task: Any) -> str | None:
+    """A sentence for settings that no node can have."""
+    kind, become = _connection(variables, play_context), variables.get("ansible_become", task.become)
+    if kind not in KINDS:
+        return f"{name} has the connection {kind}: nodes are reached by ssh or local only"
+    if boolean(become or False, strict=False):
+        return f"{name} is set to become another user: agents run as the login user; unset become for this play"
+    return None
+
+
+def _connection(variables: Mapping[str, Any], play_context: Any) -> str:
+    return str(variables.get("ansible_connection", play_context.connection))
+
+
 def _make(name: str, variables: Mapping[str, Any], play_context: Any, task: Any) -> Link:
-    kind = KINDS.get(str(variables.get("ansible_connection", play_context.connection)))
-    if kind is None:
-        raise LinkError(f"{name} has ansible_connection {variables['ansible_connection']}: nodes are reached by ssh or local only", "settings")
-    if boolean(variables.get("ansible_become", task.become) or False, strict=False):
-        raise LinkError(f"{name} is set to become another user: agents run as the login user; unset become for this play", "settings")
+    if reason := why_no_node(name, variables, play_context, task):
+        raise LinkError(reason, "settings")
+    kind = KINDS[_connection(variables, play_context)]
     given = str(variables.get("ansible_python_interpreter", "") or "")
     python = None if given.startswith("auto") or not given else given
     if kind == "local":

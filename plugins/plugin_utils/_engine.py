@@ -94,6 +94,7 @@ class Engine:
         self._watching: dict[str, Process | None] = {}
         self._wanted: frozenset[str] = frozenset()
         self._acks: dict[str, list[str]] = {}
+        self._measuring = False
         self._parent = os.getppid()
         self._pool = ThreadPoolExecutor(min(64, 6 * len(self._nodes) + 2), "gummy")
         self._stopped = threading.Event()
@@ -167,6 +168,10 @@ class Engine:
             if command.node not in self._watching:
                 self._watching[command.node] = None
                 threading.Thread(target=self._watch, args=(command.node,), daemon=True).start()
+        elif isinstance(command, ev.Refresh):
+            if not self._measuring:
+                self._measuring = True
+                threading.Thread(target=self._measure_all, args=(command.nodes,), daemon=True).start()
         elif isinstance(command, ev.Ack):
             self._acks.setdefault(command.node, []).append(command.attempt)
             self._send_acks()
@@ -175,7 +180,7 @@ class Engine:
                 raise ParentGone
             verbs: dict[type, Callable[[Any], None]] = {
                 ev.Claim: self._claim, ev.Sync: self._sync, ev.Start: self._start, ev.Fence: self._fence, ev.Fetch: self._fetch,
-                ev.Release: self._release, ev.Refresh: self._refresh,
+                ev.Release: self._release,
             }  # fmt: skip
             self._pool.submit(self._guarded, verbs[type(command)], command)
 
@@ -220,7 +225,7 @@ class Engine:
 
     def _refused(self, attempt: str, reply: Mapping[str, Any]) -> None:
         blame = "ours" if reply.get("blame") == "ours" else "node"
-        self._events.put(ev.Refused(attempt, "refused", blame, str(reply.get("message", reply))))
+        self._events.put(ev.Refused(attempt, "refused", blame, str(reply.get("message", reply)), str(reply.get("class", ""))))
 
     def _sync(self, command: ev.Sync) -> None:
         job, trail, begun = self._jobs[command.job], self._trails[command.attempt], time.monotonic()
@@ -256,6 +261,7 @@ class Engine:
         spec = {
             "agent": job.agent, "prompt": job.prompt, "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
             "run_id": self._request.run_id, "controller": self._controller, "project": job.project is not None, "project_path": job.project,
+            "exclude": [*_sync.NODE_OWNED, *self._request.config.sync_exclude],
         }  # fmt: skip
         try:
             reply = self._link(command.node).call("start", {"attempt": command.attempt, "generation": trail.generation, "spec": spec}, 90)
@@ -294,31 +300,30 @@ class Engine:
         trail.result = reply
         self._events.put(ev.Ended(attempt, reply.get("class"), reply.get("proof"), str(reply.get("message") or ""), reply))
         status = reply.get("class") or ("good" if reply.get("proof") else "unproven")
-        watch = f"; watch it with `{reply['watch']}` there" if reply.get("watch") else ""
-        self._say(trail.job, "wait", trail.node, f"ended after {reply.get('seconds', 0):.1f} s: {status}{watch}")
+        self._say(trail.job, "wait", trail.node, f"ended after {reply.get('seconds', 0):.1f} s: {status}")
 
     def _watch(self, name: str) -> None:
         """S6 seen from here: one poll per node, asked again until nothing of ours may run there."""
-        pause, told = 0.5, set[str]()
+        pause, told, watchable = 0.5, set[str](), set[str]()
         while not self._stopped.is_set():
             if name not in self._wanted:
                 self._stopped.wait(0.05)
                 continue
             try:
-                self._poll(name, told)
+                self._poll(name, told, watchable)
                 pause = 0.5
-            except LinkError as exc:
+            except Exception as exc:  # noqa: BLE001  # a poll that dies must not leave the run waiting for its events
                 if self._stopped.is_set():
                     return
-                self._events.put(ev.LinkDown(name, str(exc)))
+                self._events.put(ev.LinkDown(name, str(exc) if isinstance(exc, LinkError) else f"{type(exc).__name__}: {exc}"))
                 self._stopped.wait(pause)
                 pause = min(pause * 2, 5.0)
 
-    def _poll(self, name: str, told: set[str]) -> None:
+    def _poll(self, name: str, told: set[str], watchable: set[str]) -> None:
         def opened(process: Process) -> None:
             self._watching[name] = process
 
-        request = {"prefix": self._record.uid + "-", "told": sorted(told)}
+        request = {"prefix": self._record.uid + "-", "told": sorted(told), "watchable": sorted(watchable)}
         try:
             for reply in self._link(name).stream("poll", request, POLL_LONGEST, opened):
                 attempt = reply.get("attempt")
@@ -327,6 +332,10 @@ class Engine:
                 elif attempt in self._active and reply["state"] == "ended":
                     told.add(attempt)
                     self._ended(attempt, reply)
+                elif attempt in self._active and reply["state"] == "progress":
+                    watchable.add(attempt)
+                    trail = self._trails[attempt]
+                    self._say(trail.job, "wait", trail.node, f"watch it there: {reply['watch']}")
                 elif attempt in self._active and reply["state"] == "unknown":
                     self._events.put(ev.Unknown(attempt, "its supervisor is gone"))
         finally:
@@ -341,10 +350,10 @@ class Engine:
             argv = _sync.download_argv(folder, link.rsync_words("send", command.attempt), link.rsync_place())
             status, _out, errors = link.rsync(argv, SYNC_LONGEST)
         except LinkError as exc:
-            self._events.put(ev.Failed(command.attempt, "harvest", str(exc)))
+            self._events.put(ev.Failed(command.attempt, "unreachable", str(exc)))
             return
         if status:
-            self._events.put(ev.Failed(command.attempt, "harvest", _sync.why_rsync_failed(status, errors)[1]))
+            self._events.put(ev.Failed(command.attempt, *_sync.why_rsync_failed(status, errors)))
             return
         self._record.keep(command.job, folder, command.attempt)
         self._events.put(ev.Fetched(command.attempt))
@@ -369,7 +378,7 @@ class Engine:
     def _measure_unknown(self) -> None:
         """Nodes that the inventory knows no load of are measured over their links, all at once, before the first placement."""
         names = [name for name, node in self._nodes.items() if node.state == "unknown" and not node.local and node.online is not False]
-        self._refresh(ev.Refresh(tuple(names)))
+        self._measure_all(tuple(names))
 
     def _measured(self, name: str) -> Node:
         try:
@@ -379,8 +388,11 @@ class Engine:
         self._nodes[name] = node
         return node
 
-    def _refresh(self, command: ev.Refresh) -> None:
-        self._events.put(ev.Nodes(tuple(self._pool.map(self._measured, command.nodes))))
+    def _measure_all(self, names: tuple[str, ...]) -> None:
+        """Beside the pool, whose threads may all be busy with long syncs."""
+        with ThreadPoolExecutor(max(1, min(64, len(names))), "gummy-measure") as pool:
+            self._events.put(ev.Nodes(tuple(pool.map(self._measured, names))))
+        self._measuring = False
 
     # -- ends
 

@@ -66,12 +66,13 @@ class Busy:
 
 @dataclass(frozen=True)
 class Refused:
-    """A clear no. blame: node (another node may take the job), ours (no node's fault)."""
+    """A clear no. blame: node (another node may take the job), ours (no node's fault); kind tells one mistake of ours from another."""
 
     attempt: str
     failure: str
     blame: str
     message: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)

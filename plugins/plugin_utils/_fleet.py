@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from ansible.plugins.loader import lookup_loader
 
 from . import _probe
 from ._config import Config, load_config
-from ._connect import link_maker, local_link
+from ._connect import link_maker, local_link, why_no_node
 from ._keys import TOP_KEYS, BadValue, InputError, coerce, plain
 from ._link import Link
 from ._placement import Node, node_from_vars
@@ -43,6 +44,12 @@ def extra_vars() -> list[str]:
     return [str(word) for word in context.CLIARGS.get("extra_vars", ())]
 
 
+def command() -> str:
+    """How this ansible-playbook was called, as far as another playbook of ours needs it."""
+    sources = [word for path in context.CLIARGS.get("inventory") or () for word in ("-i", str(path))]
+    return shlex.join(["ansible-playbook", *sources])
+
+
 def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     """Raises InputError."""
     hostvars = task_vars["hostvars"]
@@ -59,6 +66,7 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     names = tuple(name for name in hosts if name != LOCAL)
     given = {name: hostvars.raw_get(name) for name in names}
     problems = [problem for name in names if (problem := _leak(name, given[name], hostvars.raw_get(LOCAL)))]
+    problems += [problem for name in names if (problem := why_no_node(name, _plain(given[name]), action._play_context, action._task))]
     if problems:
         raise InputError(problems[:5])
     slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
@@ -76,6 +84,11 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
         measure,
         config,
     )
+
+
+def _plain(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Without templates: what those say shows when a link is made."""
+    return {key: value for key, value in variables.items() if key.startswith("ansible_") and "{{" not in str(value)}
 
 
 def _node(name: str, variables: Mapping[str, Any], slots: Mapping[str, int]) -> Node:

@@ -74,6 +74,7 @@ KEYS = (
     Key("job", "other", "str", None, "Job for logs and harvest: an id, a unique prefix of one, or RUN/name."),
     Key("fleet_state", "fleet", "str", "status", "What the local fleet should be.", ("up", "down", "status")),
     Key("fleet_size", "fleet", "count", 3, "Nodes of the local fleet."),
+    Key("fleet_dir", "fleet", "path", None, "Folder of the local fleet."),
 )
 JOB_KEYS: Mapping[str, Key] = {key.name: key for key in KEYS if key.level == "job"}
 # At the top level `gummy_nodes` is the play's pattern, no default of the jobs.

@@ -61,13 +61,14 @@ def why_ssh_failed(errors: str) -> tuple[str, str]:
     return "unreachable", last
 
 
-def control_folder() -> str:
+def control_folder(parent: str = "/tmp") -> str:
     """A private folder for ssh's sockets with a name short enough for them (104 bytes on macOS)."""
-    path = os.path.join("/tmp", f"gummy-{os.getuid()}")
-    os.makedirs(path, mode=0o700, exist_ok=True)
+    path = os.path.join(parent, f"gummy-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
     info = os.lstat(path)
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
-        return tempfile.mkdtemp(prefix="gummy-", dir="/tmp")  # somebody else made it: never use theirs
+        return tempfile.mkdtemp(prefix="gummy-", dir=parent)  # somebody else made it: never use theirs
     return path
 
 

@@ -46,4 +46,9 @@ class Printer:
 
     def _print(self) -> None:
         while (line := self._lines.get()) is not None:
-            Display().display(line)
+            Display().display(shown(line))
+
+
+def shown(line: str) -> str:
+    """A line without what a terminal would obey: it may hold a node's or an agent's words."""
+    return line if line.isprintable() else "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in line)

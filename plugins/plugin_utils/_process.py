@@ -48,15 +48,17 @@ class Process:
     def lines(self, seconds: float) -> Iterator[bytes]:
         """stdout's lines as they come. Raises DeadlinePassed after `seconds`, or at OUTPUT_CAP bytes."""
         fd, until, rest, size = self._out, time.monotonic() + seconds, b"", 0
+        output = select.poll()  # select() knows no descriptor above 1023
+        output.register(fd, select.POLLIN)
         while True:
-            ready = select.select([fd], [], [], max(0.0, until - time.monotonic()))[0]
+            ready = output.poll(max(0.0, until - time.monotonic()) * 1000)
             chunk = os.read(fd, 65536) if ready else b""
+            if ready and not chunk:
+                break
             size += len(chunk)
-            if not ready or size > OUTPUT_CAP:
+            if not ready or size > OUTPUT_CAP or time.monotonic() > until:
                 self.kill()
                 raise DeadlinePassed
-            if not chunk:
-                break
             *whole, rest = (rest + chunk).split(b"\n")
             yield from whole
         if rest:

@@ -21,6 +21,7 @@ from typing import Any
 from ._keys import InputError
 
 SCHEMA_VERSION = 1
+OURS = frozenset({"lock", "journal.jsonl", "run.json", "junit.xml", "report.md", "report.html"})  # names in the folder that jobs may have too
 
 
 def state_home() -> str:
@@ -112,13 +113,16 @@ class RunRecord:
         self.append("run", uid=self.uid, jobs=dict(digests), controller=controller, schema_version=SCHEMA_VERSION)
 
     def job_folder(self, name: str) -> str:
-        return os.path.join(self.folder, name)
+        return os.path.join(self.folder, f"{name}~" if name in OURS else name)
 
     def keep(self, name: str, fetched: str, attempt: str) -> str:
         """Make a fetched harvest the job's folder; an earlier attempt's is kept beside it."""
         folder = self.job_folder(name)
         if os.path.exists(folder):
-            os.rename(folder, f"{folder}.before-{attempt}")
+            aside = f"{folder}.before-{attempt}"
+            while os.path.exists(aside):  # fetched again after an interruption
+                aside += "~"
+            os.rename(folder, aside)
         os.rename(fetched, folder)
         with open(os.path.join(folder, "attempt"), "w", encoding="ascii") as file:
             file.write(attempt + "\n")
@@ -145,7 +149,7 @@ class RunRecord:
 
 def write_json(path: str, document: Mapping[str, Any]) -> None:
     temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
+    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:  # a path that is not UTF-8 becomes JSON's \udcxx
         json.dump(document, file, indent=1, ensure_ascii=False)
         file.write("\n")
     os.replace(temporary, path)

@@ -26,7 +26,7 @@ def run_summary(run: Mapping[str, Any]) -> list[str]:
         status = row["status"] + (f" ({row['class']})" if row["class"] else "")
         rows.append([MARKS[row["status"]], row["name"], status, row["node"] or "-", seconds, _outcome(row)])
     lines = [f"run {run['run_id']}: {good} of {len(run['jobs'])} jobs good, {run['seconds']:.1f} s", *table(rows)]
-    lines += [f"  {line}" for row in run["jobs"] for line in _next_steps(run["run_id"], row)]
+    lines += [f"  {line}" for row in run["jobs"] for line in _next_steps(run["command"], row)]
     return [*lines, f"record: {run['folder']}/run.json"]
 
 
@@ -36,13 +36,13 @@ def _outcome(row: Mapping[str, Any]) -> str:
     return row["message"] if row["status"] != "success" and row["message"] else "no changes"
 
 
-def _next_steps(run_id: str, row: Mapping[str, Any]) -> list[str]:
+def _next_steps(command: str, row: Mapping[str, Any]) -> list[str]:
     """What a person can do about a job that did not end well."""
     steps = []
     if row["status"] not in ("success", "skipped") and row["message"] and row["patch"]:
         steps.append(f"{row['name']}: {row['message']}")
     if row["status"] == "lost":
-        steps.append(f"{row['name']}: ansible-playbook distributed.gummy.harvest -e gummy_job={row['attempts'][-1]['id']}   (when {row['node']} is back)")
+        steps.append(f"{row['name']}: when {row['node']} is back: {command} distributed.gummy.harvest -e gummy_job={row['attempts'][-1]['id']}")
     elif row["status"] in ("failed", "unproven") and row["folder"]:
         steps.append(f"{row['name']}: log {row['folder']}/log")
     return steps

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import _events as ev
 from . import _sync
 from ._engine import Engine, work_of
-from ._fleet import Fleet
+from ._fleet import Fleet, command
 from ._keys import InputError
+from ._link import LinkError
 from ._placement import Node
 from ._printer import Printer
 from ._record import SCHEMA_VERSION, RunRecord, controller_id
@@ -45,7 +44,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     printer.say(f"run {request.run_id}: {len(request.jobs)} jobs, {len(fleet.nodes)} nodes")
     printer.say("if this is interrupted, the jobs go on; how to go on with it:")
     printer.say(f"  the same command with -e gummy_run_id={request.run_id}   (takes up what is left)")
-    printer.say(f"  ansible-playbook distributed.gummy.logs -e gummy_run_id={request.run_id}")
+    printer.say(f"  {command()} distributed.gummy.logs -e gummy_run_id={request.run_id}")
     if record.history.uid:
         when = time.strftime("%A %H:%M", time.localtime(record.history.begun))
         printer.say(f"resuming the run of {when}: {len(done)} of {len(request.jobs)} done, {len(found)} may still run")
@@ -62,7 +61,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     document = {
         "schema_version": SCHEMA_VERSION, "kind": "run", "run_id": request.run_id, "uid": record.uid, "folder": record.folder,
         "status": "success" if all(rows[job.name]["status"] == "success" for job in request.jobs) else "failed",
-        "begun_at": round(begun, 3), "seconds": round(time.time() - begun, 3), "controller": controller,
+        "command": command(), "begun_at": round(begun, 3), "seconds": round(time.time() - begun, 3), "controller": controller,
         "jobs": [rows[job.name] for job in request.jobs],
     }  # fmt: skip
     record.write("run.json", document)
@@ -77,7 +76,7 @@ def resume(request: Request, record: RunRecord) -> tuple[list[Job], list[ev.Foun
         tries = [(name, entry) for name, entry in record.history.attempts.items() if entry.get("digest") == job.digest()]
         open_tries = [(name, entry) for name, entry in tries if entry["state"] not in ("reserved", "claimed", "void")]
         if ended is not None and (ended["class"] not in TAKEN_UP_AGAIN or ended["status"] == "success"):
-            done.append({**ended, "name": job.name})
+            done.append({**{key: value for key, value in ended.items() if key not in ("kind", "at")}, "name": job.name})
             continue
         again.append(job)
         if open_tries:
@@ -89,7 +88,8 @@ def resume(request: Request, record: RunRecord) -> tuple[list[Job], list[ev.Foun
 def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
     """Where each job would go now and why; nothing is changed. Nodes without load data are measured over their links."""
     projects = read_projects(request)
-    nodes = [_measured(node, fleet) for node in fleet.nodes]
+    with ThreadPoolExecutor(64) as pool:
+        nodes = list(pool.map(lambda node: _measured(node, fleet), fleet.nodes))
     scheduler = Scheduler(
         [work_of(job) for job in request.jobs], nodes, iter(map(str, range(len(request.jobs) + 1))).__next__,
         fallback=fleet.fallback, local_fallback=request.local_fallback,
@@ -116,15 +116,9 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
 
 
 def _measured(node: Node, fleet: Fleet) -> Node:
-    from ._link import LinkError
-
     if node.state != "unknown" or node.online is False:
         return node
     try:
-        return replace(fleet.measure(node.name, fleet.make_link(node.name)), in_flight=0)
+        return fleet.measure(node.name, fleet.make_link(node.name))
     except LinkError as exc:
         return Node(node.name, "unreachable", str(exc))
-
-
-def where(document: Mapping[str, Any]) -> str:
-    return os.path.join(str(document["folder"]), "run.json")

@@ -21,19 +21,21 @@ STAGES: Mapping[str, Mapping[str, str]] = {
     "reserved": {"claimed": "claimed", "busy": "void", "refused": "void", "failed": "void", "unknown": "void"},
     "claimed": {"synced": "sent", "refused": "void", "failed": "void", "unknown": "void"},
     "sent": {"started": "running", "ended": "ended", "refused": "fencing", "unknown": "fencing", "void": "void"},
-    "running": {"started": "running", "ended": "ended", "unknown": "fencing"},
+    "running": {"started": "running", "running": "running", "refused": "running", "ended": "ended", "unknown": "fencing", "void": "void"},
     "fencing": {"void": "void", "running": "running", "started": "fencing", "ended": "ended", "unknown": "fencing", "refused": "fencing"},
-    "ended": {"started": "ended", "ended": "ended", "running": "ended", "unknown": "ended", "failed": "ended", "fetched": "fetched"},
-    "fetched": {"started": "fetched", "ended": "fetched", "running": "fetched"},
+    "ended": {**dict.fromkeys(("started", "ended", "running", "unknown", "refused", "failed"), "ended"), "fetched": "fetched"},
+    "fetched": dict.fromkeys(("started", "ended", "running", "unknown", "refused"), "fetched"),
     "lost": dict.fromkeys(("started", "running", "unknown", "ended", "void", "refused", "failed", "fetched"), "lost"),
-    "void": {"started": "void", "unknown": "void"},
+    "void": dict.fromkeys(("started", "unknown", "refused", "void"), "void"),
 }
+BEGINS = frozenset({"reserved", "claimed", "sent"})  # on a node that did not prove itself, one attempt at a time
 MAY_RUN = frozenset({"sent", "running", "fencing"})
 HOLDS_SLOT = frozenset({"reserved", "claimed"}) | MAY_RUN
 QUARANTINE = 30.0  # seconds after a node's first failure; doubles with each further one
 QUARANTINE_MOST = 600.0
 FRESH = 30.0  # seconds that a load snapshot is good for while jobs wait
-FETCH_RETRY = 2.0
+FETCH_RETRY = 2.0  # seconds, doubling; a node that is merely out of reach is asked until lost_after
+FETCHES = 4  # tries when the node answers and the fetch itself fails
 RANKING_KEPT = 25  # nodes of a ranking that the record keeps
 
 
@@ -74,10 +76,14 @@ class _Place:
     busy_until: float = 0.0
     silent_since: float | None = None
     in_flight: int = 0
+    begins: int = 0
 
 
 class Scheduler:
-    """`handle(event, now)` is all there is; `fallback` is the controller itself, for when no node can take a job."""
+    """`handle(event, now)` is all there is; nothing is placed before the first Tick, so that Found comes first.
+
+    `fallback` is the controller itself, for when no node can take a job.
+    """
 
     def __init__(
         self,
@@ -106,14 +112,17 @@ class Scheduler:
         self._refreshed = float("-inf")
         self._out: list[ev.Command] = []
         self._turn = 0
-        self._ended = False
+        self._begun = self._ended = False
+        self._stopped: str | None = None
 
     def handle(self, event: ev.Event, now: float) -> list[ev.Command]:
         """Everything that follows from this event. Raises ProtocolError."""
         self._out = []
         self._apply(event, now)
         self._give_up_silent(now)
-        self._place_all(now)
+        self._end_silence(now)
+        if self._begun:
+            self._place_all(now)
         self._refresh(now)
         if not self._ended and all(job.done for job in self._jobs.values()):
             self._ended = True
@@ -142,13 +151,16 @@ class Scheduler:
             place = self._node(event.node)
             if place.silent_since is None:
                 place.silent_since = now
-                self._say(ev.Note("wait", f"no contact: {event.reason}; its jobs go on, asking again", node=event.node))
+                if event.node in self.watched():
+                    self._say(ev.Note("wait", f"no contact: {event.reason}; its jobs go on, asking again", node=event.node))
         elif isinstance(event, ev.Found):
             self._queue.remove(event.job)
-            self._attempts[event.attempt] = _Attempt(event.attempt, event.job, event.node, "fencing")
+            self._attempts[event.attempt] = _Attempt(event.attempt, event.job, event.node, "fencing", since=now)
             self._node(event.node).in_flight += 1
             self._say(ev.Fence(event.attempt, event.node))
-        elif not isinstance(event, ev.Tick):
+        elif isinstance(event, ev.Tick):
+            self._begun = True
+        else:
             self._step(self._attempts[event.attempt], event, now)
 
     def _step(self, attempt: _Attempt, event: ev.Event, now: float) -> None:
@@ -157,15 +169,19 @@ class Scheduler:
         before = attempt.stage
         if before == "fencing" and word == "ended" and isinstance(event, ev.Fenced):
             return  # the Ended that follows carries the result
+        if before == "void" and word == "ended" and attempt.ended is not None:
+            return  # it ended as class start, and is told so once more
         if word not in STAGES[before]:
             raise ProtocolError(f"attempt {attempt.id} of {attempt.job} on {attempt.node}: {word} while {before}")
-        attempt.stage = STAGES[before][word]
+        stage = STAGES[before][word]
+        self._move(attempt, "void" if self._stopped is not None and stage in ("claimed", "sent") else stage, now)
         place = self._node(attempt.node)
-        if before in HOLDS_SLOT and attempt.stage not in HOLDS_SLOT:
-            place.in_flight -= 1
         if isinstance(event, (ev.Refused, ev.Failed, ev.Unknown)) and attempt.stage in ("void", "fencing"):
             attempt.cause = event
-        if attempt.stage in ("claimed", "running"):
+        if attempt.stage == "claimed":
+            self._hears(place)
+            place.proved = place.proved or not place.failures  # after a failure a start must show that it works again
+        elif attempt.stage == "running":
             self._works(place)
         follow = {
             "claimed": lambda: self._say(ev.Sync(attempt.id, attempt.job, attempt.node)),
@@ -178,6 +194,13 @@ class Scheduler:
         }
         if attempt.stage != before or attempt.stage in ("fencing", "ended"):
             follow[attempt.stage]()
+
+    def _move(self, attempt: _Attempt, stage: str, now: float) -> None:
+        place, before, attempt.stage = self._node(attempt.node), attempt.stage, stage
+        place.in_flight -= before in HOLDS_SLOT and stage not in HOLDS_SLOT
+        place.begins -= before in BEGINS and stage not in BEGINS
+        if stage == "fencing" and before != "fencing":
+            attempt.since = now
 
     def _send(self, attempt: _Attempt) -> None:
         self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))
@@ -195,16 +218,18 @@ class Scheduler:
         """It certainly did not start: the job may go elsewhere."""
         job, place, cause = self._jobs[attempt.job], self._node(attempt.node), attempt.cause
         self._say(self._record(attempt))
-        if before in ("reserved", "claimed") and not isinstance(event, (ev.Busy, ev.Refused)):
+        if before == "claimed" or (before == "reserved" and not isinstance(event, (ev.Busy, ev.Refused))):
             self._say(ev.Release(attempt.id, attempt.node))
         if isinstance(event, ev.Busy):
             place.busy_until = now + event.retry_after
+        elif isinstance(cause, ev.Refused) and cause.kind == "lease":
+            place.busy_until = now + 1.0  # the controller slept, or the claim took too long to be used: nobody's fault
         elif isinstance(cause, ev.Refused) and cause.blame == "ours":
-            self._ours[cause.failure] = self._ours.get(cause.failure, 0) + 1
-            if self._ours[cause.failure] > 1:
+            kind = cause.kind or cause.failure
+            self._ours[kind] = self._ours.get(kind, 0) + 1
+            if self._ours[kind] > 1:
                 self._stop_run(cause)
-                return
-        else:
+        elif self._stopped is None and (cause is not None or before == "sent"):  # an earlier call that broke off is no failure
             failure = cause.failure if isinstance(cause, (ev.Refused, ev.Failed)) else "unreachable"
             message = cause.message if cause is not None else "no contact before the start"
             self._say(ev.Note("place", f"{failure}: {message}", attempt.job, attempt.node))
@@ -212,7 +237,9 @@ class Scheduler:
             job.used += 1
             job.failed_on[attempt.node] = message
             job.last = (failure, f"{attempt.node}: {message}")
-        if not job.done:
+        if self._stopped is not None:
+            self._end_job(job, ev.Finish(attempt.job, "failed", "refused", self._stopped))
+        elif not job.done:
             self._queue.insert(0, attempt.job)
 
     def _fetch(self, attempt: _Attempt, event: ev.Event, now: float) -> None:
@@ -222,10 +249,11 @@ class Scheduler:
                 attempt.stage, attempt.cause = "void", ev.Refused(attempt.id, "start", "node", event.message)
                 self._void(attempt, event, "ended", now)
                 return
+            self._works(self._node(attempt.node))
             self._say(self._record(attempt), ev.Fetch(attempt.id, attempt.job, attempt.node))
         elif isinstance(event, ev.Failed):
             attempt.fetches += 1
-            if now - attempt.since >= self._lost_after:
+            if now - attempt.since >= self._lost_after or (event.failure != "unreachable" and attempt.fetches >= FETCHES):
                 where = (attempt.ended.result if attempt.ended else {}).get("workspace", "its store")
                 message = f"the harvest could not be fetched ({event.message}); it is kept on {attempt.node}, the work in {where}"
                 self._finish(attempt, "failed", "harvest", message)
@@ -257,7 +285,7 @@ class Scheduler:
         running = sum(1 for attempt in self._attempts.values() if attempt.node == node.name and attempt.stage in MAY_RUN)
         place.node = replace(node, busy=max(0, node.busy - running))  # our own are counted as in flight
         if node.state != "unreachable":
-            place.proved = place.proved or node.state == "measured"
+            place.proved = place.proved or (node.state == "measured" and not place.failures)
         elif place.silent_since is None and place.proved:
             place.node = replace(place.node, state="unknown")
             self._fails(place, now)
@@ -265,29 +293,55 @@ class Scheduler:
     def _link_up(self, name: str) -> None:
         place = self._node(name)
         if place.silent_since is not None:
-            place.silent_since = None
+            self._hears(place)
             self._say(ev.Note("wait", "back in contact", node=name))
         for attempt in self._attempts.values():
             if attempt.node == name and attempt.stage == "fencing":
                 self._say(ev.Fence(attempt.id, name))
 
+    def _hears(self, place: _Place) -> None:
+        place.silent_since = None
+        if place.node.state == "unreachable":
+            place.node = replace(place.node, state="unknown")
+
     def _works(self, place: _Place) -> None:
-        place.proved, place.failures, place.closed_until, place.silent_since = True, 0, 0.0, None
+        self._hears(place)
+        place.proved, place.failures, place.closed_until = True, 0, 0.0
 
     def _fails(self, place: _Place, now: float) -> None:
-        place.failures += 1
         place.proved = False  # the next one is a trial
+        if place.closed_until > now:
+            return  # what was under way when it failed says nothing new
+        place.failures += 1
         place.closed_until = now + min(QUARANTINE * 2 ** (place.failures - 1), QUARANTINE_MOST)
 
     def _give_up_silent(self, now: float) -> None:
         """Promise 1 before patience: a job that may run on a silent node is lost for this run, never placed elsewhere."""
         for attempt in self._attempts.values():
-            since = self._node(attempt.node).silent_since
-            if attempt.stage in MAY_RUN and since is not None and now - since >= self._lost_after:
-                attempt.stage = "lost"
-                self._node(attempt.node).in_flight -= 1
+            until = self._lost_at(attempt)
+            if until is not None and now >= until:
+                self._move(attempt, "lost", now)
                 self._say(self._record(attempt))
-                self._finish(attempt, "lost", "lost", f"no answer from {attempt.node} for {now - since:.0f} s; the job may still run there")
+                silent = now - until + self._lost_after
+                self._finish(attempt, "lost", "lost", f"no answer from {attempt.node} for {silent:.0f} s; the job may still run there")
+
+    def _lost_at(self, attempt: _Attempt) -> float | None:
+        """When an attempt that may run is given up, if nothing is heard: its node is silent, or can't say what became of it."""
+        silent = self._node(attempt.node).silent_since
+        since = [at for at in (silent, attempt.since if attempt.stage == "fencing" else None) if at is not None]
+        return min(since) + self._lost_after if since and attempt.stage in MAY_RUN else None
+
+    def _end_silence(self, now: float) -> None:
+        """Only a node that may run an attempt is asked again; another one gets a quarantine and a trial instead."""
+        silent = [place for place in self._places() if place.silent_since is not None]
+        watched = self.watched() if silent else set()
+        for place in silent:
+            if place.node.name not in watched:
+                place.silent_since = None
+                self._fails(place, now)
+
+    def _places(self) -> list[_Place]:
+        return [*self._nodes.values(), *([self._fallback] if self._fallback else [])]
 
     # -- placement
 
@@ -296,40 +350,47 @@ class Scheduler:
             del self._retries[due]
             attempt = self._attempts[due]
             self._say(ev.Fetch(attempt.id, attempt.job, attempt.node))
-        blocked: set[Need] = set()
+        blocked: set[tuple[Need, frozenset[str]]] = set()
         for name in list(self._queue):
             job = self._jobs[name]
-            if job.work.need in blocked:
-                continue
-            if not self._place(job, now):
-                blocked.add(job.work.need)
+            like = (job.work.need, frozenset(job.failed_on))
+            if like not in blocked and not self._place(job, now):
+                blocked.add(like)
 
     def _place(self, job: _Job, now: float) -> bool:
         """Place the job, or end it, or leave it in the queue (False: nothing like it can be placed now)."""
         name, need = job.work.name, job.work.need
         if need.node == "local":
-            return self._reserve_local(job, "the job asks for it")
+            return self._reserve_local(job, "the job asks for it", now)
         ranking = self._rank(job, now)
-        usable = [entry for entry in ranking if entry.rejected is None]
         exhausted = job.used >= job.work.attempts
-        if usable and not exhausted:
-            best = usable[0]
-            self._reserve(job, self._nodes[best.host], best.reason, ranking)
+        if not exhausted and self._reserve_best(job, ranking):
             return True
-        hope = any(self._has_hope(job, entry) for entry in ranking) and not exhausted
-        if hope:
+        if not exhausted and (any(entry.waits for entry in ranking) or self._may_answer(job)):
             return False
-        if self._may_fall_back(job):
-            return self._reserve_local(job, f"no node can take it ({_reasons(ranking, job)})")
-        if not exhausted and any(self._may_return(place, now) for host, place in self._nodes.items() if self._allowed(job, host)):
-            return False
+        others = [entry for entry in ranking if entry.rejected is None or entry.waits]
+        if not others and self._may_fall_back(job):
+            return self._reserve_local(job, f"no node can take it ({_reasons(ranking, job)})", now)
+        if not exhausted:
+            again = self._rank(job, now, forgive=True)  # nodes that failed this job are better than none
+            if self._reserve_best(job, again):
+                return True
+            closed = any(place.closed_until > now for host, place in self._nodes.items() if self._allowed(job, host))
+            if closed or any(entry.waits for entry in again):
+                return False
         failure, message = job.last
         text = message if exhausted and job.failed_on else f"no node can take the job: {_reasons(ranking, job)}"
         self._queue.remove(name)
         self._end_job(job, ev.Finish(name, "failed", failure, text))
         return True
 
-    def _rank(self, job: _Job, now: float) -> list[Ranked]:
+    def _reserve_best(self, job: _Job, ranking: Sequence[Ranked]) -> bool:
+        best = next((entry for entry in ranking if entry.rejected is None), None)
+        if best is not None:
+            self._reserve(job, self._nodes[best.host], best.reason, ranking)
+        return best is not None
+
+    def _rank(self, job: _Job, now: float, forgive: bool = False) -> list[Ranked]:
         candidates = []
         for name, place in self._nodes.items():
             excluded, slots = place.node.excluded, place.node.slots
@@ -337,22 +398,19 @@ class Scheduler:
                 excluded = excluded or "no contact"
             elif place.closed_until > now:
                 excluded = excluded or f"failed {place.failures} x, tried again in {place.closed_until - now:.0f} s"
-            elif name in job.failed_on and len(job.failed_on) < len(self._nodes):
+            elif name in job.failed_on and not forgive:
                 excluded = excluded or job.failed_on[name]
             if place.busy_until > now:
                 slots = min(slots, place.in_flight)
             elif not place.proved:
-                slots = min(slots, 1)  # one trial at a time: a dead node costs at most one attempt
+                trial = place.node.busy + place.in_flight - place.begins + 1
+                slots = min(slots, trial)  # one at a time: a dead node costs at most one attempt
             candidates.append(replace(place.node, in_flight=place.in_flight, slots=max(slots, 0), excluded=excluded))
         return rank(candidates, job.work.need, self._weights, self._preferences, self._turn)
 
-    def _has_hope(self, job: _Job, entry: Ranked) -> bool:
-        """Whether waiting for this node makes sense: it is only busy."""
-        return entry.waits and entry.host not in job.failed_on
-
-    def _may_return(self, place: _Place, now: float) -> bool:
-        """Whether a node in quarantine, or one that went silent not too long ago, is worth waiting for when nothing else is left."""
-        return place.closed_until > now or (place.silent_since is not None and now - place.silent_since < self._lost_after)
+    def _may_answer(self, job: _Job) -> bool:
+        """Whether a node that runs jobs of ours is merely silent: it is busy, and worth waiting for until its jobs are given up."""
+        return any(place.silent_since is not None for host, place in self._nodes.items() if self._allowed(job, host) and host not in job.failed_on)
 
     def _allowed(self, job: _Job, host: str) -> bool:
         need = job.work.need
@@ -363,7 +421,7 @@ class Scheduler:
         pinned = need.node is not None or need.nodes is not None
         return self._local_fallback and self._fallback is not None and not pinned and self._fallback.node.name not in job.failed_on
 
-    def _reserve_local(self, job: _Job, why: str) -> bool:
+    def _reserve_local(self, job: _Job, why: str, now: float) -> bool:
         if self._fallback is None:
             self._queue.remove(job.work.name)
             self._end_job(job, ev.Finish(job.work.name, "failed", "unreachable", "localhost is not among the hosts of this play (--limit drops it)"))
@@ -372,7 +430,7 @@ class Scheduler:
             self._queue.remove(job.work.name)
             self._end_job(job, ev.Finish(job.work.name, "failed", *job.last))
             return True
-        if self._fallback.in_flight >= 1:
+        if self._fallback.in_flight >= 1 or self._fallback.busy_until > now:
             return False
         self._reserve(job, self._fallback, f"runs here: {why}", [])
         return True
@@ -382,6 +440,7 @@ class Scheduler:
         self._attempts[attempt.id] = attempt
         self._queue.remove(job.work.name)
         place.in_flight += 1
+        place.begins += 1
         self._turn += 1
         kept = tuple(entry.as_dict() for entry in ranking[:RANKING_KEPT])
         self._say(
@@ -392,18 +451,15 @@ class Scheduler:
 
     def _refresh(self, now: float) -> None:
         """While jobs wait, loads older than FRESH are measured anew."""
-        if self._queue and now - self._refreshed >= FRESH:
+        if self._queue and now >= self._refreshed + FRESH:
             first, self._refreshed = self._refreshed == float("-inf"), now
             if not first:
                 self._say(ev.Refresh(tuple(name for name, place in self._nodes.items() if place.silent_since is None)))
 
     def _next_wake(self, now: float) -> float | None:
-        times = list(self._retries.values())
-        for place in [*self._nodes.values(), *([self._fallback] if self._fallback else [])]:
-            times += [at for at in (place.closed_until, place.busy_until) if at > now and self._queue]
-            if place.silent_since is not None and now < place.silent_since + self._lost_after:
-                times.append(place.silent_since + self._lost_after)
+        times = [*self._retries.values(), *(at for attempt in self._attempts.values() if (at := self._lost_at(attempt)) is not None)]
         if self._queue:
+            times += [at for place in self._places() for at in (place.closed_until, place.busy_until) if at > now]
             times.append(self._refreshed + FRESH)
         return min(times, default=None)
 
@@ -418,9 +474,10 @@ class Scheduler:
             self._say(finish)
 
     def _stop_run(self, cause: ev.Refused) -> None:
-        """The same mistake of ours twice: going on would only repeat it."""
-        for name in [*self._queue, *(a.job for a in self._attempts.values() if a.stage in ("reserved", "claimed", "void"))]:
-            self._end_job(self._jobs[name], ev.Finish(name, "failed", "refused", f"this is a fault of distributed.gummy: {cause.message}"))
+        """The same mistake of ours twice: going on would only repeat it. What may run goes on, nothing else begins."""
+        self._stopped = f"this is a fault of distributed.gummy: {cause.message}"
+        for name in self._queue:
+            self._end_job(self._jobs[name], ev.Finish(name, "failed", "refused", self._stopped))
         self._queue.clear()
 
     def _record(self, attempt: _Attempt) -> ev.Record:

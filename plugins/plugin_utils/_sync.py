@@ -10,6 +10,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 # A specialist's session lives on one node and for one path: it neither goes there nor is deleted there.
 NODE_OWNED = ("/.gummy/specialists/*/session.txt", "/.gummy/specialists/*/meta.yaml")
@@ -39,7 +40,7 @@ def exclusions(project: str, sync_exclude: Sequence[str]) -> Exclusions:
 
 
 def _ignored_by_git(project: str) -> list[bytes]:
-    if not os.path.isdir(os.path.join(project, ".git")) and not os.path.isfile(os.path.join(project, ".git")):
+    if not any(os.path.lexists(os.path.join(folder, ".git")) for folder in (project, *_above(project))):
         return []
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     argv = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "ls-files", "-z", "-oi", "--exclude-standard", "--directory"]
@@ -50,7 +51,12 @@ def _ignored_by_git(project: str) -> list[bytes]:
     if done.returncode:
         reason = done.stderr.decode(errors="backslashreplace").strip()
         raise ProjectError(f"git can't read the project {project}: {reason}")
-    return [path for path in done.stdout.split(b"\0") if path]
+    ignored = [path for path in done.stdout.split(b"\0") if path]
+    return [] if b"./" in ignored else ignored  # the project itself is ignored: it is nobody's git project
+
+
+def _above(path: str) -> list[str]:
+    return [str(folder) for folder in PurePath(path).parents]
 
 
 def _anchored(path: bytes) -> bytes:

@@ -1,0 +1,115 @@
+"""The run's folder: what survives a crash, who may write, and what a resumed run makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _record
+from ansible_collections.distributed.gummy.plugins.plugin_utils._keys import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._record import RunRecord
+from ansible_collections.distributed.gummy.plugins.plugin_utils._request import Job
+from ansible_collections.distributed.gummy.plugins.plugin_utils._run import resume
+
+JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
+EDITED = Job("a", None, None, "make test", None, "general", "shell", None, None, 60.0, None, False, 3)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def written(*entries, job=JOB):
+    """A record whose earlier call wrote this: (attempt, state) or (status, class, state...)."""
+    record = RunRecord("r")
+    record.begin({job.name: job.digest()}, "controller")
+    for entry in entries:
+        if entry[0] == "finish":
+            record.append("finish", job=job.name, status=entry[1], **{"class": entry[2]})
+        else:
+            record.append("attempt", attempt=entry[0], job=job.name, node="n", state=entry[1], store="s1")
+    record.close()
+    return RunRecord("r")
+
+
+@pytest.mark.parametrize(
+    ("entries", "again", "found", "done"),
+    [
+        ([], True, None, None),
+        ([("1", "reserved")], True, None, None),
+        ([("1", "reserved"), ("1", "void")], True, None, None),
+        ([("1", "reserved"), ("1", "sent")], True, "1", None),
+        ([("1", "sent"), ("1", "running")], True, "1", None),
+        ([("1", "sent"), ("1", "void"), ("2", "reserved"), ("2", "sent")], True, "2", None),
+        ([("1", "running"), ("1", "ended")], True, "1", None),
+        ([("1", "ended"), ("finish", "success", None)], False, None, "success"),
+        ([("1", "ended"), ("finish", "unproven", None)], False, None, "unproven"),
+        ([("1", "ended"), ("finish", "failed", "agent")], False, None, "failed"),
+        ([("1", "ended"), ("finish", "failed", "harvest")], True, "1", None),
+        ([("1", "lost"), ("finish", "lost", "lost")], True, "1", None),
+        ([("1", "void"), ("finish", "failed", "unreachable")], True, None, None),
+        ([("1", "lost"), ("finish", "lost", "lost"), ("1", "ended"), ("finish", "success", None)], False, None, "success"),
+    ],
+)
+def test_resume_asks_for_what_may_have_started_and_repeats_only_what_did_not(entries, again, found, done):
+    jobs, events, rows = resume(SimpleNamespace(jobs=(JOB,)), written(*entries))
+    assert jobs == ([JOB] if again else [])
+    assert events == ([ev.Found(found, "a", "n")] if found else [])
+    assert [row["status"] for row in rows] == ([done] if done else [])
+
+
+def test_an_edited_job_is_new_work():
+    assert resume(SimpleNamespace(jobs=(EDITED,)), written(("1", "ended"), ("finish", "success", None))) == ([EDITED], [], [])
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 3))
+def test_a_journal_cut_in_its_last_line_loses_that_line_alone(state, cut):
+    written(("1", "reserved"), ("1", "sent")).close()
+    journal = state / "distributed-gummy/runs/r/journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-cut])
+    record = RunRecord("r")
+    assert record.history.attempts["1"]["state"] == ("sent" if cut == 1 else "reserved")
+    record.append("attempt", attempt="2", job="a", node="n", state="reserved")
+    record.close()
+    again = RunRecord("r").history
+    assert again.attempts["2"]["digest"] == JOB.digest()
+    assert again.uid == record.uid
+
+
+def test_a_second_engine_is_told_which_process_drives_the_run():
+    first = RunRecord("r")
+    with pytest.raises(InputError, match=f"process {os.getpid()}"):
+        RunRecord("r")
+    first.close()
+    RunRecord("r").close()
+
+
+def test_the_lock_ends_with_its_process(state):
+    code = "import os; from ansible_collections.distributed.gummy.plugins.plugin_utils._record import RunRecord; RunRecord('r'); os._exit(9)"
+    path = os.pathsep.join([str(Path(_record.__file__).parents[5]), *filter(None, sys.path)])
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False).returncode == 9
+    RunRecord("r").close()
+
+
+def test_a_harvest_never_overwrites_an_earlier_one_or_the_run_s_own_files(state):
+    record = RunRecord("r")
+    for job in ("a", "lock", "run.json"):
+        for text, attempt in [("first", "1"), ("second", "2"), ("third", "2"), ("fourth", "2")]:
+            (state / "fetched").mkdir()
+            (state / "fetched/log").write_text(text)
+            record.keep(job, str(state / "fetched"), attempt)
+        assert record.fetched(job) == "2"
+        texts = {(path / "log").read_text() for path in Path(record.folder).glob(f"{job}*") if path.is_dir()}
+        assert texts == {"first", "second", "third", "fourth"}
+    record.write("run.json", {"left_out": "caf\udce9"})
+    assert json.loads((Path(record.folder) / "run.json").read_text()) == {"left_out": "caf\udce9"}
+    record.close()
+    RunRecord("r").close()

@@ -1,0 +1,81 @@
+"""What people read, line by line."""
+
+from __future__ import annotations
+
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _report
+
+ROW = {
+    "name": "docs", "status": "success", "class": None, "message": "", "node": "node-1", "seconds": 3.25, "folder": "/r/docs", "patch": None,
+    "files_changed": 0, "lines_added": 0, "lines_deleted": 0, "attempts": [{"id": "u-1"}],
+}  # fmt: skip
+PATCH = {"patch": "/r/build/changes.patch", "files_changed": 2, "lines_added": 10, "lines_deleted": 3}
+
+
+def run(*rows):
+    command = "ansible-playbook -i net.yml"
+    return _report.run_summary({"run_id": "r", "command": command, "seconds": 61.04, "folder": "/r", "jobs": [{**ROW, **row} for row in rows]})
+
+
+def test_the_summary_of_a_run():
+    assert run(
+        {},
+        {"name": "build", "node": "n2", **PATCH},
+        {"name": "broken", "status": "failed", "class": "agent", "message": "exit status 2"},
+        {"name": "checked", "status": "failed", "class": "verify", "message": "verify ended with exit status 1", **PATCH},
+        {"name": "gone", "status": "lost", "class": "lost", "message": "no answer", "seconds": None, "folder": None, "node": "node-3"},
+        {"name": "none", "status": "failed", "class": "unreachable", "message": "no node", "node": None, "seconds": None, "folder": None},
+        {"name": "maybe", "status": "unproven", "message": "nothing shows it"},
+    ) == [
+        "run r: 2 of 7 jobs good, 61.0 s",
+        "✓  docs     success               node-1  3.2 s  no changes",
+        "✓  build    success               n2      3.2 s  2 changed (+10/-3)  /r/build/changes.patch",
+        "✗  broken   failed (agent)        node-1  3.2 s  exit status 2",
+        "✗  checked  failed (verify)       node-1  3.2 s  2 changed (+10/-3)  /r/build/changes.patch",
+        "✗  gone     lost (lost)           node-3         no answer",
+        "✗  none     failed (unreachable)  -              no node",
+        "?  maybe    unproven              node-1  3.2 s  nothing shows it",
+        "  broken: log /r/docs/log",
+        "  checked: verify ended with exit status 1",
+        "  checked: log /r/docs/log",
+        "  gone: when node-3 is back: ansible-playbook -i net.yml distributed.gummy.harvest -e gummy_job=u-1",
+        "  maybe: log /r/docs/log",
+        "record: /r/run.json",
+    ]
+
+
+def test_a_plan():
+    ranking = [
+        {"host": "node-1", "rejected": None, "score": 0.18, "busy": 0, "slots": 2, "reason": "score 0.18, cpu 12 %, mem 35 %"},
+        {"host": "n2", "rejected": None, "score": None, "busy": 1, "slots": 4, "reason": "no load data"},
+        {"host": "n3", "rejected": "offline", "score": 0.2, "busy": 0, "slots": 1, "reason": "offline"},
+    ]
+    rows = [
+        {"name": "docs", "node": "node-1", "why": "score 0.18", "task_type": "api", "ranking": ranking},
+        {"name": "later", "node": None, "why": "every usable slot is taken", "task_type": "api", "ranking": ranking},
+    ]
+    assert _report.plan_text({"jobs": rows, "notes": ["a note"]}) == [
+        "plan: nothing is changed",
+        "docs   ->  node-1  score 0.18",
+        "later  ->  waits   every usable slot is taken",
+        "nodes as seen by docs (api):",
+        "  node-1  0.18  0/2 slots  score 0.18, cpu 12 %, mem 35 %",
+        "  n2      -     1/4 slots  no load data",
+        "  n3      -     0/1 slots  offline",
+        "a note",
+    ]
+
+
+def test_a_sync_and_a_harvest():
+    nodes = [{"node": "n1", "status": "success", "seconds": 1.0, "message": "3 files"}, {"node": "n2", "status": "failed", "message": "down"}]
+    assert _report.sync_text({"project": "/p", "excluded": "*.log", "nodes": nodes}) == [
+        "sync /p; left out: *.log",
+        "✓  n1  1.0 s  3 files",
+        "✗  n2  0.0 s  down",
+    ]
+    row = {"run_id": "r", "job": "a", "node": "n1"}
+    rows = [{**row, "state": "ended", "folder": "/r/a", "message": ""}, {**row, "state": "running"}]
+    assert _report.harvest_text({"attempts": rows, "no_answer": {"n9": "down"}}) == [
+        "r/a  n1  ended    /r/a",
+        "r/a  n1  running  still running",
+        "no answer from n9: down",
+    ]

@@ -1,0 +1,470 @@
+"""The scheduler, driven by events and a clock of the test's own."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import Counter
+
+import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import MAY_RUN, QUARANTINE, STAGES, ProtocolError, Scheduler
+
+A = "1"  # the first attempt's id
+LOCAL = Node("localhost", local=True)
+GOOD = ev.Ended(A, None, "exit status 0", "")
+
+
+def node(name, cpu=0.1, slots=2, **more):
+    return Node(name, "measured", load={"cpu": cpu}, slots=slots, **more)
+
+
+def scheduler(work, nodes, **more):
+    jobs = [item if isinstance(item, ev.Work) else ev.Work(item, Need()) for item in work]
+    return Scheduler(jobs, nodes, map(str, itertools.count(1)).__next__, **{"lost_after": 100.0, "trust_links": True, **more})
+
+
+def told(commands, kind):
+    return [command for command in commands if isinstance(command, kind)]
+
+
+def feed(tested, *events, now=0.0):
+    """All commands of these events; a number moves the clock."""
+    out = []
+    for event in events:
+        if isinstance(event, float):
+            now, event = event, ev.Tick()
+        out += tested.handle(event, now)
+    return out
+
+
+def begin(tested, *events, **more):
+    return feed(tested, ev.Tick(), *events, **more)
+
+
+def claims(commands):
+    return [(command.job, command.node) for command in told(commands, ev.Claim)]
+
+
+# -- the table
+
+SENT = [ev.Tick(), ev.Claimed(A), ev.Synced(A)]
+WAYS = {
+    "reserved": SENT[:1],
+    "claimed": SENT[:2],
+    "sent": SENT,
+    "running": [*SENT, ev.Started(A)],
+    "fencing": [*SENT, ev.Unknown(A, "")],
+    "ended": [*SENT, GOOD],
+    "fetched": [*SENT, GOOD, ev.Fetched(A)],
+    "lost": [*SENT, ev.LinkDown("n", ""), 100.0],
+    "void": [SENT[0], ev.Busy(A, 9.0)],
+}
+WORDS = {
+    "claimed": ev.Claimed(A),
+    "busy": ev.Busy(A, 9.0),
+    "refused": ev.Refused(A, "refused", "node", ""),
+    "failed": ev.Failed(A, "sync", ""),
+    "unknown": ev.Unknown(A, ""),
+    "synced": ev.Synced(A),
+    "started": ev.Started(A),
+    "ended": GOOD,
+    "void": ev.Fenced(A, "void"),
+    "running": ev.Fenced(A, "running"),
+    "fetched": ev.Fetched(A),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("word", WORDS)
+def test_a_stage_changes_as_the_table_says_and_not_otherwise(stage, word):
+    tested = scheduler(["job"], [node("n")])
+    feed(tested, *WAYS[stage])
+    assert tested._attempts[A].stage == stage
+    at = 101.0 if stage == "lost" else 1.0
+    if word in STAGES[stage]:
+        tested.handle(WORDS[word], at)
+        assert tested._attempts[A].stage == STAGES[stage][word]
+    else:
+        with pytest.raises(ProtocolError, match=f"{word} while {stage}"):
+            tested.handle(WORDS[word], at)
+
+
+def test_the_table_knows_no_way_back_from_an_attempt_that_may_run_but_a_proof():
+    ways = [(stage, word) for stage in MAY_RUN for word, to in STAGES[stage].items() if to == "void"]
+    assert {word for _stage, word in ways} == {"void"}
+
+
+# -- a small world for random walks
+
+
+class World:
+    """Nodes that answer, die, come back, refuse, lose replies. `begun`: what truly ran; promise 1 is that no job is in it twice."""
+
+    def __init__(self, seed, jobs=12, nodes=4):
+        self.dice, self.now, self.heap, self.serial, self.wake = random.Random(seed), 0.1, [], itertools.count(), None
+        self.names = [f"n{number}" for number in range(nodes)]
+        self.dead = {name for name in self.names if self.dice.random() < 0.3}
+        self.begun, self.truth, self.told, self.tombs, self.journal = Counter(), {}, set(), set(), {}
+        self.finished, self.ended, self.polls, self.attempts = {}, False, set(), Counter()
+        needs = [Need(), Need(), Need(), Need(node=self.names[0]), Need(nodes=frozenset(self.names[:2])), Need(node="local")]
+        self.work = [ev.Work(f"job-{number}", self.dice.choice(needs)) for number in range(jobs)]
+        self.tested = scheduler(self.work, [node(n) for n in self.names], trust_links=seed % 2 == 0, fallback=LOCAL if seed % 3 else None)
+        for _ in range(12):
+            self.later(self.dice.uniform(0, 900), lambda: self.dead.symmetric_difference_update({self.dice.choice(self.names)}))
+        self.later(1000.0, self.dead.clear)
+
+    def later(self, seconds, what, *words):
+        heapq.heappush(self.heap, (self.now + seconds, next(self.serial), what, words))
+
+    def chance(self, part):
+        return self.now < 1000 and self.dice.random() < part
+
+    def run(self):
+        self.send(ev.Tick())
+        for _ in range(20000):
+            if self.ended:
+                return
+            if self.wake is not None and (not self.heap or self.wake <= self.heap[0][0]):
+                self.now = max(self.now, self.wake)
+                self.send(ev.Tick())
+                continue
+            assert self.heap, "stalled: no Wake, and nothing under way"
+            self.now, _serial, what, words = heapq.heappop(self.heap)
+            what(*words)
+        raise AssertionError(f"no end: {self.tested.waiting()}")
+
+    def send(self, event):
+        self.wake = None
+        for command in self.tested.handle(event, self.now):
+            getattr(self, f"on_{type(command).__name__.lower()}", lambda _command: None)(command)
+
+    def reply(self, *events):
+        for event in events:
+            self.later(self.dice.uniform(0.01, 3), self.send, event)
+
+    def lost(self, command):
+        self.later(1.0, lambda: (self.send(ev.LinkDown(command.node, "down")), self.send(ev.Unknown(command.attempt, "down"))))
+
+    def on_record(self, command):
+        self.journal[command.attempt] = command.state
+
+    def on_claim(self, command):
+        self.attempts[command.job] += 1
+        assert self.journal[command.attempt] == "reserved"
+        assert not self.begun[command.job], f"{command.job} ran already"
+        down = ev.Failed(command.attempt, "unreachable", "down")
+        odd = [ev.Busy(command.attempt, 1.0), ev.Refused(command.attempt, "refused", "node", "disk"), ev.Unknown(command.attempt, "?")]
+        odd = [ev.Refused(command.attempt, "refused", "ours", "lease")] if self.chance(0.03) else odd
+        self.reply(down if command.node in self.dead else self.dice.choice(odd) if self.chance(0.2) else ev.Claimed(command.attempt))
+
+    def on_sync(self, command):
+        bad = self.dice.choice([ev.Failed(command.attempt, "sync", "rsync"), ev.Refused(command.attempt, "refused", "node", "in use")])
+        self.reply(bad if command.node in self.dead or self.chance(0.1) else ev.Synced(command.attempt))
+
+    def on_start(self, command):
+        assert self.journal[command.attempt] == "sent"
+        if command.node in self.dead or self.chance(0.3):
+            self.lost(command)
+            if self.chance(0.6):  # it arrives all the same, perhaps after the fence
+                self.later(self.dice.choice([0.5, 40.0]), self.arrive, command)
+        elif self.chance(0.1):
+            self.reply(ev.Refused(command.attempt, "refused", "node", "no agent"))
+        else:
+            self.arrive(command)
+            self.reply(ev.Fenced(command.attempt, "void") if command.attempt in self.tombs else ev.Started(command.attempt))
+
+    def arrive(self, command):
+        if command.attempt in self.tombs or command.attempt in self.truth:
+            return
+        if self.chance(0.1):
+            self.truth[command.attempt] = ev.Ended(command.attempt, "start", None, "no baseline")
+            return
+        self.begun[command.job] += 1
+        self.truth[command.attempt] = None
+        ended = ev.Ended(command.attempt, self.dice.choice([None, None, "agent"]), "exit status 0", "")
+        self.later(self.dice.uniform(1, 60), self.truth.__setitem__, command.attempt, ended)
+
+    def on_fence(self, command):
+        if command.node in self.dead:
+            return self.lost(command)
+        if command.attempt not in self.truth:
+            self.tombs.add(command.attempt)
+        if self.chance(0.2):
+            return self.lost(command)
+        ended = self.truth.get(command.attempt)
+        outcome = "void" if command.attempt in self.tombs else "ended" if ended else "running"
+        self.reply(ev.Fenced(command.attempt, outcome))
+        if ended:
+            self.reply(ended)
+
+    def on_watch(self, command):
+        if command.node not in self.polls:
+            self.polls.add(command.node)
+            self.poll(command.node)
+
+    def poll(self, name):
+        if name in self.tested.watched():
+            self.later(0.0, self.send, ev.LinkDown(name, "down") if name in self.dead else ev.LinkUp(name))
+            for attempt, ended in list(self.truth.items()) if name not in self.dead else []:
+                if self.tested._attempts[attempt].node == name and ended and attempt not in self.told:
+                    self.told.add(attempt)
+                    self.later(0.0, self.send, ended)
+        self.later(1.0, self.poll, name)
+
+    def on_fetch(self, command):
+        bad = command.node in self.dead or self.chance(0.3)
+        self.reply(ev.Failed(command.attempt, "harvest", "rsync") if bad else ev.Fetched(command.attempt))
+
+    def on_refresh(self, command):
+        self.reply(ev.Nodes(tuple(Node(n, "unreachable", "down") if n in self.dead else node(n) for n in command.nodes)))
+
+    def on_finish(self, command):
+        assert command.job not in self.finished
+        self.finished[command.job] = command
+
+    def on_wake(self, command):
+        self.wake = command.at
+
+    def on_end(self, _command):
+        self.ended = True
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_job_runs_twice_and_every_job_ends_once_whatever_happens(seed):
+    world = World(seed)
+    world.run()
+    assert set(world.finished) == {work.name for work in world.work}
+    assert max(world.begun.values(), default=0) <= 1
+    assert all(world.begun[job] == 1 for job, end in world.finished.items() if end.status == "success")
+
+
+# -- what costs an attempt, and what does not
+
+
+def test_busy_and_a_mistake_of_ours_cost_no_attempt():
+    tested = scheduler([ev.Work("job", Need(), attempts=1)], [node("n")])
+    begin(tested, ev.Busy(A, 1.0))
+    assert claims(feed(tested, 0.9)) == []
+    assert claims(feed(tested, 1.0)) == [("job", "n")]
+    assert claims(feed(tested, ev.Refused("2", "refused", "ours", "", "known"), now=1.0)) == [("job", "n")]
+    assert claims(feed(tested, ev.Refused("3", "refused", "ours", "", "other"), now=1.0)) == [("job", "n")]
+    assert told(feed(tested, ev.Claimed("4"), ev.Synced("4")), ev.Start)
+
+
+def test_a_lease_that_ran_out_is_nobodys_fault_however_often():
+    tested = scheduler([ev.Work("job", Need(), attempts=1)], [node("n")])
+    begin(tested)
+    for number in range(1, 6):
+        assert claims(feed(tested, ev.Refused(str(number), "refused", "ours", "", "lease"), now=number)) == []
+        assert claims(feed(tested, number + 1.0)) == [("job", "n")]
+
+
+def test_the_same_mistake_of_ours_twice_ends_the_run_and_what_may_run_goes_on():
+    tested = scheduler(["runs", "claims", "a", "b", "waits"], [node("n", slots=4)])
+    begin(tested, *SENT[1:], ev.Started(A), ev.Claimed("2"))
+    out = feed(tested, ev.Refused("3", "refused", "ours", "", "known"), ev.Refused("4", "refused", "ours", "no", "known"))
+    assert [end.job for end in told(out, ev.Finish)] == ["waits", "b"]
+    out = feed(tested, ev.Synced("2"), ev.Claimed("5"))
+    assert not told(out, ev.Start)
+    assert told(out, ev.Release) == [ev.Release("2", "n"), ev.Release("5", "n")]
+    assert [(end.job, end.failure) for end in told(out, ev.Finish)] == [("claims", "refused"), ("a", "refused")]
+    assert told(feed(tested, GOOD, ev.Fetched(A)), ev.Finish)[0].status == "success"
+
+
+@pytest.mark.parametrize("trust", [True, False])
+def test_a_dead_node_costs_at_most_one_attempt_of_all_jobs_together(trust):
+    tested = scheduler([f"job-{n}" for n in range(20)], [node("dead", 0.0), node("a", 0.5), node("b", 0.5)], trust_links=trust)
+    if trust:  # the inventory's probe saw it, and then it died
+        feed(tested, ev.Nodes((Node("dead", "unreachable", "down"),)))
+    asked, ends = told(begin(tested), ev.Claim), []
+    for claim in asked:  # grows
+        name = claim.attempt
+        good = [ev.Claimed(name), ev.Synced(name), ev.Ended(name, None, "exit status 0", ""), ev.Fetched(name)]
+        out = feed(tested, *([ev.Failed(name, "unreachable", "down")] if claim.node == "dead" else good))
+        asked += told(out, ev.Claim)
+        ends += told(out, ev.Finish)
+    assert Counter(end.status for end in ends) == {"success": 20}
+    assert [claim.node for claim in asked].count("dead") <= 1
+
+
+def test_quarantine_grows_and_one_trial_reopens_it():
+    tested = scheduler([ev.Work(f"job-{n}", Need(), attempts=9) for n in range(4)], [node("n", slots=4)])
+    out, now = begin(tested), 0.0
+    assert len(told(out, ev.Claim)) == 4
+    out = feed(tested, *[ev.Failed(claim.attempt, "sync", "full") for claim in told(out, ev.Claim)])
+    for wait in (QUARANTINE, 2 * QUARANTINE, 4 * QUARANTINE):  # four that fail together count once
+        assert claims(feed(tested, now + wait - 0.1)) == []
+        now += wait
+        trial = told(feed(tested, now), ev.Claim)
+        assert len(trial) == 1
+        out = feed(tested, ev.Claimed(trial[0].attempt), ev.Nodes((node("n", slots=4),)), now=now)
+        assert claims(out) == []  # that it answers is not enough: what failed was the sync
+        out = feed(tested, ev.Failed(trial[0].attempt, "sync", "full"), now=now)
+    now += 8 * QUARANTINE
+    trial = told(feed(tested, now), ev.Claim)[0].attempt
+    assert len(claims(feed(tested, ev.Claimed(trial), ev.Synced(trial), ev.Started(trial), now=now))) == 3
+
+
+def test_a_trial_is_not_kept_waiting_by_jobs_of_others():
+    assert claims(begin(scheduler(["a", "b"], [node("n", slots=4, busy=2)], trust_links=False))) == [("a", "n")]
+
+
+def test_class_start_goes_to_another_node_though_it_is_told_twice():
+    out = begin(scheduler(["job"], [node("a", 0.1), node("b", 0.2)]), *SENT[1:], *[ev.Ended(A, "start", None, "no baseline")] * 2)
+    assert claims(out) == [("job", "a"), ("job", "b")]
+    assert not told(out, ev.Fetch)
+
+
+@pytest.mark.parametrize("need", [Need(node="a"), Need(nodes=frozenset({"a"}))])
+def test_a_job_that_only_one_node_may_take_waits_for_it_and_tries_it_again(need):
+    tested = scheduler([ev.Work("job", need)], [node("a"), node("b")], fallback=LOCAL)
+    out = begin(tested, ev.Failed(A, "unreachable", "down"))
+    out += feed(tested, QUARANTINE, ev.Failed("2", "unreachable", "down"), now=QUARANTINE)
+    assert claims(out + feed(tested, 2.5 * QUARANTINE)) == [("job", "a")] * 2
+    out = feed(tested, 3 * QUARANTINE, ev.Failed("3", "unreachable", "gone"), now=3 * QUARANTINE)
+    end = told(out, ev.Finish)[0]
+    assert (end.status, end.failure, end.message) == ("failed", "unreachable", "a: gone")
+
+
+# -- the local fallback
+
+
+@pytest.mark.parametrize(
+    ("nodes", "needs", "here"),
+    [
+        ([Node("n", "unreachable")], [Need(), Need()], 1),
+        ([Node("n", "unreachable")], [Need(node="n")], 0),
+        ([Node("n", "unreachable")], [Need(nodes=frozenset({"n"}))], 0),
+        ([node("n", busy=2)], [Need()], 0),
+        ([node("n")], [Need(node="local"), Need(node="local")], 1),
+    ],
+)
+def test_the_controller_takes_one_job_when_no_node_can_and_never_a_pinned_one(nodes, needs, here):
+    tested = scheduler([ev.Work(f"job-{n}", need) for n, need in enumerate(needs)], nodes, fallback=LOCAL)
+    assert [host for _job, host in claims(begin(tested))] == ["localhost"] * here
+
+
+def test_sync_failed_on_all_nodes_falls_back_and_attempts_used_up_with_good_nodes_left_do_not():
+    nodes = [node("a", 0.1), node("b", 0.2)]
+    bad = [ev.Failed(A, "sync", ""), ev.Failed("2", "sync", "full")]
+    assert claims(begin(scheduler([ev.Work("job", Need(), 2)], nodes, fallback=LOCAL), *bad))[2:] == [("job", "localhost")]
+    out = begin(scheduler([ev.Work("job", Need(), 1)], nodes, fallback=LOCAL), bad[0])
+    assert [(end.failure, end.message) for end in told(out, ev.Finish)] == [("sync", "a: ")]
+    out = begin(scheduler(["job"], nodes[:1], fallback=LOCAL, local_fallback=False), bad[0])
+    assert claims(out) == [("job", "a")]
+
+
+def test_an_attempt_that_may_have_started_and_a_fleet_that_is_only_silent_do_not_fall_back():
+    tested = scheduler(["a", "b"], [node("n", slots=1)], fallback=LOCAL)
+    out = begin(tested, *SENT[1:], ev.LinkDown("n", "gone"), ev.Unknown(A, ""), 99.0)
+    assert claims(out) == [("a", "n")]
+    out = feed(tested, 100.0)
+    assert [(end.job, end.status) for end in told(out, ev.Finish)] == [("a", "lost")]
+    assert claims(out) == [("b", "localhost")]
+
+
+def test_a_busy_controller_is_asked_again_when_it_said_and_not_at_once():
+    out = begin(scheduler([ev.Work("job", Need(node="local"))], [], fallback=LOCAL), ev.Busy(A, 5.0))
+    assert claims(out) == [("job", "localhost")]
+    assert told(out, ev.Wake)[-1].at == 5.0
+
+
+# -- silence, loss, resume
+
+
+def test_a_node_that_goes_silent_with_nothing_of_ours_on_it_is_tried_again_soon():
+    tested = scheduler(["a", "b"], [node("n", slots=1)])
+    assert claims(begin(tested, *SENT[1:], GOOD, ev.LinkDown("n", "late"), ev.Failed("2", "unreachable", "down")))[1:] == [("b", "n")]
+    assert claims(feed(tested, QUARANTINE)) == [("b", "n")]
+
+
+def test_a_fence_that_never_proves_anything_ends_as_lost_though_the_node_answers():
+    tested = scheduler(["job"], [node("n")])
+    begin(tested, *SENT[1:], ev.Unknown(A, "no reply"))
+    out = []
+    for now in range(1, 101):  # another store answers
+        out += feed(tested, ev.LinkUp("n"), ev.LinkDown("n", "another store"), ev.Unknown(A, "another store"), now=float(now))
+    assert [end.status for end in told(out, ev.Finish)] == ["lost"]
+
+
+def test_two_fences_under_way_are_no_contradiction():
+    tested = scheduler(["job"], [node("n")])
+    out = begin(tested, *SENT[1:], ev.Unknown(A, ""), ev.LinkUp("n"))
+    assert len(told(out, ev.Fence)) == 2
+    feed(tested, ev.Fenced(A, "running"), ev.Fenced(A, "running"), GOOD)
+    assert told(feed(tested, ev.Fetched(A), ev.Unknown(A, "a third one")), ev.Finish)[0].status == "success"
+
+
+def test_resume_asks_before_anything_is_placed():
+    tested = scheduler(["old-1", "old-2", "new"], [node("n", slots=3)])
+    out = feed(tested, ev.Nodes((node("n", slots=3),)), ev.Found("x", "old-1", "n"), ev.Found("y", "old-2", "n"))
+    assert [type(command) for command in out if not isinstance(command, ev.Wake)] == [ev.Fence, ev.Fence]
+    assert claims(feed(tested, ev.Tick())) == [("new", "n")]
+    out = feed(tested, ev.Fenced("x", "running"), ev.Fenced("y", "void"))
+    assert [type(command) for command in told(out, ev.Watch) + told(out, ev.Claim)] == [ev.Watch, ev.Claim]
+    assert claims(out) == [("old-2", "n")]
+
+
+# -- ends
+
+
+def test_a_success_without_proof_is_unproven_unless_that_is_accepted():
+    for accept, status in [(False, "unproven"), (True, "success")]:
+        tested = scheduler([ev.Work("job", Need(), accept_unproven=accept)], [node("n")])
+        out = begin(tested, *SENT[1:], ev.Ended(A, None, None, ""), ev.Fetched(A))
+        assert [end.status for end in told(out, ev.Finish)] == [status]
+        assert told(out, ev.Ack)
+        assert told(out, ev.End)
+
+
+@pytest.mark.parametrize(("failure", "least", "most"), [("sync", 4, 4), ("unreachable", 5, 100)])
+def test_a_fetch_is_tried_again_with_growing_pauses_and_given_up_as_harvest(failure, least, most):
+    tested = scheduler(["job"], [node("n")], lost_after=100.0)
+    out, now, tries = begin(tested, *SENT[1:], ev.Ended(A, None, "exit status 0", "", {"workspace": "/w"})), 0.0, 1
+    while not told(out := feed(tested, ev.Failed(A, failure, "cut"), now=now), ev.Finish):
+        later = told(out, ev.Wake)[-1].at
+        assert later > now
+        now, tries = later, tries + 1
+        assert told(feed(tested, now), ev.Fetch)
+    end = told(out, ev.Finish)[0]
+    assert (end.status, end.failure) == ("failed", "harvest")
+    assert "kept on n, the work in /w" in end.message
+    assert least <= tries <= most
+    assert failure == "sync" or now >= 100.0  # a node out of reach is given the time that its jobs are given
+
+
+def test_a_burst_spreads_over_the_nodes():
+    tested = scheduler([f"job-{n}" for n in range(12)], [node(f"n{n}", 0.1 + n / 10, slots=4) for n in range(4)])
+    first = Counter(host for _job, host in claims(begin(tested)))
+    assert first == {"n0": 3, "n1": 3, "n2": 3, "n3": 3}
+
+
+@pytest.mark.parametrize("begun", [0.1, 1 / 3, 12345.678, 1e9 / 7])
+def test_ticks_at_the_wake_time_alone_bring_a_run_to_its_end(begun):
+    """Every node dies in the middle, nothing ever speaks unasked: only Wake moves the run on."""
+    tested = scheduler([f"job-{n}" for n in range(9)], [node("a"), node("b")], lost_after=3600.0)
+    now, events, asked, ends = begun, [ev.Tick()], 0, []
+    for _ in range(500):
+        out = feed(tested, *events, now=now)
+        events, ends = [], ends + told(out, ev.Finish)
+        if told(out, ev.End):
+            break
+        for command in out:
+            asked += isinstance(command, ev.Claim)
+            if isinstance(command, ev.Claim):
+                events.append(ev.Claimed(command.attempt) if asked < 4 else ev.Failed(command.attempt, "unreachable", ""))
+            elif isinstance(command, ev.Sync):
+                events.append(ev.Synced(command.attempt))
+            elif isinstance(command, (ev.Start, ev.Fence)):
+                events += [ev.LinkDown(command.node, ""), ev.Unknown(command.attempt, "")]
+            elif isinstance(command, ev.Refresh):
+                events.append(ev.Nodes(tuple(Node(name, "unreachable") for name in command.nodes)))
+        if not events:
+            wakes = told(out, ev.Wake)
+            assert wakes, "stalled"
+            assert wakes[-1].at > now
+            now, events = wakes[-1].at, [ev.Tick()]
+    assert Counter(end.status for end in ends) == {"lost": 3, "failed": 6}

@@ -10,7 +10,9 @@ module: fleet
 short_description: Ask all nodes of the play about jobs
 version_added: 0.1.0
 description:
-  - Finds attempts on the nodes by C(gummy_job) (an id, a unique prefix of one, or C(RUN/name)) or C(gummy_run_id), from any controller that has the same login there, any time later.
+  - >-
+    Finds attempts on the nodes by C(gummy_job) (an id, a unique prefix of one, or C(RUN/name)) or C(gummy_run_id), from any controller that
+    has the same login there, any time later.
 options:
   verb:
     description:
@@ -25,12 +27,15 @@ extends_documentation_fragment:
 attributes:
   action:
     support: full
+    description: It is an action plugin; there is no module behind it.
   async:
     support: none
+    description: It waits by itself and must not be put in the background.
   become:
     support: none
   bypass_host_loop:
     support: full
+    description: It runs once for all hosts of the play.
   check_mode:
     support: none
     description: It acts as without check mode.

@@ -10,10 +10,13 @@ module: run_jobs
 short_description: Place jobs for AI coding agents on the nodes of the play and bring their changes home
 version_added: 0.1.0
 description:
-  - Takes the jobs of the C(gummy_*) variables, chooses the best node for each, syncs the project there, runs the agent detached and fetches patch, log and report.
   - >-
-    The candidates are the hosts of the play. It runs once for all of them, and reads prompts and commands raw: never as a task argument, never through a template.
-  - The playbooks P(distributed.gummy.run#playbook) and P(distributed.gummy.plan#playbook) are this action and M(distributed.gummy.show).
+    Takes the jobs of the C(gummy_*) variables, chooses the best node for each, syncs the project there, runs the agent detached and fetches
+    patch, log and report.
+  - >-
+    The candidates are the hosts of the play. It runs once for all of them, and reads prompts and commands raw: never as a task argument, never
+    through a template.
+  - The playbooks C(distributed.gummy.run) and C(distributed.gummy.plan) are this action and M(distributed.gummy.show).
 options:
   stage:
     description:
@@ -29,12 +32,15 @@ extends_documentation_fragment:
 attributes:
   action:
     support: full
+    description: It is an action plugin; there is no module behind it.
   async:
     support: none
+    description: It waits by itself and must not be put in the background.
   become:
     support: none
   bypass_host_loop:
     support: full
+    description: It runs once for all hosts of the play.
   check_mode:
     support: full
     description: It plans instead of running.

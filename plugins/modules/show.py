@@ -10,7 +10,9 @@ module: show
 short_description: Show the document of an earlier task, and let the exit status tell the truth
 version_added: 0.1.0
 description:
-  - Prints the document of M(distributed.gummy.run_jobs), M(distributed.gummy.sync_project) or M(distributed.gummy.fleet) for people, and writes it to C(gummy_output_file) if that is set.
+  - >-
+    Prints the document of M(distributed.gummy.run_jobs), M(distributed.gummy.sync_project) or M(distributed.gummy.fleet) for people, and
+    writes it to C(gummy_output_file) if that is set.
   - Fails if not every job of the document is good.
 options:
   of:
@@ -23,12 +25,15 @@ extends_documentation_fragment:
 attributes:
   action:
     support: full
+    description: It is an action plugin; there is no module behind it.
   async:
     support: none
+    description: It waits by itself and must not be put in the background.
   become:
     support: none
   bypass_host_loop:
     support: full
+    description: It runs once for all hosts of the play.
   check_mode:
     support: full
     description: It shows the same.

@@ -10,7 +10,9 @@ module: sync_project
 short_description: Send a project to the workspaces of all nodes of the play
 version_added: 0.1.0
 description:
-  - Mirrors the directory C(gummy_project), by default the one the command was typed in, into its workspace on every host of the play, without what C(sync_exclude) and git's ignore rules leave out.
+  - >-
+    Mirrors the directory C(gummy_project), by default the one the command was typed in, into its workspace on every host of the play,
+    without what C(sync_exclude) and git's ignore rules leave out.
   - A specialist's session files on a node are neither overwritten nor deleted.
 options: {}
 extends_documentation_fragment:
@@ -19,12 +21,15 @@ extends_documentation_fragment:
 attributes:
   action:
     support: full
+    description: It is an action plugin; there is no module behind it.
   async:
     support: none
+    description: It waits by itself and must not be put in the background.
   become:
     support: none
   bypass_host_loop:
     support: full
+    description: It runs once for all hosts of the play.
   check_mode:
     support: none
     description: Use M(distributed.gummy.run_jobs) in check mode to see what would be left out.

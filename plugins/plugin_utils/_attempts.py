@@ -142,11 +142,8 @@ def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
         if reply["state"] != "claimed":
             return {"status": "failed", "message": reply.get("message") or "every slot is taken: try again later"}
         try:
-            with tempfile.NamedTemporaryFile(prefix="gummy-rules-") as rules:
-                rules.write(excluded.rules)
-                rules.flush()
-                words = link.rsync_words("receive", attempt, str(reply["generation"]))
-                status, out, errors = link.rsync(_sync.upload_argv(project, rules.name, words, link.rsync_place()), 6 * 3600)
+            words = link.rsync_words("receive", attempt, str(reply["generation"]))
+            status, out, errors = link.rsync(_sync.upload_argv(project, words, link.rsync_place()), 6 * 3600, excluded.rules)
         finally:
             link.call("release", {"attempt": attempt})
         if status not in (0, 24):

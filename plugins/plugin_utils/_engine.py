@@ -9,6 +9,7 @@ This is private to the collection.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import os
@@ -16,7 +17,6 @@ import queue
 import re
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +26,7 @@ from typing import Any
 
 from . import _events as ev
 from . import _sync
+from ._keys import NAME
 from ._link import Link, LinkError, decode
 from ._placement import Need, Node
 from ._process import Process
@@ -36,6 +37,7 @@ from ._scheduler import Scheduler
 SYNC_LONGEST = 6 * 3600.0  # seconds; rsync's own --timeout ends one that stands still
 POLL_LONGEST = 45.0  # seconds; a poll returns within 25
 ACKS_AT_ONCE = 20
+PARENT_CHECK = 2.0  # seconds; an engine whose ansible-playbook was killed gives the run up to whoever resumes it
 
 
 class ParentGone(Exception):
@@ -55,6 +57,7 @@ class Trail:
     store: str | None = None
     sync: dict[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] | None = None
     state: str = "reserved"
 
 
@@ -132,9 +135,12 @@ class Engine:
         wake: float | None = None
         while True:
             try:
-                event: ev.Event = self._events.get(timeout=None if wake is None else max(0.0, wake - time.monotonic()))
+                pause = PARENT_CHECK if wake is None else min(PARENT_CHECK, max(0.0, wake - time.monotonic()))
+                event: ev.Event = self._events.get(timeout=pause)
             except queue.Empty:
                 event = ev.Tick()
+            if os.getppid() != self._parent:
+                raise ParentGone
             wake = None
             for command in self._scheduler.handle(event, time.monotonic()):
                 if isinstance(command, ev.Wake):
@@ -176,8 +182,6 @@ class Engine:
             self._acks.setdefault(command.node, []).append(command.attempt)
             self._send_acks()
         else:
-            if os.getppid() != self._parent:
-                raise ParentGone
             verbs: dict[type, Callable[[Any], None]] = {
                 ev.Claim: self._claim, ev.Sync: self._sync, ev.Start: self._start, ev.Fence: self._fence, ev.Fetch: self._fetch,
                 ev.Release: self._release,
@@ -211,8 +215,7 @@ class Engine:
         try:
             reply = self._link(command.node).call("claim", request, 60)
         except LinkError as exc:
-            failure = "refused" if exc.kind in ("python", "settings") else "unreachable"
-            self._events.put(ev.Failed(command.attempt, failure, str(exc)))
+            self._events.put(ev.Failed(command.attempt, failure_of(exc), str(exc)))
             return
         trail = self._trails[command.attempt]
         if reply["state"] == "claimed":
@@ -234,14 +237,11 @@ class Engine:
             return
         try:
             link, excluded = self._link(command.node), self._exclusions[job.project]
-            with tempfile.NamedTemporaryFile(prefix="gummy-rules-") as rules:
-                rules.write(excluded.rules)
-                rules.flush()
-                words = link.rsync_words("receive", command.attempt, str(trail.generation))
-                argv = _sync.upload_argv(job.project, rules.name, words, link.rsync_place())
-                status, out, errors = link.rsync(argv, SYNC_LONGEST)
+            words = link.rsync_words("receive", command.attempt, str(trail.generation))
+            argv = _sync.upload_argv(job.project, words, link.rsync_place())
+            status, out, errors = link.rsync(argv, SYNC_LONGEST, excluded.rules)
         except LinkError as exc:
-            self._events.put(ev.Failed(command.attempt, "unreachable", str(exc)))
+            self._events.put(ev.Failed(command.attempt, failure_of(exc), str(exc)))
             return
         refusal = next((reply for line in errors.encode().splitlines() if (reply := decode(line))), None)
         if refusal is not None:
@@ -297,8 +297,9 @@ class Engine:
 
     def _ended(self, attempt: str, reply: Mapping[str, Any]) -> None:
         trail = self._trails[attempt]
-        trail.result = reply
-        self._events.put(ev.Ended(attempt, reply.get("class"), reply.get("proof"), str(reply.get("message") or ""), reply))
+        trail.result = {key: value for key, value in reply.items() if key != "files"}
+        trail.files = reply.get("files")
+        self._events.put(ev.Ended(attempt, reply.get("class"), reply.get("proof"), str(reply.get("message") or ""), trail.result))
         status = reply.get("class") or ("good" if reply.get("proof") else "unproven")
         self._say(trail.job, "wait", trail.node, f"ended after {reply.get('seconds', 0):.1f} s: {status}")
 
@@ -345,12 +346,16 @@ class Engine:
         folder = os.path.join(self._record.folder, f".fetch-{command.attempt}")
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder, mode=0o700)
+        if unpack(self._trails[command.attempt].files, folder):
+            self._record.keep(command.job, folder, command.attempt)
+            self._events.put(ev.Fetched(command.attempt))
+            return
         try:
             link = self._link(command.node)
             argv = _sync.download_argv(folder, link.rsync_words("send", command.attempt), link.rsync_place())
             status, _out, errors = link.rsync(argv, SYNC_LONGEST)
         except LinkError as exc:
-            self._events.put(ev.Failed(command.attempt, "unreachable", str(exc)))
+            self._events.put(ev.Failed(command.attempt, failure_of(exc), str(exc)))
             return
         if status:
             self._events.put(ev.Failed(command.attempt, *_sync.why_rsync_failed(status, errors)))
@@ -427,6 +432,10 @@ class Engine:
         }  # fmt: skip
 
 
+def failure_of(exc: LinkError) -> str:
+    return "refused" if exc.kind in ("python", "settings") else "unreachable"
+
+
 def work_of(job: Job) -> ev.Work:
     need = Need(job.agent, job.task_type, job.node, None if job.nodes is None else frozenset(job.nodes), frozenset())
     return ev.Work(job.name, need, job.attempts, job.accept_unproven)
@@ -438,6 +447,16 @@ def workspace_key(project: str | None, controller: str) -> str:
         return f"scratch-{controller}"
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", os.path.basename(project)).strip("-_")[:40] or "project"
     return f"{name}-{hashlib.sha256(f'{controller}:{project}'.encode()).hexdigest()[:12]}"
+
+
+def unpack(files: Mapping[str, str] | None, folder: str) -> bool:
+    """Write a harvest that came with the word that its attempt ended; False if it did not, or is not what it should be."""
+    if not files or not all(NAME.fullmatch(name) for name in files):
+        return False
+    for name, text in files.items():
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(base64.b64decode(text))
+    return True
 
 
 def size(count: float) -> str:

@@ -91,6 +91,7 @@ class Link:
         self._opening = threading.Lock()
         self._sessions = threading.Semaphore(SESSIONS)
         self._node: Mapping[str, str] | None = None
+        self._noisy = False
         self.connected = False
 
     # -- the connection
@@ -147,6 +148,7 @@ class Link:
             return self._node
         given = shlex.quote(self._given_python) if self._given_python else ""
         out = self.shell(HELLO.format(given=given, pythons=PYTHONS, digest=self._program.digest), 30)
+        self._noisy = bool(out.partition("\x1e")[0].strip())
         node = dict(line.rpartition("\x1e")[2].split("=", 1) for line in out.split("\n") if "\x1e" in line and "=" in line)
         if not node.get("python"):
             raise LinkError(f"no Python 3.9 or newer runs on {self.name} (tried {PYTHONS}): install python3 there", "python")
@@ -195,20 +197,23 @@ class Link:
     # -- rsync
 
     def rsync_words(self, *words: str) -> list[str]:
-        """rsync's options that make the node program its remote side."""
+        """rsync's options that make the node program its remote side. Raises LinkError where a login shell would break rsync."""
+        command = self.command(*words)
+        if self._noisy:
+            raise LinkError(f"the login shell of {self.name} prints something, which breaks rsync: silence its start-up files there", "settings")
         shell = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh" if self._ssh is None else shlex.join(self._ssh)
-        return ["-e", shell, f"--rsync-path={self.command(*words)}"]
+        return ["-e", shell, f"--rsync-path={command}"]
 
     def rsync_place(self) -> str:
         """What stands for the node in rsync's arguments; the node program replaces the path."""
         return f"[{self.host}]:x/" if ":" in self.host else f"{self.host}:x/"
 
-    def rsync(self, argv: list[str], seconds: float) -> tuple[int, str, str]:
-        """(exit status, stdout, stderr) of an rsync over this link. Raises LinkError."""
+    def rsync(self, argv: list[str], seconds: float, data: bytes = b"") -> tuple[int, str, str]:
+        """(exit status, stdout, stderr) of an rsync over this link, with data on its stdin. Raises LinkError."""
         env = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")} | {"LC_ALL": "C"}
         with self._sessions:
             try:
-                status, out, errors = run(argv, b"", seconds, env)
+                status, out, errors = run(argv, data, seconds, env)
             except DeadlinePassed:
                 raise LinkError(f"rsync with {self.name} took longer than {seconds:.0f} s", "timeout") from None
         self._check(status, errors)

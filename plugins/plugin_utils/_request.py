@@ -187,7 +187,7 @@ def _words(words: Sequence[str], variables: Mapping[str, object]) -> tuple[dict[
         texts[begins[1]] = (word[begins.end() :], sets.get(own))
         if others := [name for name in sets if name != own and name.lower().startswith(("gummy_", "ansible_"))]:
             problems.append(f"{own}: its text would set {', '.join(others)} as well, for Ansible splits it at blanks; {advice}")
-    return {key: text for key, (text, _) in texts.items()}, names, problems
+    return {key: text for key, (text, _seen) in texts.items()}, names, problems
 
 
 def _as_ansible_reads(word: str) -> dict[str, str]:

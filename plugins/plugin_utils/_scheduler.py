@@ -34,6 +34,7 @@ HOLDS_SLOT = frozenset({"reserved", "claimed"}) | MAY_RUN
 QUARANTINE = 30.0  # seconds after a node's first failure; doubles with each further one
 QUARANTINE_MOST = 600.0
 FRESH = 30.0  # seconds that a load snapshot is good for while jobs wait
+BUSY_MOST = 8.0  # seconds between two claims on a node whose slots other controllers hold
 FETCH_RETRY = 2.0  # seconds, doubling; a node that is merely out of reach is asked until lost_after
 FETCHES = 4  # tries when the node answers and the fetch itself fails
 RANKING_KEPT = 25  # nodes of a ranking that the record keeps
@@ -62,7 +63,7 @@ class _Job:
     failed_on: dict[str, str] = field(default_factory=dict)
     last: tuple[str, str] = ("unreachable", "no node can take the job")
     done: bool = False
-    told: str = ""
+    told: bool = False
 
 
 @dataclass
@@ -74,6 +75,7 @@ class _Place:
     failures: int = 0
     closed_until: float = 0.0
     busy_until: float = 0.0
+    busy_answers: int = 0
     silent_since: float | None = None
     in_flight: int = 0
     begins: int = 0
@@ -180,6 +182,7 @@ class Scheduler:
             attempt.cause = event
         if attempt.stage == "claimed":
             self._hears(place)
+            place.busy_answers = 0
             place.proved = place.proved or not place.failures  # after a failure a start must show that it works again
         elif attempt.stage == "running":
             self._works(place)
@@ -221,7 +224,8 @@ class Scheduler:
         if before == "claimed" or (before == "reserved" and not isinstance(event, (ev.Busy, ev.Refused))):
             self._say(ev.Release(attempt.id, attempt.node))
         if isinstance(event, ev.Busy):
-            place.busy_until = now + event.retry_after
+            place.busy_until = now + min(event.retry_after * 2**place.busy_answers, BUSY_MOST)
+            place.busy_answers += 1
         elif isinstance(cause, ev.Refused) and cause.kind == "lease":
             place.busy_until = now + 1.0  # the controller slept, or the claim took too long to be used: nobody's fault
         elif isinstance(cause, ev.Refused) and cause.blame == "ours":
@@ -367,6 +371,7 @@ class Scheduler:
         if not exhausted and self._reserve_best(job, ranking):
             return True
         if not exhausted and (any(entry.waits for entry in ranking) or self._may_answer(job)):
+            self._tell_waiting(job, ranking)
             return False
         others = [entry for entry in ranking if entry.rejected is None or entry.waits]
         if not others and self._may_fall_back(job):
@@ -383,6 +388,12 @@ class Scheduler:
         self._queue.remove(name)
         self._end_job(job, ev.Finish(name, "failed", failure, text))
         return True
+
+    def _tell_waiting(self, job: _Job, ranking: Sequence[Ranked]) -> None:
+        """Once, and only when others make it wait: that the run's own jobs take turns is no news."""
+        if not job.told and not any(place.in_flight for place in self._places()):
+            job.told = True
+            self._say(ev.Note("place", f"waits: {_reasons([entry for entry in ranking if entry.waits] or ranking, job)}", job.work.name))
 
     def _reserve_best(self, job: _Job, ranking: Sequence[Ranked]) -> bool:
         best = next((entry for entry in ranking if entry.rejected is None), None)

@@ -66,11 +66,11 @@ def _anchored(path: bytes) -> bytes:
     return b"/" + path
 
 
-def upload_argv(project: str, rules_file: str, link_words: Sequence[str], place: str) -> list[str]:
-    """rsync mirrors the project into the workspace; modes and times go along, owners do not."""
+def upload_argv(project: str, link_words: Sequence[str], place: str) -> list[str]:
+    """rsync mirrors the project into the workspace; modes and times go along, owners do not. Its stdin takes the rules."""
     source = project.rstrip("/") + "/"
     return [
-        "rsync", "-rlpt", "--delete", "--from0", f"--exclude-from={rules_file}", "--stats", "--timeout=60", *link_words, "--", source, place,
+        "rsync", "-rlpt", "--delete", "--from0", "--exclude-from=-", "--stats", "--timeout=60", *link_words, "--", source, place,
     ]  # fmt: skip
 
 

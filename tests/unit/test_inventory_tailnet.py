@@ -42,6 +42,7 @@ def source(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     def write(status, options, name="my.tailnet.yml"):
+        options = NOT_ASKED if options is None else options
         (tmp_path / "status.json").write_text(status if isinstance(status, str) else json.dumps(status), encoding="utf-8")
         (tmp_path / "ssh_config").write_text("Host known\n  HostName 192.0.2.1\nHost port\n  Port 2222\n", encoding="utf-8")
         data = {"plugin": "distributed.gummy.tailnet", "status_file": "status.json", **options}
@@ -53,7 +54,7 @@ def source(tmp_path, monkeypatch):
 
 @pytest.fixture
 def load(source):
-    def run(status, options=NOT_ASKED, **more):
+    def run(status, options=None, **more):
         return InventoryManager(loader=DataLoader(), sources=[source(status, options, **more)])
 
     return run
@@ -63,7 +64,7 @@ def load(source):
 def refusal(source):
     """What the user reads when the source is refused; nothing of it may be in the inventory then."""
 
-    def run(status, options=NOT_ASKED):
+    def run(status, options=None):
         path, inventory = source(status, options), InventoryData()
         with pytest.raises(AnsibleError) as error:
             inventory_loader.get("distributed.gummy.tailnet").parse(inventory, DataLoader(), path)

@@ -72,6 +72,8 @@ def home(tmp_path, monkeypatch):
 def test_the_program_is_sent_once_and_answers_through_a_noisy_shell(home):
     noisy = link("echo python=/bin/false; printf 'no newline here'")
     assert noisy.call("list", {})["state"] == "listed"
+    with pytest.raises(_link.LinkError, match="login shell of node prints something"):
+        noisy.rsync_words("send", "a")
     (sent,) = (home / "distributed-gummy/bin").iterdir()
     before = sent.stat().st_mtime_ns
     assert link().call("list", {})["state"] == "listed"

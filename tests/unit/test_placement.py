@@ -60,11 +60,11 @@ def test_equal_scores_go_to_more_cpus_and_then_to_the_first_name():
 def test_a_burst_spreads_by_the_share_of_slots(task_type):
     free = {"big": (8, 0), "mid": (4, 0), "low": (2, 0)}
     loads = {"big": {"cpu": 0.1, "io_wait": 0.05}, "mid": {"cpu": 0.1, "io_wait": 0.15}, "low": {"cpu": 0.1, "io_wait": 0.2}}
-    for _ in range(7):
+    for _time in range(7):
         nodes = [Node(name, "measured", load=loads[name], slots=slots, in_flight=taken) for name, (slots, taken) in free.items()]
         slots, taken = free[best := order(nodes, Need(task_type=task_type))[0]]
         free[best] = (slots, taken + 1)
-    assert {name: taken for name, (_, taken) in free.items()} == {"big": 4, "mid": 2, "low": 1}
+    assert {name: taken for name, (_host, taken) in free.items()} == {"big": 4, "mid": 2, "low": 1}
 
 
 @pytest.mark.parametrize(

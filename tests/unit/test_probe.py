@@ -160,7 +160,7 @@ def run_script(shell, home, **env):
     return subprocess.run([shell, "-s"], input=_probe.SCRIPT, env=settings, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-@pytest.mark.parametrize("shell", [path for name in ("sh", "dash", "bash", "zsh") if (path := shutil.which(name))])
+@pytest.mark.parametrize("shell", list(filter(None, map(shutil.which, ("sh", "dash", "bash", "zsh")))))
 def test_the_script_measures_this_machine(shell, home):
     seen = parse(run_script(shell, home, LC_ALL="de_DE.UTF-8"))
     assert seen.begun and seen.done and seen.agents == ("gummy", "claude")

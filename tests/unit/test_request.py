@@ -48,9 +48,9 @@ def cwd(tmp_path, monkeypatch):
 
 @pytest.fixture
 def read(cwd):
-    def read(*words, hosts=HOSTS, names=(), **settings):
+    def read(*words, hosts=None, names=(), **settings):
         variables = {f"gummy_{name}": value for name, value in settings.items()}
-        return _request.read_request(words, variables, hosts, cwd, Config(), match, names)
+        return _request.read_request(words, variables, HOSTS if hosts is None else hosts, cwd, Config(), match, names)
 
     return read
 
@@ -94,7 +94,7 @@ def test_one_job_of_the_top_level_with_all_defaults(read, cwd):
 
 
 def test_a_name_of_the_run_is_made_up_or_taken(read):
-    names = {read(prompt="x").run_id for _ in range(20)}
+    names = {read(prompt="x").run_id for _time in range(20)}
     assert len(names) == 20 and all(
         _request.read_request([], {"gummy_prompt": "x", "gummy_run_id": n}, [], "/usr", Config(), match) for n in names
     )
@@ -129,7 +129,7 @@ def test_a_text_is_kept_byte_for_byte_on_every_way_in(read, text, monkeypatch):
         read(f"gummy_prompt={text}").jobs[0],
     ]
     assert [job.prompt.encode() for job in jobs] == [text.encode()] * 4
-    assert jobs[1].verify == text and type(jobs[1].verify) is str
+    assert jobs[1].verify == text and jobs[1].verify.__class__ is str
     job = read(f"gummy_command={text}", "gummy_agent=shell", f"gummy_verify={text}", agent="shell").jobs[0]
     assert (job.command, job.verify) == (text, text)
 

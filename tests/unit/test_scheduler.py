@@ -112,7 +112,7 @@ class World:
         needs = [Need(), Need(), Need(), Need(node=self.names[0]), Need(nodes=frozenset(self.names[:2])), Need(node="local")]
         self.work = [ev.Work(f"job-{number}", self.dice.choice(needs)) for number in range(jobs)]
         self.tested = scheduler(self.work, [node(n) for n in self.names], trust_links=seed % 2 == 0, fallback=LOCAL if seed % 3 else None)
-        for _ in range(12):
+        for _time in range(12):
             self.later(self.dice.uniform(0, 900), lambda: self.dead.symmetric_difference_update({self.dice.choice(self.names)}))
         self.later(1000.0, self.dead.clear)
 
@@ -124,7 +124,7 @@ class World:
 
     def run(self):
         self.send(ev.Tick())
-        for _ in range(20000):
+        for _time in range(20000):
             if self.ended:
                 return
             if self.wake is not None and (not self.heap or self.wake <= self.heap[0][0]):
@@ -447,7 +447,7 @@ def test_ticks_at_the_wake_time_alone_bring_a_run_to_its_end(begun):
     """Every node dies in the middle, nothing ever speaks unasked: only Wake moves the run on."""
     tested = scheduler([f"job-{n}" for n in range(9)], [node("a"), node("b")], lost_after=3600.0)
     now, events, asked, ends = begun, [ev.Tick()], 0, []
-    for _ in range(500):
+    for _time in range(500):
         out = feed(tested, *events, now=now)
         events, ends = [], ends + told(out, ev.Finish)
         if told(out, ev.End):

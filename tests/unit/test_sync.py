@@ -38,10 +38,8 @@ def project(tmp_path):
 
 
 def upload(project, place, *patterns):
-    rules = project.parent / "rules"
-    rules.write_bytes(_sync.exclusions(str(project), patterns).rules)
-    argv = _sync.upload_argv(str(project), str(rules), [], f"{place}/")
-    return _sync.sent(subprocess.run(argv, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, check=True).stdout)
+    argv, rules = _sync.upload_argv(str(project), [], f"{place}/"), _sync.exclusions(str(project), patterns).rules
+    return _sync.sent(subprocess.run(argv, input=rules, env={**os.environ, "LC_ALL": "C"}, capture_output=True, check=True).stdout.decode())
 
 
 def test_just_what_is_excluded_stays_at_home_and_stats_say_what_went(project, tmp_path):
@@ -62,6 +60,7 @@ def test_what_is_left_out_is_said(project):
 
 def test_the_project_is_read_and_never_written_whatever_the_caller_s_git_settings(project, monkeypatch):
     monkeypatch.setenv("GIT_DIR", "/nowhere")
+
     def seen():
         return {path: (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in sorted(project.rglob("*"))}
 

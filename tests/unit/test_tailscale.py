@@ -39,6 +39,7 @@ FAULTS = {
 }
 UNREADABLE = {
     "truncated.json": "no JSON document: it may be cut short; try `tailscale status --json` by hand",
+    # the real one has a typographic apostrophe, which ansible-test refuses in a text file
     "not_json_macos_gui_failed.txt": "the Tailscale app can't be asked from this session",
 }
 
@@ -154,7 +155,7 @@ def test_headscale_without_a_base_domain_has_bare_names():
 def test_the_variables_say_what_the_network_says():
     shown = peer("a", Tags=["tag:web", 3], UserID=5, KeyExpiry="2027-01-01T00:00:00Z", Relay="fra", CurAddr="192.0.2.1:4", OS="macOS")
     status = status_of(shown, peer("b", UserID=5, Active=True, Relay="fra"), User={"5": {"LoginName": "al\x1bice@example.com"}})
-    first, second, _ = (each.vars for each in status.peers)
+    first, second, _third = (each.vars for each in status.peers)
     assert (first["tags"], first["user"], first["path"], first["key_expiry"]) == (["tag:web"], None, "direct", "2027-01-01T00:00:00Z")
     assert (second["user"], second["path"], second["key_expiry"], second["expired"]) == ("alice@example.com", "derp", None, False)
     assert list(status.peers[0].groups()) == ["tailnet_online", "os_macos", "tag_web"]
@@ -177,7 +178,7 @@ def test_an_odd_peer_changes_no_other_peer():
     chance = random.Random(4)
     base = load("team")
     expected = {each.name: each for each in parse_status(json.dumps(base)).peers}
-    for _ in range(300):
+    for _time in range(300):
         document = copy.deepcopy(base)
         key = chance.choice(list(document["Peer"]))
         label = document["Peer"][key]["DNSName"].split(".")[0] if "tail1a2b3" in document["Peer"][key]["DNSName"] else None

@@ -215,7 +215,7 @@ class Fleet:
         self.make_tables("node-1")
         try:
             trial = self.launch("node-1", [*self.init_command("node-1"), "--trial"], subprocess.PIPE)
-            said, _ = trial.communicate(timeout=30)
+            said, _errors = trial.communicate(timeout=30)
         except (OSError, subprocess.TimeoutExpired) as problem:
             self.end("node-1")
             return str(problem)

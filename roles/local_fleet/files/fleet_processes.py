@@ -33,7 +33,7 @@ def process_table() -> dict[int, Process]:
         boot = read("/proc/sys/kernel/random/boot_id")[:8]
         for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
             with contextlib.suppress(OSError):
-                name, _, rest = read(f"/proc/{pid}/stat").partition("(")[2].rpartition(") ")
+                name, _space, rest = read(f"/proc/{pid}/stat").partition("(")[2].rpartition(") ")
                 fields = rest.split()
                 if fields[0] not in "ZX":
                     table[pid] = Process(pid, int(fields[1]), f"{fields[19]}@{boot}", name, bool(int(fields[6]) & PF_EXITING), environment_of(pid))

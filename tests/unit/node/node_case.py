@@ -17,8 +17,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "plugins" / "plugin_utils"))
 import _program
-from _node import agents, claim, processes  # noqa: F401  # the tests take them from here, where the path is set
-from _node.store import Refused, Store, boot_clock, checked, is_locked, try_lock, write_durably  # noqa: F401
+from _node import agents, claim, processes
+from _node.store import Refused, Store, boot_clock, checked, is_locked, try_lock, write_durably
+
+# the tests take the node program's parts from here, where the path is set
+__all__ = ["Refused", "agents", "boot_clock", "checked", "claim", "try_lock", "write_durably"]
+
 
 _folder = tempfile.TemporaryDirectory(prefix="gummy-node-")
 A = f"a{os.urandom(4).hex()}-"  # ids of attempts are random: what runs elsewhere on this machine is another attempt's

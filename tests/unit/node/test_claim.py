@@ -64,7 +64,7 @@ class ClaimTest(NodeCase):
 
     def test_a_released_claim_frees_slot_and_workspace_for_the_next(self) -> None:
         first = self.claim(A + "1", slots=1)
-        for _ in range(2):
+        for _time in range(2):
             self.assertEqual("released", self.ask("release", attempt=A + "1")["state"])
         second = self.claim(A + "2", slots=1)
         self.assertEqual((first["slot"], first["workspace"]), (second["slot"], second["workspace"]))

@@ -223,7 +223,7 @@ class TestPatch(Case):
             [(c["path"], c["added"]) for c in self.harvest()["changed"]], [("crlf.txt", 1), ("id.dat", 2), ("t.no", 1), ("w.u16", None)]
         )
         self.check(plain=False)
-        self.assertEqual([p for p in self.top.rglob("fired")], [])
+        self.assertEqual(list(self.top.rglob("fired")), [])
 
     def test_plain_apply_in_a_checkout_with_autocrlf(self):
         (self.home / ".gitconfig").write_text("[core]\n\tautocrlf = true\n")
@@ -361,14 +361,14 @@ class TestRandomTrees(Case):
         elif kind == "fifo":
             os.mkfifo(path)
         elif kind == "write":
-            text = b"".join(b"line %d $Id$%s" % (r.randrange(9), r.choice([b"\n", b"\r\n"])) for _ in range(r.choice([0, 1, 5, 400])))
+            text = b"".join(b"line %d $Id$%s" % (r.randrange(9), r.choice([b"\n", b"\r\n"])) for _time in range(r.choice([0, 1, 5, 400])))
             with open(path, "wb") as f:
                 f.write(
                     r.choice(
                         [
                             text,
                             text + b"no newline",
-                            bytes(r.randrange(256) for _ in range(r.randrange(900))),
+                            bytes(r.randrange(256) for _time in range(r.randrange(900))),
                             text.decode().encode("utf-16"),
                         ]
                     )
@@ -387,10 +387,10 @@ class TestRandomTrees(Case):
                     self.write(".gitignore", "*.log\n!kept.log\nbuilt/\n")
                 if r.random() < 0.5:
                     self.write(".gitattributes", r.choice(ATTRIBUTES))
-                for _ in range(25):
+                for _time in range(25):
                     self.change(r)
                 self.base("fifo")
-                for _ in range(25):
+                for _time in range(25):
                     self.change(r)
                 if r.random() < 0.3:
                     self.write(".gitattributes", r.choice(ATTRIBUTES))

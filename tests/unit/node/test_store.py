@@ -21,7 +21,7 @@ class StoreTest(NodeCase):
 
     def test_two_first_calls_agree_on_the_stores_identity_and_a_third_one_too(self) -> None:
         self.env["XDG_STATE_HOME"] = str(self.home / "fresh")
-        first = [self.begin("list", {}) for _ in range(4)]
+        first = [self.begin("list", {}) for _time in range(4)]
         ids = {replies(process.communicate(timeout=60)[0])[-1]["store"] for process in first}
         self.assertEqual({self.ask("list")["store"]}, ids)
         self.assertNotIn(self.store.id, ids)

@@ -50,7 +50,7 @@ class SupervisorTest(NodeCase):
     def test_two_starts_at_once_start_the_agent_once(self) -> None:
         generation = self.claim()["generation"]
         request = {"attempt": A + "1", "generation": generation, "spec": self.spec(command="echo x >> count; while ! [ -e go ]; do sleep 0.02; done")}
-        both = [self.begin("start", request) for _ in range(2)]
+        both = [self.begin("start", request) for _time in range(2)]
         states = sorted(replies(process.communicate(timeout=60)[0])[-1]["state"] for process in both)
         self.assertEqual(["running", "started"], states)
         (self.tree() / "go").touch()
@@ -75,7 +75,7 @@ class SupervisorTest(NodeCase):
     def test_a_running_attempt_keeps_its_slot_and_workspace_and_an_ended_one_gives_them_back(self) -> None:
         self.start(slots=1, command="while ! [ -e go ]; do sleep 0.02; done")
         slot = Path(self.store.slot(0))
-        wait_for(lambda: slot.read_text() == "%d\n" % self.supervisor())  # what the probe counts
+        wait_for(lambda: slot.read_text() == f"{self.supervisor()}\n")  # what the probe counts
         self.assertEqual("busy", self.claim(A + "2", slots=1)["state"])
         self.assertEqual(self.store.workspace("project", 1), self.claim(A + "3", slots=2)["workspace"])
         self.ask("release", attempt=A + "3")
@@ -182,7 +182,7 @@ class SupervisorTest(NodeCase):
         half.mark("starting")  # its supervisor died before the agent
         for attempt in (A + "1", A + "2", "never-heard-of"):
             with self.subTest(attempt):
-                self.assertEqual(["void", "void"], [self.ask("fence", attempt=attempt)["state"] for _ in range(2)])
+                self.assertEqual(["void", "void"], [self.ask("fence", attempt=attempt)["state"] for _time in range(2)])
                 self.assertEqual("refused", self.claim(attempt)["state"])
         self.assertEqual("claimed", self.claim(A + "3", slots=1)["state"])  # the fence gave the slot back
 

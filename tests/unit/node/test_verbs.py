@@ -83,7 +83,7 @@ class VerbsTest(NodeCase):
     def test_an_ack_counts_for_what_ended_and_may_come_twice(self) -> None:
         self.run_job(A + "1")
         self.start(A + "2", command="while ! [ -e go ]; do sleep 0.02; done")
-        for _ in range(2):
+        for _time in range(2):
             self.assertEqual("acknowledged", self.ask("ack", attempts=[A + "1", A + "2", A + "9"], controller="c")["state"])
         self.assertEqual([True, False], [row["acknowledged"] for row in self.listed(A)])
         (self.tree() / "go").touch()
@@ -110,7 +110,7 @@ class VerbsTest(NodeCase):
         (project / "tool").chmod(0o755)
         generation = self.claim()["generation"]
         (self.tree() / "old").touch()
-        for _ in range(2):
+        for _time in range(2):
             status, refused = self.rsync(self.argv("receive", A + "1", str(generation)), "--delete", str(project) + "/", "node:x/")
             self.assertEqual((0, []), (status, refused))
         self.assertEqual(["a file", "tool"], sorted(os.listdir(self.tree())))

@@ -164,7 +164,7 @@ def test_down_finds_what_a_killed_up_had_started(tmp_path: pathlib.Path, process
 
 def test_two_calls_at_once_make_one_fleet(tmp_path: pathlib.Path) -> None:
     words = [sys.executable, "-B", FILES / "fleet.py", "up", "--size", "1", "--plain", "--dir", tmp_path / "fleet"]
-    calls = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(2)]
+    calls = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _time in range(2)]
     answers = [json.loads(one.communicate(timeout=60)[0]) for one in calls]
     with fleet_in(tmp_path / "fleet", "--size", "1"):
         assert sorted(answer["changed"] for answer in answers) == [False, True]

@@ -1,0 +1,230 @@
+"""Real nodes, and controllers that play whole playbooks on them: what the fixtures in conftest.py hand out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "roles" / "local_fleet" / "files" / "fleet.py"
+NODES = ("node-1", "node-2", "node-3")
+PATIENCE = 90.0  # seconds after which a playbook or a condition counts as never coming
+
+
+def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """The condition's first true value; it is asked again and again."""
+    deadline = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.02)
+    return found
+
+
+def applies(patch: str | None, project: pathlib.Path) -> bool:
+    assert patch, "there is no patch"
+    return git(project, "apply", "--check", patch, check=False).returncode == 0
+
+
+def git(tree: pathlib.Path, *words: str | pathlib.Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    who = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    who |= {f"GIT_{part}_{what}": "tester" for part in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")} | {"GIT_CONFIG_GLOBAL": os.devnull}
+    return subprocess.run(["git", "-c", "safe.directory=*", *words], cwd=tree, env=who, capture_output=True, text=True, check=check)
+
+
+class Fleet:
+    """The nodes, seen from outside."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.state = self.call("up", "--size", str(len(NODES)))
+        self.inventory, self.ssh_config = self.state["inventory"], self.state["ssh_config"]
+        self._nodes = {node["name"]: node for node in self.state["nodes"]}
+
+    def call(self, *words: str) -> dict[str, Any]:
+        command = [sys.executable, "-B", str(PROGRAM), *words, "--dir", str(self.folder)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def stop(self, node: str) -> None:
+        """The node's sshd and its sessions end; its jobs live on."""
+        self.call("stop", node, "--keep-jobs")
+
+    def start(self, node: str) -> None:
+        self.call("start", node)
+
+    def home(self, node: str) -> pathlib.Path:
+        return pathlib.Path(self._nodes[node]["home"])
+
+    def put(self, node: str, name: str, text: str | bytes, mode: int = 0o644) -> None:
+        path = self.home(node) / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        path.chmod(mode)
+
+    def ssh(self, node: str, command: str) -> str:
+        ask = ["ssh", "-F", self.ssh_config, node, command]
+        return subprocess.run(ask, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+
+    def lines(self, name: str) -> dict[str, list[str]]:
+        """The lines of a file in each node's home."""
+        found = {}
+        for node in NODES:
+            with contextlib.suppress(FileNotFoundError):
+                found[node] = (self.home(node) / name).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return found
+
+    def count(self, name: str, word: str = "") -> int:
+        return sum(word in line for lines in self.lines(name).values() for line in lines)
+
+    def files(self) -> set[pathlib.Path]:
+        """All that the nodes keep."""
+        return {path for node in NODES for path in self.home(node).rglob("*")}
+
+    def login(self, node: str) -> dict[str, Any]:
+        """Variables of an inventory that knows the node's address, port, user and key, and no ssh config."""
+        words = f"-o HostKeyAlias={node} -o UserKnownHostsFile='{self.folder}/known_hosts' -o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes"
+        return {
+            "ansible_host": "127.0.0.1", "ansible_port": self._nodes[node]["port"], "ansible_user": self._nodes[node]["user"],
+            "ansible_private_key_file": str(self.folder / "id_ed25519"), "ansible_ssh_common_args": words,
+        }  # fmt: skip
+
+
+class Played:
+    """A playbook that ended: exit status, output, and the document of its run, if it came that far."""
+
+    def __init__(self, status: int, output: str) -> None:
+        self.status, self.output = status, output
+        record = re.search(r"^record: (.*)$", output, re.MULTILINE)
+        self.run: dict[str, Any] = json.loads(pathlib.Path(record[1]).read_text(encoding="utf-8")) if record else {}
+        self.jobs: dict[str, dict[str, Any]] = {row["name"]: row for row in self.run.get("jobs", [])}
+
+    def __repr__(self) -> str:
+        return f"exit status {self.status}\n{self.output}"
+
+    @property
+    def job(self) -> dict[str, Any]:
+        (only,) = self.jobs.values()
+        return only
+
+
+def descendants(pid: int) -> list[int]:
+    rows = [line.split() for line in subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.splitlines()]
+    found = [pid]
+    for one in found:  # grows while it is walked
+        found += [int(child) for child, parent in rows if int(parent) == one]
+    return found
+
+
+class Playing:
+    """A playbook that runs."""
+
+    def __init__(self, command: Sequence[str], cwd: pathlib.Path, env: Mapping[str, str], output: pathlib.Path) -> None:
+        self._output = output
+        with output.open("wb") as stream:
+            self.process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT)
+
+    def said(self) -> str:
+        return self._output.read_text(encoding="utf-8", errors="surrogateescape")
+
+    def wait_for(self, condition: Callable[[], Any], what: str) -> None:
+        """Until the condition holds; a playbook that ends before fails the test."""
+        deadline = time.monotonic() + PATIENCE / 3
+        while not condition():
+            assert self.process.poll() is None and time.monotonic() < deadline, f"never came: {what}:\n{self.said()}"
+            time.sleep(0.02)
+
+    def end(self) -> Played:
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"does not end:\n{self.said()}") from None
+        return Played(self.process.returncode, self.said())
+
+    def kill(self) -> None:
+        """SIGKILL for the playbook and all its processes; jobs are not among them."""
+        if self.process.poll() is None:
+            for pid in descendants(self.process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class Controller:
+    """A machine that plays: its environment, its state, and the playbooks that it started."""
+
+    def __init__(self, fleet: Fleet, folder: pathlib.Path, env: dict[str, str], config: Mapping[str, Any]) -> None:
+        self.fleet, self.folder, self.env = fleet, folder, env
+        self.state = pathlib.Path(env["XDG_STATE_HOME"], "distributed-gummy")
+        self.project = self.make_project(folder / "project")
+        self._started: list[Playing] = []
+        self.configure(json.dumps(config))
+
+    def configure(self, text: str) -> None:
+        path = pathlib.Path(self.env["XDG_CONFIG_HOME"], "distributed-gummy", "config.yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def make_project(self, tree: pathlib.Path, repository: bool = True) -> pathlib.Path:
+        """A small project; sync_exclude keeps trace.log at home and, in a repository, .gitignore keeps `secret`."""
+        (tree / "docs").mkdir(parents=True)
+        texts = {"a.txt": "one\ntwo\n", "docs/b c.txt": "text\n", "gone.txt": "old\n", ".gitignore": "secret\n", "secret": "x\n", "trace.log": "x\n"}
+        for name, text in texts.items():
+            (tree / name).write_text(text, encoding="utf-8")
+        if repository:
+            for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "sample")):
+                git(tree, *words)
+        return tree
+
+    def jobs(self, *jobs: Mapping[str, Any], **settings: Any) -> str:
+        """A file with this batch, as an argument of -e."""
+        path = self.folder / f"jobs-{len(list(self.folder.glob('jobs-*')))}.json"
+        path.write_text(json.dumps({"gummy_agent": "shell", **settings, "gummy_jobs": list(jobs)}, ensure_ascii=False), encoding="utf-8")
+        return f"@{path}"
+
+    def static(self, hosts: Mapping[str, Mapping[str, Any]], **groups: Any) -> str:
+        """An inventory without plugin."""
+        path = self.folder / "hosts.json"
+        path.write_text(json.dumps({"all": {"hosts": hosts, **groups}}), encoding="utf-8")
+        return str(path)
+
+    def begin(
+        self, playbook: str, *words: str, inventory: str | None = None, cwd: pathlib.Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Playing:
+        book = playbook if "/" in playbook else f"distributed.gummy.{playbook}"
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", inventory or self.fleet.inventory, book, *words]
+        started = Playing(command, cwd or self.project, {**self.env, **(env or {})}, self.folder / f"output-{len(self._started)}")
+        self._started.append(started)
+        return started
+
+    def play(self, playbook: str, *words: str, **more: Any) -> Played:
+        return self.begin(playbook, *words, **more).end()
+
+    def run(self, *words: str, **more: Any) -> Played:
+        return self.play("run", *words, **more)
+
+    def shell(self, command: str, *words: str, **more: Any) -> Played:
+        """One job of the agent shell."""
+        return self.run("-e", "gummy_agent=shell", "-e", json.dumps({"gummy_command": command}), *words, **more)
+
+    def close(self) -> None:
+        for started in self._started:
+            started.kill()
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,139 @@
+"""Prompts and commands reach the agent byte for byte, by every way in; and what agents say of themselves decides how their jobs end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from real_nodes import NODES, ROOT, Controller, Fleet, Played, applies
+
+DOUBLES = ROOT / "tests" / "doubles"
+PLAIN = "optimize  the   database's queries, don't stop; '$(touch ~/executed)' `touch ~/executed` {{ lookup('pipe', 'touch MARK') }} a=b \\n %s"
+NASTY = (
+    PLAIN,
+    "-rf --help\n\n  two \"lines\" and 'quotes' \t\\ {% raw %}\n",
+    "ends in {{ an open one, and an odd ' quote",
+    "naïve ☃ 𝔘𝔫𝔦𝔠𝔬𝔡𝔢 \u202e\u0007 {{ 1 + 1 }} !unsafe $HOME ~ * ; exit 1 #",
+    "{{ lookup('pipe', 'touch MARK') }}",
+    "  blanks around  ",
+)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def nasty(controller: Controller) -> list[str]:
+    return [text.replace("MARK", str(controller.folder / "templated")) for text in NASTY]
+
+
+def nothing_ran(controller: Controller, fleet: Fleet) -> bool:
+    marks = [controller.folder / "templated", pathlib.Path(controller.env["HOME"], "executed"), *(fleet.home(node) / "executed" for node in NODES)]
+    return not any(mark.exists() for mark in marks)
+
+
+@pytest.fixture(scope="module")
+def with_doubles(fleet: Fleet) -> Iterator[Fleet]:
+    """The nodes have gummy and claude, as far as anybody can tell."""
+    session_path = fleet.ssh("node-1", 'printf %s "$PATH"')
+    for node in NODES:
+        for name in ("gummy", "claude"):
+            fleet.put(node, f"bin/{name}", (DOUBLES / name).read_bytes(), 0o755)
+        fleet.put(node, "bin/jq", "#!/bin/sh\nexit 0\n", 0o755)
+        fleet.put(node, ".profile", f'PATH="$HOME/bin:{session_path}"\n')
+    yield fleet
+    for node in NODES:
+        fleet.home(node).joinpath(".profile").unlink()
+
+
+@pytest.mark.parametrize("way", ["a word", "JSON", "a file"])
+def test_a_prompt_reaches_the_agent_byte_for_byte(controller: Controller, with_doubles: Fleet, way: str) -> None:
+    text = nasty(controller)[0] + ("" if way == "a word" else NASTY[2])
+    (controller.folder / "prompt.json").write_text(json.dumps({"gummy_prompt": text}), encoding="utf-8")
+    given = {"a word": f"gummy_prompt={text}", "JSON": json.dumps({"gummy_prompt": text}), "a file": f"@{controller.folder}/prompt.json"}
+    before = with_doubles.count("claude-starts.log", digest(text))
+    played = controller.run("-e", given[way], "-e", "gummy_project=none")
+    assert played.status == 0 and played.job["task_type"] == "database", played
+    assert with_doubles.count("claude-starts.log", digest(text)) == before + 1 and nothing_ran(controller, with_doubles)
+
+
+def test_prompts_and_commands_of_a_list_reach_their_agents_byte_for_byte(controller: Controller, with_doubles: Fleet) -> None:
+    texts = nasty(controller)
+    prompts = [{"name": f"prompt-{n}", "agent": "gummy", "prompt": text, "project": "none"} for n, text in enumerate(texts)]
+    commands = [
+        {"name": f"command-{n}", "command": f"printf %s {shlex.quote(text)} > got", "verify": f'test "$(cat got; echo .)" = {shlex.quote(text + ".")}'}
+        for n, text in enumerate(texts)
+    ]
+    played = controller.run("-e", controller.jobs(*prompts, *commands))
+    assert played.status == 0, played
+    for text in texts:
+        assert with_doubles.count("claude-starts.log", digest(text)) >= 1
+    for n, text in enumerate(texts):
+        body = pathlib.Path(played.jobs[f"command-{n}"]["patch"]).read_text(encoding="utf-8").partition("+++ b/got\n")[2]
+        lines = [line[1:] for line in body.split("\n")[1:] if line.startswith("+")]
+        assert "\n".join(lines) == text.removesuffix("\n"), text
+    assert nothing_ran(controller, with_doubles)
+
+
+def test_a_command_given_as_a_word_is_taken_as_typed(controller: Controller, fleet: Fleet) -> None:
+    played = controller.run("-e", "gummy_agent=shell", "-e", "gummy_command=printf '<%s>' a  \"b  c\" {{ x }} d=e 'f g' > got  ; test -s got")
+    assert played.status == 0, played
+    assert "+<a><b  c><{{><x><}}><d=e><f g>\n" in pathlib.Path(played.job["patch"]).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def answers(with_doubles: Fleet, make_controller: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Controller, Played]]:
+    """A run of agents that succeed, fail in their ways, and say nothing."""
+    controller = make_controller(tmp_path_factory.mktemp("answers") / "controller")
+    silent = controller.make_project(controller.folder / "with-specialists")
+    (silent / ".gummy" / "lib").mkdir(parents=True)
+    (silent / ".gummy" / "lib" / "core.sh").touch()
+    prompts = {
+        "good": "write made.txt by the agent ;; cost 0.25 ;; say all done",
+        "false-success": "write made.txt half ;; is_error could not do it",
+        "cut-off": "no_result",
+        "quota": "limit",
+        "verified": "write made.txt ok",
+    }
+    jobs: list[dict[str, Any]] = [{"name": name, "prompt": prompt} for name, prompt in prompts.items()]
+    jobs[-1]["verify"] = "grep -q other made.txt"
+    jobs += [{"name": name, "prompt": "write made.txt x", "project": str(silent)} for name in ("unproven", "accepted", "proved-by-verify")]
+    jobs[-2]["accept_unproven"], jobs[-1]["verify"] = True, "test -e made.txt"
+    yield controller, controller.run("-e", controller.jobs(*jobs, gummy_agent="gummy"))
+    controller.close()
+
+
+@pytest.mark.once
+def test_only_what_claude_itself_says_proves_a_success_of_gummy(answers: tuple[Controller, Played]) -> None:
+    ends = {name: (row["status"], row["class"]) for name, row in answers[1].jobs.items()}
+    assert answers[1].status == 2 and ends == {
+        "good": ("success", None),
+        "false-success": ("failed", "agent"),
+        "cut-off": ("failed", "agent"),
+        "quota": ("failed", "quota"),
+        "verified": ("failed", "verify"),
+        "unproven": ("unproven", None),
+        "accepted": ("success", None),
+        "proved-by-verify": ("success", None),
+    }, answers[1]
+
+
+@pytest.mark.once
+def test_cost_patch_and_how_to_watch_come_with_the_result(answers: tuple[Controller, Played]) -> None:
+    controller, played = answers
+    good = played.jobs["good"]
+    assert good["cost_usd"] == 0.25 and good["proof"] and good["watch"].startswith("gummy-watch gummy-") and applies(good["patch"], controller.project)
+    assert good["watch"] in played.output and "could not do it" in played.output
+
+
+@pytest.mark.once
+def test_a_prompt_too_long_for_gummy_is_refused_before_anything_starts(controller: Controller, fleet: Fleet) -> None:
+    path = controller.folder / "long.json"
+    path.write_text(json.dumps({"gummy_prompt": "x" * 60_001}), encoding="utf-8")
+    played = controller.run("-e", f"@{path}")
+    assert played.status == 2 and "60001 bytes and gummy takes 60000" in played.output and not (controller.state / "runs").exists(), played

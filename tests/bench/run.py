@@ -1,0 +1,74 @@
+"""`make bench`: what our calls cost against a floor or a peer, as ratios in one run, on a local fleet of its own.
+
+Exit status 0 also when a target is missed; 1 when something did not do its work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+
+import jobs
+from table import Row, Side, lines, result
+from world import ROOT, BenchError, Sample, World
+
+ROWS: list[Row] = [*jobs.ROWS]
+MASTERS_LAST = 40.0  # seconds; ssh masters end after 60 idle ones
+
+
+def measure(world: World, rows: list[Row], runs: int) -> dict[Side, list[Sample]]:
+    """Every side once a round, in an order that turns: what else the machine does then meets all sides alike."""
+    sides = {side: row.warm for row in rows for side in (row.ours, row.peer)}
+    samples: dict[Side, list[Sample]] = {side: [] for side in sides}
+    used: dict[Side, float] = {}
+    order = list(sides)
+    for number in range(runs):
+        for side in order:
+            if sides[side] and time.monotonic() - used.get(side, float("-inf")) > MASTERS_LAST:
+                side(world)
+            samples[side].append(sample := side(world))
+            used[side] = time.monotonic()
+            print(f"bench: round {number + 1} of {runs}: {side.__name__} {sample['wall']:.2f} s", file=sys.stderr, flush=True)
+        order = [*order[1:], order[0]]
+    return samples
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", action="append", choices=[row.name for row in ROWS], metavar="NAME", help="this row (may be given again)")
+    parser.add_argument("--runs", type=int, default=5, help="rounds; the median counts (5)")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write what was measured there as well")
+    options = parser.parse_args()
+    rows = [row for row in ROWS if row.name in (options.only or [row.name])]
+    folder = ROOT / ".cache" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SystemExit(f"bench: another one is running in {folder}: wait for it, or end it") from None
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: sys.exit(1))  # so that the fleet goes down
+        with World(folder / "world") as world:
+            results = [result(row, samples) for samples in [measure(world, rows, options.runs)] for row in rows]
+    print(f"medians of {options.runs} rounds on {os.cpu_count()} cpus that also carry the nodes")
+    print("\n".join(lines(results)))
+    if options.json:
+        document = {"schema_version": 1, "runs": options.runs, "cpus": os.cpu_count(), "rows": results}
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BenchError as problem:
+        sys.exit(f"bench: {problem}")
+    except KeyboardInterrupt:
+        sys.exit("bench: interrupted")

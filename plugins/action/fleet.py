@@ -5,34 +5,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils import _attempts
+from ..plugin_utils._action import FleetAction
 from ..plugin_utils._fleet import check_names, find_fleet, setting
-from ..plugin_utils._keys import InputError
 from ..plugin_utils._printer import shown
 
 
-class ActionModule(ActionBase):
-    BYPASS_HOST_LOOP = True
-    TRANSFERS_FILES = False
-    _requires_connection = False
+class ActionModule(FleetAction):
+    spec: ClassVar = {"verb": {"choices": ["logs", "harvest"], "required": True}}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _checked, args = self.validate_argument_spec({"verb": {"choices": ["logs", "harvest"], "required": True}})
-        variables = task_vars or {}
-        try:
-            check_names(self)
-            fleet = find_fleet(self, variables)
-            job, run_id = setting(variables, "job"), setting(variables, "run_id")
-            if args["verb"] == "logs":
-                document = _attempts.logs(fleet, job, run_id, lambda line: Display().display(shown(line)))
-            else:
-                document = _attempts.harvest(fleet, job, run_id)
-        except InputError as exc:
-            return {"failed": True, "msg": "\n".join(exc.problems)}
+    def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        check_names(self)
+        fleet = find_fleet(self, variables)
+        job, run_id = setting(variables, "job"), setting(variables, "run_id")
+        if args["verb"] == "logs":
+            document = _attempts.logs(fleet, job, run_id, lambda line: Display().display(shown(line)))
+        else:
+            document = _attempts.harvest(fleet, job, run_id)
         return {"changed": args["verb"] == "harvest", "document": document, "output_file": setting(variables, "output_file")}

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..plugin_utils import _report
+from ..plugin_utils._action import FleetAction
 from ..plugin_utils._printer import shown
 from ..plugin_utils._record import write_json
 
@@ -24,20 +24,16 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
 }
 
 
-class ActionModule(ActionBase):
-    BYPASS_HOST_LOOP = True
-    TRANSFERS_FILES = False
-    _requires_connection = False
+class ActionModule(FleetAction):
+    spec: ClassVar = {"of": {"required": True}}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _checked, args = self.validate_argument_spec({"of": {"required": True}})
+    def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         # Read raw, never as a task argument: what came from nodes and prompts must not meet a template.
-        result = (task_vars or {})[args["of"]]
+        result = variables[args["of"]]
         document, path = result["document"], result.get("output_file")
         for line in PANELS[document["kind"]](document):
             Display().display(shown(line))
         if path:
             write_json(path, document)
         bad = document["status"] not in ("success", "plan")
-        return {"changed": False, "failed": bad, **({"msg": document.get("message") or "not every job is good: see above"} if bad else {})}
+        return {"changed": False, "failed": bad, **({"msg": "not every job is good: see above"} if bad else {})}

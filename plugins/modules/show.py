@@ -20,33 +20,11 @@ options:
     type: str
     required: true
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
+  - distributed.gummy._attributes
 attributes:
-  action:
-    support: full
-    description: It is an action plugin; there is no module behind it.
-  async:
-    support: none
-    description: It waits by itself and must not be put in the background.
-  become:
-    support: none
-  bypass_host_loop:
-    support: full
-    description: It runs once for all hosts of the play.
   check_mode:
-    support: full
     description: It shows the same.
-  connection:
-    support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
-author:
-  - distributed.gummy contributors (@distributed-gummy)
+    support: full
 """
 
 EXAMPLES = r"""

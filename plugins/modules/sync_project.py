@@ -16,33 +16,11 @@ description:
   - A specialist's session files on a node are neither overwritten nor deleted.
 options: {}
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.conn
+  - distributed.gummy._attributes
 attributes:
-  action:
-    support: full
-    description: It is an action plugin; there is no module behind it.
-  async:
-    support: none
-    description: It waits by itself and must not be put in the background.
-  become:
-    support: none
-  bypass_host_loop:
-    support: full
-    description: It runs once for all hosts of the play.
   check_mode:
-    support: none
     description: Use M(distributed.gummy.run_jobs) in check mode to see what would be left out.
-  connection:
     support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
-author:
-  - distributed.gummy contributors (@distributed-gummy)
 """
 
 EXAMPLES = r"""

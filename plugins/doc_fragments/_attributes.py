@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all actions of the collection have in common. This is private to the collection."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  action:
+    description: It is an action plugin; there is no module behind it.
+    support: full
+  async:
+    description: It waits by itself and must not be put in the background.
+    support: none
+  become:
+    description: Agents run as the login user.
+    support: none
+  bypass_host_loop:
+    description: It runs once for all hosts of the play.
+    support: full
+  connection:
+    description: It reaches the hosts of the play itself, with their own connection settings.
+    support: none
+  delegation:
+    description: It can't be delegated.
+    support: none
+  diff_mode:
+    description: It shows no differences; a job's changes come home as a patch.
+    support: none
+  platform:
+    description: The controller and the nodes are Linux or macOS.
+    platforms: posix
+    support: full
+author:
+  - distributed.gummy contributors (@distributed-gummy)
+"""

@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all actions of the collection share: one call for the whole play, and clear errors. This is private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible.plugins.action import ActionBase
+
+from ._keys import InputError
+
+
+class FleetAction(ActionBase):  # type: ignore[misc]  # ansible has no types
+    """An action says its `spec` and does its work in `act(args, variables)`, which may raise InputError."""
+
+    BYPASS_HOST_LOOP = True  # run_once is not once under strategy free or with serial
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    spec: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _checked, args = self.validate_argument_spec(dict(self.spec))
+        try:
+            return self.act(args, task_vars or {})
+        except InputError as exc:
+            return {"failed": True, "msg": "\n".join(exc.problems)}
+
+    def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of the action."""
+        return {}

@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shlex
 import stat
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 
 from ._process import DeadlinePassed, Process, run
 from ._program import INSTALLER, Program
+from ._ssh_failures import why_ssh_failed
 
 PYTHONS = "python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/bin/python3 /usr/local/bin/python3 /opt/homebrew/bin/python3"
 HELLO = """
@@ -48,17 +48,6 @@ class LinkError(Exception):
     def __init__(self, message: str, kind: str = "unreachable") -> None:
         super().__init__(message)
         self.kind = kind
-
-
-def why_ssh_failed(errors: str) -> tuple[str, str]:
-    """(kind, one line for a person) from ssh's stderr."""
-    lines = [line.strip() for line in errors.splitlines() if line.strip() and not line.startswith(("debug", "Warning: Permanently"))]
-    last = lines[-1] if lines else "ssh ended without a message"
-    if re.search(r"Host key verification failed|IDENTIFICATION HAS CHANGED|No .* host key is known", errors):
-        return "host_key", f"{last}: check the host key and run `ssh` once by hand"
-    if re.search(r"Permission denied|Too many authentication failures", errors):
-        return "login", f"{last}: try the same login with `ssh` by hand"
-    return "unreachable", last
 
 
 def control_folder(parent: str = "/tmp") -> str:

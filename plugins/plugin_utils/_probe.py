@@ -14,6 +14,7 @@ from typing import Any
 
 from ._at_once import Outcome, run_all
 from ._placement import DEFAULT_WEIGHTS, LOAD_PARTS, score
+from ._ssh_failures import why_ssh_failed
 
 REMOTE_COMMAND = "/bin/sh -s"  # the same in every login shell; SCRIPT goes to its stdin
 
@@ -104,16 +105,6 @@ probe < /dev/null 2> /dev/null
 )
 LINE = re.compile(r"@gummy-probe (\S+) ?(.*?) @end\r?$", re.MULTILINE)
 NUMBER = re.compile(r"\d{1,18}(?:[.,]\d{1,9})?")
-SSH_FAILURES = (
-    (r"IDENTIFICATION HAS CHANGED", "its host key has changed: if that is right, remove the old one with `ssh-keygen -R`"),
-    (r"Host key verification failed|No .* host key is known", "its host key is not known: log in once by hand"),
-    (r"Permission denied.*(password|keyboard-interactive)", "it asks for a password"),
-    (r"Permission denied|Too many authentication failures", "it refuses the login"),
-    (r"Connection refused", "connection refused: no sshd listens there"),
-    (r"timed out|Timeout, server", "timed out"),
-    (r"Could not resolve hostname", "its name is not known here"),
-    (r"No route to host|Network is unreachable", "no route to it"),
-)
 
 
 @dataclass(frozen=True)
@@ -258,8 +249,7 @@ def facts_of(outcome: Outcome, slots: int | None = None, weights: Mapping[str, f
     if outcome.status != 255:
         said = _last_line(outcome.err) or _last_line(outcome.out) or "it printed nothing"
         return no_facts("unknown", f"the probe does not run there (exit status {outcome.status}): {said}", slots)
-    reason = next((reason for sign, reason in SSH_FAILURES if re.search(sign, outcome.err)), _last_line(outcome.err))
-    return no_facts("unreachable", reason or "ssh ended without a message", slots)
+    return no_facts("unreachable", why_ssh_failed(outcome.err)[1], slots)
 
 
 def _linux_cpu(samples: Sequence[str]) -> tuple[float | None, float | None]:

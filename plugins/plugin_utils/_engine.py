@@ -37,6 +37,7 @@ from ._scheduler import Scheduler
 SYNC_LONGEST = 6 * 3600.0  # seconds; rsync's own --timeout ends one that stands still
 POLL_LONGEST = 45.0  # seconds; a poll returns within 25
 ACKS_AT_ONCE = 20
+LINGER = 1.0  # seconds that a poll stays open on a node without a job: the next job is often on its way
 PARENT_CHECK = 2.0  # seconds; an engine whose ansible-playbook was killed gives the run up to whoever resumes it
 
 
@@ -96,6 +97,7 @@ class Engine:
         self._active: set[str] = set()
         self._watching: dict[str, Process | None] = {}
         self._wanted: frozenset[str] = frozenset()
+        self._idle_since: dict[str, float] = {}
         self._acks: dict[str, list[str]] = {}
         self._measuring = False
         self._parent = os.getppid()
@@ -151,8 +153,11 @@ class Engine:
                 else:
                     self._do(command)
             self._wanted = frozenset(self._scheduler.watched())
+            now = time.monotonic()
             for name, process in self._watching.items():
-                if process is not None and name not in self._wanted:
+                if name in self._wanted:
+                    self._idle_since[name] = now
+                elif process is not None and now - self._idle_since.get(name, now) >= LINGER:
                     process.end_input()
 
     def _do(self, command: ev.Command) -> None:
@@ -193,7 +198,7 @@ class Engine:
         try:
             verb(command)
         except Exception as exc:  # noqa: BLE001
-            if self._stopped.is_set() or not hasattr(command, "attempt"):
+            if self._stopped.is_set() or isinstance(command, ev.Release):
                 return
             message = f"{type(exc).__name__}: {exc}"
             if isinstance(command, ev.Start | ev.Fence):

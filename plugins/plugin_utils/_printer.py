@@ -46,7 +46,7 @@ class Printer:
 
     def _print(self) -> None:
         while (line := self._lines.get()) is not None:
-            Display().display(shown(line))
+            Display().display(shown(line), stderr=True)  # stdout is not flushed when it is no terminal
 
 
 def shown(line: str) -> str:

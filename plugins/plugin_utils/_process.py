@@ -51,7 +51,7 @@ class Process:
         output = select.poll()  # select() knows no descriptor above 1023
         output.register(fd, select.POLLIN)
         while True:
-            ready = output.poll(max(0.0, until - time.monotonic()) * 1000)
+            ready = output.poll(min(max(0.0, until - time.monotonic()), 86400.0) * 1000)
             chunk = os.read(fd, 65536) if ready else b""
             if ready and not chunk:
                 break

@@ -43,7 +43,7 @@ def test_user_and_key_of_the_command_line_are_used(controller: Controller, fleet
     right = controller.shell("true", "-u", login["ansible_user"], *words, inventory=inventory)
     assert right.status == 0 and right.job["node"] == "bare", right
     wrong = controller.shell("true", "-u", "stranger", *words, inventory=inventory)
-    assert wrong.status == 2 and wrong.job["class"] == "unreachable" and "Permission denied" in wrong.output, wrong
+    assert wrong.status == 2 and wrong.job["class"] == "unreachable" and "it refuses the login" in wrong.output, wrong
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])

@@ -42,7 +42,7 @@ CHANGED = (
     ("errors", "kind", "start"),
     [
         (CHANGED, "host_key", "its host key has changed"),
-        ("No ED25519 host key is known for n and you have requested strict checking.\r\nHost key verification failed.\r\n", "host_key", "its host key is not known"),
+        ("No ED25519 host key is known for n and you have requested strict checking.\r\n", "host_key", "its host key is not known"),
         ("u@n: Permission denied (publickey,password).\r\n", "login", "it asks for a password"),
         ("Received disconnect from 10.0.0.9 port 22:2: Too many authentication failures\r\nDisconnected from 10.0.0.9\r\n", "login", "it refuses the login"),
         ("ssh: connect to host 10.0.0.9 port 22: Connection refused\r\n", "unreachable", "connection refused"),

@@ -121,6 +121,7 @@ class NodeCase(unittest.TestCase):
             if reply["state"] not in ("watching", "progress"):
                 break
         poll.communicate(timeout=60)
+        self.files = reply.pop("files", None)
         return reply
 
     def run_job(self, attempt: str = A + "1", **spec: object) -> dict:

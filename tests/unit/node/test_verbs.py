@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -152,8 +153,17 @@ class VerbsTest(NodeCase):
         self.assertEqual(0, sync.wait(timeout=60))
         self.assertFalse(is_locked(str(self.tree().parent / "lock")))
 
+    def test_a_small_harvest_comes_with_the_word_that_its_attempt_ended_and_a_big_one_does_not(self) -> None:
+        self.run_job(A + "1", command="echo said; echo x > new.txt")
+        harvest = Path(self.store.attempt(A + "1").harvest)
+        self.assertEqual({"log", "changes.patch", "result.json"}, set(self.files))
+        self.assertEqual({path.name: path.read_bytes() for path in harvest.iterdir()}, {n: base64.b64decode(t) for n, t in self.files.items()})
+        self.run_job(A + "2", command="head -c 40000 /dev/zero")
+        self.assertIsNone(self.files)
+
     def test_rsyncs_own_end_never_looks_like_sshs(self) -> None:
-        self.fake_rsync('case "$1" in 255) exit 255;; 1) kill -HUP $$;; *) exit "$1";; esac\n')
+        hang_up = "import os, signal; signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)"  # under nohup it is ignored
+        self.fake_rsync(f'case "$1" in 255) exit 255;; 1) exec {sys.executable} -c "{hang_up}";; *) exit "$1";; esac\n')
         generation = self.claim()["generation"]
         for said, wanted in (("255", 1), ("1", 1), ("23", 23), ("0", 0)):
             done = subprocess.run(self.argv("receive", A + "1", str(generation), said, "x/"), env=self.env, timeout=60, check=False)

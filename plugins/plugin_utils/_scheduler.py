@@ -375,7 +375,7 @@ class Scheduler:
             return False
         others = [entry for entry in ranking if entry.rejected is None or entry.waits]
         if not others and self._may_fall_back(job):
-            return self._reserve_local(job, f"no node can take it ({_reasons(ranking, job)})", now)
+            return self._reserve_local(job, f"no node can take it ({_reasons(ranking, job)})", now, ranking)
         if not exhausted:
             again = self._rank(job, now, forgive=True)  # nodes that failed this job are better than none
             if self._reserve_best(job, again):
@@ -432,7 +432,7 @@ class Scheduler:
         pinned = need.node is not None or need.nodes is not None
         return self._local_fallback and self._fallback is not None and not pinned and self._fallback.node.name not in job.failed_on
 
-    def _reserve_local(self, job: _Job, why: str, now: float) -> bool:
+    def _reserve_local(self, job: _Job, why: str, now: float, ranking: Sequence[Ranked] = ()) -> bool:
         if self._fallback is None:
             self._queue.remove(job.work.name)
             self._end_job(job, ev.Finish(job.work.name, "failed", "unreachable", "localhost is not among the hosts of this play (--limit drops it)"))
@@ -443,7 +443,7 @@ class Scheduler:
             return True
         if self._fallback.in_flight >= 1 or self._fallback.busy_until > now:
             return False
-        self._reserve(job, self._fallback, f"runs here: {why}", [])
+        self._reserve(job, self._fallback, f"runs here: {why}", ranking)
         return True
 
     def _reserve(self, job: _Job, place: _Place, why: str, ranking: Sequence[Ranked]) -> None:

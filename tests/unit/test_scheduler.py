@@ -347,6 +347,11 @@ def test_the_controller_takes_one_job_when_no_node_can_and_never_a_pinned_one(no
     assert [host for _job, host in claims(begin(tested))] == ["localhost"] * here
 
 
+def test_a_job_that_falls_back_says_why_each_node_could_not_take_it():
+    (place,) = told(begin(scheduler(["job"], [Node("a", "unreachable", "down"), Node("b", online=False)], fallback=LOCAL)), ev.Place)
+    assert (place.node, [(entry["host"], entry["rejected"]) for entry in place.ranking]) == ("localhost", [("a", "not reachable: down"), ("b", "offline")])
+
+
 def test_sync_failed_on_all_nodes_falls_back_and_attempts_used_up_with_good_nodes_left_do_not():
     nodes = [node("a", 0.1), node("b", 0.2)]
     bad = [ev.Failed(A, "sync", ""), ev.Failed("2", "sync", "full")]

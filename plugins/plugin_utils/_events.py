@@ -25,6 +25,28 @@ class Work:
     accept_unproven: bool = False
 
 
+@dataclass(frozen=True)
+class OfAttempt:
+    """What names an attempt."""
+
+    attempt: str
+
+
+@dataclass(frozen=True)
+class AttemptOn(OfAttempt):
+    """What names an attempt and the node that has it."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Step(OfAttempt):
+    """What names an attempt, its job and its node."""
+
+    job: str
+    node: str
+
+
 # -- events
 
 
@@ -51,88 +73,73 @@ class LinkDown:
     reason: str
 
 
-@dataclass(frozen=True)
-class Claimed:
-    attempt: str
+class Claimed(OfAttempt):
+    """The attempt holds a slot and a workspace."""
 
 
 @dataclass(frozen=True)
-class Busy:
+class Busy(OfAttempt):
     """No free slot on the node: costs no attempt."""
 
-    attempt: str
     retry_after: float
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refused(OfAttempt):
     """A clear no. blame: node (another node may take the job), ours (no node's fault); kind tells one mistake of ours from another."""
 
-    attempt: str
     failure: str
     blame: str
     message: str
     kind: str = ""
 
 
-@dataclass(frozen=True)
-class Synced:
-    attempt: str
+class Synced(OfAttempt):
+    """The project is in its workspace."""
+
+
+class Started(OfAttempt):
+    """Its supervisor runs."""
 
 
 @dataclass(frozen=True)
-class Started:
-    attempt: str
-
-
-@dataclass(frozen=True)
-class Failed:
+class Failed(OfAttempt):
     """A stage did not work, and nothing was started: claim, sync or fetch."""
 
-    attempt: str
     failure: str
     message: str
 
 
 @dataclass(frozen=True)
-class Unknown:
+class Unknown(OfAttempt):
     """No valid reply: what was asked for may have happened or not."""
 
-    attempt: str
     message: str
 
 
 @dataclass(frozen=True)
-class Fenced:
+class Fenced(OfAttempt):
     """What `fence` proved: void, running, or ended (an Ended follows)."""
 
-    attempt: str
     outcome: str
 
 
 @dataclass(frozen=True)
-class Ended:
+class Ended(OfAttempt):
     """failure: a class of DESIGN section 7 or None; proof: what shows the success; result: the node's record."""
 
-    attempt: str
     failure: str | None
     proof: str | None
     message: str
     result: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Fetched:
-    attempt: str
+class Fetched(OfAttempt):
+    """Its harvest is at home."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Step):
     """Resume: this attempt of an earlier call may have started."""
-
-    attempt: str
-    job: str
-    node: str
 
 
 Event = (
@@ -144,52 +151,35 @@ Event = (
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Step):
     """Must be on disk before the commands after it go out. state: reserved, sent, running, ended, void, lost."""
 
-    attempt: str
-    job: str
-    node: str
     state: str
     why: str = ""
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(Step):
     """For people and the record: the node that was chosen, why, and how all nodes ranked."""
 
-    attempt: str
-    job: str
-    node: str
     why: str
     ranking: tuple[Mapping[str, Any], ...]
 
 
-@dataclass(frozen=True)
-class Claim:
-    attempt: str
-    job: str
-    node: str
+class Claim(Step):
+    """S1."""
 
 
-@dataclass(frozen=True)
-class Sync:
-    attempt: str
-    job: str
-    node: str
+class Sync(Step):
+    """S2."""
 
 
-@dataclass(frozen=True)
-class Start:
-    attempt: str
-    job: str
-    node: str
+class Start(Step):
+    """S4; `sent` is on record."""
 
 
-@dataclass(frozen=True)
-class Fence:
-    attempt: str
-    node: str
+class Fence(AttemptOn):
+    """Prove that it did not start, or learn that it did."""
 
 
 @dataclass(frozen=True)
@@ -199,25 +189,16 @@ class Watch:
     node: str
 
 
-@dataclass(frozen=True)
-class Fetch:
-    attempt: str
-    job: str
-    node: str
+class Fetch(Step):
+    """S7, the harvest's way home."""
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(AttemptOn):
     """Give the claim back; nobody waits for the answer."""
 
-    attempt: str
-    node: str
 
-
-@dataclass(frozen=True)
-class Ack:
-    attempt: str
-    node: str
+class Ack(AttemptOn):
+    """Tell the node that the harvest is at home."""
 
 
 @dataclass(frozen=True)

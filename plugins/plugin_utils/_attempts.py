@@ -103,14 +103,11 @@ def _fetch(row: Mapping[str, Any], controller: str) -> tuple[str | None, str]:
     try:
         if record.fetched(row["job"]) == row["attempt"]:
             return record.job_folder(row["job"]), "fetched before"
-        argv = _sync.download_argv(folder, row["link"].rsync_words("send", row["attempt"]), row["link"].rsync_place())
-        status, _out, errors = row["link"].rsync(argv, 3600)
-        if status:
-            return None, _sync.why_rsync_failed(status, errors)[1]
+        _sync.fetch_harvest(row["link"], row["attempt"], folder)
         kept = record.keep(row["job"], folder, row["attempt"])
         row["link"].call("ack", {"attempts": [row["attempt"]], "controller": controller})
         return kept, ""
-    except LinkError as exc:
+    except (LinkError, _sync.TransferError) as exc:
         return None, str(exc)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -128,10 +125,7 @@ def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
     if project is None:
         raise InputError(["gummy_project=none leaves nothing to sync: name a directory"])
     controller = controller_id()
-    try:
-        excluded = _sync.exclusions(project, fleet.config.sync_exclude)
-    except _sync.ProjectError as exc:
-        raise InputError([str(exc)]) from exc
+    excluded = _sync.exclusions(project, fleet.config.sync_exclude)
     slots = {node.name: node.slots for node in fleet.nodes}
 
     def question(node: str, link: Link) -> dict[str, Any]:
@@ -142,13 +136,11 @@ def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
         if reply["state"] != "claimed":
             return {"status": "failed", "message": reply.get("message") or "every slot is taken: try again later"}
         try:
-            words = link.rsync_words("receive", attempt, str(reply["generation"]))
-            status, out, errors = link.rsync(_sync.upload_argv(project, words, link.rsync_place()), 6 * 3600, excluded.rules)
+            sent = _sync.send_project(link, project, attempt, int(reply["generation"]), excluded)
+        except _sync.TransferError as exc:
+            return {"status": "failed", "message": str(exc)}
         finally:
             link.call("release", {"attempt": attempt})
-        if status not in (0, 24):
-            return {"status": "failed", "message": _sync.why_rsync_failed(status, errors)[1]}
-        sent = _sync.sent(out)
         told = {"message": f"{sent['files']} files, {size(sent['bytes'])}", "workspace": os.path.join(reply["workspace"], "tree")}
         return {"status": "success", **sent, **told, "seconds": round(time.monotonic() - begun, 2)}
 

@@ -27,14 +27,13 @@ from typing import Any
 from . import _events as ev
 from . import _sync
 from ._keys import NAME
-from ._link import Link, LinkError, decode
+from ._link import Link, LinkError
 from ._placement import Need, Node
 from ._process import Process
 from ._record import RunRecord
 from ._request import Job, Request
 from ._scheduler import Scheduler
 
-SYNC_LONGEST = 6 * 3600.0  # seconds; rsync's own --timeout ends one that stands still
 POLL_LONGEST = 45.0  # seconds; a poll returns within 25
 ACKS_AT_ONCE = 20
 LINGER = 1.0  # seconds that a poll stays open on a node without a job: the next job is often on its way
@@ -240,25 +239,20 @@ class Engine:
         if job.project is None:
             self._events.put(ev.Synced(command.attempt))
             return
+        excluded = self._exclusions[job.project]
         try:
-            link, excluded = self._link(command.node), self._exclusions[job.project]
-            words = link.rsync_words("receive", command.attempt, str(trail.generation))
-            argv = _sync.upload_argv(job.project, words, link.rsync_place())
-            status, out, errors = link.rsync(argv, SYNC_LONGEST, excluded.rules)
+            sent = _sync.send_project(self._link(command.node), job.project, command.attempt, trail.generation, excluded)
         except LinkError as exc:
             self._events.put(ev.Failed(command.attempt, failure_of(exc), str(exc)))
-            return
-        refusal = next((reply for line in errors.encode().splitlines() if (reply := decode(line))), None)
-        if refusal is not None:
-            self._refused(command.attempt, refusal)
-        elif status not in (0, 24):  # 24: a file vanished meanwhile
-            failure, reason = _sync.why_rsync_failed(status, errors)
-            self._events.put(ev.Failed(command.attempt, failure, reason))
+        except _sync.TransferError as exc:
+            if exc.refusal is not None:
+                self._refused(command.attempt, exc.refusal)
+            else:
+                self._events.put(ev.Failed(command.attempt, exc.failure, str(exc)))
         else:
             seconds = round(time.monotonic() - begun, 2)
-            trail.sync = {**_sync.sent(out), "seconds": seconds, "excluded": excluded.describe()}
-            text = f"{trail.sync['files']} files, {size(trail.sync['bytes'])} sent in {seconds:.1f} s"
-            self._say(command.job, "sync", command.node, text)
+            trail.sync = {**sent, "seconds": seconds, "excluded": excluded.describe()}
+            self._say(command.job, "sync", command.node, f"{sent['files']} files, {size(sent['bytes'])} sent in {seconds:.1f} s")
             self._events.put(ev.Synced(command.attempt))
 
     def _start(self, command: ev.Start) -> None:
@@ -351,22 +345,16 @@ class Engine:
         folder = os.path.join(self._record.folder, f".fetch-{command.attempt}")
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder, mode=0o700)
-        if unpack(self._trails[command.attempt].files, folder):
-            self._record.keep(command.job, folder, command.attempt)
-            self._events.put(ev.Fetched(command.attempt))
-            return
         try:
-            link = self._link(command.node)
-            argv = _sync.download_argv(folder, link.rsync_words("send", command.attempt), link.rsync_place())
-            status, _out, errors = link.rsync(argv, SYNC_LONGEST)
+            if not unpack(self._trails[command.attempt].files, folder):
+                _sync.fetch_harvest(self._link(command.node), command.attempt, folder)
         except LinkError as exc:
             self._events.put(ev.Failed(command.attempt, failure_of(exc), str(exc)))
-            return
-        if status:
-            self._events.put(ev.Failed(command.attempt, *_sync.why_rsync_failed(status, errors)))
-            return
-        self._record.keep(command.job, folder, command.attempt)
-        self._events.put(ev.Fetched(command.attempt))
+        except _sync.TransferError as exc:
+            self._events.put(ev.Failed(command.attempt, exc.failure, str(exc)))
+        else:
+            self._record.keep(command.job, folder, command.attempt)
+            self._events.put(ev.Fetched(command.attempt))
 
     def _release(self, command: ev.Release) -> None:
         with contextlib.suppress(LinkError):  # the lease ends by itself

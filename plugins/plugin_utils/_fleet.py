@@ -65,7 +65,8 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     config = load_config()
     names = tuple(name for name in hosts if name != LOCAL)
     given = {name: hostvars.raw_get(name) for name in names}
-    problems = [problem for name in names if (problem := _leak(name, given[name], hostvars.raw_get(LOCAL)))]
+    common = hostvars.raw_get(LOCAL)
+    problems = [problem for name in names if (problem := _leak(name, given[name], common))]
     problems += [problem for name in names if (problem := why_no_node(name, _plain(given[name]), action._play_context, action._task))]
     if problems:
         raise InputError(problems[:5])

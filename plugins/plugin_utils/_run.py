@@ -13,7 +13,6 @@ from . import _events as ev
 from . import _sync
 from ._engine import Engine, work_of
 from ._fleet import Fleet, command
-from ._keys import InputError
 from ._link import LinkError
 from ._placement import Node
 from ._printer import Printer
@@ -27,13 +26,8 @@ TAKEN_UP_AGAIN = frozenset({"unreachable", "sync", "refused", "start", "lost", "
 
 def read_projects(request: Request) -> dict[str, _sync.Exclusions]:
     """What stays at home of each project. Raises InputError."""
-    found: dict[str, _sync.Exclusions] = {}
-    for project in {job.project for job in request.jobs if job.project is not None}:
-        try:
-            found[project] = _sync.exclusions(project, request.config.sync_exclude)
-        except _sync.ProjectError as exc:
-            raise InputError([str(exc)]) from exc
-    return found
+    projects = {job.project for job in request.jobs if job.project is not None}
+    return {project: _sync.exclusions(project, request.config.sync_exclude) for project in projects}
 
 
 def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:

@@ -1,23 +1,38 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a project goes to a node, and rsync's words for it and for the way home. This is private to the collection."""
+"""What of a project goes to a node, and the rsyncs there and home. This is private to the collection."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
+
+from ._keys import InputError
+from ._link import Link, decode
+
+LONGEST = 6 * 3600.0  # seconds; rsync's own --timeout ends one that stands still
 
 # A specialist's session lives on one node and for one path: it neither goes there nor is deleted there.
 NODE_OWNED = ("/.gummy/specialists/*/session.txt", "/.gummy/specialists/*/meta.yaml")
 
 
-class ProjectError(Exception):
+class ProjectError(InputError):
     """The project can't be read; the message says what to do."""
+
+
+class TransferError(Exception):
+    """An rsync that did not do its work. failure: a class of DESIGN section 7; refusal: the node program's clear no, if it gave one."""
+
+    def __init__(self, failure: str, message: str, refusal: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.refusal = refusal
 
 
 @dataclass(frozen=True)
@@ -47,10 +62,10 @@ def _ignored_by_git(project: str) -> list[bytes]:
     try:
         done = subprocess.run(argv, cwd=project, env=env, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     except FileNotFoundError:
-        raise ProjectError(f"{project} is a git project, and git is not on this machine's PATH: install git") from None
+        raise ProjectError([f"{project} is a git project, and git is not on this machine's PATH: install git"]) from None
     if done.returncode:
         reason = done.stderr.decode(errors="backslashreplace").strip()
-        raise ProjectError(f"git can't read the project {project}: {reason}")
+        raise ProjectError([f"git can't read the project {project}: {reason}"])
     ignored = [path for path in done.stdout.split(b"\0") if path]
     return [] if b"./" in ignored else ignored  # the project itself is ignored: it is nobody's git project
 
@@ -64,6 +79,26 @@ def _anchored(path: bytes) -> bytes:
     if re.search(rb"[*?\[]", path):
         path = re.sub(rb"([\\*?\[])", rb"\\\1", path)
     return b"/" + path
+
+
+def send_project(link: Link, project: str, attempt: str, generation: int, excluded: Exclusions) -> dict[str, Any]:
+    """The project into the workspace that the attempt claimed; files and bytes sent. Raises LinkError, TransferError."""
+    words = link.rsync_words("receive", attempt, str(generation))
+    status, out, errors = link.rsync(upload_argv(project, words, link.rsync_place()), LONGEST, excluded.rules)
+    refusal = next((reply for line in errors.encode().splitlines() if (reply := decode(line))), None)
+    if refusal is not None:
+        raise TransferError("refused", str(refusal.get("message", refusal)), refusal)
+    if status not in (0, 24):  # 24: a file vanished meanwhile
+        raise TransferError(*why_rsync_failed(status, errors))
+    return sent(out)
+
+
+def fetch_harvest(link: Link, attempt: str, folder: str) -> None:
+    """An ended attempt's harvest into an existing folder. Raises LinkError, TransferError."""
+    argv = download_argv(folder, link.rsync_words("send", attempt), link.rsync_place())
+    status, _out, errors = link.rsync(argv, LONGEST)
+    if status:
+        raise TransferError(*why_rsync_failed(status, errors))
 
 
 def upload_argv(project: str, link_words: Sequence[str], place: str) -> list[str]:

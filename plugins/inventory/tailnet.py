@@ -15,24 +15,41 @@ description:
   - Makes a host of every machine of the tailnet that can take jobs, and groups the hosts by what Tailscale says of them and by how busy they are.
   - A host is named by the first label of its name in the tailnet. Its other names, as the machine itself gives them, are not used.
   - >-
-    Left out are machines of other tailnets, Mullvad exit nodes, phones, TVs, browsers, Windows, machines with an expired key, without an address
-    or without a plain name, those named like a group or like a name that Ansible reserves, and of two with one name or address the newer one.
-    Run with C(-v) to read what was left out and why.
+    Left out are machines shared in from other tailnets, Mullvad exit nodes, phones, TVs, browsers, Windows, machines with an expired key, without
+    an address or without a plain name, those named like a group or like a name that Ansible reserves, and of two with one name or address the
+    newer one. O(include), O(exclude), O(os), O(tags) and O(users) choose otherwise. Run with C(-v), or the playbooks C(distributed.gummy.plan)
+    or C(distributed.gummy.status), to read what was left out and why.
+  - >-
+    When Tailscale is stopped, logged out or missing, or its answer can't be read, a warning says what to do, and this machine is the only host.
+    An option that is wrong is an error.
   - >-
     Groups are C(tailnet_online), C(tailnet_offline), C(tailnet_self), C(os_linux), C(os_macos) and so on, C(tag_web) for C(tag:web),
     C(gummy_ready) (online, and measured or at least not found unreachable), C(gummy_idle) (measured, no slot is taken) and C(gummy_busy)
     (measured, no slot is free).
   - >-
-    Each host has the variables C(gummy_tailnet) (C(id), C(dns_name), C(ip), C(ips), C(os), C(tags), C(user), C(online), C(self), C(key_expiry),
-    C(expired), C(relay), C(path)) and C(gummy_facts) (C(state), C(reason), C(load), C(cpus), C(slots), C(agents), C(disk), C(python), C(source),
-    C(measured_at), C(score)). C(gummy_facts.state) is V(measured), V(unknown) (it may be reachable, its load is not known) or V(unreachable).
+    Each host has the variable C(gummy_tailnet) with C(id), C(dns_name), C(ip), C(ips), C(os), C(tags), C(user), C(online) (as the control server
+    says), C(self), C(key_expiry), C(expired), C(relay), and C(path), one of V(direct), V(peer_relay), V(derp) and V(unknown).
   - >-
-    A machine is reached by its Tailscale address. If your ssh config has settings for its name, it is reached by that name, so that they hold.
-    This machine itself has C(ansible_connection=local).
+    Each host has the variable C(gummy_facts) with C(state), C(reason), C(load) (C(cpu), C(memory), C(load_average) and C(io_wait), each from V(0)
+    to V(1) or null), C(cpus), C(slots) (C(total) and C(busy)), C(agents), C(disk) (C(free), bytes), C(python), C(python_path), C(source),
+    C(measured_at) (seconds since 1970), C(score) (V(0) idle to V(1) full), and C(via), which tells the connection settings it was measured with
+    from others. C(state) is V(measured), V(unknown) (it answers, or may do so; its load is not known, and C(reason) says why) or V(unreachable)
+    (and C(reason) says why).
+  - >-
+    A machine is reached by its Tailscale address. If your ssh config has an alias for it (one that leads to its address or its name in the
+    tailnet), or settings for its name, it is reached by that name, so that user, port, keys and jumps of the config hold.
+    This machine itself has C(ansible_connection=local). Where tailscaled runs without a network interface, machines are reached through
+    C(tailscale nc).
+  - >-
+    What the nodes said is kept for other playbooks in C(distributed-gummy) in E(XDG_CACHE_HOME), by default C(~/.cache), the load for 30 seconds,
+    all else for 60. C(--flush-cache) and C(-e gummy_refresh=true) ask anew. The connections of the probe stay open for the run that follows.
   - Texts from the network are never used as templates.
 notes:
   - The file name of an inventory source must end in C(tailnet.yml) or C(tailnet.yaml).
   - A node's slots are half its cpus, unless C(nodes.<name>.slots) in C(~/.config/distributed-gummy/config.yaml) says otherwise.
+  - >-
+    The probe uses the connection variables that this source sets, with O(compose), and those of C(-e). A host that has others in the end, say an
+    C(ansible_user) in C(group_vars), is measured anew by the playbooks of this collection.
 extends_documentation_fragment:
   - ansible.builtin.constructed
 options:
@@ -51,6 +68,10 @@ options:
     description:
       - A file that holds the status document, instead of a command. Relative paths start at the folder of the inventory source.
     type: str
+  socket:
+    description:
+      - The socket of the tailscaled to ask, if it is not the usual one. Relative paths start at the folder of the inventory source.
+    type: str
   ssh_config_file:
     description:
       - The ssh config file to use instead of the user's own, for this plugin and for Ansible's connections to these hosts.
@@ -60,13 +81,39 @@ options:
     description: Whether this machine is one of the hosts.
     type: bool
     default: true
-  load_sources:
+  include:
     description:
-      - Where the load comes from. V(probe) measures it with a short script, over ssh, on all nodes at once. Offline nodes are not asked.
-      - An empty list asks no node anything.
+      - Names of machines to take although they are shared in, or O(os), O(tags) or O(users) are against them. Shell patterns of host names
+        or of full names in the tailnet.
     type: list
     elements: str
-    choices: [probe]
+    default: []
+  exclude:
+    description: Names of machines to leave out, this machine included. Shell patterns as for O(include), which it beats.
+    type: list
+    elements: str
+    default: []
+  os:
+    description: Operating systems whose machines are taken, whatever the case. By default all but V(iOS), V(android), V(tvOS), V(js) and V(windows).
+    type: list
+    elements: str
+  tags:
+    description: Only machines with one of these tags are taken, with or without V(tag:) before them.
+    type: list
+    elements: str
+  users:
+    description: Only machines of these login names are taken. A tagged machine has no user.
+    type: list
+    elements: str
+  load_sources:
+    description:
+      - Where the load comes from; the first source that measured a node counts, and what it does not know is filled in from the others.
+      - V(probe) measures it with a short script over ssh. V(dw) asks C(dw load --host NAME), which reaches the nodes by your own ssh config and
+        tells nothing of CPU, slots and agents; without C(dw), or where it fails, there is no load from it.
+      - All nodes are asked at once, offline ones not at all. An empty list asks no node anything.
+    type: list
+    elements: str
+    choices: [probe, dw]
     default: [probe]
   probe_timeout:
     description: Seconds after which the inventory goes on without the nodes that have not answered.
@@ -79,12 +126,18 @@ EXAMPLES = r"""
 plugin: distributed.gummy.tailnet
 
 ---
-# Only the tagged servers get a group, nodes are not asked for their load, and this machine is no host.
+# Only the tagged servers, and one machine that a friend shares; this machine is no host, and nobody is asked for the load.
 plugin: distributed.gummy.tailnet
 include_self: false
+tags: [server]
+include: [files.tail1234.ts.net]
 load_sources: []
+
+---
+# Groups and users of your own.
+plugin: distributed.gummy.tailnet
 groups:
-  server: "'tag:server' in gummy_tailnet.tags"
+  big: gummy_facts.cpus is number and gummy_facts.cpus >= 8
 keyed_groups:
   - key: gummy_tailnet.relay
     prefix: near
@@ -92,15 +145,17 @@ compose:
   ansible_user: "'admin' if gummy_tailnet.os == 'macOS' else 'deploy'"
 
 ---
-# Another tailscaled, an ssh config of its own, and more patience.
+# Another tailscaled, an ssh config of its own, dw beside the probe, and more patience.
 plugin: distributed.gummy.tailnet
-status_command: [tailscale, --socket=/run/tailscale-work.sock, status, --json]
+socket: /run/tailscale-work.sock
 ssh_config_file: ssh_config
+load_sources: [probe, dw]
 probe_timeout: 10
 """
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible import context
@@ -108,16 +163,39 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.inventory.group import to_safe_group_name
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.template import trust_as_template
 from ansible.utils.path import unfrackpath
+from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils._config import Config, load_config
-from ..plugin_utils._keys import InputError, hint
-from ..plugin_utils._probe import REMOTE_COMMAND, no_facts, probe_all, ssh_command
-from ..plugin_utils._ssh_config import Route, routes
-from ..plugin_utils._tailscale import RESERVED, Peer, TailscaleError, clean, parse_status, read_status
+from ..plugin_utils._connect import make_link, settings_of
+from ..plugin_utils._keys import InputError, hint, setting
+from ..plugin_utils._left_out import LEFT_OUT
+from ..plugin_utils._link import REMOTE_SHELL, LinkError
+from ..plugin_utils._measure import SOURCES, Way, measure_all
+from ..plugin_utils._probe import no_facts
+from ..plugin_utils._snapshots import Snapshots
+from ..plugin_utils._ssh_config import Reach, Route, proxy_command, routes
+from ..plugin_utils._ssh_failures import ASKS_PASSWORD
+from ..plugin_utils._tailscale import (
+    RESERVED,
+    Choice,
+    Peer,
+    Status,
+    TailscaleError,
+    clean,
+    parse_status,
+    read_status,
+    tailscale_argv,
+    this_machine,
+)
 
 OURS = ("gummy_ready", "gummy_idle", "gummy_busy")
+LISTS = ("status_command", "load_sources", "include", "exclude", "tags", "users", "os")
+PLAIN = re.compile(r"[^{}#]*")  # holds no template: each begins with a brace, or with #jinja2
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
@@ -131,28 +209,24 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         self._check_options(path, self._read_options(path))
+        extra = load_extra_vars(loader)
         try:
             config = load_config()
-            status = parse_status(read_status(self.get_option("status_command"), self._path_option("status_file", path)))
+            snapshots = Snapshots(believe=cache and not setting(extra, "refresh"))
         except InputError as exc:
             raise AnsibleParserError(str(exc)) from None
-        except TailscaleError as exc:
-            raise AnsibleParserError(f"{path}: {exc}") from None  # Ansible would print the causes' words once more
-        if status.fault:
-            raise AnsibleParserError(f"{path}: {status.fault}")
-        for note in status.notes:
-            self.display.warning(note)
+        status = self._status(path)
         groups = {to_safe_group_name(name, force=True, silent=True) for name in self.get_option("groups")} | set(inventory.groups)
-        peers = [peer for peer in status.peers if peer.name not in groups and (self.get_option("include_self") or not peer.vars["self"])]
-        left_out = [*status.left_out, *((peer.name, "a group has that name") for peer in status.peers if peer.name in groups)]
-        for name, why in left_out:
-            self.display.v(f"{path}: left out {name}: {why}")
-        ways = self._routes(peers, path)
-        facts = self._facts(peers, ways, config)
+        peers = [peer for peer in status.peers if peer.name not in groups]
+        self._tell(path, status, [*status.left_out, *((peer.name, "a group has that name") for peer in status.peers if peer.name in groups)])
+        ways = self._routes(peers, path, status.userspace)
+        logins = self._logins(peers, ways, {key: value for key, value in extra.items() if key.startswith("ansible_")})
+        facts = self._facts(peers, ways, logins, config, snapshots)
         # The user's expressions may raise: tried on a copy first, so that it is the whole inventory or nothing.
         tried = [_copy(inventory)] if any(self.get_option(name) for name in ("compose", "groups", "keyed_groups")) else []
         for self.inventory in (*tried, inventory):
             self._populate(peers, ways, facts)
+            self._construct(peers)
 
     def _read_options(self, path: str) -> Mapping[str, Any]:
         try:
@@ -169,7 +243,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         for name in given:
             if name not in self.option_definitions:
                 raise wrong(clean(str(name)), f"there is no such option; {hint(str(name), self.option_definitions)}")
-        for name in ("status_command", "load_sources"):
+        for name in LISTS:
             value = given.get(name)
             if value is not None and not (isinstance(value, list) and all(isinstance(word, str) for word in value)):
                 raise wrong(name, "is no list of words; write it as [one, two]")
@@ -180,11 +254,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                 raise wrong(name, f"{clean(str(given[name]))!r} is neither true nor false") from None
         if given.get("status_command") == []:
             raise wrong("status_command", "is empty; name a command, or leave the option out")
-        if given.get("status_command") and given.get("status_file"):
-            raise wrong("status_file", "stands beside status_command; keep one of them")
+        for name, other in (("status_file", "status_command"), ("socket", "status_command"), ("socket", "status_file")):
+            if given.get(name) and given.get(other):
+                raise wrong(name, f"stands beside {other}; keep one of them")
         for name in self.get_option("load_sources"):
-            if name != "probe":
-                raise wrong("load_sources", f"{clean(name)!r} is no source of load; known: probe")
+            if name not in SOURCES:
+                raise wrong("load_sources", f"{clean(name)!r} is no source of load; {hint(name, SOURCES)}")
         if not 0 < self.get_option("probe_timeout") <= 600:
             raise wrong("probe_timeout", "give a number of seconds above 0, at most 600")
         for name in ("status_file", "ssh_config_file"):
@@ -196,58 +271,124 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         value = self.get_option(name)
         return str(unfrackpath(str(value), follow=False, basedir=os.path.dirname(os.path.abspath(path)))) if value else None
 
-    def _routes(self, peers: list[Peer], path: str) -> dict[str, Route]:
-        others = {peer.name: peer.vars["ip"] for peer in peers if not peer.vars["self"]}
-        ways, complaint = routes(others, self._path_option("ssh_config_file", path))
+    def _status(self, path: str) -> Status:
+        """What Tailscale knows. When it knows nothing this machine is what there is, and the user reads why."""
+
+        def lower(name: str) -> frozenset[str] | None:
+            return None if self.get_option(name) is None else frozenset(each.lower() for each in self.get_option(name))
+
+        tags = lower("tags")
+        choice = Choice(
+            include=tuple(self.get_option("include")),
+            exclude=tuple(self.get_option("exclude")),
+            tags=None if tags is None else frozenset("tag:" + tag.removeprefix("tag:") for tag in tags),
+            users=lower("users"),
+            os=lower("os"),
+            include_self=self.get_option("include_self"),
+        )
+        try:
+            command, socket = self.get_option("status_command"), self._path_option("socket", path)
+            return parse_status(read_status(command, self._path_option("status_file", path), socket), choice)
+        except TailscaleError as exc:
+            return this_machine(str(exc), choice)
+
+    def _tell(self, path: str, status: Status, left_out: Iterable[tuple[str, str]]) -> None:
+        LEFT_OUT[path] = tuple(left_out)
+        for name, why in LEFT_OUT[path]:
+            self.display.v(f"{path}: left out {name}: {why}")
+        for note in status.notes:
+            self.display.warning(f"{path}: {note}")
+        if status.fault:
+            alone = "this machine is the only node" if status.peers else "there is no node"
+            self.display.warning(f"{path}: {alone}: {status.fault}")
+
+    def _routes(self, peers: list[Peer], path: str, userspace: bool) -> dict[str, Route]:
+        others = {peer.name: Reach(peer.vars["dns_name"], tuple(peer.vars["ips"])) for peer in peers if not peer.vars["self"]}
+        command, socket = self.get_option("status_command"), self._path_option("socket", path)
+        program = command[:-2] if command and command[-2:] == ["status", "--json"] else tailscale_argv(socket)
+        ways, complaint = routes(others, self._path_option("ssh_config_file", path), proxy_command(program) if userspace else None)
         if complaint:
             self.display.warning(complaint)
         return ways
 
-    def _facts(self, peers: list[Peer], ways: Mapping[str, Route], config: Config) -> dict[str, dict[str, Any]]:
+    def _logins(self, peers: list[Peer], ways: Mapping[str, Route], extra: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """The connection variables of each host, as far as this source and -e set them."""
+        composed = [name for name in self.get_option("compose") if name.startswith("ansible_")]
+        logins = {peer.name: {**_connection(peer, ways), **extra} for peer in peers}
+        if composed:
+            self.inventory = InventoryData()
+            self._populate(peers, ways, {peer.name: no_facts("unknown", None) for peer in peers})
+            for peer in peers:
+                known = self.inventory.get_host(peer.name).get_vars()
+                self._set_composite_vars({name: self.get_option("compose")[name] for name in composed}, known, peer.name, strict=False)
+                set_now = self.inventory.get_host(peer.name).get_vars()
+                logins[peer.name] = {**logins[peer.name], **{name: set_now[name] for name in composed if name in set_now}, **extra}
+        return logins
+
+    def _facts(
+        self, peers: list[Peer], ways: Mapping[str, Route], logins: Mapping[str, Mapping[str, Any]], config: Config, snapshots: Snapshots
+    ) -> dict[str, dict[str, Any]]:
         """gummy_facts by host."""
         slots = {name: settings["slots"] for name, settings in config.nodes.items() if "slots" in settings}
-        facts = {}
-        commands = {}
-        timeout, login = self.get_option("probe_timeout"), context.CLIARGS
+        sources, timeout, play_context, task = self.get_option("load_sources"), self.get_option("probe_timeout"), PlayContext(), Task()
+        facts: dict[str, dict[str, Any]] = {}
+        asked: dict[str, Way] = {}
         for peer in peers:
-            if not peer.vars["online"]:
-                facts[peer.name] = no_facts("unreachable", "offline, says Tailscale", slots.get(peer.name))
-            elif not self.get_option("load_sources"):
-                facts[peer.name] = no_facts("unknown", "not measured: load_sources is empty", slots.get(peer.name))
-            elif peer.vars["self"]:
-                commands[peer.name] = REMOTE_COMMAND.split()
-            else:
-                way = ways[peer.name]
-                commands[peer.name] = ssh_command(
-                    way.destination, way.words, timeout, login.get("remote_user"), login.get("private_key_file")
-                )
-        return {**facts, **probe_all(commands, slots, timeout, config.load_weights)}
+            try:
+                if not peer.vars["online"] and not peer.vars["self"]:
+                    facts[peer.name] = no_facts("unreachable", "offline, says Tailscale", slots.get(peer.name))
+                elif not sources:
+                    facts[peer.name] = no_facts("unknown", "not measured: load_sources is empty", slots.get(peer.name))
+                elif peer.vars["self"]:
+                    asked[peer.name] = Way("local", REMOTE_SHELL.split(), peer.name)
+                elif any("{{" in str(value) for value in logins[peer.name].values()):
+                    facts[peer.name] = no_facts("unknown", "not measured: its connection settings are templates", slots.get(peer.name))
+                else:
+                    link = make_link(peer.name, logins[peer.name], play_context, task)
+                    asked[peer.name] = Way(link.key, link.probe_argv(timeout), ways[peer.name].alias or ways[peer.name].destination)
+            except LinkError as exc:
+                facts[peer.name] = no_facts("unknown", str(exc), slots.get(peer.name))
+        facts.update(measure_all(asked, snapshots, sources, timeout, slots, config.load_weights))
+        password = context.CLIARGS.get("ask_pass") or context.CLIARGS.get("connection_password_file")
+        for name, record in facts.items():
+            record["via"] = settings_of(logins[name], task)
+            if password and record["reason"] == ASKS_PASSWORD:
+                record.update(state="unknown", reason=f"{ASKS_PASSWORD}, which a run will give")
+        return facts
 
     def _populate(self, peers: list[Peer], ways: Mapping[str, Route], facts: Mapping[str, dict[str, Any]]) -> None:
         for group in OURS:
             self.inventory.add_group(group)
         for peer in peers:
             self.inventory.add_host(peer.name)
-            connection = {"ansible_connection": "local"} if peer.vars["self"] else ways[peer.name].host_vars()
-            variables = {**connection, "gummy_tailnet": dict(peer.vars), "gummy_facts": facts[peer.name]}
+            variables = {**_connection(peer, ways), "gummy_tailnet": _plain(dict(peer.vars)), "gummy_facts": _plain(facts[peer.name])}
             for key, value in variables.items():
                 self.inventory.set_variable(peer.name, key, value)
             for group in (*peer.groups(), *_load_groups(peer, facts[peer.name])):
                 self.inventory.add_group(group)
                 self.inventory.add_child(group, peer.name)
+
+    def _construct(self, peers: list[Peer]) -> None:
+        """compose, groups and keyed_groups of the user's."""
         self._names = {peer.name for peer in peers}
         self._sanitize_group_name = self._group_name
-        strict = self.get_option("strict")
+        compose, groups, keyed_groups, strict = (self.get_option(name) for name in ("compose", "groups", "keyed_groups", "strict"))
+        if not (compose or groups or keyed_groups):
+            return
         for peer in peers:
             known = self.inventory.get_host(peer.name).get_vars()
-            self._set_composite_vars(self.get_option("compose"), known, peer.name, strict)
-            self._add_host_to_composed_groups(self.get_option("groups"), {}, peer.name, strict)
-            self._add_host_to_keyed_groups(self.get_option("keyed_groups"), {}, peer.name, strict)
+            self._set_composite_vars(compose, known, peer.name, strict)
+            self._add_host_to_composed_groups(groups, {}, peer.name, strict)
+            self._add_host_to_keyed_groups(keyed_groups, {}, peer.name, strict)
 
     def _group_name(self, name: str) -> str:
         """Group names may be made of texts from the network: they never become a host's name or one that Ansible reserves."""
         safe = str(to_safe_group_name(name, force=True, silent=True))
         return f"group_{safe}" if safe in RESERVED or safe in self._names else safe
+
+
+def _connection(peer: Peer, ways: Mapping[str, Route]) -> dict[str, str]:
+    return {"ansible_connection": "local"} if peer.vars["self"] else ways[peer.name].host_vars()
 
 
 def _copy(inventory: Any) -> Any:
@@ -259,8 +400,17 @@ def _copy(inventory: Any) -> Any:
     return copied
 
 
+def _plain(value: Any) -> Any:
+    """Texts that can hold no template, so that `ansible-inventory --list` shows them as they are; all others stay untrusted."""
+    if isinstance(value, str):
+        return trust_as_template(value) if PLAIN.fullmatch(value) else value
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
 def _load_groups(peer: Peer, facts: Mapping[str, Any]) -> list[str]:
-    if not peer.vars["online"] or facts["state"] == "unreachable":
+    if not (peer.vars["online"] or peer.vars["self"]) or facts["state"] == "unreachable":
         return []
     slots, measured = facts["slots"], facts["state"] == "measured"
     return [

@@ -10,8 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ._process import DeadlinePassed, Process
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -26,19 +29,20 @@ class Outcome:
 
 
 def run_all(
-    commands: Mapping[str, Sequence[str]], stdin: bytes = b"", timeout: float = 5.0, cap: int = 256 * 1024, at_once: int = 64
-) -> dict[str, Outcome]:
+    commands: Mapping[K, Sequence[str]], stdin: Mapping[K, bytes] | None = None, timeout: float = 5.0, cap: int = 256 * 1024, at_once: int = 64
+) -> dict[K, Outcome]:
     """Run every command, `at_once` at a time; what still runs after `timeout` seconds is ended. Same names out as in; raises nothing."""
     until = time.monotonic() + timeout
     # No terminal and English messages, whatever the user's locale.
     env = {**os.environ, "LC_ALL": "C"}
 
-    def run(argv: Sequence[str]) -> Outcome:
+    def run(name: K) -> Outcome:
+        argv = commands[name]
         left = until - time.monotonic()
         if left <= 0:
             return Outcome(None, trouble=f"no turn within {timeout:g} s", tried=False)
         try:
-            process = Process(argv, stdin, env=env)
+            process = Process(argv, (stdin or {}).get(name, b""), env=env)
         except (OSError, ValueError) as exc:
             return Outcome(None, trouble=f"can't start {argv[0]}: {getattr(exc, 'strerror', None) or exc}")
         status, trouble, size, lines = None, None, 0, []
@@ -61,4 +65,4 @@ def run_all(
     if not commands:
         return {}
     with ThreadPoolExecutor(min(at_once, len(commands))) as pool:
-        return dict(zip(commands, pool.map(run, commands.values()), strict=True))
+        return dict(zip(commands, pool.map(run, commands), strict=True))

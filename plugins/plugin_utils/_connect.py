@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import threading
 from collections.abc import Callable, Mapping
@@ -15,9 +16,15 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.loader import connection_loader
 
-from ._link import SSH_FIRST, Link, LinkError, socket_path
+from ._link import SSH_FIRST, Link, LinkError, control_folder, digest
 from ._program import build
 
+# It asks nothing, and whatever the user's ssh config starts for people (a tmux, port forwards) is left out.
+PLAIN_SESSION = [
+    word
+    for option in ("BatchMode=yes", "ClearAllForwardings=yes", "PermitLocalCommand=no", "RemoteCommand=none", "RequestTTY=no")
+    for word in ("-o", option)
+]
 KINDS = {"ssh": "ssh", "ansible.builtin.ssh": "ssh", "smart": "ssh", "local": "local", "ansible.builtin.local": "local"}
 
 
@@ -30,13 +37,16 @@ def link_maker(play_context: Any, task: Any, hostvars: Mapping[str, Any]) -> Cal
     one_at_a_time = threading.Lock()  # loaders and templates are not made for threads
 
     def make(name: str) -> Link:
-        try:
-            with one_at_a_time:
-                return _make(name, hostvars[name], play_context.copy(), task)
-        except AnsibleError as exc:
-            raise LinkError(f"the connection settings of {name} can't be used: {exc}", "settings") from exc
+        with one_at_a_time:
+            return make_link(name, hostvars[name], play_context, task)
 
     return make
+
+
+def settings_of(variables: Mapping[str, Any], task: Any) -> str:
+    """What tells the connection settings of a host from others: of its variables, untemplated, and of the play."""
+    names = {"ansible_connection", *C.config.get_plugin_vars("connection", "ssh")} & variables.keys()
+    return digest(task.remote_user, task.port, [(name, str(variables[name])) for name in sorted(names)])
 
 
 def why_no_node(name: str, variables: Mapping[str, Any], play_context: Any, task: Any) -> str | None:
@@ -50,17 +60,28 @@ def why_no_node(name: str, variables: Mapping[str, Any], play_context: Any, task
 
 
 def _connection(variables: Mapping[str, Any], play_context: Any) -> str:
-    return str(variables.get("ansible_connection", play_context.connection))
+    return str(variables.get("ansible_connection", play_context.connection) or C.DEFAULT_TRANSPORT)  # ansible-inventory knows no --connection
 
 
-def _make(name: str, variables: Mapping[str, Any], play_context: Any, task: Any) -> Link:
-    if reason := why_no_node(name, variables, play_context, task):
-        raise LinkError(reason, "settings")
-    kind = KINDS[_connection(variables, play_context)]
-    given = str(variables.get("ansible_python_interpreter", "") or "")
-    python = None if given.startswith("auto") or not given else given
-    if kind == "local":
-        return local_link(name, python)
+def make_link(name: str, variables: Mapping[str, Any], play_context: Any, task: Any) -> Link:
+    """The link of a host with these variables, templated. Raises LinkError."""
+    try:
+        if reason := why_no_node(name, variables, play_context, task):
+            raise LinkError(reason, "settings")
+        given = str(variables.get("ansible_python_interpreter", "") or "")
+        python = None if given.startswith("auto") or not given else given
+        if KINDS[_connection(variables, play_context)] == "local":
+            return local_link(name, python)
+        connection = _connection_plugin(variables, play_context.copy(), task)
+        host = str(connection.get_option("host") or name)
+        if host.startswith("-"):
+            raise LinkError(f"{name} has the address {host!r}, which ssh would read as an option", "settings")
+        return _ssh_link(name, host, connection, python)
+    except AnsibleError as exc:
+        raise LinkError(f"the connection settings of {name} can't be used: {exc}", "settings") from exc
+
+
+def _connection_plugin(variables: Mapping[str, Any], play_context: Any, task: Any) -> Any:
     connection = connection_loader.get("ansible.builtin.ssh", play_context, None)
     keys = dict(task.dump_attrs(), timeout=play_context.timeout)
     keys.pop("retries", None)
@@ -68,23 +89,20 @@ def _make(name: str, variables: Mapping[str, Any], play_context: Any, task: Any)
         keys["password"] = play_context.password
     names = C.config.get_plugin_vars("connection", connection._load_name)
     connection.set_options(task_keys=keys, var_options={key: variables[key] for key in names if key in variables})
-    host = str(connection.get_option("host") or name)
-    if host.startswith("-"):
-        raise LinkError(f"{name} has the address {host!r}, which ssh would read as an option", "settings")
-    return _ssh_link(name, host, connection, python, variables)
+    return connection
 
 
-def _ssh_link(name: str, host: str, connection: Any, python: str | None, variables: Mapping[str, Any]) -> Link:
+def _ssh_link(name: str, host: str, connection: Any, python: str | None) -> Link:
     user_args = str(connection.get_option("ssh_args") or "")
     password = bool(connection.get_option("password"))
     parts = [connection.get_option(option) for option in ("port", "remote_user", "private_key_file", "ssh_common_args", "ssh_extra_args")]
-    path = socket_path(name, host, user_args, *map(str, parts))
-    first = SSH_FIRST.format(master="auto", path=shlex.quote(path))
+    key = digest(name, host, user_args, *map(str, parts))
+    first = SSH_FIRST.format(master="auto", path=shlex.quote(os.path.join(control_folder(), key)))
     connection.set_option("ssh_args", f"{first} {user_args}")
     connection.set_option("reconnection_retries", 0)
     argv = ssh_argv(connection)
     if not password:
-        return Link(name, host, [argv[0], "-o", "BatchMode=yes", *argv[1:]], build(), python)
+        return Link(name, host, [argv[0], *PLAIN_SESSION, *argv[1:]], build(), python, key=key)
 
     def opener(command: str) -> None:
         try:
@@ -94,7 +112,7 @@ def _ssh_link(name: str, host: str, connection: Any, python: str | None, variabl
         if status:
             raise LinkError(f"{name}: the login works, but `{command}` ends with {status}: {errors!r}", "reply")
 
-    return Link(name, host, [argv[0], "-o", "BatchMode=yes", "-o", "ControlMaster=no", *argv[1:]], build(), python, opener)
+    return Link(name, host, [argv[0], *PLAIN_SESSION, "-o", "ControlMaster=no", *argv[1:]], build(), python, opener, key)
 
 
 def ssh_argv(connection: Any) -> list[str]:

@@ -15,21 +15,22 @@ from ansible import context
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-from . import _probe
 from ._config import Config, load_config
-from ._connect import link_maker, local_link, why_no_node
-from ._keys import TOP_KEYS, BadValue, InputError, coerce, plain
+from ._connect import link_maker, local_link, settings_of, why_no_node
+from ._keys import TOP_KEYS, BadValue, InputError, setting
+from ._left_out import LEFT_OUT
 from ._link import Link
+from ._measure import measure_link
 from ._placement import Node, node_from_vars
 from ._request import Request, read_project, read_request, unknown_settings
+from ._snapshots import Snapshots
 
 LOCAL = "localhost"
-PROBE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """The candidates of a play. fallback: the controller itself, if the play's hosts hold localhost."""
+    """The candidates of a play. fallback: the controller itself, if the play's hosts hold localhost; left_out: (who, why) of the inventory."""
 
     names: tuple[str, ...]
     nodes: tuple[Node, ...]
@@ -37,6 +38,7 @@ class Fleet:
     make_link: Callable[[str], Link]
     measure: Callable[[str, Link], Node]
     config: Config
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def extra_vars() -> list[str]:
@@ -72,18 +74,20 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
         raise InputError(problems[:5])
     slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
     make = link_maker(action._play_context, action._task, hostvars)
+    snapshots = Snapshots(believe=not (setting(task_vars, "refresh") or context.CLIARGS.get("flush_cache")))
 
     def measure(name: str, link: Link) -> Node:
-        facts = _probe.facts(link.shell(_probe.SCRIPT, PROBE_SECONDS), slots.get(name))
+        facts = measure_link(link, snapshots, slots.get(name), config.load_weights)
         return node_from_vars(name, {**given.get(name, {}), "gummy_facts": facts})
 
     return Fleet(
         names,
-        tuple(_node(name, given[name], slots) for name in names),
+        tuple(_node(name, given[name], slots, action._task) for name in names),
         Node(LOCAL, local=True) if LOCAL in hosts else None,
         lambda name: local_link(LOCAL) if name == LOCAL and LOCAL not in names else make(name),
         measure,
         config,
+        tuple(row for rows in LEFT_OUT.values() for row in rows),
     )
 
 
@@ -92,8 +96,10 @@ def _plain(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in variables.items() if key.startswith("ansible_") and "{{" not in str(value)}
 
 
-def _node(name: str, variables: Mapping[str, Any], slots: Mapping[str, int]) -> Node:
+def _node(name: str, variables: Mapping[str, Any], slots: Mapping[str, int], task: Any) -> Node:
     facts = variables.get("gummy_facts")
+    if isinstance(facts, Mapping) and facts.get("via") not in (None, settings_of(variables, task)):
+        facts = None  # another source of the inventory, -e or the play leads elsewhere, or to another login
     if name in slots and isinstance(facts, Mapping):
         facts = {**facts, "slots": {**(facts.get("slots") or {}), "total": slots[name]}}
     return node_from_vars(name, {**variables, "gummy_facts": facts})
@@ -115,15 +121,6 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
     if not fleet.names and any(job.node not in ("local", LOCAL) for job in request.jobs):
         raise InputError(["no node is among the hosts of this play (a broken or missing -i leaves localhost alone): give -i, or gummy_node=local to work here"])
     return request
-
-
-def setting(task_vars: Mapping[str, Any], name: str) -> Any:
-    """A setting read raw and checked; None if it is not given. Raises InputError."""
-    try:
-        value = coerce(TOP_KEYS[name], plain(task_vars.get(f"gummy_{name}")))
-    except BadValue as exc:
-        raise InputError([f"gummy_{name}: {exc}"]) from exc
-    return value
 
 
 def check_names(action: ActionBase) -> None:

@@ -11,6 +11,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
@@ -69,6 +70,7 @@ KEYS = (
     Key("local_fallback", "run", "bool", True, "Work on the controller when no node can."),
     Key("lost_after", "run", "duration", 3600.0, "How long a silent node keeps its job."),
     Key("nodes", "any", "pattern", "all:localhost", "Host pattern of the play: the candidates."),
+    Key("refresh", "any", "bool", False, "Ask the nodes anew, instead of taking what they said in the last half minute."),
     Key("output_file", "any", "str", None, "File for what is shown, for a script; ends in .json."),
     Key("progress", "any", "bool", True, "Show a line per event."),
     Key("job", "other", "str", None, "Job for logs and harvest: an id, a unique prefix of one, or RUN/name."),
@@ -141,6 +143,15 @@ def coerce(key: Key, raw: object) -> object:
     if key.type == "name" and not NAME.fullmatch(value):
         raise BadValue(f"{show(value)} is no name; use 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit")
     return value
+
+
+def setting(variables: Mapping[str, object], name: str) -> Any:
+    """A setting of the top level, read raw; its default if it is not given. Raises InputError."""
+    try:
+        value = coerce(TOP_KEYS[name], plain(variables.get(f"gummy_{name}")))
+    except BadValue as exc:
+        raise InputError([f"gummy_{name}: {exc}"]) from exc
+    return TOP_KEYS[name].default if value is None else value
 
 
 def read_count(raw: object) -> int:

@@ -36,6 +36,7 @@ done
 printf '\\036%s=%s\\n' python "$found" state "$state" program "$program"
 """
 SSH_FIRST = "-o ControlMaster={master} -o ControlPersist=60s -o ControlPath={path} -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
+REMOTE_SHELL = "/bin/sh -s"  # the same in every login shell
 SESSIONS = 6  # at once on one node; sshd's MaxSessions is 10
 
 
@@ -64,15 +65,17 @@ def control_folder(parent: str = "/tmp") -> str:
 class Link:
     """call() and stream() ask the node program; shell() runs a script; rsync_words() lets rsync use the same connection.
 
-    connect: () -> argv of ssh without host and command, or None for a local connection. opener: for password logins, runs a command
-    through Ansible's connection plugin, which knows the password, and thereby opens the master.
+    ssh: argv of ssh without host and command, or None for a local connection. opener: for password logins, runs a command
+    through Ansible's connection plugin, which knows the password, and thereby opens the master. key: tells its settings from others.
     """
 
     def __init__(
-        self, name: str, host: str, ssh: list[str] | None, program: Program, python: str | None = None, opener: Callable[[str], None] | None = None
+        self, name: str, host: str, ssh: list[str] | None, program: Program, python: str | None = None, opener: Callable[[str], None] | None = None,
+        key: str = "local",
     ) -> None:  # fmt: skip
         self.name = name
         self.host = host
+        self.key = key
         self._ssh = ssh
         self._program = program
         self._given_python = python
@@ -87,6 +90,13 @@ class Link:
 
     def _argv(self, command: str) -> list[str]:
         return ["/bin/sh", "-c", command] if self._ssh is None else [*self._ssh, "--", self.host, command]
+
+    def probe_argv(self, seconds: float) -> list[str]:
+        """argv that gives the node's /bin/sh our stdin, asks nothing, and has given up connecting before these seconds are over."""
+        if self._ssh is None:
+            return REMOTE_SHELL.split()
+        limits = ["-o", f"ConnectTimeout={max(1, min(3, int(seconds) - 1))}", "-o", "ConnectionAttempts=1", "-o", "LogLevel=ERROR"]
+        return [self._ssh[0], *limits, *self._ssh[1:], "--", self.host, REMOTE_SHELL]
 
     def connect(self) -> None:
         """Open the ssh master once; other threads wait for it. Raises LinkError."""
@@ -127,7 +137,7 @@ class Link:
         """stdout of a script run by the node's /bin/sh, whatever the login shell. Raises LinkError."""
         self.connect()
         with self._sessions:
-            return self._run("/bin/sh -s", script.encode(), seconds).decode("utf-8", "backslashreplace")
+            return self._run(REMOTE_SHELL, script.encode(), seconds).decode("utf-8", "backslashreplace")
 
     # -- the node program
 
@@ -221,6 +231,6 @@ def decode(line: bytes) -> dict[str, Any] | None:
     return reply if isinstance(reply, dict) else None
 
 
-def socket_path(*parts: object) -> str:
-    """The master's socket for these connection settings."""
-    return os.path.join(control_folder(), hashlib.sha256(repr(parts).encode()).hexdigest()[:12])
+def digest(*parts: object) -> str:
+    """What tells these connection settings from others; also the name of the master's socket, so it is short."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

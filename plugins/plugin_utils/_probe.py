@@ -1,19 +1,18 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How busy a node is: one sh script, one parser of what it prints, all nodes at once. This is private to the collection."""
+"""How busy a node is: one sh script, and one parser of what it prints. This is private to the collection."""
 
 from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._at_once import Outcome, run_all
-from ._placement import DEFAULT_WEIGHTS, LOAD_PARTS, score
+from ._at_once import Outcome
+from ._placement import LOAD_PARTS, score
 from ._ssh_failures import why_ssh_failed
 
 REMOTE_COMMAND = "/bin/sh -s"  # the same in every login shell; SCRIPT goes to its stdin
@@ -21,28 +20,36 @@ REMOTE_COMMAND = "/bin/sh -s"  # the same in every login shell; SCRIPT goes to i
 # The folder of a node's state. The node program has the same rule; a test compares them.
 MACHINE_ID = """\
 machine_id() {
-  id=$(tr -cd 'A-Za-z0-9-' < /etc/machine-id)
+  id=
+  [ ! -r /etc/machine-id ] || read -r id < /etc/machine-id
+  case $id in *[!A-Za-z0-9-]*) id=$(tr -cd 'A-Za-z0-9-' < /etc/machine-id) ;; esac
   [ -n "$id" ] || id=$(ioreg -rd1 -c IOPlatformExpertDevice | sed -n 's/.*"IOPlatformUUID" = "\\([^"]*\\)".*/\\1/p' | tr -cd 'A-Za-z0-9-')
   [ -n "$id" ] || id=$(uname -n | tr -cd 'A-Za-z0-9-')
-  printf '%s' "${id:-unknown}"
+  id=${id:-unknown}
 }
 """
 
-# What is slow or may hang comes last. Nothing in it may read stdin: the script itself comes from there.
-SCRIPT = (
+# Nothing in it may read stdin: the script itself comes from there. On Linux the load costs no process: shells do it all.
+_LOAD = (
     MACHINE_ID
     + """\
 say() { printf '@gummy-probe %s @end\\n' "$*"; }
+cpu_sample() {
+  cpus=0
+  while read -r key rest; do
+    case $key in cpu) say stat "$key $rest" ;; cpu*) cpus=$((cpus + 1)) ;; *) break ;; esac
+  done < /proc/stat
+}
 linux_load() {
-  read -r line < /proc/stat && say stat "$line"
-  sleep 0.25 || sleep 1
-  read -r line < /proc/stat && say stat "$line"
+  cpu_sample
+  say cpus "$cpus"
   read -r line < /proc/loadavg && say loadavg "$line"
   while read -r key value rest; do
-    case $key in MemTotal: | MemAvailable:) say "$key" "$value" ;; esac
+    case $key in MemTotal:) say "$key" "$value" ;; MemAvailable:) say "$key" "$value"; break ;; esac
   done < /proc/meminfo
 }
 macos_load() {
+  say cpus "$(sysctl -n hw.ncpu)"
   say loadavg "$(sysctl -n vm.loadavg)"
   say memsize "$(sysctl -n hw.memsize)"
   vm_stat | while read -r line; do
@@ -52,7 +59,8 @@ macos_load() {
 }
 busy_slots() {
   busy=0
-  for slot in "${XDG_STATE_HOME:-$HOME/.local/state}/distributed-gummy/$(machine_id)/slots"/*; do
+  machine_id
+  for slot in "${XDG_STATE_HOME:-$HOME/.local/state}/distributed-gummy/$id/slots"/*; do
     case ${slot##*/} in *[!0-9]*) continue ;; esac
     pid=
     [ -f "$slot" ] && read -r pid rest < "$slot"
@@ -61,8 +69,29 @@ busy_slots() {
   done
   say busy "$busy"
 }
+load() {
+  LC_ALL=C
+  session_path=$PATH
+  PATH=$PATH:/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin:/usr/sbin:/sbin
+  export LC_ALL PATH
+  echo
+  say begin
+  busy_slots
+  if [ -r /proc/stat ]; then linux_load; else macos_load; fi
+}
+"""
+)
+
+# For a node whose other facts are known: its CPU is what it did since the sample before.
+LOAD_SCRIPT = _LOAD + "{ load; say done; } < /dev/null 2> /dev/null\n"
+
+# What is slow or may hang comes last.
+SCRIPT = (
+    _LOAD
+    + """\
 find_python() {
   for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9; do
+    command -v "$python" > /dev/null || continue
     if found=$("$python" -I -S -c 'import sys; print("%d.%d.%d" % sys.version_info[:3], sys.executable); sys.exit(sys.version_info < (3, 9))'); then
       say python "$found"
       return
@@ -75,28 +104,19 @@ login_shell() {
   if command -v timeout > /dev/null; then timeout 2 "$@"; else "$@"; fi
 }
 find_agents() {
-  listing=$(PATH=$session_path; login_shell "${SHELL:-/bin/sh}" -lc env)
+  listing=$(PATH=$session_path; login_shell "${SHELL:-/bin/sh}" -lc 'printf "\\036%s\\036" "$PATH"')
   [ $? -ne 124 ] || return
-  path=$(printf '%s\\n' "$listing" | sed -n 's/^PATH=//p' | tail -n 1)
-  found=
-  for program in gummy claude jq; do
-    (PATH=${path:-$session_path}; command -v "$program" > /dev/null) && found="$found $program"
-  done
-  [ "$(id -u)" != 0 ] || [ "${IS_SANDBOX:-}" = 1 ] || found="$found is-root"
+  case $listing in *"$mark"*"$mark"*) path=${listing%"$mark"*} path=${path##*"$mark"} ;; *) path=$session_path ;; esac
+  found=$(PATH=$path; for program in gummy claude jq; do command -v "$program" > /dev/null && printf ' %s' "$program"; done)
+  case $found in *claude*) [ "$(id -u)" != 0 ] || [ "${IS_SANDBOX:-}" = 1 ] || found="$found is-root" ;; esac
   say programs "$found"
 }
 probe() {
-  LC_ALL=C
-  session_path=$PATH
-  PATH=$PATH:/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin:/usr/sbin:/sbin
-  export LC_ALL PATH
-  echo
-  say begin
-  say cpus "$(getconf _NPROCESSORS_ONLN || nproc || sysctl -n hw.ncpu)"
-  busy_slots
-  if [ -r /proc/stat ]; then linux_load; else macos_load; fi
-  say disk "$(df -Pk "${HOME:-/}" | tail -n 1)"
+  mark=$(printf '\\036')
+  load
+  df -Pk "${HOME:-/}" | { read -r line; read -r line; say disk "$line"; }
   find_python
+  [ ! -r /proc/stat ] || { sleep 0.2 || sleep 1; cpu_sample; }
   find_agents
   say done
 }
@@ -123,23 +143,23 @@ class Measurement:
 
 
 def parse(text: str) -> Measurement:
-    """Read the script's output. Other lines, cut lines and values that are no numbers count as not there."""
+    """Read the script's output, or one with a later LOAD_SCRIPT's behind it. Other lines, cut lines and what is no number count as not there."""
     lines: dict[str, list[str]] = {}
     for key, value in LINE.findall(text):
         lines.setdefault(key, []).append(value)
     last = {key: values[-1] for key, values in lines.items()}
     cpus = _whole(last.get("cpus"), 1, 65536)
-    cpu, io_wait = _linux_cpu(lines.get("stat", []))
+    cpu, io_wait = _linux_cpu(lines.get("stat", [])[-2:])
     averages = _numbers(last.get("loadavg", ""))
     free = re.search(r"\d+\s+\d+\s+(\d+)\s+\d+%", last.get("disk", ""))
     python = re.match(r"(\d{1,3}\.\d{1,3}\.\d{1,3}) (/.*)", last.get("python", ""))
     programs = set(last["programs"].split()) if "programs" in last else None
     return Measurement(
         begun="begin" in last,
-        done="done" in last,
+        done=0 < len(lines.get("done", ())) == len(lines.get("begin", ())),
         load={
             "cpu": cpu if cpu is not None else _macos_cpu(last.get("top", "")),
-            "memory": _linux_memory(last) if "MemTotal:" in last else _macos_memory(last, lines.get("vm", [])),
+            "memory": _linux_memory(last) if "MemTotal:" in last else _macos_memory(last, lines.get("vm", [])[-4:]),
             "load_average": round(min(1.0, averages[0] / cpus), 4) if averages and cpus else None,
             "io_wait": io_wait,
         },
@@ -152,22 +172,20 @@ def parse(text: str) -> Measurement:
     )
 
 
-def facts(
-    text: str,
-    slots: int | None = None,
-    weights: Mapping[str, float] = DEFAULT_WEIGHTS,
-    now: float | None = None,
-    trouble: str | None = None,
-) -> dict[str, Any]:
-    """`gummy_facts` of a node that answered. `slots`: as configured, if it is; `trouble`: why the output may be incomplete."""
+def default_slots(cpus: int | None) -> int:
+    return max(1, (cpus or 1) // 2)
+
+
+def _measured(text: str, slots: int | None, weights: Mapping[str, float], now: float, trouble: str | None) -> dict[str, Any]:
+    """`gummy_facts` of a node that answered; `trouble`: why the output may be incomplete."""
     seen = parse(text)
     measured = any(value is not None for value in seen.load.values())
     if measured:
         reason = None if seen.done else f"only in part: {trouble or 'its answer is cut short'}"
     else:
-        reason = trouble or ("nothing can be measured there" if seen.begun else _last_line(text) or "it printed nothing")
+        reason = trouble or "nothing can be measured there"
     record = no_facts("measured" if measured else "unknown", reason, slots)
-    total = slots or max(1, (seen.cpus or 1) // 2)
+    total = slots or default_slots(seen.cpus)
     record.update(
         load=dict(seen.load),
         cpus=seen.cpus,
@@ -179,7 +197,7 @@ def facts(
     )
     if measured:
         value = score(seen.load, weights, "general", seen.busy, total)
-        record.update(source="probe", measured_at=time.time() if now is None else now, score=None if value is None else round(value, 4))
+        record.update(source="probe", measured_at=now, score=None if value is None else round(value, 4))
     return record
 
 
@@ -198,52 +216,26 @@ def no_facts(state: str, reason: str | None, slots: int | None = None) -> dict[s
         "source": None,
         "measured_at": None,
         "score": None,
+        "via": None,
     }
 
 
-def ssh_command(
-    destination: str, words: Sequence[str] = (), timeout: float = 5.0, user: str | None = None, key: str | None = None
-) -> list[str]:
-    """argv that runs the script on a node: asks nothing, leaves nothing behind, and has given up before `timeout` seconds have passed."""
-    options = {
-        "BatchMode": "yes",
-        "ConnectTimeout": str(max(1, min(3, int(timeout) - 1))),
-        "ConnectionAttempts": "1",
-        "ControlMaster": "no",
-        "ClearAllForwardings": "yes",
-        "ForwardAgent": "no",
-        "LogLevel": "ERROR",
-        "PermitLocalCommand": "no",
-        "RemoteCommand": "none",
-        "RequestTTY": "no",
-    }
-    login = [*(["-l", user] if user else []), *(["-i", key] if key else [])]
-    return [
-        "ssh",
-        *words,
-        *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
-        *login,
-        "--",
-        destination,
-        REMOTE_COMMAND,
-    ]
+def has_answered(outcome: Outcome) -> bool:
+    """Whether the script ran on the node, or began to."""
+    return LINE.search(outcome.out) is not None
 
 
-def probe_all(
-    commands: Mapping[str, Sequence[str]],
-    slots: Mapping[str, int] | None = None,
-    timeout: float = 5.0,
-    weights: Mapping[str, float] = DEFAULT_WEIGHTS,
-) -> dict[str, dict[str, Any]]:
-    """`gummy_facts` by node. `commands`: argv by node, of `ssh_command`, or `/bin/sh -s` for this machine. Ends within `timeout` seconds."""
-    outcomes = run_all(commands, SCRIPT.encode(), timeout)
-    return {name: facts_of(outcome, (slots or {}).get(name), weights) for name, outcome in outcomes.items()}
+def is_silent(outcome: Outcome) -> bool:
+    """Whether waiting for it took as long as it was allowed to."""
+    if has_answered(outcome):
+        return False
+    return outcome.tried and (outcome.status is None or (outcome.status == 255 and "timed out" in outcome.err))
 
 
-def facts_of(outcome: Outcome, slots: int | None = None, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> dict[str, Any]:
-    """Measured, reachable with load unknown, or not reachable: never mixed up."""
-    if LINE.search(outcome.out):
-        return facts(outcome.out, slots, weights, trouble=outcome.trouble)
+def facts_of(outcome: Outcome, slots: int | None, weights: Mapping[str, float], now: float) -> dict[str, Any]:
+    """`gummy_facts`: measured, reachable with load unknown, or not reachable, never mixed up. slots: as configured, if they are; now: of the answer."""
+    if has_answered(outcome):
+        return _measured(outcome.out, slots, weights, now, outcome.trouble)
     if outcome.status is None:
         return no_facts("unreachable" if outcome.tried else "unknown", outcome.trouble, slots)
     if outcome.status != 255:

@@ -56,7 +56,19 @@ def plan_text(plan: Mapping[str, Any]) -> list[str]:
             lines += [f"nodes as seen by {row['name']} ({row['task_type']}):"]
             lines += [f"  {line}" for line in table([_node_cells(entry) for entry in row["ranking"]])]
             break
-    return [*lines, *plan["notes"]]
+    return [*lines, *left_out_lines(plan["left_out"]), *plan["notes"]]
+
+
+def left_out_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Machines that the inventory has no host for: a line for each reason."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        names.setdefault(row["reason"], []).append(row["name"])
+    return [f"left out of the inventory ({reason}): {_some(each)}" for reason, each in names.items()]
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join([*names[:most], *([f"and {len(names) - most} more"] if len(names) > most else [])])
 
 
 def _node_cells(entry: Mapping[str, Any]) -> list[str]:

@@ -106,7 +106,8 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
     notes = [f"{project}: would leave out {excluded.describe()}" for project, excluded in projects.items()]
     if fleet.fallback is None:
         notes.append("no local fallback: localhost is not among the hosts of this play (--limit drops it)")
-    return {"schema_version": SCHEMA_VERSION, "kind": "plan", "status": "plan", "jobs": rows, "notes": notes}
+    left_out = [{"name": name, "reason": reason} for name, reason in fleet.left_out]
+    return {"schema_version": SCHEMA_VERSION, "kind": "plan", "status": "plan", "jobs": rows, "left_out": left_out, "notes": notes}
 
 
 def _measured(node: Node, fleet: Fleet) -> Node:

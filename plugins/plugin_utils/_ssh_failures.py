@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 
+ASKS_PASSWORD = "it asks for a password"
 # sign in ssh's stderr, kind, what to tell
 FAILURES = (
     (r"IDENTIFICATION HAS CHANGED", "host_key", "its host key has changed: if that is right, remove the old one with `ssh-keygen -R`"),
     (r"Host key verification failed|No .* host key is known", "host_key", "its host key is not known: log in once by hand"),
-    (r"Permission denied.*(password|keyboard-interactive)", "login", "it asks for a password"),
+    (r"Permission denied.*(password|keyboard-interactive)", "login", ASKS_PASSWORD),
     (r"Permission denied|Too many authentication failures", "login", "it refuses the login: try it with `ssh` by hand"),
     (r"Connection refused", "unreachable", "connection refused: no sshd listens there"),
     (r"timed out|Timeout, server", "unreachable", "timed out"),

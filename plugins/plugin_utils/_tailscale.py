@@ -8,22 +8,26 @@ HostName and OS are free text that each peer chooses itself; only DNSName, Tags 
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
 import json
 import os
+import platform
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from ._at_once import run_all
 
-STATUS_COMMAND = ("tailscale", "status", "--json")
-MACOS_APP = "/Applications/Tailscale.app/Contents/MacOS/Tailscale"
+PROGRAM = "tailscale"
+ELSEWHERE = ("/Applications/Tailscale.app/Contents/MacOS/Tailscale", "/usr/local/bin/tailscale", "/opt/homebrew/bin/tailscale")  # off many PATHs
 TIMEOUT = 10.0  # seconds; a stuck tailscaled may never answer
 CAP = 64 * 1024 * 1024  # bytes; 10,000 peers are 14 MB
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+FULL_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 RESERVED = frozenset({"all", "ungrouped", "localhost"})
 NETWORKS = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("fd7a:115c:a1e0::/48"))
 NO_SSH = {"ios": "a phone or tablet", "android": "a phone or tablet", "tvos": "a TV", "js": "a browser", "windows": "Windows"}
@@ -61,7 +65,7 @@ class TailnetVars(TypedDict):
 
     id: str
     dns_name: str
-    ip: str
+    ip: str | None
     ips: list[str]
     os: str
     tags: list[str]
@@ -95,28 +99,51 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which machines the user wants. include, exclude: shell patterns of names; tags (with `tag:`), users, os: in lower case, None for all."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    tags: frozenset[str] | None = None
+    users: frozenset[str] | None = None
+    os: frozenset[str] | None = None
+    include_self: bool = True
+
+
+EVERYTHING = Choice()
+
+
+@dataclass(frozen=True)
 class Status:
-    """What a status document says. `left_out`: (who, why); `fault`: why it has no nodes at all, a sentence; `notes`: sentences."""
+    """What a status document says. `left_out`: (who, why); `fault`: why it knows this machine alone, a sentence; `notes`: sentences.
+
+    userspace: this machine's tailscaled has no network interface, so that only `tailscale nc` reaches the others.
+    """
 
     peers: tuple[Peer, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     fault: str | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    userspace: bool = False
 
 
-def read_status(command: Sequence[str] | None = None, path: str | None = None) -> str:
+def tailscale_argv(socket: str | None = None) -> list[str]:
+    """The tailscale program of this machine, and the words that lead it to another tailscaled."""
+    program = PROGRAM if shutil.which(PROGRAM) else next((path for path in ELSEWHERE if os.access(path, os.X_OK)), PROGRAM)
+    return [program, *([f"--socket={socket}"] if socket else [])]
+
+
+def read_status(command: Sequence[str] | None = None, path: str | None = None, socket: str | None = None) -> str:
     """The text of the status document, from a file or from a command (argv). TailscaleError."""
     if path is not None:
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
-                return file.read()
+                return file.read(CAP)
         except OSError as exc:
             raise TailscaleError(
                 f"{path} can't be read ({exc.strerror}): write `tailscale status --json` into it, or name another file"
             ) from exc
-    argv = list(command or STATUS_COMMAND)
-    if not command and shutil.which(argv[0]) is None and os.access(MACOS_APP, os.X_OK):
-        argv[0] = MACOS_APP
+    argv = list(command or [*tailscale_argv(socket), "status", "--json"])
     outcome = run_all({"status": argv}, timeout=TIMEOUT, cap=CAP)["status"]
     words = clean(" ".join(argv))
     if outcome.trouble and outcome.trouble.startswith("can't start"):
@@ -130,7 +157,7 @@ def read_status(command: Sequence[str] | None = None, path: str | None = None) -
     return outcome.out
 
 
-def parse_status(text: str) -> Status:
+def parse_status(text: str, choice: Choice = EVERYTHING) -> Status:
     """The nodes of a status document. TailscaleError: it is none. A peer that is odd is left out, whatever it holds."""
     try:
         document = json.loads(text)
@@ -148,7 +175,8 @@ def parse_status(text: str) -> Status:
     me = document["Self"]
     my_name = _fqdn(me)
     if state not in ("Running", "Starting") or not my_name:
-        return Status(fault=STATES.get(state, f"Tailscale is in state {clean(state)!r} and has no network: look at `tailscale status`"))
+        fault = STATES.get(state, f"Tailscale is in state {clean(state)!r} and has no network: look at `tailscale status`")
+        return this_machine(fault, choice, my_name, _text(me, "HostName"))
     tailnet = document.get("CurrentTailnet")
     suffix = _text(tailnet if isinstance(tailnet, dict) else {}, "MagicDNSSuffix") or _text(document, "MagicDNSSuffix")
     suffix = "." + suffix.lower().strip(".")
@@ -158,62 +186,99 @@ def parse_status(text: str) -> Status:
     others = document.get("Peer")
     found = [peer for peer in others.values() if isinstance(peer, dict) and not _same(peer, me)] if isinstance(others, dict) else []
     users = document.get("User") if isinstance(document.get("User"), dict) else {}
-    return Status(*_sort_out(me, found, suffix, users), notes=tuple(_notes(document, me)))
+    return Status(*_sort_out(me, found, suffix, users, choice), notes=tuple(_notes(me)), userspace=document.get("TUN") is False)
+
+
+def this_machine(fault: str, choice: Choice = EVERYTHING, *names: str) -> Status:
+    """What is left without a network: this machine, by the first of these names, or of its own, that a host may have."""
+    plain = (re.sub(r"[^a-z0-9-]", "-", name.split(".")[0].lower()).strip("-") for name in (*names, platform.node()))
+    name = next((each for each in plain if NAME.match(each) and each not in RESERVED), "this-machine")
+    system = "macOS" if sys.platform == "darwin" else sys.platform
+    known = TailnetVars(
+        id="", dns_name="", ip=None, ips=[], os=system, tags=[], user=None, online=False, self=True, key_expiry=None, expired=False,
+        relay=None, path="unknown",
+    )  # fmt: skip
+    why = _unwanted(name, known, False, choice)
+    return Status(() if why else (Peer(name, known),), ((name, why),) if why else (), fault)
 
 
 def _sort_out(
-    me: Mapping[str, Any], found: Iterable[Mapping[str, Any]], suffix: str, users: Mapping[str, Any]
+    me: Mapping[str, Any], found: Iterable[Mapping[str, Any]], suffix: str, users: Mapping[str, Any], choice: Choice
 ) -> tuple[tuple[Peer, ...], tuple[tuple[str, str], ...]]:
-    """Hosts and left out. Of two that claim one name or address the older stays: a newcomer can't take a name over."""
+    """Hosts and left out. Of two that claim one name or address the one of this tailnet, then the older stays: a newcomer can't take a name over."""
     peers: list[Peer] = []
     left_out: list[tuple[str, str]] = []
     taken: dict[str, str] = {}
-    for raw in (me, *sorted(found, key=_age)):
+    for raw in (me, *sorted(found, key=lambda peer: (_is_foreign(_fqdn(peer), suffix), *_age(peer)))):
         is_self, fqdn = raw is me, _fqdn(raw)
-        addresses = _addresses(raw)
-        why = _unfit(raw, fqdn, suffix, addresses, is_self)
-        name = fqdn[: len(fqdn) - len(suffix)]
+        name, foreign = fqdn.split(".")[0], _is_foreign(fqdn, suffix)
+        node = _variables(raw, fqdn, _addresses(raw), is_self, users)
+        why = _unfit(raw, name, node) or _unwanted(name, node, foreign, choice)
         if why is None:
-            holder = next((taken[key] for key in (name, *addresses) if key in taken), None)
+            holder = next((taken[key] for key in (name, *node["ips"]) if key in taken), None)
             why = f"its name or address belongs to {holder} already" if holder is not None else None
         if why is not None:
             left_out.append((clean(fqdn or _text(raw, "HostName") or _text(raw, "ID")) or "a node without a name", why))
             continue
-        taken.update(dict.fromkeys((name, *addresses), name))
-        peers.append(Peer(name, _variables(raw, fqdn, addresses, is_self, users)))
+        taken.update(dict.fromkeys((name, *node["ips"]), name))
+        peers.append(Peer(name, node))
     return tuple(sorted(peers, key=lambda peer: peer.name)), tuple(left_out)
 
 
-def _unfit(raw: Mapping[str, Any], fqdn: str, suffix: str, addresses: Sequence[str], is_self: bool) -> str | None:
-    """Why a node can't be a host of ours. This machine is one whatever its system."""
-    system = _text(raw, "OS")
+def _is_foreign(fqdn: str, suffix: str) -> bool:
+    return not fqdn.endswith(suffix) or "." in fqdn[: len(fqdn) - len(suffix)]
+
+
+def _unfit(raw: Mapping[str, Any], name: str, node: TailnetVars) -> str | None:
+    """Why a node can't be a host of ours, whatever the user wants."""
     if raw.get("ShareeNode") is True:
         return "somebody else's machine, known only because of sharing or funnel"
-    if fqdn.endswith(".mullvad.ts.net"):
+    if node["dns_name"].endswith(".mullvad.ts.net"):
         return "a Mullvad exit node"
-    if not fqdn:
+    if not node["dns_name"]:
         return "it has no name in the tailnet"
-    name = fqdn[: len(fqdn) - len(suffix)]
-    if not fqdn.endswith(suffix) or ("." in name and NAME.match(name.split(".")[0])):
-        return "shared in from another tailnet"
-    if not NAME.match(name):
+    if not NAME.match(name) or not FULL_NAME.match(node["dns_name"]):
         return "its name is no plain DNS name"
     if name in RESERVED:
         return f"Ansible reserves the name {name}"
-    if not addresses:
+    if not node["ips"]:
         return "it has no Tailscale address"
-    if is_self:
-        return None
-    if raw.get("Expired") is True:
+    if node["expired"] and not node["self"]:
         return "its key has expired: log in to Tailscale on it again"
-    if not system:
+    return None
+
+
+def _unwanted(name: str, node: TailnetVars, foreign: bool, choice: Choice) -> str | None:
+    """Why the user does not want a node, by what was asked for or by default. This machine is wanted whatever its system, tags and user are."""
+
+    def named(patterns: Iterable[str]) -> bool:
+        return any(fnmatch.fnmatchcase(each, pattern.lower()) for pattern in patterns for each in (name, node["dns_name"]))
+
+    system = node["os"].lower()
+    if named(choice.exclude):
+        return "exclude names it"
+    if node["self"]:
+        return None if choice.include_self else "this machine, and include_self is false"
+    if named(choice.include):
+        return None
+    if foreign:
+        return "shared in from another tailnet"
+    if choice.os is not None and system not in choice.os:
+        return f"its operating system, {system or 'which is not known'}, is not among os"
+    if choice.os is None and not system:
         return "its operating system is not known"
-    return NO_SSH[system.lower()] + ", no place for jobs" if system.lower() in NO_SSH else None
+    if choice.os is None and system in NO_SSH:
+        return NO_SSH[system] + ", no place for jobs"
+    if choice.tags is not None and choice.tags.isdisjoint(tag.lower() for tag in node["tags"]):
+        return "none of its tags is among tags"
+    if choice.users is not None and (node["user"] or "").lower() not in choice.users:
+        return "its user is not among users"
+    return None
 
 
 def _variables(raw: Mapping[str, Any], fqdn: str, addresses: list[str], is_self: bool, users: Mapping[str, Any]) -> TailnetVars:
     tags = raw.get("Tags")
-    known_tags = [clean(tag) for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+    known_tags = [each for tag in tags if isinstance(tag, str) and (each := clean(tag))] if isinstance(tags, list) else []
     user = users.get(str(raw["UserID"])) if isinstance(raw.get("UserID"), int) else None
     direct, by_peer, relay = _text(raw, "CurAddr"), _text(raw, "PeerRelay"), _text(raw, "Relay")
     # Without traffic in the last seconds nothing is known of the path.
@@ -221,7 +286,7 @@ def _variables(raw: Mapping[str, Any], fqdn: str, addresses: list[str], is_self:
     return TailnetVars(
         id=clean(_text(raw, "ID")),
         dns_name=fqdn,
-        ip=addresses[0],
+        ip=next(iter(addresses), None),
         ips=addresses,
         os=clean(_text(raw, "OS")),
         tags=known_tags,
@@ -235,9 +300,7 @@ def _variables(raw: Mapping[str, Any], fqdn: str, addresses: list[str], is_self:
     )
 
 
-def _notes(document: Mapping[str, Any], me: Mapping[str, Any]) -> Iterator[str]:
-    if document.get("TUN") is False:
-        yield "tailscaled runs in userspace mode here, so plain ssh finds no node: put `ProxyCommand tailscale nc %h %p` into your ssh config"
+def _notes(me: Mapping[str, Any]) -> Iterator[str]:
     if me.get("Online") is False:
         yield "this machine has no contact with the Tailscale control server: what it says of other nodes may be old"
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import platform
 import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -19,6 +22,8 @@ from ansible.plugins.loader import inventory_loader
 from ansible.template import Templar, is_trusted_as_template
 from ansible.utils.display import Display
 from ansible_collections.distributed.gummy.plugins.inventory import tailnet
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _tailscale
+from ansible_collections.distributed.gummy.plugins.plugin_utils._left_out import LEFT_OUT as LEFT_OUT_OF
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 MEASURED = (FIXTURES / "probe" / "macos_made_by_hand.txt").read_text(encoding="utf-8")
@@ -40,6 +45,7 @@ def source(tmp_path, monkeypatch):
     """Writes the sources of an inventory: a status and options."""
     monkeypatch.setattr(C, "INVENTORY_ANY_UNPARSED_IS_FAILED", True)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def write(status, options, name="my.tailnet.yml"):
         options = NOT_ASKED if options is None else options
@@ -58,6 +64,15 @@ def load(source):
         return InventoryManager(loader=DataLoader(), sources=[source(status, options, **more)])
 
     return run
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What the user reads: warnings, and what -v shows."""
+    lines = []
+    for method in ("warning", "v"):
+        monkeypatch.setattr(Display, method, lambda self, text, *more, **named: lines.append(text))
+    return lines
 
 
 @pytest.fixture
@@ -95,30 +110,72 @@ def test_groups_say_what_the_network_says(load):
     assert inventory.hosts["me"].vars["ansible_connection"] == "local" and "ansible_python_interpreter" not in inventory.hosts["me"].vars
 
 
-@pytest.mark.parametrize("name", ["home", "team", "headscale", "no_magicdns", "old_client_1_34", "self_only", "nameless_peers", "hostile"])
-def test_every_fixture_with_nodes_is_an_inventory(load, name):
+# What is left out of each fixture, by a part of the reason.
+LEFT_OUT = {
+    "home": {"a phone": 2},
+    "team": {"another tailnet": 2, "sharing or funnel": 4, "Mullvad": 6, "a phone": 2, "a TV": 1, "Windows": 2, "expired": 1},
+    "headscale": {"Windows": 1, "expired": 1},
+    "no_magicdns": {},
+    "old_client_1_34": {},
+    "self_only": {},
+    "nameless_peers": {"no name": 4},
+    "hostile": {"reserves": 3, "sharing": 1, "no Tailscale address": 4, "belongs to": 1, "no name": 1, "another tailnet": 1, "no plain": 2},
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_every_fixture_with_nodes_is_an_inventory_and_tells_what_it_left_out(load, said, tmp_path, name):
     document = json.loads((FIXTURES / "tailscale" / f"{name}.json").read_text(encoding="utf-8"))
     inventory = load(document)
-    assert len(inventory.hosts) == len(tailnet.parse_status(json.dumps(document)).peers)
+    expected = tailnet.parse_status(json.dumps(document)).peers
+    assert {host.name: host.vars["gummy_tailnet"] for host in inventory.hosts.values()} == {peer.name: peer.vars for peer in expected}
     assert not set(inventory.hosts) & set(inventory.groups)
     assert all("_" in group for group in set(inventory.groups) - {"all", "ungrouped"})
+    told = [line for line in said if ": left out " in line]
+    reasons = {reason: sum(reason in line for line in told) for reason in LEFT_OUT[name]}
+    assert reasons == LEFT_OUT[name] and len(told) == sum(reasons.values()), told
+    assert LEFT_OUT_OF[str(tmp_path / "my.tailnet.yml")] == tuple(tuple(line.partition(": left out ")[2].split(": ", 1)) for line in told)
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"),
+    ("name", "machine", "sentence"),
     [
-        ("logged_out.json", "run `sudo tailscale up` and log in"),
-        ("stopped_cold.json", "Tailscale is stopped on this machine"),
-        ("stopped_warm.json", "Tailscale is stopped on this machine"),
-        ("needs_machine_auth.json", "an admin of the tailnet approves it"),
-        ("no_state.json", "wait a moment"),
-        ("truncated.json", "it may be cut short"),
-        ("not_json_macos_gui_failed.txt", "open it once on the desktop"),
+        ("logged_out.json", "desk", "run `sudo tailscale up` and log in"),
+        ("stopped_cold.json", "desk", "Tailscale is stopped on this machine"),
+        ("stopped_warm.json", "desk", "Tailscale is stopped on this machine"),
+        ("needs_machine_auth.json", "pending", "an admin of the tailnet approves it"),
+        ("no_state.json", "desk", "wait a moment"),
+        ("truncated.json", "own", "it may be cut short"),
+        ("not_json_macos_gui_failed.txt", "own", "open it once on the desktop"),
     ],
 )
-def test_every_other_fixture_is_a_sentence_that_names_the_file(refusal, name, sentence):
-    text = refusal((FIXTURES / "tailscale" / name).read_text(encoding="utf-8"))
-    assert sentence in text and "my.tailnet.yml: " in text
+def test_every_other_fixture_is_a_warning_with_advice_and_this_machine(load, said, monkeypatch, name, machine, sentence):
+    monkeypatch.setattr(platform, "node", lambda: "own")
+    inventory = load((FIXTURES / "tailscale" / name).read_text(encoding="utf-8"), {"probe_timeout": 60})
+    assert list(inventory.hosts) == [machine] and inventory.hosts[machine].vars["ansible_connection"] == "local"
+    assert inventory.hosts[machine].vars["gummy_facts"]["state"] == "measured" and members(inventory)["gummy_ready"] == [machine]
+    assert "tailnet_online" not in inventory.groups and members(inventory)["tailnet_self"] == [machine]
+    (warning,) = [line for line in said if sentence in line]
+    assert "my.tailnet.yml: this machine is the only node: " in warning
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["no-such-program"], "can't start no-such-program"),
+        (["sleep", "60"], "is tailscaled stuck?"),
+        (["yes"], "more than 1 kB of output"),
+        (["sh", "-c", "echo failed to connect to local tailscaled >&2; exit 1"], "tailscaled does not run: start it"),
+    ],
+)
+def test_a_tailscale_that_fails_is_a_warning_with_advice_and_this_machine(load, said, monkeypatch, command, sentence):
+    monkeypatch.setattr(_tailscale, "TIMEOUT", 0.3 if command[0] == "sleep" else 30.0)
+    monkeypatch.setattr(_tailscale, "CAP", 1024)
+    monkeypatch.setattr(platform, "node", lambda: "own")
+    inventory = load(status_of(), {**NOT_ASKED, "status_command": command, "status_file": None})
+    assert list(inventory.hosts) == ["own"] and any(sentence in line and "this machine is the only node" in line for line in said)
+    alone = load(status_of(), {**NOT_ASKED, "status_command": command, "status_file": None, "include_self": False})
+    assert not alone.hosts and any("there is no node: " in line for line in said)
 
 
 @pytest.mark.parametrize(
@@ -135,23 +192,59 @@ def test_the_ssh_config_decides_how_a_node_is_reached(load, tmp_path, label, exp
     assert {key: given[key] for key in expected} == {key: value.format(**known) for key, value in expected.items()}
 
 
-@pytest.mark.parametrize("field", ["HostName", "OS", "ID", "KeyExpiry", "Relay", "LoginName", "Tags"])
-def test_texts_of_the_network_are_never_templates(load, field):
-    evil = "{{ lookup('pipe', 'exit 1') }}"
-    odd = peer("odd", UserID=1, Active=True, **({field: [evil] if field == "Tags" else evil} if field != "LoginName" else {}))
-    status = status_of(odd, User={"1": {"LoginName": evil}})
-    inventory = load(status, {**NOT_ASKED, "compose": {"copied": "gummy_tailnet"}, "keyed_groups": [{"key": "gummy_tailnet.os"}]})
-    found = inventory.hosts["odd"].vars
-    texts = [str(value) for value in found["gummy_tailnet"].values()]
-    assert field == "HostName" or any(evil in text for text in texts)
-    assert not any(is_trusted_as_template(value) for value in found["gummy_tailnet"].values())
-    assert Templar(loader=DataLoader()).template(found["copied"]) == found["gummy_tailnet"]
+EVIL = "{{ lookup('pipe', 'touch '~('%2f' | urldecode)~'tmp'~('%2f' | urldecode)~'pwned') }}"
+SHOWN = ("HostName", "Relay", "CurAddr", "PeerRelay", "KeyExpiry", "PublicKey", "LastSeen", "sshHostKeys")
+FIELDS = [*(key for key, value in peer("x").items() if isinstance(value, str)), *SHOWN, "Tags", "TailscaleIPs", "UserID", "Location"]
+
+
+def test_texts_of_the_network_are_never_templates(load, source, ansible_env):
+    """Every string field there is, each on a machine of its own; not in Ansible, and not in what `ansible-inventory --list` prints."""
+    lists = ("Tags", "TailscaleIPs", "sshHostKeys")
+    peers = [
+        peer(f"odd-{field.lower()}", UserID=1, Active=True, TailscaleIPs=[f"100.64.7.{number}"], **{field: [EVIL] if field in lists else EVIL})
+        for number, field in enumerate(FIELDS)
+        if field not in ("UserID", "TailscaleIPs")
+    ]
+    peers += [peer("odd-userid", UserID=2), peer("odd-ips", TailscaleIPs=[EVIL, "100.64.7.99"]), peer("fine", Tags=["tag:a"])]
+    users = {"1": {"LoginName": "alice@example.com"}, "2": {"LoginName": EVIL, "DisplayName": EVIL}}
+    status = status_of(*peers, User=users, Version=EVIL, Health=[EVIL], AuthURL=EVIL, CertDomains=[EVIL])
+    keys = [{"key": f"gummy_tailnet.{name}"} for name in ("os", "relay", "user", "tags", "key_expiry")]
+    options = {**NOT_ASKED, "compose": {"copied": "gummy_tailnet"}, "keyed_groups": keys}
+    inventory = load(status, options)
+    evil = [text for host in inventory.hosts.values() for text in texts_in(host.vars["gummy_tailnet"]) if "{{" in text]
+    assert set(evil) == {EVIL} and len(evil) >= 6  # id, os, relay, key_expiry, tags, user: what the plugin passes on
+    for host in inventory.hosts.values():
+        assert not any(is_trusted_as_template(text) for text in texts_in(host.vars) if "{{" in text)
+        assert Templar(loader=DataLoader()).template(host.vars["copied"]) == host.vars["gummy_tailnet"]
     assert all(set(group) <= set("abcdefghijklmnopqrstuvwxyz0123456789_") for group in inventory.groups)
+    command = [sys.executable, "-m", "ansible", "inventory", "-i", source(status, options), "--list"]
+    listed = json.loads(subprocess.run(command, env=ansible_env, capture_output=True, text=True, check=True).stdout)
+    rows = listed["_meta"]["hostvars"]
+    assert set(rows) == set(inventory.hosts) and rows["fine"]["gummy_tailnet"]["tags"] == ["tag:a"]  # no wrapper around what is plain
+    assert {key for row in rows.values() for key in wrappers(row)} == {"__ansible_unsafe"} and not pathlib.Path("/tmp/pwned").exists()
 
 
-def test_no_host_takes_the_name_of_a_group(load, tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr(Display, "v", lambda self, text, host=None: said.append(text))
+def test_a_network_whose_own_name_is_a_template_is_not_believed(load, monkeypatch):
+    monkeypatch.setattr(platform, "node", lambda: "own")
+    me = peer("me", DNSName=f"me.{EVIL}.")
+    inventory = load(status_of(me=me, MagicDNSSuffix=EVIL))
+    assert not any("{{" in text for host in inventory.hosts.values() for text in texts_in(host.vars))
+
+
+def texts_in(value):
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in texts_in(item)]
+    return [text for item in value for text in texts_in(item)] if isinstance(value, list) else [value] if isinstance(value, str) else []
+
+
+def wrappers(value):
+    """Keys of dicts that hold a template."""
+    if isinstance(value, dict):
+        return [key for key, item in value.items() if isinstance(item, str) and "{{" in item] + [key for item in value.values() for key in wrappers(item)]
+    return [key for item in value for key in wrappers(item)] if isinstance(value, list) else []
+
+
+def test_no_host_takes_the_name_of_a_group(load, said):
     options = {**NOT_ASKED, "groups": {"web": True}, "keyed_groups": [{"key": "gummy_tailnet.os", "separator": ""}]}
     inventory = load(status_of(peer("web"), peer("linux"), peer("x", OS="all")), options)
     assert sorted(inventory.hosts) == ["linux", "me", "x"]
@@ -184,11 +277,15 @@ def test_an_expression_that_fails_leaves_nothing_behind(refusal):
         ({"status_command": [], "status_file": None}, "status_command: is empty"),
         ({"status_command": [1], "status_file": None}, "status_command: is no list of words"),
         ({"status_command": ["true"]}, "status_file: stands beside status_command"),
-        ({"status_command": ["no-such-program"], "status_file": None}, "can't start no-such-program"),
+        ({"socket": "/run/x.sock"}, "socket: stands beside status_file"),
+        ({"tags": "web"}, "tags: is no list of words"),
+        ({"os": [1]}, "os: is no list of words"),
+        ({"exclude": {"a": 1}}, "'exclude'"),
+        ({"user": ["x"]}, "user: there is no such option; did you mean 'users'?"),
         ({"status_file": "nowhere.json"}, "nowhere.json is no file that can be read"),
         ({"status_file": "."}, "status_file: "),
         ({"ssh_config_file": "nowhere"}, "ssh_config_file: "),
-        ({"load_sources": ["dw"]}, "load_sources"),
+        ({"load_sources": ["dv"]}, "load_sources"),
         ({"load_sources": "probe"}, "load_sources: is no list of words"),
         ({"probe_timeout": 0}, "probe_timeout: give a number of seconds"),
         ({"probe_timeout": "soon"}, "probe_timeout"),
@@ -213,8 +310,8 @@ def fake_ssh(tmp_path, monkeypatch):
     program.parent.mkdir()
     program.write_text(
         f'#!/bin/sh\ncase "$*" in *" -G "*|"-G "*) exec {shutil.which("ssh")} "$@" ;; esac\necho "$*" >> {tmp_path}/asked\n'
-        'case "$*" in *HostName=100.64.9.1*) printf "%s" "$ANSWER" ;; *HostName=100.64.9.2*) printf "%s" "$ANSWER" | sed "s/busy 0/busy 4/" ;;\n'
-        '*HostName=100.64.9.3*) echo "no shell here"; exit 1 ;; *) echo "Connection refused" >&2; exit 255 ;; esac\n',
+        'case "$*" in *100.64.9.1*) printf "%s" "$ANSWER" ;; *100.64.9.2*) printf "%s" "$ANSWER" | sed "s/busy 0/busy 4/" ;;\n'
+        '*100.64.9.3*) echo "no shell here"; exit 1 ;; *) echo "Connection refused" >&2; exit 255 ;; esac\n',
         encoding="utf-8",
     )
     program.chmod(0o755)
@@ -234,7 +331,7 @@ def test_nodes_are_grouped_by_what_the_probe_found(load, fake_ssh):
     inventory = load(status_of(*peers), {"include_self": False, "ssh_config_file": "settings", "probe_timeout": 60})
     facts = {name: host.vars["gummy_facts"] for name, host in inventory.hosts.items()}
     states = {"idle": "measured", "busy": "measured", "mute": "unknown", "down": "unreachable", "gone": "unreachable"}
-    assert {name: record["state"] for name, record in facts.items()} == states
+    assert {name: record["state"] for name, record in facts.items()} == states, facts
     assert (facts["idle"]["slots"]["total"], facts["busy"]["slots"]["total"], facts["gone"]["slots"]["total"]) == (3, 4, 2)
     groups = members(inventory)
     assert (groups["gummy_ready"], groups["gummy_idle"], groups["gummy_busy"]) == (["busy", "idle", "mute"], ["idle"], ["busy"])
@@ -257,11 +354,35 @@ def test_files_are_known_by_their_name(tmp_path, name, ours):
     assert inventory_loader.get("distributed.gummy.tailnet").verify_file(str(tmp_path / name)) is ours
 
 
-@pytest.mark.parametrize("number", range(len(list(yaml.safe_load_all(tailnet.EXAMPLES)))))
-def test_the_examples_work(load, number):
-    options = list(yaml.safe_load_all(tailnet.EXAMPLES))[number]
-    inventory = load(status_of(peer("a", Tags=["tag:server"])), {**options, "status_command": None, **NOT_ASKED})
-    assert "a" in inventory.hosts and ("me" in inventory.hosts) is options.get("include_self", True)
+EXAMPLES = tailnet.EXAMPLES.split("---\n")
+FRIEND = peer("files", DNSName="files.tail1234.ts.net.")
+# By number: the hosts, and what else holds.
+OF_EXAMPLES = [
+    ({"a", "mac", "me"}, lambda inventory: inventory.hosts["a"].vars["gummy_facts"]["state"] == "measured"),
+    ({"a", "files"}, lambda inventory: inventory.hosts["a"].vars["gummy_facts"]["reason"] == "not measured: load_sources is empty"),
+    ({"a", "mac", "me"}, lambda inventory: (members(inventory)["big"], members(inventory)["near_fra"]) == (["a", "mac"], ["a"])),
+    ({"a", "mac", "me"}, lambda inventory: "-F " in inventory.hosts["a"].vars["ansible_ssh_common_args"]),
+]
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_the_examples_work_as_they_stand(load, said, fake_ssh, monkeypatch, number):
+    """tailscale, ssh and dw are programs on PATH, and the file is the example's very text."""
+    a, mac = peer("a", Tags=["tag:server"], Relay="fra", TailscaleIPs=["100.64.9.1"]), peer("mac", OS="macOS", TailscaleIPs=["100.64.9.2"])
+    load(status_of(a, mac, FRIEND), NOT_ASKED)  # lays status.json and ssh_config
+    asked = fake_ssh / "tailscale-asked"
+    (fake_ssh / "bin" / "tailscale").write_text(f'#!/bin/sh\necho "$*" > {asked}\ncat {fake_ssh}/status.json\n', encoding="utf-8")
+    (fake_ssh / "bin" / "tailscale").chmod(0o755)
+    source = fake_ssh / "example.tailnet.yml"
+    source.write_text(EXAMPLES[number], encoding="utf-8")
+    inventory = InventoryManager(loader=DataLoader(), sources=[str(source)])
+    hosts, holds = OF_EXAMPLES[number]
+    assert set(inventory.hosts) == hosts and holds(inventory)
+    socket = yaml.safe_load(EXAMPLES[number]).get("socket")
+    assert asked.read_text(encoding="utf-8").split() == [*([f"--socket={socket}"] if socket else []), "status", "--json"]
+    if number == 2:
+        users = {name: inventory.hosts[name].vars["ansible_user"] for name in ("a", "mac")}
+        assert users == {"a": "deploy", "mac": "admin"} and 'User="admin"' in (fake_ssh / "asked").read_text(encoding="utf-8")
 
 
 def test_the_shipped_source_names_only_options_that_exist():

@@ -12,7 +12,8 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _probe
 from ansible_collections.distributed.gummy.plugins.plugin_utils._at_once import Outcome, run_all
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import store
-from ansible_collections.distributed.gummy.plugins.plugin_utils._probe import facts, facts_of, parse, probe_all, ssh_command
+from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import DEFAULT_WEIGHTS
+from ansible_collections.distributed.gummy.plugins.plugin_utils._probe import facts_of, parse
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "probe"
 LINUX = (FIXTURES / "linux.txt").read_text(encoding="utf-8")
@@ -21,6 +22,10 @@ MACOS = (FIXTURES / "macos_made_by_hand.txt").read_text(encoding="utf-8")
 
 def line(words):
     return f"@gummy-probe {words} @end\n"
+
+
+def facts(text, slots=None, now=0.0, trouble=None):
+    return facts_of(Outcome(None if trouble else 0, text, trouble=trouble), slots, DEFAULT_WEIGHTS, now)
 
 
 def test_linux_is_read():
@@ -86,6 +91,15 @@ def test_cpu_is_what_was_spent_between_two_samples(samples, cpu, io_wait):
     assert (load["cpu"], load["io_wait"]) == (cpu, io_wait)
 
 
+def test_a_later_answer_about_the_load_alone_counts_and_its_cpu_is_that_since_the_sample_before():
+    later = "".join(map(line, ("begin", "busy 1", "cpus 2", "stat cpu 9000 9 9 109000 9 9 9 9", "loadavg 0.20 1 1 1/9 9", "MemTotal: 100", "MemAvailable: 25", "done")))
+    before = LINUX[: LINUX.index("@gummy-probe loadavg")] + line("stat cpu 8000 9 9 100000 9 9 9 9") + line("done")
+    seen = parse(before + later)
+    assert seen.load == {"cpu": 0.1, "memory": 0.75, "load_average": 0.1, "io_wait": 0.0} and (seen.busy, seen.done) == (1, True)
+    cut = parse(LINUX + later[: later.index("@gummy-probe loadavg")])
+    assert not cut.done and cut.load["load_average"] == 0.65 and cut.python == "3.11.7"
+
+
 @pytest.mark.parametrize(
     ("programs", "agents"),
     [
@@ -138,7 +152,7 @@ def test_a_measured_record_has_its_score_and_time():
     ],
 )
 def test_unknown_and_unreachable_are_not_mixed_up(outcome, state, reason):
-    record = facts_of(outcome, 3)
+    record = facts_of(outcome, 3, DEFAULT_WEIGHTS, 0.0)
     assert record["state"] == state and reason in record["reason"]
     assert (record["score"], record["source"], record["measured_at"], record["slots"]["busy"]) == (None, None, None, 0)
 
@@ -155,9 +169,9 @@ def home(tmp_path):
     return tmp_path
 
 
-def run_script(shell, home, **env):
+def run_script(shell, home, script=_probe.SCRIPT, **env):
     settings = {"HOME": str(home), "PATH": os.environ["PATH"], "IS_SANDBOX": "1", "SHELL": "/bin/sh", **env}
-    return subprocess.run([shell, "-s"], input=_probe.SCRIPT, env=settings, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run([shell, "-s"], input=script, env=settings, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 @pytest.mark.parametrize("shell", list(filter(None, map(shutil.which, ("sh", "dash", "bash", "zsh")))))
@@ -166,6 +180,13 @@ def test_the_script_measures_this_machine(shell, home):
     assert seen.begun and seen.done and seen.agents == ("gummy", "claude")
     assert seen.cpus and all(0 <= seen.load[part] <= 1 for part in ("cpu", "memory", "load_average"))
     assert seen.free and re.match(r"3\.\d+\.\d+", seen.python or "")
+
+
+def test_the_load_alone_is_measured_without_starting_a_program(home):
+    seen = parse(run_script("/bin/sh", home, _probe.LOAD_SCRIPT, PATH=str(home)))
+    assert seen.begun and seen.done and seen.agents is None
+    if os.path.exists("/proc/stat"):
+        assert seen.cpus == os.cpu_count() and None not in (seen.load["memory"], seen.load["load_average"])
 
 
 def test_only_slots_of_living_processes_are_busy(home):
@@ -188,7 +209,7 @@ def test_only_slots_of_living_processes_are_busy(home):
 
 
 def test_the_script_and_the_node_program_name_the_machine_alike():
-    script = _probe.MACHINE_ID + "LC_ALL=C; export LC_ALL; machine_id"
+    script = _probe.MACHINE_ID + "LC_ALL=C; export LC_ALL; machine_id; printf %s $id"
     assert subprocess.run(["/bin/sh", "-s"], input=script, capture_output=True, text=True, check=True).stdout == store.machine_id()
 
 
@@ -204,35 +225,6 @@ def test_a_python_that_does_not_run_is_passed_over(home):
         (bin_folder / name).chmod(0o755)
     seen = parse(run_script("/bin/sh", home, PATH=f"{bin_folder}:{os.environ['PATH']}"))
     assert (seen.python, seen.python_path) == ("3.13.0", "/good path/python")
-
-
-def test_all_nodes_are_asked_and_each_gets_its_own_answer(tmp_path, monkeypatch):
-    fake = tmp_path / "ssh"
-    fake.write_text(
-        "#!/bin/sh\nfor last; do :; done\n"
-        '[ "$last" = "/bin/sh -s" ] || exit 9\n'
-        'case "$*" in *" -- busy "*) cat > /dev/null; printf "%s" "$ANSWER" ;; *" -- refused "*) echo "Connection refused" >&2; exit 255 ;; '
-        '*" -- stuck "*) exec sleep 60 ;; *" -- flood "*) exec yes ;; esac\n',
-        encoding="utf-8",
-    )
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setenv("ANSWER", MACOS)
-    found = probe_all({name: ssh_command(name) for name in ("busy", "refused", "flood")}, {"busy": 1}, timeout=60)
-    assert {name: record["state"] for name, record in found.items()} == {
-        "busy": "measured",
-        "refused": "unreachable",
-        "flood": "unreachable",
-    }
-    assert found["busy"]["slots"] == {"total": 1, "busy": 1} and "kB of output" in found["flood"]["reason"]
-    stuck = probe_all({"stuck": ssh_command("stuck")}, timeout=0.3)["stuck"]
-    assert (stuck["state"], stuck["reason"]) == ("unreachable", "no answer within 0.3 s")
-
-
-def test_ssh_asks_nothing_and_no_name_is_an_option():
-    argv = ssh_command("-oProxyCommand=x", ["-F", "f"], timeout=2, user="me", key="k")
-    assert argv[argv.index("--") :] == ["--", "-oProxyCommand=x", "/bin/sh -s"]
-    assert {"BatchMode=yes", "ConnectTimeout=1", "ControlMaster=no"} <= set(argv) and argv[:3] == ["ssh", "-F", "f"]
 
 
 def test_what_can_not_start_or_has_no_turn_is_told():

@@ -53,7 +53,8 @@ def test_a_plan():
         {"name": "docs", "node": "node-1", "why": "score 0.18", "task_type": "api", "ranking": ranking},
         {"name": "later", "node": None, "why": "every usable slot is taken", "task_type": "api", "ranking": ranking},
     ]
-    assert _report.plan_text({"jobs": rows, "notes": ["a note"]}) == [
+    left_out = [*({"name": f"tv-{number}", "reason": "a TV"} for number in range(7)), {"name": "p", "reason": "a phone"}]
+    assert _report.plan_text({"jobs": rows, "left_out": left_out, "notes": ["a note"]}) == [
         "plan: nothing is changed",
         "docs   ->  node-1  score 0.18",
         "later  ->  waits   every usable slot is taken",
@@ -61,6 +62,8 @@ def test_a_plan():
         "  node-1  0.18  0/2 slots  score 0.18, cpu 12 %, mem 35 %",
         "  n2      -     1/4 slots  no load data",
         "  n3      -     0/1 slots  offline",
+        "left out of the inventory (a TV): tv-0, tv-1, tv-2, tv-3, tv-4, and 2 more",
+        "left out of the inventory (a phone): p",
         "a note",
     ]
 

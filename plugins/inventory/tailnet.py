@@ -171,7 +171,7 @@ from ansible.utils.path import unfrackpath
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils._config import Config, load_config
-from ..plugin_utils._connect import make_link, settings_of
+from ..plugin_utils._connect import LinkMaker, settings_of
 from ..plugin_utils._keys import InputError, hint, setting
 from ..plugin_utils._left_out import LEFT_OUT
 from ..plugin_utils._link import REMOTE_SHELL, LinkError
@@ -330,7 +330,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     ) -> dict[str, dict[str, Any]]:
         """gummy_facts by host."""
         slots = {name: settings["slots"] for name, settings in config.nodes.items() if "slots" in settings}
-        sources, timeout, play_context, task = self.get_option("load_sources"), self.get_option("probe_timeout"), PlayContext(), Task()
+        sources, timeout, task = self.get_option("load_sources"), self.get_option("probe_timeout"), Task()
+        maker = LinkMaker(PlayContext(), task)
         facts: dict[str, dict[str, Any]] = {}
         asked: dict[str, Way] = {}
         for peer in peers:
@@ -344,7 +345,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                 elif any("{{" in str(value) for value in logins[peer.name].values()):
                     facts[peer.name] = no_facts("unknown", "not measured: its connection settings are templates", slots.get(peer.name))
                 else:
-                    link = make_link(peer.name, logins[peer.name], play_context, task)
+                    link = maker.make(peer.name, logins[peer.name])
                     asked[peer.name] = Way(link.key, link.probe_argv(timeout), ways[peer.name].alias or ways[peer.name].destination)
             except LinkError as exc:
                 facts[peer.name] = no_facts("unknown", str(exc), slots.get(peer.name))

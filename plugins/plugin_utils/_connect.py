@@ -9,6 +9,7 @@ import os
 import shlex
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from ansible import constants as C
@@ -16,9 +17,13 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.loader import connection_loader
 
-from ._link import SSH_FIRST, Link, LinkError, control_folder, digest
+from ._link import Link, LinkError, control_folder, digest
 from ._program import build
 
+SSH = "ansible.builtin.ssh"
+OF_ONE_HOST = frozenset({"ansible_host", "ansible_ssh_host", "inventory_hostname", "delegated_vars['ansible_host']", "delegated_vars['ansible_ssh_host']"})
+SOCKET = "@gummy-socket@"  # each host's own takes its place
+SSH_FIRST = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={SOCKET} -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
 # It asks nothing, and whatever the user's ssh config starts for people (a tmux, port forwards) is left out.
 PLAIN_SESSION = [
     word
@@ -32,20 +37,59 @@ def local_link(name: str, python: str | None = None) -> Link:
     return Link(name, name, None, build(), python)
 
 
-def link_maker(play_context: Any, task: Any, hostvars: Mapping[str, Any]) -> Callable[[str], Link]:
-    """A function that makes the link of one host, called when the node is first needed, from any thread. It raises LinkError."""
-    one_at_a_time = threading.Lock()  # loaders and templates are not made for threads
+class LinkMaker:
+    """Makes the links of one play. What Ansible makes of connection settings is asked once for all hosts that have the same."""
 
-    def make(name: str) -> Link:
-        with one_at_a_time:
-            return make_link(name, hostvars[name], play_context, task)
+    def __init__(self, play_context: Any, task: Any) -> None:
+        self._play_context, self._task = play_context, task
+        self._argv: dict[tuple[tuple[str, str], ...], list[str]] = {}
+        self._one_at_a_time = threading.Lock()  # loaders and templates are not made for threads
 
-    return make
+    def make(self, name: str, variables: Mapping[str, Any]) -> Link:
+        """The link of a host with these variables, templated; called from any thread. Raises LinkError."""
+        try:
+            with self._one_at_a_time:
+                return self._make(name, variables)
+        except AnsibleError as exc:
+            raise LinkError(f"the connection settings of {name} can't be used: {exc}", "settings") from exc
+
+    def _make(self, name: str, variables: Mapping[str, Any]) -> Link:
+        if reason := why_no_node(name, variables, self._play_context, self._task):
+            raise LinkError(reason, "settings")
+        given = str(variables.get("ansible_python_interpreter", "") or "")
+        python = None if given.startswith("auto") or not given else given
+        if KINDS[_connection(variables, self._play_context)] == "local":
+            return local_link(name, python)
+        known = {key: variables[key] for key in C.config.get_plugin_vars("connection", _ssh_plugin()) if key in variables}
+        named = {**known, "inventory_hostname": name}
+        host = str(C.config.get_config_value("host", plugin_type="connection", plugin_name=_ssh_plugin(), variables=named))
+        if host.startswith("-"):
+            raise LinkError(f"{name} has the address {host!r}, which ssh would read as an option", "settings")
+        same = tuple(sorted((key, str(value)) for key, value in known.items() if key not in OF_ONE_HOST))
+        argv, connection = self._argv.get(same), None
+        if argv is None:
+            connection = _connection_plugin(known, self._play_context.copy(), self._task)
+            argv = _ssh_argv(connection)
+            if not connection.get_option("password"):
+                self._argv[same], connection = argv, None
+        key = digest(name, host, argv)
+        socket = os.path.join(control_folder(), key)
+        words = [word.replace(SOCKET, socket) for word in argv]
+        if connection is None:
+            return Link(name, host, words, build(), python, key=key)
+        connection.set_option("ssh_args", connection.get_option("ssh_args").replace(SOCKET, shlex.quote(socket)))
+        return Link(name, host, [words[0], "-o", "ControlMaster=no", *words[1:]], build(), python, _opener(name, connection), key)
+
+
+@cache
+def _ssh_plugin() -> str:
+    """The name under which Ansible's configuration knows the options of its ssh plugin, which it reads when the plugin is loaded."""
+    return str(connection_loader.get(SSH, class_only=True)._load_name)
 
 
 def settings_of(variables: Mapping[str, Any], task: Any) -> str:
     """What tells the connection settings of a host from others: of its variables, untemplated, and of the play."""
-    names = {"ansible_connection", *C.config.get_plugin_vars("connection", "ssh")} & variables.keys()
+    names = {"ansible_connection", *C.config.get_plugin_vars("connection", _ssh_plugin())} & variables.keys()
     return digest(task.remote_user, task.port, [(name, str(variables[name])) for name in sorted(names)])
 
 
@@ -63,46 +107,28 @@ def _connection(variables: Mapping[str, Any], play_context: Any) -> str:
     return str(variables.get("ansible_connection", play_context.connection) or C.DEFAULT_TRANSPORT)  # ansible-inventory knows no --connection
 
 
-def make_link(name: str, variables: Mapping[str, Any], play_context: Any, task: Any) -> Link:
-    """The link of a host with these variables, templated. Raises LinkError."""
-    try:
-        if reason := why_no_node(name, variables, play_context, task):
-            raise LinkError(reason, "settings")
-        given = str(variables.get("ansible_python_interpreter", "") or "")
-        python = None if given.startswith("auto") or not given else given
-        if KINDS[_connection(variables, play_context)] == "local":
-            return local_link(name, python)
-        connection = _connection_plugin(variables, play_context.copy(), task)
-        host = str(connection.get_option("host") or name)
-        if host.startswith("-"):
-            raise LinkError(f"{name} has the address {host!r}, which ssh would read as an option", "settings")
-        return _ssh_link(name, host, connection, python)
-    except AnsibleError as exc:
-        raise LinkError(f"the connection settings of {name} can't be used: {exc}", "settings") from exc
-
-
 def _connection_plugin(variables: Mapping[str, Any], play_context: Any, task: Any) -> Any:
-    connection = connection_loader.get("ansible.builtin.ssh", play_context, None)
+    """Ansible's ssh plugin, its options set as TaskExecutor sets them."""
+    connection = connection_loader.get(SSH, play_context, None)
     keys = dict(task.dump_attrs(), timeout=play_context.timeout)
     keys.pop("retries", None)
     if play_context.password:
         keys["password"] = play_context.password
-    names = C.config.get_plugin_vars("connection", connection._load_name)
-    connection.set_options(task_keys=keys, var_options={key: variables[key] for key in names if key in variables})
+    connection.set_options(task_keys=keys, var_options=dict(variables))
+    connection.set_option("ssh_args", f"{SSH_FIRST} {connection.get_option('ssh_args') or ''}")
+    connection.set_option("reconnection_retries", 0)
     return connection
 
 
-def _ssh_link(name: str, host: str, connection: Any, python: str | None) -> Link:
-    user_args = str(connection.get_option("ssh_args") or "")
-    password = bool(connection.get_option("password"))
-    parts = [connection.get_option(option) for option in ("port", "remote_user", "private_key_file", "ssh_common_args", "ssh_extra_args")]
-    key = digest(name, host, user_args, *map(str, parts))
-    first = SSH_FIRST.format(master="auto", path=shlex.quote(os.path.join(control_folder(), key)))
-    connection.set_option("ssh_args", f"{first} {user_args}")
-    connection.set_option("reconnection_retries", 0)
-    argv = ssh_argv(connection)
-    if not password:
-        return Link(name, host, [argv[0], *PLAIN_SESSION, *argv[1:]], build(), python, key=key)
+def _ssh_argv(connection: Any) -> list[str]:
+    """The plugin's ssh command without host and command. Its method is private: this is the one place that calls it."""
+    words = connection._build_command(connection.get_option("ssh_executable"), "ssh")
+    first, *others = [word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else str(word) for word in words]
+    return [first, *PLAIN_SESSION, *others]
+
+
+def _opener(name: str, connection: Any) -> Callable[[str], None]:
+    """Runs a command through Ansible's plugin, which knows the password, and thereby opens the master. It raises LinkError."""
 
     def opener(command: str) -> None:
         try:
@@ -112,10 +138,4 @@ def _ssh_link(name: str, host: str, connection: Any, python: str | None) -> Link
         if status:
             raise LinkError(f"{name}: the login works, but `{command}` ends with {status}: {errors!r}", "reply")
 
-    return Link(name, host, [argv[0], *PLAIN_SESSION, "-o", "ControlMaster=no", *argv[1:]], build(), python, opener, key)
-
-
-def ssh_argv(connection: Any) -> list[str]:
-    """The plugin's ssh command without host and command. Its method is private: this is the one place that calls it."""
-    words = connection._build_command(connection.get_option("ssh_executable"), "ssh")
-    return [word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else str(word) for word in words]
+    return opener

@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
 from ._config import Config, load_config
-from ._connect import link_maker, local_link, settings_of, why_no_node
+from ._connect import LinkMaker, local_link, settings_of, why_no_node
 from ._keys import TOP_KEYS, BadValue, InputError, setting
 from ._left_out import LEFT_OUT
 from ._link import Link
@@ -73,7 +73,7 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     if problems:
         raise InputError(problems[:5])
     slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
-    make = link_maker(action._play_context, action._task, hostvars)
+    maker = LinkMaker(action._play_context, action._task)
     snapshots = Snapshots(believe=not (setting(task_vars, "refresh") or context.CLIARGS.get("flush_cache")))
 
     def measure(name: str, link: Link) -> Node:
@@ -84,7 +84,7 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
         names,
         tuple(_node(name, given[name], slots, action._task) for name in names),
         Node(LOCAL, local=True) if LOCAL in hosts else None,
-        lambda name: local_link(LOCAL) if name == LOCAL and LOCAL not in names else make(name),
+        lambda name: local_link(LOCAL) if name == LOCAL and LOCAL not in names else maker.make(name, hostvars[name]),
         measure,
         config,
         tuple(row for rows in LEFT_OUT.values() for row in rows),

@@ -35,7 +35,6 @@ done
 [ -f "$state/bin/{digest}.zip" ] && program=there || program=missing
 printf '\\036%s=%s\\n' python "$found" state "$state" program "$program"
 """
-SSH_FIRST = "-o ControlMaster={master} -o ControlPersist=60s -o ControlPath={path} -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
 REMOTE_SHELL = "/bin/sh -s"  # the same in every login shell
 SESSIONS = 6  # at once on one node; sshd's MaxSessions is 10
 

@@ -91,12 +91,12 @@ SCRIPT = (
     + """\
 find_python() {
   for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9; do
-    command -v "$python" > /dev/null || continue
-    if found=$("$python" -I -S -c 'import sys; print("%d.%d.%d" % sys.version_info[:3], sys.executable); sys.exit(sys.version_info < (3, 9))'); then
-      say python "$found"
-      return
-    fi
-    old=${old:-$found}
+    place=$(command -v "$python") || continue
+    found=$("$python" --version) || continue
+    minor=${found#Python 3.} minor=${minor%%.*}
+    case $minor in *[!0-9]*) continue ;; esac
+    old="$found $place"
+    [ "$minor" -lt 9 ] || break
   done
   say python "$old"
 }
@@ -152,7 +152,7 @@ def parse(text: str) -> Measurement:
     cpu, io_wait = _linux_cpu(lines.get("stat", [])[-2:])
     averages = _numbers(last.get("loadavg", ""))
     free = re.search(r"\d+\s+\d+\s+(\d+)\s+\d+%", last.get("disk", ""))
-    python = re.match(r"(\d{1,3}\.\d{1,3}\.\d{1,3}) (/.*)", last.get("python", ""))
+    python = re.match(r"Python (\d{1,3}\.\d{1,3}\.\d{1,3})\S* (/.*)", last.get("python", ""))
     programs = set(last["programs"].split()) if "programs" in last else None
     return Measurement(
         begun="begin" in last,

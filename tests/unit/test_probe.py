@@ -214,17 +214,13 @@ def test_the_script_and_the_node_program_name_the_machine_alike():
 
 
 def test_a_python_that_does_not_run_is_passed_over(home):
-    bin_folder = home / "bin"
+    bin_folder = home / "a bin"
     bin_folder.mkdir()
-    for name, text in {
-        "python3": "exit 127",
-        "python3.14": "echo 3.8.1 /old; exit 1",
-        "python3.13": "echo 3.13.0 /good path/python",
-    }.items():
+    for name, text in {"python3": "exit 127", "python3.14": "echo Python 3.8.1", "python3.13": "echo Python 3.13.0rc2"}.items():
         (bin_folder / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         (bin_folder / name).chmod(0o755)
     seen = parse(run_script("/bin/sh", home, PATH=f"{bin_folder}:{os.environ['PATH']}"))
-    assert (seen.python, seen.python_path) == ("3.13.0", "/good path/python")
+    assert (seen.python, seen.python_path) == ("3.13.0", f"{bin_folder}/python3.13")
 
 
 def test_what_can_not_start_or_has_no_turn_is_told():

@@ -156,6 +156,7 @@ probe_timeout: 10
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from ansible import context
@@ -334,37 +335,39 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         maker = LinkMaker(PlayContext(), task)
         facts: dict[str, dict[str, Any]] = {}
         asked: dict[str, Way] = {}
+        unasked = cache(no_facts)  # one record for all that have the same: there may be thousands
         for peer in peers:
             try:
                 if not peer.vars["online"] and not peer.vars["self"]:
-                    facts[peer.name] = no_facts("unreachable", "offline, says Tailscale", slots.get(peer.name))
+                    facts[peer.name] = unasked("unreachable", "offline, says Tailscale", slots.get(peer.name))
                 elif not sources:
-                    facts[peer.name] = no_facts("unknown", "not measured: load_sources is empty", slots.get(peer.name))
+                    facts[peer.name] = unasked("unknown", "not measured: load_sources is empty", slots.get(peer.name))
                 elif peer.vars["self"]:
                     asked[peer.name] = Way("local", REMOTE_SHELL.split(), peer.name)
                 elif any("{{" in str(value) for value in logins[peer.name].values()):
-                    facts[peer.name] = no_facts("unknown", "not measured: its connection settings are templates", slots.get(peer.name))
+                    facts[peer.name] = unasked("unknown", "not measured: its connection settings are templates", slots.get(peer.name))
                 else:
                     link = maker.make(peer.name, logins[peer.name])
                     asked[peer.name] = Way(link.key, link.probe_argv(timeout), ways[peer.name].alias or ways[peer.name].destination)
             except LinkError as exc:
-                facts[peer.name] = no_facts("unknown", str(exc), slots.get(peer.name))
-        facts.update(measure_all(asked, snapshots, sources, timeout, slots, config.load_weights))
+                facts[peer.name] = unasked("unknown", str(exc), slots.get(peer.name))
         password = context.CLIARGS.get("ask_pass") or context.CLIARGS.get("connection_password_file")
-        for name, record in facts.items():
-            record["via"] = settings_of(logins[name], task)
+        for name, record in measure_all(asked, snapshots, sources, timeout, slots, config.load_weights).items():
+            facts[name] = {**record, "via": settings_of(logins[name], task)}
             if password and record["reason"] == ASKS_PASSWORD:
-                record.update(state="unknown", reason=f"{ASKS_PASSWORD}, which a run will give")
+                facts[name].update(state="unknown", reason=f"{ASKS_PASSWORD}, which a run will give")
         return facts
 
     def _populate(self, peers: list[Peer], ways: Mapping[str, Route], facts: Mapping[str, dict[str, Any]]) -> None:
+        data = getattr(self.inventory, "__wrapped__", self.inventory)  # Ansible's wrapper notes the file as the origin of each single value
+        plain_facts = {id(record): _plain(record) for record in {id(each): each for each in facts.values()}.values()}
         for group in OURS:
             self.inventory.add_group(group)
         for peer in peers:
             self.inventory.add_host(peer.name)
-            variables = {**_connection(peer, ways), "gummy_tailnet": _plain(dict(peer.vars)), "gummy_facts": _plain(facts[peer.name])}
+            variables = {**_connection(peer, ways), "gummy_tailnet": _plain(peer.vars), "gummy_facts": plain_facts[id(facts[peer.name])]}
             for key, value in variables.items():
-                self.inventory.set_variable(peer.name, key, value)
+                data.set_variable(peer.name, key, value)
             for group in (*peer.groups(), *_load_groups(peer, facts[peer.name])):
                 self.inventory.add_group(group)
                 self.inventory.add_child(group, peer.name)
@@ -401,11 +404,16 @@ def _copy(inventory: Any) -> Any:
     return copied
 
 
+@cache
+def _text(value: str) -> str:
+    return trust_as_template(value) if PLAIN.fullmatch(value) else value
+
+
 def _plain(value: Any) -> Any:
     """Texts that can hold no template, so that `ansible-inventory --list` shows them as they are; all others stay untrusted."""
     if isinstance(value, str):
-        return trust_as_template(value) if PLAIN.fullmatch(value) else value
-    if isinstance(value, Mapping):
+        return _text(value)
+    if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 

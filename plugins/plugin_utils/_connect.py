@@ -82,6 +82,11 @@ class LinkMaker:
 
 
 @cache
+def _setting_names() -> frozenset[str]:
+    return frozenset({"ansible_connection", *C.config.get_plugin_vars("connection", _ssh_plugin())})
+
+
+@cache
 def _ssh_plugin() -> str:
     """The name under which Ansible's configuration knows the options of its ssh plugin, which it reads when the plugin is loaded."""
     return str(connection_loader.get(SSH, class_only=True)._load_name)
@@ -89,8 +94,7 @@ def _ssh_plugin() -> str:
 
 def settings_of(variables: Mapping[str, Any], task: Any) -> str:
     """What tells the connection settings of a host from others: of its variables, untemplated, and of the play."""
-    names = {"ansible_connection", *C.config.get_plugin_vars("connection", _ssh_plugin())} & variables.keys()
-    return digest(task.remote_user, task.port, [(name, str(variables[name])) for name in sorted(names)])
+    return digest(task.remote_user, task.port, [(name, str(variables[name])) for name in sorted(_setting_names() & variables.keys())])
 
 
 def why_no_node(name: str, variables: Mapping[str, Any], play_context: Any, task: Any) -> str | None:

@@ -56,8 +56,10 @@ class Names:
     patterns: tuple[str, ...] = ()
     any_name: bool = False
 
-    def know(self, name: str) -> bool:
-        return self.any_name or name in self.aliases or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
+    def known(self, names: Sequence[str]) -> list[str]:
+        """Those of the names that the config may have something to say of."""
+        fits = re.compile("|".join(map(fnmatch.translate, self.patterns)) or "(?!)").match
+        return [name for name in names if self.any_name or name in self.aliases or fits(name)]
 
 
 def read_names(config_file: str | None = None) -> Names:
@@ -118,17 +120,16 @@ def routes(
     names = read_names(config_file)
     if default.hostname != NOBODY:  # every name leads somewhere
         names = replace(names, any_name=True)
-    own_names = [name for label, node in nodes.items() for name in (label, node.dns_name) if names.know(name)]
-    answers = _ask([*own_names, *names.aliases], base, timeout)
+    answers = _ask([*names.known([name for label, node in nodes.items() for name in (label, node.dns_name)]), *names.aliases], base, timeout)
     good = {name: said for name, answer in answers.items() if answer.status == 0 and (said := _Answer(answer.out)).says_more(name, default)}
-    index = {key: label for label, node in nodes.items() for key in (label, node.dns_name, *node.addresses)}
+    index = {key: label for label, node in nodes.items() for key in (label, node.dns_name, *node.addresses)} if good else {}
     leads = {name: _node_of(answer, index) for name, answer in good.items()}
     aliases: dict[str | None, str] = {}
     for name in filter(leads.get, names.aliases):
         aliases.setdefault(leads[name], name)
     found = {}
     for label, node in nodes.items():
-        own = [name for name in (label, node.dns_name) if name in good and leads[name] in (None, label)]
+        own = [name for name in (label, node.dns_name) if name in good and leads[name] in (None, label)] if good else []
         explicit = [*(name for name in own if name in names.aliases), *filter(None, [aliases.get(label)])]
         alias = next(iter([*explicit, *own]), None)
         if alias is None:

@@ -29,7 +29,7 @@ CAP = 64 * 1024 * 1024  # bytes; 10,000 peers are 14 MB
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 FULL_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 RESERVED = frozenset({"all", "ungrouped", "localhost"})
-NETWORKS = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("fd7a:115c:a1e0::/48"))
+NETWORKS = {each.version: (int(each[0]), int(each[-1])) for each in map(ipaddress.ip_network, ("100.64.0.0/10", "fd7a:115c:a1e0::/48"))}
 NO_SSH = {"ios": "a phone or tablet", "android": "a phone or tablet", "tvos": "a TV", "js": "a browser", "windows": "Windows"}
 LONGEST = 255  # characters kept of a text from the network
 
@@ -311,11 +311,13 @@ def _addresses(raw: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     for text in given if isinstance(given, list) else ():
         try:
-            address = ipaddress.ip_address(text) if isinstance(text, str) else None
+            address = (ipaddress.IPv6Address if ":" in text else ipaddress.IPv4Address)(text) if isinstance(text, str) else None
         except ValueError:
             continue
-        if address is not None and not getattr(address, "scope_id", None) and any(address in network for network in NETWORKS):
-            found.append(str(address))
+        if address is not None and not getattr(address, "scope_id", None):
+            first, last = NETWORKS[address.version]
+            if first <= int(address) <= last:
+                found.append(str(address))
     return found
 
 

@@ -140,7 +140,7 @@ def test_other_documents_are_refused(text):
         ({"OS": "tvOS"}, "a TV"),
         ({"OS": None}, "not known"),
         ({"TailscaleIPs": ["10.0.0.5", "-oProxyCommand=x", 7]}, "no Tailscale address"),
-        ({"TailscaleIPs": ["fd7a:115c:a1e0::1%eth0"]}, "no Tailscale address"),
+        ({"TailscaleIPs": ["fd7a:115c:a1e0::1%eth0", "::100.64.0.1", "100.63.255.255", "100.128.0.0", "fd7a:115c:a1e1::"]}, "no Tailscale address"),
         ({"TailscaleIPs": None}, "no Tailscale address"),
     ],
 )

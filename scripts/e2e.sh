@@ -25,7 +25,8 @@ e2e_lacks() {
 # e2e_kernel_lacks: the same for what can only be found out by trying it, in namespaces that end with the trial.
 e2e_kernel_lacks() {
     try='ip link add one type veth peer name two && ip link add three type bridge && ip tuntap add four mode tun'
-    said=$(unshare --net --uts --pid --mount --fork --mount-proc sh -c "$try" 2>&1) || printf 'they need network namespaces with veth, bridge and tun: %s\n' "$(printf '%s\n' "$said" | tail -n 1)"
+    said=$(unshare --net --uts --pid --mount --fork --mount-proc sh -c "$try" 2>&1) ||
+        printf 'they need network namespaces with veth, bridge and tun: %s\n' "$(printf '%s\n' "$said" | tail -n 1)"
 }
 
 # e2e_build: tailscale, tailscaled and our control server, of the versions that go.sum pins.

@@ -127,7 +127,12 @@ class Tailnet(Fleet):
         login = f'User {self.user}\n    IdentityFile "{FLEET}/id_ed25519"\n    IdentitiesOnly yes\n    IdentityAgent none'
         stanzas = (f"Host {node}\n    HostKeyAlias {node}\n    {login}\n    {known}\n" for node in NODES)
         (STATE / "ssh_config").write_text("\n".join(stanzas), encoding="utf-8")
-        source = {"plugin": "distributed.gummy.tailnet", "status_command": self.cli("controller", "status", "--json"), "ssh_config_file": "ssh_config"}
+        source = {
+            "plugin": "distributed.gummy.tailnet",
+            "status_command": self.cli("controller", "status", "--json"),
+            "ssh_config_file": "ssh_config",
+            "probe_timeout": 20,  # all nodes share this machine, which may be busy
+        }
         (STATE / "my.tailnet.yml").write_text(json.dumps(source), encoding="utf-8")
         self.ssh_config, self.inventory = str(STATE / "ssh_config"), str(STATE / "my.tailnet.yml")
 

@@ -20,7 +20,6 @@ import (
 	"tailscale.com/tailcfg"
 	"tailscale.com/tstest/integration"
 	"tailscale.com/tstest/integration/testcontrol"
-	"tailscale.com/types/dnstype"
 	"tailscale.com/types/logger"
 )
 
@@ -46,7 +45,7 @@ func main() {
 		ExplicitBaseURL:  "http://" + os.Args[1],
 		AllNodesSameUser: true,
 		MagicDNSDomain:   suffix,
-		DNSConfig:        &tailcfg.DNSConfig{Proxied: true, Domains: []string{suffix}, Routes: map[string][]*dnstype.Resolver{}},
+		DNSConfig:        &tailcfg.DNSConfig{Proxied: true, Domains: []string{suffix}},
 	}
 	go func() { log.Fatal(http.Serve(listener, control)) }()
 	fmt.Println("ready")

@@ -72,12 +72,27 @@ case $target in
             say "SKIPPED the second run: $no_second"
         fi
         [ -z "$failed" ] || stop "failed:$failed" ;;
+    e2e)
+        . scripts/e2e.sh
+        lacks=$(e2e_lacks)
+        if [ -z "$lacks" ]; then
+            need ip=iproute2 unshare=util-linux setpriv=util-linux
+            lacks=$(e2e_kernel_lacks)
+        fi
+        if [ -n "$lacks" ]; then
+            say "SKIPPED the end-to-end tests: $lacks"
+            exit 0
+        fi
+        local_fleet_needs && main_venv && blocking
+        e2e_build || stop "Go could not build the programs (see above): check the network or GOPROXY, then type \`make e2e\` again."
+        exec .venv/bin/python -m pytest tests/e2e "$@" </dev/null ;;
     lint) lint ;;
     bench)
         local_fleet_needs && need parallel=parallel && main_venv && blocking
         exec .venv/bin/python tests/bench/run.py "$@" </dev/null ;;
     clean)
         [ ! -d .demo ] || .venv/bin/python tests/demo/demo.py --down
+        [ ! -d .cache/e2e ] || PYTHONPATH=tests/integration .venv/bin/python -B tests/e2e/real_tailnet.py
         rm -rf .venv .venv-2.19 .collections .demo .home .cache ;;
-    *) stop "usage: make venv | demo | test | lint | bench | clean" ;;
+    *) stop "usage: make venv | demo | test | e2e | lint | bench | clean" ;;
 esac

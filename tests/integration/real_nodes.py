@@ -44,14 +44,18 @@ def git(tree: pathlib.Path, *words: str | pathlib.Path, check: bool = True) -> s
 class Fleet:
     """The nodes, seen from outside."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        self.folder = folder
-        self.state = self.call("up", "--size", str(len(NODES)))
+    def __init__(self, folder: pathlib.Path, *words: str, within: Sequence[str] = ()) -> None:
+        self.folder, self._within = folder, within
+        self.state = self.call("up", *(words or ("--size", str(len(NODES)))))
         self.inventory, self.ssh_config = self.state["inventory"], self.state["ssh_config"]
         self._nodes = {node["name"]: node for node in self.state["nodes"]}
 
+    @staticmethod
+    def command(*words: str) -> list[str]:
+        return [sys.executable, "-B", str(PROGRAM), *words]
+
     def call(self, *words: str) -> dict[str, Any]:
-        command = [sys.executable, "-B", str(PROGRAM), *words, "--dir", str(self.folder)]
+        command = [*self._within, *self.command(*words, "--dir", str(self.folder))]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -62,6 +66,10 @@ class Fleet:
 
     def start(self, node: str) -> None:
         self.call("start", node)
+
+    @property
+    def user(self) -> str:
+        return next(iter(self._nodes.values()))["user"]
 
     def home(self, node: str) -> pathlib.Path:
         return pathlib.Path(self._nodes[node]["home"])
@@ -79,7 +87,7 @@ class Fleet:
     def lines(self, name: str) -> dict[str, list[str]]:
         """The lines of a file in each node's home."""
         found = {}
-        for node in NODES:
+        for node in self._nodes:
             with contextlib.suppress(FileNotFoundError):
                 found[node] = (self.home(node) / name).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         return found
@@ -89,7 +97,7 @@ class Fleet:
 
     def files(self) -> set[pathlib.Path]:
         """All that the nodes keep."""
-        return {path for node in NODES for path in self.home(node).rglob("*")}
+        return {path for node in self._nodes for path in self.home(node).rglob("*")}
 
     def login(self, node: str) -> dict[str, Any]:
         """Variables of an inventory that knows the node's address, port, user and key, and no ssh config."""
@@ -164,8 +172,8 @@ class Playing:
 class Controller:
     """A machine that plays: its environment, its state, and the playbooks that it started."""
 
-    def __init__(self, fleet: Fleet, folder: pathlib.Path, env: dict[str, str], config: Mapping[str, Any]) -> None:
-        self.fleet, self.folder, self.env = fleet, folder, env
+    def __init__(self, fleet: Fleet, folder: pathlib.Path, env: dict[str, str], config: Mapping[str, Any], within: Sequence[str] = ()) -> None:
+        self.fleet, self.folder, self.env, self.within = fleet, folder, env, within
         self.state = pathlib.Path(env["XDG_STATE_HOME"], "distributed-gummy")
         self.project = self.make_project(folder / "project")
         self._started: list[Playing] = []
@@ -203,7 +211,7 @@ class Controller:
         self, playbook: str, *words: str, inventory: str | None = None, cwd: pathlib.Path | None = None, env: Mapping[str, str] | None = None
     ) -> Playing:
         book = playbook if "/" in playbook else f"distributed.gummy.{playbook}"
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", inventory or self.fleet.inventory, book, *words]
+        command = [*self.within, sys.executable, "-m", "ansible", "playbook", "-i", inventory or self.fleet.inventory, book, *words]
         started = Playing(command, cwd or self.project, {**self.env, **(env or {})}, self.folder / f"output-{len(self._started)}")
         self._started.append(started)
         return started

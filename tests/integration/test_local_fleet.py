@@ -29,8 +29,8 @@ def run(command: Sequence[str | pathlib.Path], **more: Any) -> subprocess.Comple
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False, **more)
 
 
-def call(*words: str | pathlib.Path, before: tuple[str, ...] = (), status: int = 0) -> dict[str, Any]:
-    command = [*before, *([] if before else [sys.executable, "-B", str(FILES / "fleet.py")]), *map(str, words)]
+def call(*words: str | pathlib.Path, before: tuple[str, ...] = (), within: tuple[str, ...] = (), status: int = 0) -> dict[str, Any]:
+    command = [*within, *before, *([] if before else [sys.executable, "-B", str(FILES / "fleet.py")]), *map(str, words)]
     done = run(command)
     assert done.returncode == status, done.stderr
     return json.loads(done.stdout)
@@ -66,9 +66,9 @@ def long_folder(base: pathlib.Path) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def fleet_in(folder: pathlib.Path, *words: str) -> Iterator[dict[str, Any]]:
+def fleet_in(folder: pathlib.Path, *words: str, within: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
     try:
-        yield call("up", "--dir", folder, *words)
+        yield call("up", "--dir", folder, *words, within=within)
     finally:
         call("down", "--dir", folder)
         assert not folder.exists() and traces(folder) == []
@@ -164,6 +164,38 @@ def test_down_finds_what_a_killed_up_had_started(tmp_path: pathlib.Path, process
     up.wait()
     call("down", "--dir", folder)
     assert not folder.exists() and traces(folder) == []
+
+
+@pytest.fixture
+def net(tmp_path: pathlib.Path) -> Iterator[str]:
+    """A network namespace with nothing but lo; what is called in it reaches its nodes on 127.0.0.1."""
+    if not ROOT_ON_LINUX or not shutil.which("ip", path=SBIN) or run(["ip", "netns", "add", name := f"gummy-test-{os.getpid()}"]).returncode:
+        pytest.skip("network namespaces need root on Linux, ip, and a kernel that lets us")
+    try:
+        run(["ip", "-n", name, "link", "set", "lo", "up"])
+        yield name
+    finally:
+        run(["ip", "netns", "del", name])
+
+
+def test_a_node_lives_in_the_network_namespace_it_was_given_and_moves_when_that_is_made_anew(net: str, tmp_path: pathlib.Path) -> None:
+    inside, words = ("ip", "netns", "exec", net), ("--net", f"{net}@127.0.0.1")
+    with fleet_in(tmp_path / "fleet", *words, within=inside) as fleet:
+        up = ("up", "--dir", fleet["dir"], *words)
+        assert node_of(fleet, "node-1")["port"] == 22 and call(*up, within=inside)["changed"] is False
+        ask = ["ssh", "-F", fleet["ssh_config"], "node-1", "hostname; readlink /proc/self/ns/net"]
+        where = run([*inside, "readlink", "/proc/self/ns/net"]).stdout.strip()
+        assert run([*inside, *ask]).stdout.split() == ["node-1", where]
+        for command in (["netns", "del", net], ["netns", "add", net], ["-n", net, "link", "set", "lo", "up"]):
+            assert run(["ip", *command]).returncode == 0
+        assert call(*up, within=inside)["changed"] is True
+        anew = run([*inside, "readlink", "/proc/self/ns/net"]).stdout.strip()
+        assert anew != where and run([*inside, *ask]).stdout.split() == ["node-1", anew]
+
+
+def test_a_network_namespace_that_is_not_there_is_named_and_nothing_is_left(tmp_path: pathlib.Path) -> None:
+    error = call("up", "--dir", tmp_path / "fleet", "--net", "gummy-test-nowhere@127.0.0.1", status=1)["error"]
+    assert ("there is no network namespace gummy-test-nowhere" if ROOT_ON_LINUX else "not ") in error and not (tmp_path / "fleet").exists()
 
 
 def test_two_calls_at_once_make_one_fleet(tmp_path: pathlib.Path) -> None:

@@ -49,6 +49,15 @@ def test_without_any_python_one_sentence_says_what_to_type(tmp_path: pathlib.Pat
     assert "apt-get install python3 python3-venv" in done.stderr
 
 
+@pytest.mark.parametrize(("system", "user", "why"), [("Darwin", "0", "need Linux"), ("Linux", "1000", "sudo make e2e")])
+def test_end_to_end_tests_that_can_not_run_say_why_and_are_no_failure(tmp_path: pathlib.Path, system: str, user: str, why: str) -> None:
+    program(tmp_path / "uname", f"echo {system}")
+    program(tmp_path / "id", f"echo {user}")
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "scripts/make.sh", "e2e"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr.startswith("SKIPPED the end-to-end tests: ") and why in done.stderr
+
+
 def test_a_locale_without_utf8_is_replaced_by_one_that_exists(tmp_path: pathlib.Path) -> None:
     program(tmp_path / "locale", 'case $1 in charmap) echo ANSI_X3.4-1968 ;; -a) printf "%s\\n" C POSIX de_DE.utf8 ;; esac')
     done = sh('echo "$LC_ALL"', PATH=f"{tmp_path}:{os.environ['PATH']}", HOME=str(tmp_path), LC_ALL="C")

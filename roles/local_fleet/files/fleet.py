@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import fcntl
 import grp
+import ipaddress
 import json
 import os
 import pwd
@@ -37,6 +38,8 @@ from fleet_texts import account_tables, in_words, inventory_source, read, ssh_co
 PROGRAM = "distributed.gummy local fleet"
 SCHEMA_VERSION = 1
 OURS = ("fleet.json.new", "fleet.json", "lock")  # the last to go, in this order
+NETNS = "/run/netns"  # where `ip netns` keeps them
+SSH_PORT = 22  # of a node that has a network namespace to itself
 PACKAGES = {"sshd": "openssh-server", "ssh": "openssh-client", "ssh-keygen": "openssh-client"}
 
 
@@ -72,8 +75,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+def listens(address: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((address, port), 1):
         return True
     return False
 
@@ -132,13 +135,21 @@ class Fleet:
     def folder(self, name: str) -> str:
         return f"{self.root}/{name}"
 
+    def net(self, name: str) -> dict[str, str] | None:
+        """The network namespace it lives in and its address there; None: that of this machine."""
+        return self.nodes[name].get("net")
+
+    def address(self, name: str) -> str:
+        net = self.net(name)
+        return net["address"] if net else "127.0.0.1"
+
     def save(self) -> None:
         with self.guard:
-            ports = {name: node["port"] for name, node in self.nodes.items() if node["port"]}
+            ends = {name: (self.address(name), node["port"]) for name, node in self.nodes.items() if node["port"]}
             hosts = [f"{name} {' '.join(node['host_key'].split()[:2])}\n" for name, node in self.nodes.items() if node["host_key"]]
             write(f"{self.root}/fleet.json", json.dumps(self.data, indent=1) + "\n")
             write(f"{self.root}/known_hosts", "".join(hosts))
-            write(f"{self.root}/ssh_config", ssh_config(self.root, ports, self.data["user"]))
+            write(f"{self.root}/ssh_config", ssh_config(self.root, ends, self.data["user"]))
 
     def processes(self) -> dict[str, list[Process]]:
         table = process_table()
@@ -167,14 +178,19 @@ class Fleet:
             time.sleep(0.02)
         return ended
 
-    def create(self, size: int, plain: bool) -> None:
+    def create(self, size: int, plain: bool, nets: list[dict[str, str]]) -> None:
         """Folders, keys and tables for node-1 to node-<size>; what is there stays. At first it finds out what this machine allows."""
+        if nets and plain:
+            raise FleetError("--net gives nodes namespaces and --plain takes them away: leave one of them out")
         if not self.data.get("program"):
             taken = {row.pw_uid for row in pwd.getpwall()} | {row.gr_gid for row in grp.getgrall()}
             free = next(uid for uid in range(60600, 65000) if uid not in taken)
             self.data.update(schema_version=SCHEMA_VERSION, program=PROGRAM, uid=os.geteuid(), node_uid=free, user="gummy")
-        for number in range(1, size + 1):
-            self.nodes.setdefault(f"node-{number}", {"port": 0, "host_key": None, "paths": None, "sshd": None, "init": None})
+        for number, net in enumerate(nets or [None] * size, 1):
+            port = SSH_PORT if net else 0
+            node = self.nodes.setdefault(f"node-{number}", {"net": net, "port": port, "host_key": None, "paths": None, "sshd": None, "init": None})
+            if net and node.get("net") != net:
+                raise FleetError(f"node-{number} lives elsewhere than in {net['namespace']}@{net['address']}: take the fleet down first")
         self.save()
         user_key = make_key(f"{self.root}/id_ed25519", "local fleet")
         for name, node in self.nodes.items():
@@ -187,6 +203,8 @@ class Fleet:
             write(f"{folder}/sshd/authorized_keys", user_key + "\n")
         if "namespaces" not in self.data:
             reason = "asked for" if plain else self.why_plain()
+            if nets and reason:
+                raise FleetError(f"--net needs namespaces, which can't be had: {reason}")
             self.data.update(reason=reason, namespaces=reason is None, user="gummy" if reason is None else login_name())
         if plain and self.data["namespaces"]:
             raise FleetError(f"the fleet in {self.root} has namespaces: take it down before you start a plain one")
@@ -222,9 +240,14 @@ class Fleet:
         return last_line(said) if trial.returncode else None
 
     def init_command(self, name: str) -> list[str]:
+        enter = []
+        if net := self.net(name):
+            if not os.path.exists(f"{NETNS}/{net['namespace']}"):
+                raise FleetError(f"{name}: there is no network namespace {net['namespace']}: make it (ip netns add), or name one of `ip netns list`")
+            enter = ["nsenter", f"--net={NETNS}/{net['namespace']}", "--"]
         unshare = ["unshare", "--uts", "--pid", "--mount", "--fork", "--kill-child"]
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fleet_init.py")
-        return [*unshare, sys.executable, program, self.folder(name), str(self.data["node_uid"])]
+        return [*enter, *unshare, sys.executable, program, self.folder(name), str(self.data["node_uid"])]
 
     def launch(self, name: str, command: list[str], output: Any) -> subprocess.Popen[str]:
         marked = {**os.environ, "GUMMY_NODE": self.folder(name)}
@@ -232,8 +255,15 @@ class Fleet:
                                 text=True, start_new_session=True)  # fmt: skip
 
     def has_room(self, name: str) -> bool:
-        """True unless its namespaces have yet to be made."""
-        return not self.data["namespaces"] or is_alive(self.nodes[name]["init"], process_table())
+        """True unless its namespaces have yet to be made, or its network namespace is no longer the one of that name."""
+        if not self.data["namespaces"]:
+            return True
+        init, net = self.nodes[name]["init"], self.net(name)
+        if not is_alive(init, process_table()):
+            return False
+        with contextlib.suppress(OSError):
+            return not net or os.path.samefile(f"/proc/{init['pid']}/ns/net", f"{NETNS}/{net['namespace']}")
+        return False
 
     def ensure(self, name: str) -> bool:
         """Bring a node to answer; True if it did not before."""
@@ -253,11 +283,12 @@ class Fleet:
         if not has_room:
             self.start_init(name)
         for attempt in range(5):
-            node["port"] = free_port() if attempt or not node["port"] else node["port"]
+            if not self.net(name) and (attempt or not node["port"]):
+                node["port"] = free_port()
             self.save()
             if self.start_sshd(name):
                 return
-        raise FleetError(f"{name}: five free ports were taken by others before sshd had them; try again")
+        raise FleetError(f"{name}: five times another program had its port before sshd had it; try again")
 
     def start_init(self, name: str) -> None:
         init = self.launch(name, self.init_command(name), subprocess.PIPE)
@@ -275,17 +306,18 @@ class Fleet:
         seen, sshd, plain_root = f"{folder}/sshd" if plain else INSIDE, program("sshd"), plain and os.geteuid() == 0
         variables = {"GUMMY_NODE": folder, **({"HOME": f"{folder}/home"} if plain else {}), **({"PATH": node["paths"]} if node["paths"] else {})}
         use_pam = plain_root and is_locked(self.data["user"])  # without PAM sshd refuses a locked account, key or not
-        write(f"{folder}/sshd/sshd_config", sshd_config(node["port"], seen, variables, use_pam, plain_root))
+        listen = "0.0.0.0" if self.net(name) else "127.0.0.1"
+        write(f"{folder}/sshd/sshd_config", sshd_config(listen, node["port"], seen, variables, use_pam, plain_root))
         command = [sshd, "-D", "-f", f"{seen}/sshd_config", "-E", f"{seen}/log"]
         if not plain:
-            command = ["nsenter", "--target", str(node["init"]["pid"]), "--mount", "--uts", "--pid", "--", *command]
+            command = ["nsenter", "--target", str(node["init"]["pid"]), "--net", "--mount", "--uts", "--pid", "--", *command]
         elif plain_root:
             make_privsep_folder(sshd, f"{folder}/sshd/sshd_config")
         with open(f"{folder}/sshd/log", "a", encoding="utf-8") as log:
             before = log.tell()
             listener = self.launch(name, command, log)
         deadline = time.monotonic() + 15
-        while listener.poll() is None and not listens(node["port"]) and time.monotonic() < deadline:
+        while listener.poll() is None and not listens(self.address(name), node["port"]) and time.monotonic() < deadline:
             time.sleep(0.02)
         why = self.why_silent(name)
         if not why and listener.poll() is None:
@@ -325,10 +357,10 @@ class Fleet:
         with ThreadPoolExecutor(8) as pool:
             return any([*pool.map(act, list(self.nodes))])
 
-    def up(self, size: int, plain: bool) -> bool:
+    def up(self, size: int, plain: bool, nets: list[dict[str, str]]) -> bool:
         fresh = not self.nodes
         try:
-            self.create(size, plain)
+            self.create(size, plain, nets)
             return self.each(self.ensure)
         except BaseException:
             if fresh:
@@ -427,7 +459,7 @@ def act(options: argparse.Namespace) -> dict[str, Any]:
     with locked(root, create=options.verb == "up") as there:
         fleet = Fleet(root)
         if options.verb == "up":
-            changed = fleet.up(options.size, options.plain)
+            changed = fleet.up(options.size, options.plain, options.net)
         elif options.verb == "down":
             changed = there and fleet.down()
         elif options.verb == "start":
@@ -443,6 +475,16 @@ def node_count(text: str) -> int:
     return int(text)
 
 
+def network_place(text: str) -> dict[str, str]:
+    namespace, _at, address = text.rpartition("@")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", namespace):
+        raise argparse.ArgumentTypeError(f"NAMESPACE@ADDRESS is needed, with a name that `ip netns` lists, not {text!r}")
+    try:
+        return {"namespace": namespace, "address": str(ipaddress.IPv4Address(address))}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{address!r} is no IPv4 address") from None
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Start, stop and show test nodes on this machine.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="up|down|status|stop|start")
@@ -450,7 +492,10 @@ def main() -> int:
         one = verbs.add_parser(verb)
         one.add_argument("--dir", help="the fleet's folder (default: distributed-gummy/fleet in $XDG_STATE_HOME or ~/.local/state)")
         if verb == "up":
-            one.add_argument("--size", type=node_count, default=3, help="number of nodes (3)")
+            number = one.add_mutually_exclusive_group()
+            number.add_argument("--size", type=node_count, default=3, help="number of nodes (3)")
+            number.add_argument("--net", type=network_place, action="append", default=[], metavar="NAMESPACE@ADDRESS",
+                                help="the network namespace that node-1 lives in and its address there; again for node-2 and so on")  # fmt: skip
             one.add_argument("--plain", action="store_true", help="no namespaces even where they can be had")
         if verb in ("stop", "start"):
             one.add_argument("node")

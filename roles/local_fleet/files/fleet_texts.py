@@ -28,10 +28,10 @@ def address(name: str) -> str:
     return f"100.64.0.{int(name.rpartition('-')[2])}"
 
 
-def sshd_config(port: int, folder: str, variables: Mapping[str, str], use_pam: bool, root_login: bool) -> str:
+def sshd_config(listen: str, port: int, folder: str, variables: Mapping[str, str], use_pam: bool, root_login: bool) -> str:
     return f"""\
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {listen}
 HostKey "{folder}/host_key"
 AuthorizedKeysFile "{folder}/authorized_keys"
 PidFile none
@@ -54,11 +54,11 @@ SetEnv {" ".join(f'"{name}={value}"' for name, value in variables.items())}
 """
 
 
-def ssh_config(root: str, ports: Mapping[str, int], user: str) -> str:
+def ssh_config(root: str, ends: Mapping[str, tuple[str, int]], user: str) -> str:
     nodes = [
         f"""\
 Host {name} {name}.{DOMAIN} {address(name)}
-    HostName 127.0.0.1
+    HostName {end}
     HostKeyAlias {name}
     Port {port}
     User {user}
@@ -73,7 +73,7 @@ Host {name} {name}.{DOMAIN} {address(name)}
     UpdateHostKeys no
     LogLevel ERROR
 """
-        for name, port in ports.items()
+        for name, (end, port) in ends.items()
     ]
     return "\n".join(["# Made by the local fleet: ssh -F THIS_FILE node-1", *nodes])
 

@@ -1,0 +1,33 @@
+"""Fixtures: one tailnet for all tests, and for each a controller of its own that plays inside of it."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterator
+
+import pytest
+import real_tailnet
+from real_nodes import Controller
+from real_tailnet import NODES, Tailnet
+
+
+@pytest.fixture(scope="session")
+def tailnet() -> Iterator[Tailnet]:
+    assert real_tailnet.BIN.is_dir(), "type `make e2e`: it builds the programs that these tests need"
+    with real_tailnet.tailnet() as one:
+        yield one
+
+
+@pytest.fixture
+def controller(tailnet: Tailnet, tmp_path: pathlib.Path, make_environment: Callable[[pathlib.Path], dict[str, str]]) -> Iterator[Controller]:
+    settings = {"nodes": {node: {"slots": 1} for node in NODES}}
+    one = Controller(tailnet, tmp_path, make_environment(tmp_path / "home"), settings, within=real_tailnet.inside("controller"))
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def repaired(tailnet: Tailnet) -> Iterator[Tailnet]:
+    """The tailnet for a test that changes it: afterwards it is as it was."""
+    yield tailnet
+    tailnet.repair()

@@ -164,7 +164,6 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.inventory.group import to_safe_group_name
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible.template import trust_as_template
@@ -332,7 +331,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """gummy_facts by host."""
         slots = {name: settings["slots"] for name, settings in config.nodes.items() if "slots" in settings}
         sources, timeout, task = self.get_option("load_sources"), self.get_option("probe_timeout"), Task()
-        maker = LinkMaker(PlayContext(), task)
+        maker = LinkMaker(task)
         facts: dict[str, dict[str, Any]] = {}
         asked: dict[str, Way] = {}
         unasked = cache(no_facts)  # one record for all that have the same: there may be thousands

@@ -15,6 +15,7 @@ from typing import Any
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 
 from ._link import Link, LinkError, control_folder, digest
@@ -38,10 +39,14 @@ def local_link(name: str, python: str | None = None) -> Link:
 
 
 class LinkMaker:
-    """Makes the links of one play. What Ansible makes of connection settings is asked once for all hosts that have the same."""
+    """Makes the links of one play. What Ansible makes of connection settings is asked once for all hosts that have the same.
 
-    def __init__(self, play_context: Any, task: Any) -> None:
-        self._play_context, self._task = play_context, task
+    task: of the play, or one without; password: what the user was asked for. An action's own play context is of no use here:
+    TaskExecutor has put the settings of the play's first host into it.
+    """
+
+    def __init__(self, task: Any, password: str = "") -> None:
+        self._task, self._password = task, password
         self._argv: dict[tuple[tuple[str, str], ...], list[str]] = {}
         self._one_at_a_time = threading.Lock()  # loaders and templates are not made for threads
 
@@ -54,11 +59,11 @@ class LinkMaker:
             raise LinkError(f"the connection settings of {name} can't be used: {exc}", "settings") from exc
 
     def _make(self, name: str, variables: Mapping[str, Any]) -> Link:
-        if reason := why_no_node(name, variables, self._play_context, self._task):
+        if reason := why_no_node(name, variables, self._task):
             raise LinkError(reason, "settings")
         given = str(variables.get("ansible_python_interpreter", "") or "")
         python = None if given.startswith("auto") or not given else given
-        if KINDS[_connection(variables, self._play_context)] == "local":
+        if KINDS[_connection(variables, self._task)] == "local":
             return local_link(name, python)
         known = {key: variables[key] for key in C.config.get_plugin_vars("connection", _ssh_plugin()) if key in variables}
         named = {**known, "inventory_hostname": name}
@@ -68,7 +73,7 @@ class LinkMaker:
         same = tuple(sorted((key, str(value)) for key, value in known.items() if key not in OF_ONE_HOST))
         argv, connection = self._argv.get(same), None
         if argv is None:
-            connection = _connection_plugin(known, self._play_context.copy(), self._task)
+            connection = _connection_plugin(known, self._task, self._password)
             argv = _ssh_argv(connection)
             if not connection.get_option("password"):
                 self._argv[same], connection = argv, None
@@ -97,9 +102,9 @@ def settings_of(variables: Mapping[str, Any], task: Any) -> str:
     return digest(task.remote_user, task.port, [(name, str(variables[name])) for name in sorted(_setting_names() & variables.keys())])
 
 
-def why_no_node(name: str, variables: Mapping[str, Any], play_context: Any, task: Any) -> str | None:
+def why_no_node(name: str, variables: Mapping[str, Any], task: Any) -> str | None:
     """A sentence for settings that no node can have."""
-    kind, become = _connection(variables, play_context), variables.get("ansible_become", task.become)
+    kind, become = _connection(variables, task), variables.get("ansible_become", task.become)
     if kind not in KINDS:
         return f"{name} has the connection {kind}: nodes are reached by ssh or local only"
     if boolean(become or False, strict=False):
@@ -107,17 +112,20 @@ def why_no_node(name: str, variables: Mapping[str, Any], play_context: Any, task
     return None
 
 
-def _connection(variables: Mapping[str, Any], play_context: Any) -> str:
-    return str(variables.get("ansible_connection", play_context.connection) or C.DEFAULT_TRANSPORT)  # ansible-inventory knows no --connection
+def _connection(variables: Mapping[str, Any], task: Any) -> str:
+    # The parent's, for the first host's own stands in the task itself. Without a play there is none, and ansible-inventory knows no --connection.
+    of_play = task._parent.connection if task._parent else None
+    return str(variables.get("ansible_connection", of_play) or C.DEFAULT_TRANSPORT)
 
 
-def _connection_plugin(variables: Mapping[str, Any], play_context: Any, task: Any) -> Any:
+def _connection_plugin(variables: Mapping[str, Any], task: Any, password: str) -> Any:
     """Ansible's ssh plugin, its options set as TaskExecutor sets them."""
+    play_context = PlayContext(passwords={"conn_pass": password} if password else None)
     connection = connection_loader.get(SSH, play_context, None)
     keys = dict(task.dump_attrs(), timeout=play_context.timeout)
     keys.pop("retries", None)
-    if play_context.password:
-        keys["password"] = play_context.password
+    if password:
+        keys["password"] = password
     connection.set_options(task_keys=keys, var_options=dict(variables))
     connection.set_option("ssh_args", f"{SSH_FIRST} {connection.get_option('ssh_args') or ''}")
     connection.set_option("reconnection_retries", 0)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible import constants as C
 from ansible import context
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
@@ -69,11 +70,12 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     given = {name: hostvars.raw_get(name) for name in names}
     common = hostvars.raw_get(LOCAL)
     problems = [problem for name in names if (problem := _leak(name, given[name], common))]
-    problems += [problem for name in names if (problem := why_no_node(name, _plain(given[name]), action._play_context, action._task))]
+    problems += [problem for name in names if (problem := why_no_node(name, _plain(given[name]), action._task))]
     if problems:
         raise InputError(problems[:5])
     slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
-    maker = LinkMaker(action._play_context, action._task)
+    own_password = any(name in task_vars for name in C.MAGIC_VARIABLE_MAPPING["password"])  # the first host's then stands where -k's was
+    maker = LinkMaker(action._task, "" if own_password else action._play_context.password or "")
     snapshots = Snapshots(believe=not (setting(task_vars, "refresh") or context.CLIARGS.get("flush_cache")))
 
     def measure(name: str, link: Link) -> Node:

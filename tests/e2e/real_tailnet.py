@@ -114,8 +114,8 @@ class Tailnet(Fleet):
             files: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **pipes}
             return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *inside(host), *words], env=env, cwd=STATE, text=True, **files)
 
-    def _start_daemon(self, host: str) -> subprocess.Popen[str]:
-        words = (f"--statedir={STATE / host}", f"--socket={STATE / host}.sock", "--tun=ts0", "--port=0", "--no-logs-no-support")
+    def _start_daemon(self, host: str, tun: str = "ts0") -> subprocess.Popen[str]:
+        words = (f"--statedir={STATE / host}", f"--socket={STATE / host}.sock", f"--tun={tun}", "--port=0", "--no-logs-no-support")
         return self._start(host, str(BIN / "tailscaled"), *words)
 
     def _log(self, host: str) -> str:
@@ -173,6 +173,16 @@ class Tailnet(Fleet):
         """SIGKILL for its tailscaled: nobody is told, and no packet comes back."""
         self._daemons[node].kill()
         self._daemons[node].wait()
+
+    def take_interface(self, node: str) -> None:
+        """Its tailscaled again, in userspace: a machine like many containers, from which only `tailscale nc` reaches the others."""
+        self.cut_off(node)
+        self._daemons[node] = self._start_daemon(node, "userspace-networking")
+        until(lambda: self.ready(node), f"{node} in userspace")
+
+    def ready(self, node: str) -> bool:
+        done = subprocess.run(self.cli(node, "status", "--json"), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return done.returncode == 0 and json.loads(done.stdout)["BackendState"] == "Running"
 
     def reconnect(self, node: str) -> None:
         """Its tailscaled again, and a packet to the controller, which else might go on with the old session for a while."""

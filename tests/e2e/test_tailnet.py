@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 from real_nodes import PATIENCE, Controller, applies, until
-from real_tailnet import HOSTS, NODES, Tailnet
+from real_tailnet import HOSTS, NODES, Tailnet, inside
 
 ON_NODES = ("-e", "gummy_nodes=all:!tailnet_self")
 
 
 class Listing:
-    """What ansible-inventory prints in the controller's namespace."""
+    """What ansible-inventory prints, in the controller's namespace unless another machine is named."""
 
-    def __init__(self, controller: Controller) -> None:
-        command = [*controller.within, sys.executable, "-m", "ansible", "inventory", "-i", controller.fleet.inventory, "--list"]
+    def __init__(self, controller: Controller, source: str | None = None, host: str = "controller") -> None:
+        command = [*inside(host), sys.executable, "-m", "ansible", "inventory", "-i", source or controller.fleet.inventory, "--list"]
         more: dict[str, Any] = {"cwd": controller.project, "env": controller.env, "stdin": subprocess.DEVNULL, "timeout": PATIENCE}
         done = subprocess.run(command, capture_output=True, text=True, check=False, **more)
         assert done.returncode == 0, done.stderr
@@ -87,7 +87,6 @@ def test_jobs_run_on_the_nodes_and_their_patches_come_home(controller: Controlle
         assert applies(row["patch"], controller.project) and f"\n+{row['node']}\n" in read(row["patch"])
 
 
-@pytest.mark.xfail(strict=True, reason="links take the connection of the play's first host, here `local`, where a host has no ansible_connection")
 def test_jobs_run_on_the_nodes_where_the_controller_is_a_candidate_too(controller: Controller, counter: Counter) -> None:
     played = controller.run("-e", controller.jobs(*({"name": node, "node": node, "command": counter.command} for node in NODES)))
     assert played.status == 0 and counter.starts() == {node: [node] for node in NODES}, played
@@ -146,3 +145,18 @@ def test_a_tag_is_a_group_that_jobs_can_be_sent_to(controller: Controller, repai
     repaired.until_it_says("node-3", Tags=["tag:big-disk"])
     played = controller.run("-e", "gummy_nodes=tag_big_disk", "-e", controller.jobs({"command": counter.command}, {"command": counter.command}))
     assert played.status == 0 and counter.starts() == {"node-3": ["job-1", "job-2"]}, played
+
+
+def test_from_a_machine_without_a_network_interface_nodes_are_reached_through_tailscale(controller: Controller, repaired: Tailnet) -> None:
+    repaired.take_interface("node-4")
+    try:
+        source = controller.folder / "node-4.tailnet.yml"
+        given = json.loads(pathlib.Path(repaired.inventory).read_text(encoding="utf-8"))
+        given |= {"status_command": repaired.cli("node-4", "status", "--json"), "ssh_config_file": repaired.ssh_config}
+        source.write_text(json.dumps(given), encoding="utf-8")
+        listing = Listing(controller, str(source), "node-4")
+    finally:
+        repaired.cut_off("node-4")
+    for node in NODES[:3]:
+        assert (listing.facts(node)["state"], listing.facts(node)["reason"]) == ("measured", None), listing.text
+        assert " nc %h %p" in listing.hosts[node]["ansible_ssh_common_args"]

@@ -66,6 +66,20 @@ def test_inventory_and_run_together_log_in_to_each_node_once(controller: Control
     assert {node: count - before[node] for node, count in source.logins().items()} == dict.fromkeys(NODES, 1)
 
 
+def test_a_first_host_that_is_this_machine_gives_its_connection_to_no_other(controller: Controller, fleet: Fleet, source: Source) -> None:
+    status = json.loads((fleet.folder / "status.json").read_text(encoding="utf-8"))
+    source.write(include_self=True, status={"Self": {**status["Self"], "DNSName": "a-first.fleet.gummy.test."}})
+    jobs = controller.jobs(*({"name": node, "node": node, "command": 'echo "$GUMMY_JOB" >> ~/beside-this-machine'} for node in NODES))
+    played = controller.run("-e", jobs, inventory=str(source.path))
+    assert played.status == 0 and fleet.lines("beside-this-machine") == {node: [node] for node in NODES}, played
+
+
+def test_a_first_host_s_password_is_not_given_to_others(controller: Controller, fleet: Fleet) -> None:
+    first = {"ansible_connection": "local", "ansible_password": "secret", "ansible_timeout": 1}
+    played = controller.shell("true", "-e", "gummy_node=node-1", inventory=controller.static({"a-first": first, "node-1": fleet.login("node-1")}))
+    assert played.status == 0 and played.job["node"] == "node-1" and "secret" not in played.output, played
+
+
 @pytest.mark.once
 def test_playbooks_share_what_the_nodes_said_until_they_are_told_not_to(source: Source) -> None:
     def times(*words: str) -> set[float]:

@@ -254,7 +254,7 @@ def decode(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         reply = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return reply if isinstance(reply, dict) else None
 

@@ -26,6 +26,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._program import 
         (b'\x1e{"state": "cl', None),
         (b"\x1e[1]", None),
         (b"\x1e\xff\xfe", None),
+        (b"\x1e" + b"[" * 1_000_000, None),
         (b"Last login: Tuesday", None),
         (b"", None),
     ],
@@ -103,7 +104,8 @@ def test_a_warm_node_is_asked_in_one_call_and_a_master_that_listens_is_taken(hom
 def test_a_python3_that_is_too_old_makes_room_for_another(home, tmp_path):
     old = tmp_path / "bin" / "python3"
     old.parent.mkdir()
-    old.write_text("""#!/bin/sh\n[ "$3" = -c ] && exit 1\nprintf '\\036{"state": "refused", "class": "python", "message": "Python 3.6 is too old"}\\n'\nexit 1\n""")
+    refusal = '{"state": "refused", "class": "python", "message": "Python 3.6 is too old"}'
+    old.write_text(f"#!/bin/sh\n[ \"$3\" = -c ] || printf '\\036{refusal}\\n'\nexit 1\n")
     old.chmod(0o755)
     good = shlex.quote(os.path.dirname(sys.executable))
     asked = link(f"PATH={old.parent}:{good}:$PATH")

@@ -114,13 +114,13 @@ def _specialist(parent: int, entry: os.DirEntry[str]) -> Row:
     """name, sessions, last_active, session_id, reason."""
     row: Row = {"name": re.sub(r"[^A-Za-z0-9._-]", "?", entry.name)[:128], "sessions": None, "last_active": None, "session_id": None}
     if entry.is_symlink():
-        return {**row, "reason": "it is a symbolic link, which is not followed"}
+        return {**row, "reason": "a symbolic link: not followed"}
     if not NAME.match(entry.name):
-        return {**row, "reason": "that is no specialist's name: nothing of it is read"}
+        return {**row, "reason": "no specialist's name: not read"}
     try:
         folder = os.open(entry.name, FOLDER | os.O_NOFOLLOW, dir_fd=parent)
     except OSError as exc:
-        return {**row, "reason": "its folder can't be read: %s" % exc.strerror}
+        return {**row, "reason": "can't be read: %s" % exc.strerror}
     try:
         session = _text(folder, "session.txt", 256)[0].strip()  # what gummy resumes with
         text, reason = _text(folder, "meta.yaml", META_MOST)
@@ -132,7 +132,7 @@ def _specialist(parent: int, entry: os.DirEntry[str]) -> Row:
     return {
         **row, "sessions": int(known["turns"]) if "turns" in known else None, "last_active": known.get("last_active"),
         "session_id": session if SESSION.match(session) else known.get("session_id"),
-        "reason": reason or ("its meta.yaml has no valid %s" % ", ".join(lacking) if lacking else None),
+        "reason": reason or ("meta.yaml: no valid %s" % ", ".join(lacking) if lacking else None),
     }  # fmt: skip
 
 
@@ -142,9 +142,9 @@ def _text(folder: int, name: str, most: int) -> tuple[str, str | None]:
         with os.fdopen(_regular(name, folder), "rb") as stream:
             return stream.read(most).decode("utf-8", "replace"), None
     except FileNotFoundError:
-        return "", "it has no %s: no session ran here" % name
+        return "", "no %s: no session yet" % name
     except OSError as exc:
-        return "", "its %s can't be read: %s" % (name, "a symbolic link is not followed" if exc.errno == errno.ELOOP else exc.strerror)
+        return "", "%s can't be read: %s" % (name, "a symbolic link" if exc.errno == errno.ELOOP else exc.strerror)
 
 
 def _regular(path: str, folder: int | None = None) -> int:
@@ -152,7 +152,7 @@ def _regular(path: str, folder: int | None = None) -> int:
     file = os.open(path, FILE, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "no regular file")
     return file
 
 

@@ -103,15 +103,22 @@ def _state(attempt: Attempt) -> str:
 def _list(store: Store, request: Reply) -> Iterator[Reply]:
     """All attempts of this store that began, with what tells them apart and how they ended.
 
-    run_id and prefix choose among them; `within` leaves out what ended more seconds ago: an age and no time, for two clocks may differ.
+    run_id and prefix choose among them; `within` leaves out what ended more seconds ago (an age and no time, for two clocks may differ), and
+    of the others what they changed, which may be long.
     """
-    oldest = time.time() - float(request["within"]) if request.get("within") is not None else 0.0
+    within = request.get("within")
+    oldest = 0.0 if within is None else time.time() - float(within)
     for attempt in store.attempts(request.get("prefix") or ""):
-        ended_at = attempt.written("ended.json")
-        spec = attempt.spec() if ended_at is None or ended_at >= oldest else {}
+        if (attempt.written("ended.json") or oldest) < oldest:
+            continue
+        spec = attempt.spec()
         if spec and request.get("run_id") in (None, spec.get("run_id")):
             told = {key: spec.get(key) for key in ("run_id", "job", "agent", "project_path", "controller")}
-            state, begun_at, ended = _state(attempt), attempt.written("agent"), attempt.ended()
+            state = _state(attempt)
+            ended, ended_at = (attempt.ended(), attempt.written("ended.json")) if state == "ended" else (None, None)
+            begun_at = attempt.written("agent")
+            if ended is not None and within is not None:
+                ended.pop("harvest", None)
             seconds = round(time.time() - begun_at, 3) if begun_at and state == "running" else (ended or {}).get("seconds")
             yield {
                 "attempt": attempt.id, "state": state, "acknowledged": attempt.has("acknowledged"), **told, "ended": ended,

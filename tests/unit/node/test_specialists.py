@@ -106,10 +106,12 @@ class SpecialistsTest(NodeCase):
         (self.workspace / "-e\n{{ 7 * 7 }}").mkdir()
         (self.workspace / "a-file").touch()
         rows, _node = self.told()
+        lacks = "meta.yaml: no valid "
         reasons = {
-            "half": "has no valid last_active, session_id", "empty": "has no valid turns", "binary": "has no valid", "huge": "has no valid turns",
-            "hostile": "has no valid turns, last_active, session_id", "digits": "has no valid turns", "none": "has no meta.yaml",
-            "fifo": "no regular file", "linked": "symbolic link", "folder": "no regular file", "elsewhere": "symbolic link", "-e????7???7???": "no specialist's name",
+            "half": lacks + "last_active, session_id", "empty": lacks + "turns", "binary": lacks, "huge": lacks + "turns",
+            "hostile": lacks + "turns, last_active, session_id", "digits": lacks + "turns", "none": "no meta.yaml",
+            "fifo": "no regular file", "linked": "symbolic link", "folder": "no regular file", "elsewhere": "symbolic link",
+            "-e????7???7???": "no specialist's name",
         }  # fmt: skip
         self.assertEqual(set(reasons), set(rows))
         for name, part in reasons.items():
@@ -139,7 +141,8 @@ class SpecialistsTest(NodeCase):
         logs.mkdir(parents=True)
         for number, cost in enumerate((0.25, 0.5, "9", float("nan"), True, -1)):
             event = json.dumps({"type": "result", "total_cost_usd": cost, "result": "x"})
-            (logs / f"gummy-{number}-task.log").write_text('{"type": "result", "total_cost_usd": 7}\n' + "noise\n" * 100_000 + event + '\n{"result": cut')
+            before, after = '{"type": "result", "total_cost_usd": 7}\n' + "noise\n" * 100_000, '\n{"result": cut'
+            (logs / f"gummy-{number}-task.log").write_text(before + event + after)
         (logs / "gummy-8-task.log").write_text('{"type": "assistant"}\n')
         os.mkfifo(logs / "gummy-9-task.log")
         (logs / "gummy-7-task.log").write_text(json.dumps({"type": "result", "total_cost_usd": 100}))

@@ -25,7 +25,7 @@ options:
       - >-
         V(specialists) tells the specialists in each node's workspaces and home, which of them are active, and what today cost. A specialist is active
         while a process holds its session in its arguments, or works in its project; its C(meta.yaml) is no evidence.
-      - Both fail if no node answers at all, and not if some are away.
+      - Both fail if no node but the controller answers, and not if some are away.
       - V(logs) shows the logs of the attempts.
       - V(harvest) fetches what has ended into the folder of its run and acknowledges it; nothing is placed or started.
     type: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ._width import fit, table
@@ -26,7 +27,7 @@ def status_text(status: Mapping[str, Any]) -> list[str]:
     rows = [row for row in status["attempts"] if row["ended_at"] is None] + ended[:MOST_ENDED]
     if rows:
         heads = ["JOB", "NODE", "STATUS", "BEGAN", "TOOK", "COST"]
-        lines += ["", *table([heads, *map(_attempt_cells, rows)], (28, 14, 12, 11, 6), COLUMNS)]
+        lines += ["", *table([heads, *map(_attempt_cells, rows)], (26, 12, 11, 11, 5), COLUMNS)]
     if ended[MOST_ENDED:]:
         lines.append(f"… and {len(ended) - MOST_ENDED} more that ended today: gummy_output_file has them all")
     return [fit(line, COLUMNS) for line in lines]
@@ -37,7 +38,7 @@ def _nodes(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
     heads = ["NODE", "SCORE", "CPU", "MEM", "LOAD", "IO", "SLOTS", "AGE", "AGENTS"]
     rows = [_node_cells(node) for node in nodes if node["state"] == "measured"]
     reasons = [[node["name"], node["reason"] or "load unknown"] for node in nodes if node["state"] != "measured" or node["reason"]]
-    return [*(table([heads, *rows], (22, 5, 5, 5, 5, 5, 7, 4), COLUMNS) if rows else []), *table(reasons, (22,), COLUMNS)]
+    return [*(table([heads, *rows], (17, 5, 5, 5, 5, 5, 5, 4), COLUMNS) if rows else []), *table(reasons, (22,), COLUMNS)]
 
 
 def _node_cells(node: Mapping[str, Any]) -> list[str]:
@@ -56,11 +57,11 @@ def specialists_text(dashboard: Mapping[str, Any]) -> list[str]:
     totals = dashboard["totals"]
     counts = " · ".join(f"{mark} {totals[status]} {status}" for status, mark in LIVES.items())
     nodes = f"{totals['answered']} of {totals['nodes']} nodes"
-    lines = [f"{counts} · {nodes} · {totals['sessions']} sessions · cost today {_cost(totals['cost_today'])}"]
+    lines = [f"{counts} · {nodes} · {_sessions(totals['sessions'])} · cost today {_cost(totals['cost_today'])}"]
     for node in dashboard["nodes"]:
         lines.append(f"{node['name']}  {_node_words(node)}")
         rows = [_specialist_cells(one) for one in node["specialists"]]
-        lines += [f"  {line}" for line in table(rows, (2, 24, 16, 13), COLUMNS - 2)]
+        lines += [f"  {line}" for line in table(rows, (2, 21, 16, 12), COLUMNS - 2)]
         if node["more"]:
             lines.append("  … and more: no more are read of one node")
     return [fit(line, COLUMNS) for line in lines]
@@ -79,9 +80,19 @@ def _node_words(node: Mapping[str, Any]) -> str:
 
 def _specialist_cells(one: Mapping[str, Any]) -> list[str]:
     where = "home" if one["where"] == "home" else (one["project"] or one["workspace"] or "?").rstrip("/").rpartition("/")[2]
-    sessions = "n/a" if one["sessions"] is None else f"{one['sessions']} session{'' if one['sessions'] == 1 else 's'}"
-    last = one["reason"] or f"{one['last_active'] or 'never':<20}  {_cost(one['cost_usd'])}"
-    return [LIVES[one["status"]], one["name"], where, sessions, last]
+    last = one["reason"] or f"{_last(one['last_active']):<11}  {_cost(one['cost_usd'])}"
+    return [LIVES[one["status"]], one["name"], where, _sessions(one["sessions"]), last]
+
+
+def _sessions(count: int | None) -> str:
+    return "n/a" if count is None else f"{count} session{'' if count == 1 else 's'}"
+
+
+def _last(told: str | None) -> str:
+    try:
+        return _moment(datetime.fromisoformat(told).timestamp()) if told else "never"
+    except (ValueError, OverflowError):
+        return str(told)
 
 
 def _cost(dollars: float | None) -> str:
@@ -89,14 +100,14 @@ def _cost(dollars: float | None) -> str:
 
 
 def _moment(at: float | None) -> str:
-    """This machine's time of day, and the date if that is another."""
+    """By this machine's clock, in 11 columns: the time of today, date and time of this year, or a date."""
     if at is None:
         return "-"
     try:
-        when = time.localtime(at)
+        when, now = time.localtime(at), time.localtime()
     except (OverflowError, ValueError, OSError):
         return "?"
-    return time.strftime("%H:%M" if when[:3] == time.localtime()[:3] else "%m-%d %H:%M", when)
+    return time.strftime("%H:%M" if when[:3] == now[:3] else "%m-%d %H:%M" if when[0] == now[0] else "%Y-%m-%d", when)
 
 
 def _duration(seconds: float | None) -> str:

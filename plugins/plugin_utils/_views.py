@@ -19,7 +19,7 @@ from ._link import Link, LinkError
 from ._placement import LOAD_PARTS, Need, Node, Ranked, rank, score
 from ._record import SCHEMA_VERSION
 
-SECONDS = 60.0  # that a node may take to answer
+SECONDS = 30.0  # that a node may take to answer
 NO_CONTACT = frozenset({"unreachable", "timeout", "login", "host_key"})  # kinds of LinkError
 
 
@@ -48,10 +48,13 @@ def away(nodes: Mapping[str, Node]) -> dict[str, str]:
 
 
 def document(kind: str, asked: Mapping[str, Node], answered: Iterable[str], **more: Any) -> dict[str, Any]:
-    """A view is good when nodes are away, and fails when there is nothing to see: none of the nodes has answered."""
-    good = bool(({name for name, node in asked.items() if not node.local} or set(asked)) & set(answered))
-    message = None if good else "no node answers: see the reasons above"
-    return {"schema_version": SCHEMA_VERSION, "kind": kind, "status": "success" if good else "failed", "message": message, **more}
+    """A view is good when nodes are away, and fails when none has answered: then it tells nothing of the fleet, whatever the controller says."""
+    others, message = {name for name, node in asked.items() if not node.local}, None
+    if not others:
+        message = "no node is among the hosts of this play (a broken or missing -i leaves localhost alone): give -i"
+    elif not others & set(answered):
+        message = "no node answers: see the reasons above"
+    return {"schema_version": SCHEMA_VERSION, "kind": kind, "status": "failed" if message else "success", "message": message, **more}
 
 
 # -- status

@@ -68,18 +68,16 @@ def test_a_specialist_is_active_while_its_claude_lives_and_its_sessions_are_coun
         assert seen("dormant", None, number + 1)
     played, document = look(controller, "specialists", "--limit", "node-1")
     (one,) = [one for one in of_node(document, "node-1")["specialists"] if one["project"] == str(controller.project)]
-    assert re.search(rf"^  💤  database-expert +project +2 sessions +{one['last_active']}  n/a$", played.output, re.MULTILINE), played
+    assert re.search(rf"^  💤  database-expert +project +2 sessions +\d\d:\d\d  +n/a$", played.output, re.MULTILINE), played
+    assert re.fullmatch(r"[\d-]{10}T[\d:]{8}Z", one["last_active"])
     assert (one["where"], one["cost_usd"], one["reason"]) == ("workspace", None, None) and one["workspace"].startswith("project-")
 
 
 def test_the_dashboard_has_whatever_lies_there_and_names_nodes_that_are_away_or_bare(controller: Controller, with_doubles: Fleet, repaired: Fleet) -> None:
-    log = json.dumps({"type": "result", "total_cost_usd": 0.75, "is_error": False})
-    folders = [repaired.home("node-1") / path for path in (".gummy/specialists/half", ".gummy/specialists/hostile", ".claude/logs/gummy")]
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    (folders[0] / "meta.yaml").write_text("name: half\nturns: 4\nlast_ac")
-    (folders[1] / "meta.yaml").write_text(HOSTILE.replace("MARK", str(controller.folder / "templated")))
-    (folders[2] / "gummy-1795371072-task.log").write_text(log + "\n")
+    repaired.ssh("node-1", "mkdir -p ~/.gummy/specialists/half ~/.gummy/specialists/hostile ~/.claude/logs/gummy")
+    repaired.put("node-1", ".gummy/specialists/half/meta.yaml", "name: half\nturns: 4\nlast_ac")
+    repaired.put("node-1", ".gummy/specialists/hostile/meta.yaml", HOSTILE.replace("MARK", str(controller.folder / "templated")))
+    repaired.put("node-1", ".claude/logs/gummy/gummy-1795371072-task.log", json.dumps({"type": "result", "total_cost_usd": 0.75}) + "\n")
     gummy = repaired.home("node-2") / "bin" / "gummy"
     double = gummy.read_bytes()
     gummy.unlink()
@@ -88,6 +86,7 @@ def test_the_dashboard_has_whatever_lies_there_and_names_nodes_that_are_away_or_
         played, document = look(controller, "specialists")
     finally:
         repaired.put("node-2", "bin/gummy", double, 0o755)
+        repaired.ssh("node-1", "rm -r ~/.gummy")
     rows = {one["name"]: one for one in of_node(document, "node-1")["specialists"] if one["where"] == "home"}
     assert {name: (row["sessions"], row["status"], row["last_active"], row["session_id"]) for name, row in rows.items()} == {
         "half": (4, "dormant", None, None), "hostile": (7, "dormant", None, None),

@@ -22,7 +22,7 @@ ATTEMPT = {
 ENDED = {**ATTEMPT, "ended_at": LONG_AGO, "seconds": 9000.0, "cost_usd": 0.256}
 ONE = {
     "name": "database-expert", "status": "active", "seen_by": "session", "where": "workspace", "workspace": "shop-0a/0", "project": "/home/me/shop",
-    "sessions": 1, "last_active": "2026-11-22T18:11:14Z", "session_id": "s", "cost_usd": None, "reason": None,
+    "sessions": 1, "last_active": "2001-11-22T12:11:14Z", "session_id": "s", "cost_usd": None, "reason": None,
 }  # fmt: skip
 ROW = {"name": "node-1", "local": False, "state": "usable", "reason": None, "score": 0.18, "same_as": None, "cost_today": 0.25, "more": False}
 
@@ -38,7 +38,7 @@ def dashboard(*rows):
 
 
 def test_status():
-    clock = time.strftime("%m-%d %H:%M", time.localtime(LONG_AGO))
+    began = time.strftime("%Y-%m-%d", time.localtime(LONG_AGO))
     full = {**NODE, "name": "n3", "usable": False, "reason": "no free slot (4 of 4 taken)", "score": None, "agents": None, "age": 200.0}
     attempts = [ATTEMPT, {**ENDED, "status": "failed", "class": "verify"}, {**ENDED, "status": "success", "begun_at": None, "run_id": None}]
     assert status([NODE, AWAY, full, {**AWAY, "name": "n4", "state": "unknown", "reason": None}], attempts, [{"name": "printer", "reason": "shared in"}]) == [
@@ -51,10 +51,10 @@ def test_status():
         "n4  load unknown",
         "left out: printer: shared in",
         "",
-        "JOB              NODE    STATUS     BEGAN        TOOK  COST",
-        f"release-42/docs  node-1  ▶ running  {clock}  75 s  n/a",
-        f"release-42/docs  node-1  ✗ verify   {clock}  2 h   $0.26",
-        "?/docs           node-1  ✓ success  -            2 h   $0.26",
+        "JOB              NODE    STATUS     BEGAN       TOOK  COST",
+        f"release-42/docs  node-1  ▶ running  {began}  75 s  n/a",
+        f"release-42/docs  node-1  ✗ verify   {began}  2 h   $0.26",
+        "?/docs           node-1  ✓ success  -           2 h   $0.26",
     ]
 
 
@@ -74,14 +74,23 @@ def test_specialists():
     ) == [
         "⚡ 1 active · 💤 2 dormant · 3 of 4 nodes · 12 sessions · cost today $0.25",
         "node-1  score 0.18, cost today $0.25",
-        "  ⚡  database-expert  shop  1 session    2026-11-22T18:11:14Z  n/a",
+        "  ⚡  database-expert  shop  1 session    2001-11-22   n/a",
         "  💤  api              0     n/a          no meta.yaml: no session yet",
-        "  💤  x                home  12 sessions  never                 $1.50",
+        "  💤  x                home  12 sessions  never        $1.50",
         "  … and more: no more are read of one node",
         "n2  no specialists",
         "n3  ✗ timed out",
         "localhost  the same store as node-1: counted there",
     ]
+
+
+def test_long_names_leave_the_last_columns_whole():
+    one = {**ONE, "name": "n" * 99, "project": "/" + "p" * 99, "sessions": 123, "cost_usd": 12.34}
+    assert dashboard({**ROW, "specialists": [one]})[-1].endswith("n…  ppppppppppppppp…  123 sessions  2001-11-22   $12.34")
+    node, job = {**NODE, "name": "n" * 63, "slots": {"total": 16, "busy": 16}}, {**ENDED, "job": "j" * 64, "node": "n" * 63, "status": "unproven"}
+    _head, _heads, numbers, *_more, last = status([node], [{**job, "cost_usd": 1.5}])
+    assert numbers.endswith("n…  0.18   12 %  35 %  100 %  -   16/16  3 s  claude, gummy")
+    assert last.endswith("j…  nnnnnnnnnnn…  ? unproven  1970-01-12  2 h   $1.50")
 
 
 @pytest.mark.parametrize(("text", "columns"), [("a", 1), ("⚡💤", 4), ("日本語", 6), ("e\u0301", 1), ("ｗ", 2), ("…✗▶·", 4), ("❤\ufe0f", 2)])

@@ -121,5 +121,6 @@ def test_a_view_fails_when_no_node_answers_whatever_the_controller_says(fallback
     assert _views.status(fleet([Node("a")], {"a": LinkError("down"), "localhost": listed()}, fallback))["status"] == "failed"
 
 
-def test_the_controller_alone_can_be_looked_at():
-    assert _views.status(fleet([], {"localhost": listed()}, Node("localhost", local=True)))["status"] == "success"
+def test_the_controller_alone_is_shown_and_is_no_fleet():
+    view = _views.status(fleet([], {"localhost": listed({"state": "running"})}, Node("localhost", local=True)))
+    assert view["status"] == "failed" and "no node is among the hosts" in view["message"] and view["totals"]["running"] == 1

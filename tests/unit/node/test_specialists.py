@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from node_case import A, NodeCase, replies, write_durably
+from node_case import A, NodeCase, replies, specialists, write_durably
 
 SESSION = "2f0d9c0e-aaaa-bbbb-cccc-00000000000%d"
 META = "name: x\ncreated: 2026-11-22T18:11:14Z\nsession_id: {session}\nstatus: {status}\nturns: {turns}\nlast_active: 2026-11-22T18:11:14Z\n"
@@ -71,6 +71,13 @@ class SpecialistsTest(NodeCase):
         for process in here:
             process.communicate()
         self.assertEqual({"dormant"}, {row["status"] for row in self.told()[0].values()})
+
+    def test_where_there_is_no_proc_argv_alone_tells(self) -> None:
+        process = self.process("--resume", SESSION % 5, cwd=self.tree())
+        processes = specialists._processes_ps()
+        self.assertEqual({SESSION % 5}, specialists._living({SESSION % 5, SESSION % 6}, str(self.tree()), processes))
+        self.assertEqual(set(), specialists._living({SESSION % 6}, str(self.tree()), processes))
+        process.communicate()
 
     def test_a_first_session_shows_by_its_directory_unless_another_agent_works_there(self) -> None:
         self.put(self.workspace, "new", turns=0)

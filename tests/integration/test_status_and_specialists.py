@@ -68,7 +68,7 @@ def test_a_specialist_is_active_while_its_claude_lives_and_its_sessions_are_coun
         assert seen("dormant", None, number + 1)
     played, document = look(controller, "specialists", "--limit", "node-1")
     (one,) = [one for one in of_node(document, "node-1")["specialists"] if one["project"] == str(controller.project)]
-    assert re.search(rf"^  💤  database-expert +project +2 sessions +\d\d:\d\d  +n/a$", played.output, re.MULTILINE), played
+    assert re.search(r"^  💤  database-expert +project +2 sessions +\d\d:\d\d  +n/a$", played.output, re.MULTILINE), played
     assert re.fullmatch(r"[\d-]{10}T[\d:]{8}Z", one["last_active"])
     assert (one["where"], one["cost_usd"], one["reason"]) == ("workspace", None, None) and one["workspace"].startswith("project-")
 

@@ -10,21 +10,25 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ..plugin_utils import _attempts
+from ..plugin_utils import _attempts, _views
 from ..plugin_utils._action import FleetAction
 from ..plugin_utils._fleet import check_names, find_fleet, setting
 from ..plugin_utils._printer import shown
 
 
 class ActionModule(FleetAction):
-    spec: ClassVar = {"verb": {"choices": ["logs", "harvest"], "required": True}}
+    spec: ClassVar = {"verb": {"choices": ["status", "specialists", "logs", "harvest"], "required": True}}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
-        fleet = find_fleet(self, variables)
+        fleet, verb = find_fleet(self, variables), args["verb"]
         job, run_id = setting(variables, "job"), setting(variables, "run_id")
-        if args["verb"] == "logs":
+        if verb == "status":
+            document = _views.status(fleet)
+        elif verb == "specialists":
+            document = _views.specialists(fleet)
+        elif verb == "logs":
             document = _attempts.logs(fleet, job, run_id, lambda line: Display().display(shown(line)))
         else:
             document = _attempts.harvest(fleet, job, run_id)
-        return {"changed": args["verb"] == "harvest", "document": document, "output_file": setting(variables, "output_file")}
+        return {"changed": verb == "harvest", "document": document, "output_file": setting(variables, "output_file")}

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ..plugin_utils import _report
+from ..plugin_utils import _panels, _report
 from ..plugin_utils._action import FleetAction
 from ..plugin_utils._printer import shown
 from ..plugin_utils._record import write_json
@@ -21,6 +21,8 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "sync": _report.sync_text,
     "logs": _report.logs_text,
     "harvest": _report.harvest_text,
+    "status": _panels.status_text,
+    "specialists": _panels.specialists_text,
 }
 
 
@@ -36,4 +38,4 @@ class ActionModule(FleetAction):
         if path:
             write_json(path, document)
         bad = document["status"] not in ("success", "plan")
-        return {"changed": False, "failed": bad, **({"msg": "not every job is good: see above"} if bad else {})}
+        return {"changed": False, "failed": bad, **({"msg": document.get("message") or "not every job is good: see above"} if bad else {})}

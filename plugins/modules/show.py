@@ -13,7 +13,7 @@ description:
   - >-
     Prints the document of M(distributed.gummy.run_jobs), M(distributed.gummy.sync_project) or M(distributed.gummy.fleet) for people, and
     writes it to C(gummy_output_file) if that is set.
-  - Fails if not every job of the document is good.
+  - Fails if not every job of the document is good, or if there is nothing to see because no node answers.
 options:
   of:
     description: Name of the variable that the earlier task registered. The document is read from it raw, so that nothing in it meets a template.
@@ -36,6 +36,6 @@ EXAMPLES = r"""
 RETURN = r"""
 msg:
   description: Why it fails.
-  returned: when a job is not good
+  returned: when it fails
   type: str
 """

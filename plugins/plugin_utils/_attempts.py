@@ -13,7 +13,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -27,9 +27,9 @@ from ._record import SCHEMA_VERSION, RunRecord, controller_id
 T = TypeVar("T")
 
 
-def ask_all(fleet: Fleet, question: Callable[[str, Link], T]) -> tuple[dict[str, T], dict[str, str]]:
+def ask_all(fleet: Fleet, question: Callable[[str, Link], T], without: Container[str] = ()) -> tuple[dict[str, T], dict[str, str]]:
     """(answers, reasons of those that gave none) of all candidates at once, the controller itself included."""
-    names = [*fleet.names, *([fleet.fallback.name] if fleet.fallback else [])]
+    names = [name for name in (*fleet.names, *([fleet.fallback.name] if fleet.fallback else [])) if name not in without]
     links: dict[str, Link] = {}
     silent: dict[str, str] = {}
     for name in names:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible import constants as C
@@ -40,6 +40,14 @@ class Fleet:
     measure: Callable[[str, Link], Node]
     config: Config
     left_out: tuple[tuple[str, str], ...] = ()
+
+
+def measured(fleet: Fleet, node: Node, link: Link | None = None) -> Node:
+    """The node, with its load measured over its link if nothing is known of it. Raises LinkError."""
+    if node.state != "unknown" or node.online is False:
+        return node
+    found = fleet.measure(node.name, link or fleet.make_link(node.name))
+    return replace(found, local=True, slots=node.slots) if node.local else found
 
 
 def extra_vars() -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from . import _events as ev
 from . import _sync
 from ._engine import Engine, work_of
-from ._fleet import Fleet, command
+from ._fleet import Fleet, command, measured
 from ._link import LinkError
 from ._placement import Node
 from ._printer import Printer
@@ -111,9 +111,7 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
 
 
 def _measured(node: Node, fleet: Fleet) -> Node:
-    if node.state != "unknown" or node.online is False:
-        return node
     try:
-        return fleet.measure(node.name, fleet.make_link(node.name))
+        return measured(fleet, node)
     except LinkError as exc:
         return Node(node.name, "unreachable", str(exc))

@@ -15,10 +15,11 @@ import sys
 import time
 
 import jobs
+import views
 from table import Row, Side, lines, result
 from world import ROOT, BenchError, Sample, World
 
-ROWS: list[Row] = [*jobs.ROWS]
+ROWS: list[Row] = [*jobs.ROWS, *views.ROWS]
 MASTERS_LAST = 40.0  # seconds; ssh masters end after 60 idle ones
 
 
@@ -55,8 +56,12 @@ def main() -> int:
             raise SystemExit(f"bench: another one is running in {folder}: wait for it, or end it") from None
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: sys.exit(1))  # so that the fleet goes down
-        with World(folder / "world") as world:
-            results = [result(row, samples) for samples in [measure(world, rows, options.runs)] for row in rows]
+        results = []
+        for size in sorted({row.nodes for row in rows}):
+            chosen = [row for row in rows if row.nodes == size]
+            with World(folder / "world", size) as world:
+                samples = measure(world, chosen, options.runs)
+            results += [result(row, samples) for row in chosen]
     print(f"medians of {options.runs} rounds on {os.cpu_count()} cpus that also carry the nodes")
     print("\n".join(lines(results)))
     if options.json:

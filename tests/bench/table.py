@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from world import Sample, World
+from world import NODES, Sample, World
 
 Side = Callable[[World], Sample]
 
@@ -26,6 +26,7 @@ class Row:
     of: str
     target: float
     warm: bool = True
+    nodes: int = NODES
 
 
 def result(row: Row, samples: Mapping[Side, Sequence[Sample]]) -> dict[str, Any]:

@@ -27,9 +27,9 @@ class BenchError(Exception):
 class World:
     """Use it as a context: the fleet is up inside, and down afterwards whatever happened."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, size: int = NODES) -> None:
         self.folder, self.fleet_dir, self.project = folder, folder / "fleet", folder / "project"
-        self.nodes = [f"node-{number}" for number in range(1, NODES + 1)]
+        self.nodes = [f"node-{number}" for number in range(1, size + 1)]
         foreign = ("ANSIBLE_", "GIT_", "PARALLEL", "SSH_AUTH_SOCK")
         kept = {key: value for key, value in os.environ.items() if not key.lstrip("_").startswith(foreign)}
         homes = ("ANSIBLE_HOME", "PARALLEL_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
@@ -45,9 +45,9 @@ class World:
     def __enter__(self) -> Self:
         self.fleet("down")
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.sockets = tempfile.mkdtemp(prefix="gummy-bench-")  # a socket's path must be short
+        self.sockets = self.env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = tempfile.mkdtemp(prefix="gummy-bench-")  # a socket's path must be short
         try:
-            self.fleet("up", "--size", str(NODES))
+            self.fleet("up", "--size", str(len(self.nodes)))
             self._lay()
         except BaseException:
             self.__exit__()

@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from real_nodes import NODES, Controller, Fleet
+from real_nodes import NODES, ROOT, Controller, Fleet
 
+DOUBLES = ROOT / "tests" / "doubles"
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin:/usr/local/sbin"
 
 
@@ -43,3 +44,17 @@ def repaired(fleet: Fleet) -> Iterator[Fleet]:
     """The fleet for a test that breaks nodes: afterwards all of them answer again."""
     yield fleet
     fleet.call("up", "--size", str(len(NODES)))
+
+
+@pytest.fixture(scope="module")
+def with_doubles(fleet: Fleet) -> Iterator[Fleet]:
+    """The nodes have gummy and claude, as far as anybody can tell."""
+    session_path = fleet.ssh("node-1", 'printf %s "$PATH"')
+    for node in NODES:
+        for name in ("gummy", "claude"):
+            fleet.put(node, f"bin/{name}", (DOUBLES / name).read_bytes(), 0o755)
+        fleet.put(node, "bin/jq", "#!/bin/sh\nexit 0\n", 0o755)
+        fleet.put(node, ".profile", f'PATH="$HOME/bin:{session_path}"\n')
+    yield fleet
+    for node in NODES:
+        fleet.home(node).joinpath(".profile").unlink()

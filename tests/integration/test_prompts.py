@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from real_nodes import NODES, ROOT, Controller, Fleet, Played, applies
+from real_nodes import NODES, Controller, Fleet, Played, applies
 
-DOUBLES = ROOT / "tests" / "doubles"
 PLAIN = "optimize  the   database's queries, don't stop; '$(touch ~/executed)' `touch ~/executed` {{ lookup('pipe', 'touch MARK') }} a=b \\n %s"
 NASTY = (
     PLAIN,
@@ -35,20 +34,6 @@ def nasty(controller: Controller) -> list[str]:
 def nothing_ran(controller: Controller, fleet: Fleet) -> bool:
     marks = [controller.folder / "templated", pathlib.Path(controller.env["HOME"], "executed"), *(fleet.home(node) / "executed" for node in NODES)]
     return not any(mark.exists() for mark in marks)
-
-
-@pytest.fixture(scope="module")
-def with_doubles(fleet: Fleet) -> Iterator[Fleet]:
-    """The nodes have gummy and claude, as far as anybody can tell."""
-    session_path = fleet.ssh("node-1", 'printf %s "$PATH"')
-    for node in NODES:
-        for name in ("gummy", "claude"):
-            fleet.put(node, f"bin/{name}", (DOUBLES / name).read_bytes(), 0o755)
-        fleet.put(node, "bin/jq", "#!/bin/sh\nexit 0\n", 0o755)
-        fleet.put(node, ".profile", f'PATH="$HOME/bin:{session_path}"\n')
-    yield fleet
-    for node in NODES:
-        fleet.home(node).joinpath(".profile").unlink()
 
 
 @pytest.mark.parametrize("way", ["a word", "JSON", "a file"])

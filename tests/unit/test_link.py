@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import select
 import shlex
+import socket
 import stat
+import sys
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _link, _process, _ssh_failures
@@ -24,6 +26,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._program import 
         (b'\x1e{"state": "cl', None),
         (b"\x1e[1]", None),
         (b"\x1e\xff\xfe", None),
+        (b"\x1e" + b"[" * 1_000_000, None),
         (b"Last login: Tuesday", None),
         (b"", None),
     ],
@@ -78,6 +81,35 @@ def test_the_program_is_sent_once_and_answers_through_a_noisy_shell(home):
     before = sent.stat().st_mtime_ns
     assert link().call("list", {})["state"] == "listed"
     assert sent.stat().st_mtime_ns == before
+
+
+def test_a_warm_node_is_asked_in_one_call_and_a_master_that_listens_is_taken(home, tmp_path):
+    link().call("list", {})
+    calls, path = tmp_path / "calls", str(tmp_path / "master")
+    counted = link(f"echo x >> {calls}")
+    assert counted.call("list", {})["state"] == counted.call("list", {})["state"] == "listed"
+    assert calls.read_text() == "x\n" * 3  # the first one opens the master
+    calls.unlink()
+    with socket.socket(socket.AF_UNIX) as master:
+        master.bind(path)
+        master.listen()
+        later = link(f"echo x >> {calls}")
+        later._ssh[-1] = f"ControlPath={path}"
+        assert later.call("list", {})["state"] == "listed" and calls.read_text() == "x\n"
+    gone = link(f"echo x >> {calls}")
+    gone._ssh[-1] = f"ControlPath={path}"
+    assert gone.call("list", {})["state"] == "listed" and calls.read_text() == "x\n" * 3
+
+
+def test_a_python3_that_is_too_old_makes_room_for_another(home, tmp_path):
+    old = tmp_path / "bin" / "python3"
+    old.parent.mkdir()
+    refusal = '{"state": "refused", "class": "python", "message": "Python 3.6 is too old"}'
+    old.write_text(f"#!/bin/sh\n[ \"$3\" = -c ] || printf '\\036{refusal}\\n'\nexit 1\n")
+    old.chmod(0o755)
+    good = shlex.quote(os.path.dirname(sys.executable))
+    asked = link(f"PATH={old.parent}:{good}:$PATH")
+    assert asked.call("list", {})["state"] == "listed" and asked.command("list").split()[0] != str(old)
 
 
 def test_a_failed_ssh_and_a_reply_that_is_cut_off_leave_the_outcome_unknown():

@@ -100,17 +100,22 @@ AGENTS: Mapping[str, Agent] = {
 }
 
 
-def login_path() -> str:
-    """PATH as the user's login shell sets it; a shell that prints or fails leaves the PATH of this session."""
+def told_path(patience: float = 10.0) -> str | None:
+    """PATH as the user's login shell sets it, whatever else that prints; None if it fails, or takes longer."""
     shell = os.environ.get("SHELL") or pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
     try:
         listing = subprocess.run(
-            [shell, "-lc", 'printf "\\036%s\\036" "$PATH"'], stdin=subprocess.DEVNULL, capture_output=True, timeout=10, errors="replace", check=False
+            [shell, "-lc", 'printf "\\036%s\\036" "$PATH"'], stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, errors="replace", check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         listing = ""
     parts = listing.split("\x1e")
-    return parts[-2] if len(parts) >= 3 and parts[-2] else os.environ.get("PATH", os.defpath)
+    return parts[-2] if len(parts) >= 3 and parts[-2] else None
+
+
+def login_path() -> str:
+    """PATH as the login shell sets it; if it doesn't tell, the PATH of this session."""
+    return told_path() or os.environ.get("PATH", os.defpath)
 
 
 def unusable(name: str, path: str) -> str | None:
@@ -120,7 +125,8 @@ def unusable(name: str, path: str) -> str | None:
         return "agent %s is not known to this node's program" % name
     missing = [program for program in agent.programs if shutil.which(program, path=path) is None]
     if missing:
-        return "%s is not on the login shell's PATH: install it on this node" % " and ".join(missing)
+        words = ("is", "it") if len(missing) == 1 else ("are", "them")
+        return "%s %s not on the login shell's PATH: install %s on this node" % (" and ".join(missing), *words)
     if agent.refuses_root and os.geteuid() == 0 and os.environ.get("IS_SANDBOX") != "1":
         return "agent %s refuses to run as root: log in to this node as another user" % name
     return None

@@ -197,6 +197,13 @@ class Attempt:
     def has(self, mark: str) -> bool:
         return os.path.exists(self.path(mark))
 
+    def written(self, mark: str) -> float | None:
+        """When a mark was made, by this node's clock; None if there is none."""
+        try:
+            return os.stat(self.path(mark)).st_mtime
+        except OSError:
+            return None
+
     def read(self, mark: str) -> str:
         with open(self.path(mark), encoding="utf-8", errors="backslashreplace") as file:
             return file.read()

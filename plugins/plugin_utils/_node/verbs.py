@@ -101,13 +101,36 @@ def _state(attempt: Attempt) -> str:
 
 
 def _list(store: Store, request: Reply) -> Iterator[Reply]:
-    """All attempts of this store that began, with what tells them apart; run and prefix choose among them."""
+    """All attempts of this store that began, with what tells them apart and how they ended.
+
+    run_id and prefix choose among them; `within` leaves out what ended more seconds ago (an age and no time, for two clocks may differ), and
+    of the others what they changed, which may be long.
+    """
+    within = request.get("within")
+    oldest = 0.0 if within is None else time.time() - float(within)
     for attempt in store.attempts(request.get("prefix") or ""):
+        if (attempt.written("ended.json") or oldest) < oldest:
+            continue
         spec = attempt.spec()
         if spec and request.get("run_id") in (None, spec.get("run_id")):
             told = {key: spec.get(key) for key in ("run_id", "job", "agent", "project_path", "controller")}
-            yield {"attempt": attempt.id, "state": _state(attempt), "acknowledged": attempt.has("acknowledged"), **told, "ended": attempt.ended()}
+            state = _state(attempt)
+            ended, ended_at = (attempt.ended(), attempt.written("ended.json")) if state == "ended" else (None, None)
+            begun_at = attempt.written("agent")
+            if ended is not None and within is not None:
+                ended.pop("harvest", None)
+            seconds = round(time.time() - begun_at, 3) if begun_at and state == "running" else (ended or {}).get("seconds")
+            yield {
+                "attempt": attempt.id, "state": state, "acknowledged": attempt.has("acknowledged"), **told, "ended": ended,
+                "begun_at": begun_at, "ended_at": ended_at, "seconds": seconds,
+            }  # fmt: skip
     yield {"state": "listed"}
+
+
+def _specialists(store: Store, request: Reply) -> Iterator[Reply]:
+    from . import specialists
+
+    return specialists.specialists(store, request)
 
 
 def _logs(store: Store, request: Reply) -> Iterator[Reply]:
@@ -135,6 +158,7 @@ def _ack(store: Store, request: Reply) -> Iterator[Reply]:
 
 VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
     "claim": _claim, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs, "ack": _ack,
+    "specialists": _specialists,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from node_case import ROOT, ZIP, A, NodeCase, alive, end, is_locked, replies, wait_for
@@ -34,7 +35,7 @@ class VerbsTest(NodeCase):
         bad = {"attempt": "../../x", "attempts": ["../x"], "key": "k", "slots": 1, "generation": 1, "spec": {}, "controller": "c"}
         good = json.dumps({"attempt": A + "1"}).encode() + b"\n"
         cases = [(verb, bad, "input") for verb in ("claim", "release", "start", "fence", "logs", "ack")]
-        cases += [(verb, data, None) for verb in ("claim", "poll", "list") for data in (b"", b"no json\n", b"[1]\n", b"\xff\n")]
+        cases += [(verb, data, None) for verb in ("claim", "poll", "list", "specialists") for data in (b"", b"no json\n", b"[1]\n", b"\xff\n")]
         cases += [("claim", {**bad, "attempt": A + "1", "key": "-e"}, "input"), ("no-such-verb", good, "program"), ("logs", good, None)]
         for verb, request, kind in cases:
             with self.subTest(verb=verb, request=request):
@@ -79,6 +80,19 @@ class VerbsTest(NodeCase):
         self.assertEqual([(A + "1", "ended"), (A + "2", "running")], [(row["attempt"], row["state"]) for row in self.listed(A)])
         self.assertEqual([(A + "2", "job-1", False)], [(row["attempt"], row["job"], row["acknowledged"]) for row in self.listed(run_id="another")])
         self.assertEqual([], self.listed("nothing"))
+        (self.tree() / "go").touch()
+
+    def test_the_list_says_when_attempts_began_and_ended_and_may_leave_out_what_ended_long_ago(self) -> None:
+        self.run_job(A + "1", command="exit 3")
+        self.start(A + "2", command="while ! [ -e go ]; do sleep 0.02; done")
+        wait_for(lambda: self.store.attempt(A + "2").has("agent"))
+        ended, running = self.listed(A)
+        self.assertEqual((ended["ended"]["seconds"], "agent"), (ended["seconds"], ended["ended"]["class"]))
+        self.assertTrue(ended["begun_at"] <= ended["ended_at"] <= running["begun_at"] <= running["begun_at"] + running["seconds"] <= time.time() + 0.001)
+        self.assertEqual((None, None), (running["ended_at"], running["ended"]))
+        mark = self.store.attempt(A + "1").path("ended.json")
+        os.utime(mark, (time.time() - 3600,) * 2)
+        self.assertEqual([[A + "2"], [A + "1", A + "2"]], [[row["attempt"] for row in self.listed(A, within=within)] for within in (1800, 7200)])
         (self.tree() / "go").touch()
 
     def test_an_ack_counts_for_what_ended_and_may_come_twice(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ._report import left_out_lines
 from ._width import fit, table
 
 COLUMNS = 80
@@ -22,7 +23,7 @@ def status_text(status: Mapping[str, Any]) -> list[str]:
     totals = status["totals"]
     answered = f"{totals['answered']} of {totals['nodes']} nodes answer"
     lines = [f"status: {answered}; {totals['running']} running, {totals['ended_today']} ended today", *_nodes(status["nodes"])]
-    lines += [f"left out: {row['name']}: {row['reason']}" for row in status["left_out"]]
+    lines += left_out_lines(status["left_out"])
     ended = [row for row in status["attempts"] if row["ended_at"] is not None]
     rows = [row for row in status["attempts"] if row["ended_at"] is None] + ended[:MOST_ENDED]
     if rows:

@@ -1,39 +1,69 @@
-"""Our side of the row `specialists`, without Ansible's start: `ask.py SSH_CONFIG SOCKETS ANSWER NODE...` asks all nodes.
+"""Our side of the rows that ask many nodes, without Ansible's start: `ask.py WHAT SSH_CONFIG ANSWER NODE...`.
 
-The answer is a file: the seconds that it took, and the dashboard's totals. The dashboard is the playbook's own code; only the links are made
-here, with the words that Ansible's ssh plugin would be given.
+The answer is a file: the seconds that it took, links included, and what came of it. WHAT is `specialists`, `load` (new connections) or
+`load-again` (those of a question before, whose answer has just become too old).
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import secrets
+import shlex
 import sys
 import time
 
+from ansible.plugins.loader import init_plugin_loader
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _views
-from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
-from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
-from ansible_collections.distributed.gummy.plugins.plugin_utils._link import SSH_FIRST, Link
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Node
-from ansible_collections.distributed.gummy.plugins.plugin_utils._program import build
+init_plugin_loader()
+from ansible.playbook.task import Task  # noqa: E402  # collections are there from here on
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _views  # noqa: E402
+from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config  # noqa: E402
+from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker  # noqa: E402
+from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet  # noqa: E402
+from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link  # noqa: E402
+from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all  # noqa: E402
+from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Node  # noqa: E402
+from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import LOAD_LASTS, Snapshots  # noqa: E402
+
+PATIENCE = 30.0
+
+
+def links(names: list[str], words: str) -> dict[str, Link]:
+    maker = LinkMaker(Task())
+    return {name: maker.make(name, {"ansible_host": name, "ansible_ssh_common_args": words}) for name in names}
+
+
+def load(names: list[str], words: str, snapshots: Snapshots) -> dict[str, int]:
+    ways = {name: Way(link.key, link.probe_argv(PATIENCE), name) for name, link in links(names, words).items()}
+    found = measure_all(ways, snapshots, timeout=PATIENCE)
+    return {"measured": sum(record["state"] == "measured" for record in found.values())}
+
+
+def specialists(names: list[str], words: str) -> dict[str, int]:
+    known = links(names, words)
+
+    def no_measure(name: str, link: Link) -> Node:
+        raise AssertionError("the dashboard measures nobody")
+
+    fleet = Fleet(tuple(names), tuple(map(Node, names)), None, known.__getitem__, no_measure, Config())
+    return dict(_views.specialists(fleet)["totals"])
 
 
 def main() -> None:
-    config, sockets, answer, *names = sys.argv[1:]
-
-    def link(name: str) -> Link:
-        first = SSH_FIRST.format(master="auto", path=f"{sockets}/{name}").split()
-        return Link(name, name, ["ssh", "-o", "BatchMode=yes", "-F", config, *first], build())
-
-    def measure(name: str, link: Link) -> Node:
-        raise NotImplementedError
-
-    fleet = Fleet(tuple(names), tuple(map(Node, names)), None, link, measure, Config())
+    what, config, answer, *names = sys.argv[1:]
+    words = shlex.join(["-F", config])
+    if what == "load":
+        words += f" -o SendEnv=BENCH_{secrets.token_hex(4)}"  # other settings, so other connections
+    elif what == "load-again":
+        load(names, words, Snapshots(believe=False))
     begun = time.monotonic()
-    dashboard = _views.specialists(fleet)
-    pathlib.Path(answer).write_text(json.dumps({"wall": time.monotonic() - begun, **dashboard["totals"]}), encoding="utf-8")
+    if what == "specialists":
+        told = specialists(names, words)
+    else:
+        told = load(names, words, Snapshots(what == "load-again", lambda: time.time() + LOAD_LASTS + 1))
+    pathlib.Path(answer).write_text(json.dumps({"wall": time.monotonic() - begun, **told}), encoding="utf-8")
 
 
 if __name__ == "__main__":

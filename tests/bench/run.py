@@ -15,11 +15,12 @@ import sys
 import time
 
 import jobs
+import load
 import views
 from table import Row, Side, lines, result
 from world import ROOT, BenchError, Sample, World
 
-ROWS: list[Row] = [*jobs.ROWS, *views.ROWS]
+ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS]
 MASTERS_LAST = 40.0  # seconds; ssh masters end after 60 idle ones
 
 

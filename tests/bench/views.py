@@ -13,6 +13,12 @@ META = "name: {}\ncreated: 2026-01-01T00:00:00Z\nsession_id: 2f0d9c0e-aaaa-bbbb-
 NAMES = ("api-developer", "database-expert")
 
 
+def ask(world: World, what: str, config: str, names: list[str]) -> tuple[Sample, dict[str, float]]:
+    """What the whole program cost, and what it told: `wall` is that of the question alone."""
+    sample = world.timed(sys.executable, str(ROOT / "tests" / "bench" / "ask.py"), what, config, "asked.json", *names)
+    return sample, json.loads((world.folder / "asked.json").read_text(encoding="utf-8"))
+
+
 def specialists(world: World) -> Sample:
     """Without Ansible's start: the time is that of the dashboard alone, links included."""
     for node in world.nodes:
@@ -20,9 +26,7 @@ def specialists(world: World) -> Sample:
             folder = world.fleet_dir / node / "home" / ".gummy" / "specialists" / name
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "meta.yaml").write_text(META.format(name), encoding="utf-8")
-    words = [str(world.fleet_dir / "ssh_config"), world.sockets, "asked.json", *world.nodes]
-    sample = world.timed(sys.executable, str(ROOT / "tests" / "bench" / "ask.py"), *words)
-    told = json.loads((world.folder / "asked.json").read_text(encoding="utf-8"))
+    sample, told = ask(world, "specialists", "fleet/ssh_config", world.nodes)
     if (told["answered"], told["dormant"]) != (MANY, MANY * len(NAMES)):
         raise BenchError(f"not every node told its specialists: {told}")
     return {**sample, "wall": told["wall"]}

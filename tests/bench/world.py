@@ -93,12 +93,14 @@ class World:
         (self.folder / name).write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
         return name
 
-    def timed(self, *argv: str, cwd: str = ".") -> Sample:
+    def timed(self, *argv: str, cwd: str = ".", stdin: str = "") -> Sample:
         """Wall seconds, and the CPU seconds of the command, its children, and the ssh masters that it uses. Raises BenchError."""
         before = adopted()
-        with tempfile.TemporaryFile("w+") as output:
+        with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as given:
+            given.write(stdin)
+            given.seek(0)
             begun = time.monotonic()
-            process = subprocess.Popen(argv, cwd=self.folder / cwd, env=self.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            process = subprocess.Popen(argv, cwd=self.folder / cwd, env=self.env, stdin=given, stdout=output, stderr=output)
             try:
                 _pid, status, usage = os.wait4(process.pid, 0)
             except BaseException:

@@ -49,7 +49,7 @@ def test_status():
         "n2  not reachable: no route to host",
         "n3  no free slot (4 of 4 taken)",
         "n4  load unknown",
-        "left out: printer: shared in",
+        "left out of the inventory (shared in): printer",
         "",
         "JOB              NODE    STATUS     BEGAN       TOOK  COST",
         f"release-42/docs  node-1  ▶ running  {began}  75 s  n/a",

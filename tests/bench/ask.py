@@ -17,15 +17,15 @@ from ansible.plugins.loader import init_plugin_loader
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
 init_plugin_loader()
-from ansible.playbook.task import Task  # noqa: E402  # collections are there from here on
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _views  # noqa: E402
-from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config  # noqa: E402
-from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker  # noqa: E402
-from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet  # noqa: E402
-from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link  # noqa: E402
-from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all  # noqa: E402
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Node  # noqa: E402
-from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import LOAD_LASTS, Snapshots  # noqa: E402
+from ansible.playbook.task import Task  # collections are there from here on
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _views
+from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
+from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
+from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link
+from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all
+from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import LOAD_LASTS, Snapshots
 
 PATIENCE = 30.0
 

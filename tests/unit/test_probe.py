@@ -92,7 +92,8 @@ def test_cpu_is_what_was_spent_between_two_samples(samples, cpu, io_wait):
 
 
 def test_a_later_answer_about_the_load_alone_counts_and_its_cpu_is_that_since_the_sample_before():
-    later = "".join(map(line, ("begin", "busy 1", "cpus 2", "stat cpu 9000 9 9 109000 9 9 9 9", "loadavg 0.20 1 1 1/9 9", "MemTotal: 100", "MemAvailable: 25", "done")))
+    words = ("begin", "busy 1", "cpus 2", "stat cpu 9000 9 9 109000 9 9 9 9", "loadavg 0.20 1 1 1/9 9", "MemTotal: 100", "MemAvailable: 25", "done")
+    later = "".join(map(line, words))
     before = LINUX[: LINUX.index("@gummy-probe loadavg")] + line("stat cpu 8000 9 9 100000 9 9 9 9") + line("done")
     seen = parse(before + later)
     assert seen.load == {"cpu": 0.1, "memory": 0.75, "load_average": 0.1, "io_wait": 0.0} and (seen.busy, seen.done) == (1, True)

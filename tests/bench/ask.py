@@ -14,8 +14,9 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _views
 from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import PLAIN_SESSION, SOCKET, SSH_FIRST
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
-from ansible_collections.distributed.gummy.plugins.plugin_utils._link import SSH_FIRST, Link
+from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Node
 from ansible_collections.distributed.gummy.plugins.plugin_utils._program import build
 
@@ -24,8 +25,8 @@ def main() -> None:
     config, sockets, answer, *names = sys.argv[1:]
 
     def link(name: str) -> Link:
-        first = SSH_FIRST.format(master="auto", path=f"{sockets}/{name}").split()
-        return Link(name, name, ["ssh", "-o", "BatchMode=yes", "-F", config, *first], build())
+        first = SSH_FIRST.replace(SOCKET, f"{sockets}/{name}").split()
+        return Link(name, name, ["ssh", *PLAIN_SESSION, "-F", config, *first], build())
 
     def measure(name: str, link: Link) -> Node:
         raise NotImplementedError

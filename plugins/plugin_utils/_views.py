@@ -66,6 +66,8 @@ def status(fleet: Fleet) -> dict[str, Any]:
 
     def question(name: str, link: Link) -> tuple[Node, list[dict[str, Any]]]:
         node = measured(fleet, nodes[name], link)
+        if node.state == "unreachable":
+            raise LinkError(node.reason or "not reachable")
         try:
             rows = [attempt_row(name, reply) for reply in replies_of(link, "list", "listed") if reply.get("state") in ("running", "dead", "ended")]
         except LinkError as exc:

@@ -33,7 +33,8 @@ class World:
             "ssh",
             'echo "$1 $(grep -c find_agents)" >> "$LOG"; case "$1" in busy) printf "%s" "$ANSWER" ;; '
             'refused) echo "Connection refused" >&2; exit 255 ;; '
-            'silent) echo "ssh: connect: Connection timed out" >&2; exit 255 ;; noshell) echo no >&2; exit 1 ;; stuck) exec sleep 60 ;; flood) exec yes ;; esac',
+            'silent) echo "ssh: connect: Connection timed out" >&2; exit 255 ;; '
+            'noshell) echo no >&2; exit 1 ;; stuck) exec sleep 60 ;; flood) exec yes ;; esac',
         )
         monkeypatch.setenv("PATH", f"{folder}/bin:{os.environ['PATH']}")
         monkeypatch.setenv("LOG", str(folder / "asked"))

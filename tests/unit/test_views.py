@@ -32,7 +32,7 @@ def fleet(nodes, answers, fallback=None, left_out=()):
 
     def measure(name, link):
         if isinstance(link.answer, LinkError) and link.answer.kind == "unreachable":
-            raise link.answer
+            return Node(name, "unreachable", str(link.answer))
         return Node(name, **KNOWN)
 
     return Fleet(tuple(node.name for node in nodes), tuple(nodes), fallback, lambda name: Link(name, answers[name]), measure, Config(), left_out)

@@ -80,5 +80,6 @@ def test_what_asks_for_a_password_is_measured_by_the_run_that_has_it(controller:
     played = controller.run(*job, *given, inventory=str(source))
     assert played.status == 0 and played.job["node"] == "node-1", played
     (tmp_path / "password").write_text("wrong\n", encoding="utf-8")
-    wrong = controller.run(*job, "-e", "gummy_refresh=true", "-e", "gummy_attempts=1", *given, "-e", "ansible_ssh_extra_args='-o SendEnv=OTHER'", inventory=str(source))
+    anew = ("-e", "gummy_refresh=true", "-e", "gummy_attempts=1", "-e", "ansible_ssh_extra_args='-o SendEnv=OTHER'")  # another connection
+    wrong = controller.run(*job, *given, *anew, inventory=str(source))
     assert wrong.status == 2 and wrong.job["class"] == "unreachable" and "password" in wrong.job["message"].lower(), wrong

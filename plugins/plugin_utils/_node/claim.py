@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import os
 
+from . import runs
+from .states import state_of
 from .store import TYPE_CHECKING, Refused, boot_clock, boot_id, checked, is_locked, read_json, write_durably
 
 if TYPE_CHECKING:
@@ -76,15 +78,16 @@ def harvested(store: Store, workspace: str) -> bool:
     if holder is None:
         return True
     attempt = store.attempt(holder["attempt"])
-    ended = attempt.ended()
-    return not attempt.has("agent") if ended is None else ended.get("class") != "harvest"
+    return state_of(attempt) != "running" and (attempt.ended() or {}).get("class") != "harvest"
 
 
 def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
-    """S1. request: attempt, key (of the workspace), slots. The same attempt asked again gets the same answer."""
+    """S1. request: attempt, key (of the workspace), slots; run_id, controller (not of a mere sync). Asked again it gives the same answer."""
     attempt = store.attempt(request["attempt"])
     key = checked(request["key"])
     refuse_known(attempt)
+    if "run_id" in request:
+        runs.enter(store, attempt.id, str(request["run_id"]), str(request["controller"]))
     disk = os.statvfs(store.root)
     free = disk.f_bavail * disk.f_frsize
     if free < DISK_RESERVE:
@@ -105,9 +108,10 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_known(attempt: Attempt) -> None:
-    if attempt.has("void"):
+    state = state_of(attempt)
+    if state == "void":
         raise Refused("attempt %s was fenced and may not start" % attempt.id, "fenced", "ours")
-    if attempt.has("starting"):
+    if state != "new":
         raise Refused("attempt %s was started before" % attempt.id, "known", "ours")
 
 

@@ -133,7 +133,7 @@ class Store:
         home = state or os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
         self.root = os.path.join(home, "distributed-gummy", machine_id())
         self.umask = os.umask(0o077)  # the login's own, for the agent
-        for name in ("attempts", "workspaces", "slots"):
+        for name in ("attempts", "workspaces", "slots", "runs"):
             os.makedirs(os.path.join(self.root, name), exist_ok=True)
         self.id = self._identity()
 
@@ -177,7 +177,7 @@ class Store:
 
 
 class Attempt:
-    """One attempt's folder: spec.json, the marks (void, starting, agent, ended.json, acknowledged), lock, harvest/."""
+    """One attempt's folder: spec.json, lock, harvest/, the marks of states.py, and `cancel`, which asks its supervisor to end it."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder

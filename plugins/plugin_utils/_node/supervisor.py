@@ -17,10 +17,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import agents, harvest, processes
+from . import agents, harvest, processes, runs
 from .claim import Claims, refuse_known, release
+from .states import move, state_of
 from .store import Attempt, Refused, Store, read_json, try_lock, write_durably
 
+SPEC = 1  # schema of a job's spec; older ones are still harvested
+LOOK = 0.25  # seconds between two looks whether somebody cancels
+CANCEL_MOST = 25.0  # seconds that a cancel waits: TERM, KILL and the harvest
 PATIENCE = 5.0  # seconds that a start waits for a lock which an ended sync still holds
 
 
@@ -28,21 +32,24 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     """S4. request: attempt, generation, spec. Answers started, or what is known of the attempt already; refused changes nothing."""
     attempt = store.attempt(request["attempt"])
     spec: dict[str, Any] = dict(request["spec"])
+    if spec.get("schema", SPEC) > SPEC:
+        raise Refused("the job has schema %s, this program knows %d: update the collection" % (spec["schema"], SPEC), "schema", "input")
     attempt.create()
-    path = agents.login_path() if not attempt.has("starting") else ""
+    path = agents.login_path() if state_of(attempt) == "new" else ""
     lock = _lock(attempt)
     if lock is None:
         return {"state": "running"}
-    if attempt.has("starting"):
+    if state_of(attempt) not in ("new", "void"):
         os.close(lock)
         return fence(store, attempt)
     refuse_known(attempt)
+    runs.check(store, attempt.id, str(spec.get("controller")))
     reason = agents.unusable(spec["agent"], path)
     if reason:
         raise Refused(reason, "agent", "node")
     workspace = _take_over(store, attempt, int(request["generation"]), spec)
     attempt.mark("spec.json", json.dumps(spec).encode())
-    attempt.mark("starting")
+    move(attempt, "start")
     write_durably(os.path.join(workspace, "holder.json"), json.dumps({"attempt": attempt.id}).encode())
     if os.fork() == 0:
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)  # kept open: the lock lives as long as the supervisor
@@ -54,7 +61,7 @@ def _lock(attempt: Attempt) -> int | None:
     """The attempt's lock, or None when its supervisor has it. Another start that holds it is waited for: it may still refuse."""
     until = time.monotonic() + 30
     while True:
-        started = attempt.has("starting")
+        started = state_of(attempt) not in ("new", "void")
         lock = try_lock(attempt.lock, 0.1)  # somebody may just look whether it is locked
         if lock is not None or started:
             return lock
@@ -110,8 +117,8 @@ def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: st
         status = 0
     except BaseException as exc:  # noqa: BLE001  # the last one who can say what happened
         sys.stderr.write("supervisor: %r\n" % (exc,))
-        if not attempt.has("agent"):
-            attempt.mark("ended.json", json.dumps({"class": "start", "message": "the node could not start it: %s" % exc}).encode())
+        if state_of(attempt) == "starting":
+            move(attempt, "fail", json.dumps({"class": "start", "message": "the node could not start it: %s" % exc}).encode())
     finally:
         os._exit(status)
 
@@ -140,20 +147,22 @@ def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str) 
     ended: dict[str, Any] = {"class": None, "begun_at": begun_at}
     try:
         signal.signal(signal.SIGTERM, _stop)
-        attempt.mark("agent", b"%f" % begun_at)
+        move(attempt, "run", b"%f" % begun_at)
         child = _spaced(store, attempt, lambda: run(agent.argv(spec))) if agent.spaced else run(agent.argv(spec))
-        status = child.wait(timeout=max(0.0, deadline - time.monotonic()))
+        status = _await(child, deadline, attempt)
         ended.update(_result(agent, status, attempt))
         if ended["class"] is None and spec.get("verify"):
             sys.stdout.write("\nverify: %s\n" % spec["verify"])
             sys.stdout.flush()
-            status = run(["/bin/sh", "-c", spec["verify"]]).wait(timeout=max(0.0, deadline - time.monotonic()))
+            status = _await(run(["/bin/sh", "-c", spec["verify"]]), deadline, attempt)
             failed = {"class": "verify", "message": "verify ended with exit status %d" % status}
             ended.update({"proof": "verify"} if status == 0 else failed)
     except subprocess.TimeoutExpired:
         ended.update({"class": "timeout", "message": "still running after %s s" % spec["timeout"]})
-    except _Stopped:
+    except _Cancelled:
         ended.update({"class": "cancelled", "message": "cancelled"})
+    except _Stopped:
+        ended.update({"class": "killed", "message": "the node ended its supervisor by SIGTERM: it may be shutting down"})
     except OSError as exc:
         ended.update({"class": "agent", "message": "the agent could not be run: %s" % exc})
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -162,12 +171,28 @@ def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str) 
     finish(attempt, spec, ended)
 
 
+class _Cancelled(Exception):
+    """A controller has asked for the end."""
+
+
 class _Stopped(Exception):
-    """SIGTERM: somebody cancels the attempt."""
+    """SIGTERM."""
 
 
 def _stop(number: int, frame: Any) -> None:
     raise _Stopped
+
+
+def _await(child: subprocess.Popen[bytes], deadline: float, attempt: Attempt) -> int:
+    """The exit status; raises TimeoutExpired, _Cancelled."""
+    while True:
+        if attempt.has("cancel"):
+            raise _Cancelled
+        try:
+            return child.wait(timeout=max(0.0, min(LOOK, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= deadline:
+                raise
 
 
 def _spaced(store: Store, attempt: Attempt, run: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
@@ -199,7 +224,7 @@ def _result(agent: agents.Agent, status: int, attempt: Attempt) -> dict[str, Any
     }  # fmt: skip
 
 
-def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any]) -> dict[str, Any]:
+def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any], event: str = "end") -> dict[str, Any]:
     """S6: the harvest, then the durable mark. A harvest that fails leaves the workspace as it is and says where."""
     tree = os.path.join(spec["workspace"], "tree")
     try:
@@ -208,7 +233,7 @@ def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any]) -> dic
         ended.update({"class": "harvest", "message": "no harvest could be made (%s); the work lies in %s" % (exc, tree), "harvest": None})
     ended["workspace"] = tree
     write_durably(os.path.join(attempt.harvest, "result.json"), json.dumps(ended).encode())
-    attempt.mark("ended.json", json.dumps(ended).encode())
+    move(attempt, event, json.dumps(ended).encode())
     return ended
 
 
@@ -219,9 +244,9 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
     if lock is None:
         return {"state": "running"}
     try:
-        if attempt.has("agent") or attempt.ended():
+        if state_of(attempt) in ("running", "ended", "acknowledged"):
             return {"state": "ended", **(heal(attempt) or {})}
-        attempt.mark("void")
+        move(attempt, "fence")
     finally:
         os.close(lock)
     release(store, attempt.id)
@@ -230,7 +255,21 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
 
 def heal(attempt: Attempt) -> dict[str, Any] | None:
     """For whoever sees an attempt whose supervisor died; call it with the attempt's lock held. What lives is ended, then harvested."""
-    if attempt.has("agent") and attempt.ended() is None:
+    if state_of(attempt) == "running":
         processes.end_all(attempt.id)
-        finish(attempt, attempt.spec(), {"class": "killed", "message": "its supervisor died"})
+        lost = {"class": "lost", "message": "its supervisor died (it was killed, or the node went down); what the agent left is in the harvest"}
+        finish(attempt, attempt.spec(), lost, "heal")
     return attempt.ended()
+
+
+def cancel(store: Store, attempt: Attempt) -> dict[str, Any]:
+    """Ends what runs, its whole tree, and proves that what has not begun never will. `running`: it is asked for, and not over yet."""
+    attempt.create()
+    attempt.mark("cancel")
+    until = time.monotonic() + CANCEL_MOST
+    while time.monotonic() < until:
+        answer = fence(store, attempt)
+        if answer["state"] != "running":
+            return answer
+        time.sleep(0.1)
+    return {"state": "running"}

@@ -14,7 +14,8 @@ import os
 import sys
 import time
 
-from . import claim
+from . import claim, runs
+from .states import move, state_of
 from .store import TYPE_CHECKING, Refused, Store, is_locked, try_lock, write_durably
 
 if TYPE_CHECKING:
@@ -51,6 +52,18 @@ def _fence(store: Store, request: Reply) -> Iterator[Reply]:
     yield supervisor.fence(store, store.attempt(request["attempt"]))
 
 
+def _cancel(store: Store, request: Reply) -> Iterator[Reply]:
+    from . import supervisor
+
+    yield supervisor.cancel(store, store.attempt(request["attempt"]))
+
+
+def _adopt(store: Store, request: Reply) -> Iterator[Reply]:
+    """From now on this controller drives the run: claims and starts of another one are refused."""
+    runs.adopt(store, str(request["uid"]), str(request["run_id"]), str(request["controller"]))
+    yield {"state": "adopted"}
+
+
 def _poll(store: Store, request: Reply) -> Iterator[Reply]:
     """What happens to the attempts of one run (ids with this prefix), as it happens; ends with its caller, or after POLL seconds."""
     import select
@@ -60,7 +73,7 @@ def _poll(store: Store, request: Reply) -> Iterator[Reply]:
     yield {"state": "watching"}
     while time.monotonic() < until:
         for attempt in store.attempts(request["prefix"]):
-            if attempt.id not in told and attempt.has("starting"):
+            if attempt.id not in told and state_of(attempt) not in ("new", "void"):
                 if is_locked(attempt.lock):
                     pause = pause if attempt.id in running else 0.02  # what began just now may end soon
                     running.add(attempt.id)
@@ -93,11 +106,11 @@ def _small_harvest(attempt: Attempt) -> dict[str, str] | None:
 
 
 def _state(attempt: Attempt) -> str:
-    if attempt.ended() is not None:
-        return "ended"
-    if attempt.has("void") or not attempt.has("starting"):
-        return "void"
-    return "running" if is_locked(attempt.lock) else "dead"
+    """void (also what can't have begun), running, dead (its supervisor died), ended."""
+    state = state_of(attempt)
+    if state in ("starting", "running"):
+        return "running" if is_locked(attempt.lock) else "dead" if state == "running" else "void"
+    return {"new": "void", "acknowledged": "ended"}.get(state, state)
 
 
 def _list(store: Store, request: Reply) -> Iterator[Reply]:
@@ -113,7 +126,7 @@ def _list(store: Store, request: Reply) -> Iterator[Reply]:
             continue
         spec = attempt.spec()
         if spec and request.get("run_id") in (None, spec.get("run_id")):
-            told = {key: spec.get(key) for key in ("run_id", "job", "agent", "project_path", "controller")}
+            told = {key: spec.get(key) for key in ("run_id", "job", "digest", "agent", "project_path", "controller")}
             state = _state(attempt)
             ended, ended_at = (attempt.ended(), attempt.written("ended.json")) if state == "ended" else (None, None)
             begun_at = attempt.written("agent")
@@ -151,13 +164,14 @@ def _ack(store: Store, request: Reply) -> Iterator[Reply]:
     """S7: this controller has the harvest of these attempts."""
     for name in request["attempts"]:
         attempt = store.attempt(name)
-        if attempt.ended() is not None:
-            attempt.mark("acknowledged", str(request["controller"]).encode())
+        if state_of(attempt) in ("ended", "acknowledged"):
+            move(attempt, "acknowledge", str(request["controller"]).encode())
     yield {"state": "acknowledged"}
 
 
 VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
     "claim": _claim, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs, "ack": _ack,
+    "cancel": _cancel, "adopt": _adopt,
     "specialists": _specialists,
 }  # fmt: skip
 

@@ -130,9 +130,8 @@ class SupervisorTest(NodeCase):
     def test_ended_is_also_what_left_the_session_forked_twice_or_ignores_term(self) -> None:
         self.start(command=self.python(STUBBORN))
         pids = self.pids("agent", "session", "orphan")
-        os.kill(self.supervisor(), signal.SIGTERM)
-        ended = self.end()
-        self.assertEqual(("cancelled", []), (ended["class"], ended["survivors"]))
+        ended = self.ask("cancel", attempt=A + "1")
+        self.assertEqual(("ended", "cancelled", []), (ended["state"], ended["class"], ended["survivors"]))
         self.assertEqual([False] * 3, [alive(pid) for pid in pids])
 
     def test_what_a_good_agent_leaves_running_is_ended_before_the_harvest(self) -> None:
@@ -141,11 +140,33 @@ class SupervisorTest(NodeCase):
         self.assertEqual((None, []), (ended["class"], ended["survivors"]))
         self.assertIn("+late", self.patch())
 
-    def test_term_for_the_supervisor_cancels_and_keeps_the_work(self) -> None:
+    def test_a_cancel_ends_the_agent_keeps_the_work_and_may_be_repeated(self) -> None:
+        self.start(command="echo half > work; echo $$ > pid; sleep 600", verify="touch verified")
+        (agent,) = self.pids("pid")
+        cancels = [self.begin("cancel", {"attempt": A + "1"}) for _time in range(2)]
+        answers = [replies(one.communicate(timeout=60)[0])[-1] for one in cancels]
+        self.assertEqual([("ended", "cancelled")] * 2, [(answer["state"], answer["class"]) for answer in answers])
+        self.assertFalse(alive(agent) or (self.tree() / "verified").exists())
+        self.assertIn("+half", self.patch())
+        self.assertEqual({**answers[0], "attempt": A + "1"}, self.end())
+
+    def test_a_cancel_of_what_has_not_begun_proves_that_it_never_will(self) -> None:
+        generation = self.claim(slots=1)["generation"]
+        self.assertEqual("void", self.ask("cancel", attempt=A + "1")["state"])
+        self.assertEqual("refused", self.ask("start", attempt=A + "1", generation=generation, spec=self.spec())["state"])
+        self.assertEqual("claimed", self.claim(A + "2", slots=1)["state"])
+
+    def test_a_cancel_of_what_ended_changes_nothing(self) -> None:
+        ended = self.run_job(command="exit 4")
+        self.assertEqual({**self.ask("cancel", attempt=A + "1"), "attempt": A + "1"}, ended)
+
+    def test_term_for_the_supervisor_is_no_cancel_and_keeps_the_work(self) -> None:
         self.start(command="echo half > work; echo $$ > pid; sleep 600")
         (agent,) = self.pids("pid")
         os.kill(self.supervisor(), signal.SIGTERM)
-        self.assertEqual("cancelled", self.end()["class"])
+        ended = self.end()
+        self.assertEqual("killed", ended["class"])
+        self.assertIn("shutting down", ended["message"])
         self.assertFalse(alive(agent))
         self.assertIn("+half", self.patch())
 
@@ -160,7 +181,7 @@ class SupervisorTest(NodeCase):
         self.assertEqual("dead", self.listed(A + "1")[0]["state"])
         self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2")["workspace"])
         healed = self.ask("fence", attempt=A + "1")
-        self.assertEqual(("ended", "killed"), (healed["state"], healed["class"]))
+        self.assertEqual(("ended", "lost"), (healed["state"], healed["class"]))
         self.assertEqual([False] * 3, [alive(pid) for pid in pids])
         self.assertIn("b/agent", self.patch())
         self.assertEqual({**healed, "attempt": A + "1"}, self.end())
@@ -185,6 +206,12 @@ class SupervisorTest(NodeCase):
                 self.assertEqual(["void", "void"], [self.ask("fence", attempt=attempt)["state"] for _time in range(2)])
                 self.assertEqual("refused", self.claim(attempt)["state"])
         self.assertEqual("claimed", self.claim(A + "3", slots=1)["state"])  # the fence gave the slot back
+
+    def test_a_job_of_a_newer_schema_is_refused_before_anything_starts(self) -> None:
+        generation = self.claim()["generation"]
+        reply = self.ask("start", attempt=A + "1", generation=generation, spec=self.spec(schema=99))
+        self.assertEqual(("refused", "schema", "input"), (reply["state"], reply["class"], reply["blame"]))
+        self.assertEqual("void", self.ask("fence", attempt=A + "1")["state"])
 
     def test_a_fence_tells_what_ended_with_its_result(self) -> None:
         ended = self.run_job(command="exit 4")

@@ -34,7 +34,8 @@ class VerbsTest(NodeCase):
     def test_whatever_comes_in_the_answer_is_json_and_the_status_never_255(self) -> None:
         bad = {"attempt": "../../x", "attempts": ["../x"], "key": "k", "slots": 1, "generation": 1, "spec": {}, "controller": "c"}
         good = json.dumps({"attempt": A + "1"}).encode() + b"\n"
-        cases = [(verb, bad, "input") for verb in ("claim", "release", "start", "fence", "logs", "ack")]
+        cases = [(verb, bad, "input") for verb in ("claim", "release", "start", "fence", "cancel", "logs", "ack")]
+        cases += [("adopt", {"uid": "../x", "run_id": "r", "controller": "c"}, "input")]
         cases += [(verb, data, None) for verb in ("claim", "poll", "list", "specialists") for data in (b"", b"no json\n", b"[1]\n", b"\xff\n")]
         cases += [("claim", {**bad, "attempt": A + "1", "key": "-e"}, "input"), ("no-such-verb", good, "program"), ("logs", good, None)]
         for verb, request, kind in cases:

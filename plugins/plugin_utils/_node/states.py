@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of an attempt on its node: one table, and the one function that moves it.
+
+Two rules. Everything that says where an attempt stands is written here, as a mark that is durable before what it announces happens; and an
+event that the table does not know is an error, never ignored. Whoever moves an attempt holds its lock (acknowledge needs none: nothing follows).
+"""
+
+from __future__ import annotations
+
+from .store import TYPE_CHECKING, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .store import Attempt
+
+# state -> event -> next state
+TABLE: Mapping[str, Mapping[str, str]] = {
+    "new": {"start": "starting", "fence": "void"},
+    "starting": {"run": "running", "fail": "ended", "fence": "void"},
+    "running": {"end": "ended", "heal": "ended"},
+    "ended": {"acknowledge": "acknowledged"},
+    "acknowledged": {"acknowledge": "acknowledged"},
+    "void": {"fence": "void"},
+}
+# Who may do it, and when.
+EVENTS: Mapping[str, str] = {
+    "start": "the verb start, once it has the workspace and its slot",
+    "run": "the supervisor, right before it executes the agent",
+    "fail": "the supervisor, when it can't execute the agent",
+    "end": "the supervisor, when the agent's processes have ended and the harvest is made",
+    "heal": "whoever sees first that the supervisor died: what lives of the agent is ended, then harvested",
+    "fence": "any controller, while no supervisor runs: the proof that the agent did not start and never will",
+    "acknowledge": "a controller that has the harvest",
+}
+# The file that makes an attempt be in a state; of several the last one counts. Their names are format 1, frozen.
+MARKS: Mapping[str, str] = {
+    "starting": "starting", "running": "agent", "void": "void", "ended": "ended.json", "acknowledged": "acknowledged",
+}  # fmt: skip
+
+
+def state_of(attempt: Attempt) -> str:
+    return next((state for state in reversed(tuple(MARKS)) if attempt.has(MARKS[state])), "new")
+
+
+def move(attempt: Attempt, event: str, data: bytes = b"") -> str:
+    """The new state, durably."""
+    before = state_of(attempt)
+    after = TABLE[before].get(event)
+    if after is None:
+        raise Refused("attempt %s is %s: %s is not possible" % (attempt.id, before, event), "state", "ours")
+    if after != before:
+        attempt.mark(MARKS[after], data)
+    return after

@@ -17,7 +17,7 @@ from ..plugin_utils._printer import shown
 
 
 class ActionModule(FleetAction):
-    spec: ClassVar = {"verb": {"choices": ["status", "specialists", "logs", "harvest"], "required": True}}
+    spec: ClassVar = {"verb": {"choices": ["status", "specialists", "logs", "cancel", "harvest"], "required": True}}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
@@ -29,6 +29,8 @@ class ActionModule(FleetAction):
             document = _views.specialists(fleet)
         elif verb == "logs":
             document = _attempts.logs(fleet, job, run_id, lambda line: Display().display(shown(line)))
+        elif verb == "cancel":
+            document = _attempts.cancel(fleet, job, run_id)
         else:
             document = _attempts.harvest(fleet, job, run_id)
-        return {"changed": verb == "harvest", "document": document, "output_file": setting(variables, "output_file")}
+        return {"changed": verb in ("cancel", "harvest"), "document": document, "output_file": setting(variables, "output_file")}

@@ -20,6 +20,7 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "run": _report.run_summary,
     "sync": _report.sync_text,
     "logs": _report.logs_text,
+    "cancel": _report.cancel_text,
     "harvest": _report.harvest_text,
     "status": _panels.status_text,
     "specialists": _panels.specialists_text,
@@ -37,5 +38,5 @@ class ActionModule(FleetAction):
             Display().display(shown(line))
         if path:
             write_json(path, document)
-        bad = document["status"] not in ("success", "plan")
+        bad = document["status"] not in ("success", "plan", "unfinished")
         return {"changed": False, "failed": bad, **({"msg": document.get("message") or "not every job is good: see above"} if bad else {})}

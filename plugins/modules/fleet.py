@@ -12,9 +12,9 @@ version_added: 0.1.0
 description:
   - >-
     Asks all nodes at once, over the links that jobs take too. Nodes that the inventory has found unreachable are not asked again. Nothing is
-    placed, started or ended; a node that never saw a job gets the node program and an empty store.
+    placed or started; a node that never saw a job gets the node program and an empty store.
   - >-
-    V(logs) and V(harvest) find attempts on the nodes by C(gummy_job) (an id, a unique prefix of one, or C(RUN/name)) or C(gummy_run_id), from
+    V(logs), V(cancel) and V(harvest) find attempts on the nodes by C(gummy_job) (an id, a unique prefix of one, or C(RUN/name)) or C(gummy_run_id), from
     any controller that has the same login there, any time later.
 options:
   verb:
@@ -27,9 +27,12 @@ options:
         while a process holds its session in its arguments, or works in its project; its C(meta.yaml) is no evidence.
       - Both fail if no node but the controller answers, and not if some are away.
       - V(logs) shows the logs of the attempts.
+      - >-
+        V(cancel) ends the process trees of what runs, and makes the harvest of what they left. Given a run, an C(ansible-playbook) of this
+        controller that drives it begins nothing more. It fails if something still runs, or a node gave no answer.
       - V(harvest) fetches what has ended into the folder of its run and acknowledges it; nothing is placed or started.
     type: str
-    choices: [status, specialists, logs, harvest]
+    choices: [status, specialists, logs, cancel, harvest]
     required: true
 extends_documentation_fragment:
   - distributed.gummy._attributes
@@ -68,7 +71,7 @@ document:
       type: int
       returned: always
     kind:
-      description: V(status), V(specialists), V(logs) or V(harvest).
+      description: V(status), V(specialists), V(logs), V(cancel) or V(harvest).
       type: str
       returned: always
     status:
@@ -160,12 +163,13 @@ document:
       description: >-
         The attempts. With status those that run or ended today, running ones first, each with C(attempt), C(node), C(run_id), C(job), C(status)
         (V(running), V(dead): its supervisor died, V(success), V(unproven), V(failed), V(cancelled)), C(class), C(message), C(agent), C(project),
-        C(controller), C(begun_at), C(ended_at), C(seconds) and C(cost_usd); otherwise with C(node), C(state) and C(folder).
+        C(controller), C(begun_at), C(ended_at), C(seconds) and C(cost_usd); otherwise with C(node), C(state) (V(running), V(dead), V(ended),
+        or V(void): it never began), C(ended) (how) and C(folder).
       type: list
       elements: dict
-      returned: with status, logs and harvest
+      returned: with status, logs, cancel and harvest
     no_answer:
       description: Reasons by the names of nodes that gave no answer.
       type: dict
-      returned: with logs and harvest
+      returned: with logs, cancel and harvest
 """

@@ -60,7 +60,8 @@ document:
       type: str
       returned: always
     status:
-      description: V(success), V(failed) or V(plan).
+      description: >-
+        V(success) if every job is good, V(unfinished) if every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
       type: str
       returned: always
 output_file:

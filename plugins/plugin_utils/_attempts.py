@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 from . import _sync
 from ._engine import size, workspace_key
 from ._fleet import Fleet
-from ._keys import NAME, InputError
+from ._keys import NAME, InputError, hint, show
 from ._link import Link, LinkError
-from ._record import SCHEMA_VERSION, RunRecord, controller_id
+from ._record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
 
 T = TypeVar("T")
 
@@ -58,22 +58,26 @@ def find_attempts(fleet: Fleet, job: str | None, run_id: str | None) -> tuple[li
     """(attempts with their node and link, nodes that gave no answer). job: an id, a unique prefix of one, or RUN/name. Raises InputError."""
     if not job and not run_id:
         raise InputError(["say which: gummy_job=ID (a unique prefix is enough, or RUN/name), or gummy_run_id=NAME"])
+    if job and not all(NAME.fullmatch(part) for part in job.split("/", 1)):
+        raise InputError([f"gummy_job={show(job)} is no job: give the id of an attempt, a unique prefix of one, or RUN/name"])
     run, slash, name = (job or "").partition("/")
     request = {"run_id": run if slash else run_id, "prefix": "" if slash else job or ""}
-
-    def question(node: str, link: Link) -> list[dict[str, Any]]:
-        rows = [row for row in link.stream("list", request, 60) if "attempt" in row]
-        return [{**row, "node": node, "link": link} for row in rows if not slash or row["job"] == name]
-
-    answers, silent = ask_all(fleet, question)
-    rows = list({row["attempt"]: row for node_rows in answers.values() for row in node_rows}.values())
+    answers, silent = ask_all(fleet, lambda node, link: _listed(node, link, request))
+    rows = [row for found in answers.values() for row in found if not slash or row["job"] == name]
+    rows = list({row["attempt"]: row for row in rows}.values())
     asked = job or run_id
     if job and not slash and len({row["attempt"] for row in rows}) > 1:
         raise InputError([f"gummy_job={job} fits {len(rows)} attempts: {', '.join(sorted(row['attempt'] for row in rows)[:10])}"])
     if not rows:
+        everything = [row for found in ask_all(fleet, lambda node, link: _listed(node, link, {}), without=silent)[0].values() for row in found]
+        known = {f"{row['run_id']}/{row['job']}" for row in everything} if slash else {row["attempt" if job else "run_id"] for row in everything}
         missing = f"; no answer from {', '.join(f'{node} ({reason})' for node, reason in silent.items())}" if silent else ""
-        raise InputError([f"no attempt of {asked} is known to {', '.join(answers) or 'any node'}{missing}"])
+        raise InputError([f"no attempt of {asked} is known to {', '.join(answers) or 'any node'}; {hint(str(asked), known)}{missing}"])
     return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
+
+
+def _listed(node: str, link: Link, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{**row, "node": node, "link": link} for row in link.stream("list", request, 60) if "attempt" in row]
 
 
 def logs(fleet: Fleet, job: str | None, run_id: str | None, show: Callable[[str], None]) -> dict[str, Any]:
@@ -92,9 +96,31 @@ def harvest(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]
     rows, silent = find_attempts(fleet, job, run_id)
     controller = controller_id()
     for row in rows:
+        if row["state"] == "dead":
+            _ask(row, "fence")  # who sees a dead supervisor first makes the harvest
         if row["state"] == "ended" and NAME.fullmatch(str(row["run_id"])) and NAME.fullmatch(str(row["job"])):
             row["folder"], row["message"] = _fetch(row, controller)
     return _document("harvest", rows, silent)
+
+
+def cancel(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]:
+    """Ends what runs, all at once; an engine of this controller that drives the run begins nothing more of it."""
+    if run_id and not job:
+        ask_to_cancel(run_id)
+    rows, silent = find_attempts(fleet, job, run_id)
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(lambda row: _ask(row, "cancel"), [row for row in rows if row["state"] in ("running", "dead")]))
+    document = _document("cancel", rows, silent)
+    return {**document, "status": "failed" if silent or any(row["state"] == "running" for row in rows) else "success"}
+
+
+def _ask(row: dict[str, Any], verb: str) -> None:
+    """The row with what its node answers to this verb."""
+    try:
+        reply = row["link"].call(verb, {"attempt": row["attempt"]}, 60)
+        row.update(state=reply["state"], ended={key: value for key, value in reply.items() if key not in ("state", "store")} or None)
+    except LinkError as exc:
+        row["message"] = str(exc)
 
 
 def _fetch(row: Mapping[str, Any], controller: str) -> tuple[str | None, str]:

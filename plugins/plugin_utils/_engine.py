@@ -19,7 +19,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +34,7 @@ from ._record import RunRecord
 from ._request import Job, Request
 from ._scheduler import Scheduler
 
+SPEC = 1  # schema of what `start` tells a node of a job
 POLL_LONGEST = 45.0  # seconds; a poll returns within 25
 ACKS_AT_ONCE = 20
 LINGER = 1.0  # seconds that a poll stays open on a node without a job: the next job is often on its way
@@ -112,10 +113,11 @@ class Engine:
             lost_after=request.lost_after,
             weights=request.config.load_weights,
             preferences=request.config.host_preferences,
+            detach=request.detach,
         )
 
     def run(self, found: Iterable[ev.Found]) -> dict[str, Outcome]:
-        """Returns when every job has ended. Raises ParentGone."""
+        """Returns when every job has ended, or, detached, goes on or waits. Raises ParentGone."""
         try:
             self._measure_unknown()
             for event in found:
@@ -134,6 +136,7 @@ class Engine:
 
     def _loop(self) -> None:
         wake: float | None = None
+        cancelled = False
         while True:
             try:
                 pause = PARENT_CHECK if wake is None else min(PARENT_CHECK, max(0.0, wake - time.monotonic()))
@@ -142,11 +145,14 @@ class Engine:
                 event = ev.Tick()
             if os.getppid() != self._parent:
                 raise ParentGone
+            if not cancelled and (cancelled := self._record.cancelled):
+                self._events.put(ev.Cancelled())
             wake = None
             for command in self._scheduler.handle(event, time.monotonic()):
                 if isinstance(command, ev.Wake):
                     wake = command.at
                 elif isinstance(command, ev.End):
+                    self._leave()
                     self._send_acks(all_of_them=True)
                     return
                 else:
@@ -158,6 +164,15 @@ class Engine:
                     self._idle_since[name] = now
                 elif process is not None and now - self._idle_since.get(name, now) >= LINGER:
                     process.end_input()
+
+    def _leave(self) -> None:
+        """Detached: what goes on and what waits is told, and is no end."""
+        for name, (attempt, reason) in self._scheduler.unfinished().items():
+            if attempt is not None:
+                finish = ev.Finish(name, "running", None, f"goes on on {attempt.node}", attempt.id, attempt.node)
+            else:
+                finish = ev.Finish(name, "waiting", None, f"waits for the run to be called again ({reason})")
+            self.outcomes[name] = Outcome(finish, self._trails.get(finish.attempt or ""))
 
     def _do(self, command: ev.Command) -> None:
         if isinstance(command, ev.Record):
@@ -188,7 +203,7 @@ class Engine:
         else:
             verbs: dict[type, Callable[[Any], None]] = {
                 ev.Claim: self._claim, ev.Sync: self._sync, ev.Start: self._start, ev.Fence: self._fence, ev.Fetch: self._fetch,
-                ev.Release: self._release,
+                ev.Release: self._release, ev.Cancel: self._cancel,
             }  # fmt: skip
             self._pool.submit(self._guarded, verbs[type(command)], command)
 
@@ -197,7 +212,7 @@ class Engine:
         try:
             verb(command)
         except Exception as exc:  # noqa: BLE001
-            if self._stopped.is_set() or isinstance(command, ev.Release):
+            if self._stopped.is_set() or isinstance(command, ev.Release | ev.Cancel):
                 return
             message = f"{type(exc).__name__}: {exc}"
             if isinstance(command, ev.Start | ev.Fence):
@@ -215,7 +230,10 @@ class Engine:
 
     def _claim(self, command: ev.Claim) -> None:
         job = self._jobs[command.job]
-        request = {"attempt": command.attempt, "key": workspace_key(job.project, self._controller), "slots": self._nodes[command.node].slots}
+        request = {
+            "attempt": command.attempt, "key": workspace_key(job.project, self._controller), "slots": self._nodes[command.node].slots,
+            "run_id": self._request.run_id, "controller": self._controller,
+        }  # fmt: skip
         try:
             reply = self._link(command.node).call("claim", request, 60)
         except LinkError as exc:
@@ -231,7 +249,7 @@ class Engine:
             self._refused(command.attempt, reply)
 
     def _refused(self, attempt: str, reply: Mapping[str, Any]) -> None:
-        blame = "ours" if reply.get("blame") == "ours" else "node"
+        blame = reply["blame"] if reply.get("blame") in ("ours", "input") else "node"
         self._events.put(ev.Refused(attempt, "refused", blame, str(reply.get("message", reply)), str(reply.get("class", ""))))
 
     def _sync(self, command: ev.Sync) -> None:
@@ -258,7 +276,7 @@ class Engine:
     def _start(self, command: ev.Start) -> None:
         job, trail = self._jobs[command.job], self._trails[command.attempt]
         spec = {
-            "agent": job.agent, "prompt": job.prompt, "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
+            "schema": SPEC, "digest": job.digest(), "agent": job.agent, "prompt": job.prompt, "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
             "run_id": self._request.run_id, "controller": self._controller, "project": job.project is not None, "project_path": job.project,
             "exclude": [*_sync.NODE_OWNED, *self._request.config.sync_exclude],
         }  # fmt: skip
@@ -279,9 +297,15 @@ class Engine:
             self._refused(command.attempt, reply)
 
     def _fence(self, command: ev.Fence) -> None:
+        self._ask_for_proof(command, "fence")
+
+    def _cancel(self, command: ev.Cancel) -> None:
+        self._ask_for_proof(command, "cancel")
+
+    def _ask_for_proof(self, command: ev.Fence | ev.Cancel, verb: str) -> None:
         trail = self._trails[command.attempt]
         try:
-            reply = self._link(command.node).call("fence", {"attempt": command.attempt}, 60)
+            reply = self._link(command.node).call(verb, {"attempt": command.attempt}, 60)
             if trail.store is not None and reply.get("store") != trail.store:
                 raise LinkError(f"another store answers ({reply.get('store')}): this is not the node, or not the login, that has the job")
             if reply["state"] not in ("void", "running", "ended"):
@@ -407,22 +431,26 @@ class Engine:
 
     def describe(self, name: str) -> dict[str, Any]:
         """The job's row of run.json."""
-        outcome, job = self.outcomes[name], self._jobs[name]
-        finish, trail = outcome.finish, outcome.trail
-        result: Mapping[str, Any] = trail.result if trail else {}
-        harvest: Mapping[str, Any] = result.get("harvest") or {}
-        patch = os.path.join(outcome.folder, "changes.patch") if outcome.folder and harvest.get("patch") else None
-        attempts = [t for t in self._trails.values() if t.job == name]
-        return {
-            "job": name, "name": name, "status": finish.status, "class": finish.failure, "message": finish.message, "node": finish.node,
-            "agent": job.agent, "task_type": job.task_type, "project": job.project, "why": trail.why if trail else None,
-            "exit_status": result.get("exit_status"), "proof": result.get("proof"), "cost_usd": result.get("cost_usd"),
-            "seconds": result.get("seconds"), "sync": trail.sync if trail else {}, "folder": outcome.folder, "patch": patch,
-            "files_changed": harvest.get("files", 0), "lines_added": harvest.get("added", 0), "lines_deleted": harvest.get("deleted", 0),
-            "left_out": harvest.get("left_out", []), "watch": result.get("watch"), "workspace": result.get("workspace"),
-            "attempts": [{"id": t.attempt, "node": t.node, "state": t.state, "why": t.why} for t in attempts],
-            "ranking": list(attempts[-1].ranking) if attempts else [],
-        }  # fmt: skip
+        outcome = self.outcomes[name]
+        return job_row(self._jobs[name], outcome, [trail for trail in self._trails.values() if trail.job == name])
+
+
+def job_row(job: Job, outcome: Outcome, attempts: Sequence[Trail] = ()) -> dict[str, Any]:
+    """A job in run.json."""
+    finish, trail = outcome.finish, outcome.trail
+    result: Mapping[str, Any] = trail.result if trail else {}
+    harvest: Mapping[str, Any] = result.get("harvest") or {}
+    patch = os.path.join(outcome.folder, "changes.patch") if outcome.folder and harvest.get("patch") else None
+    return {
+        "job": job.name, "name": job.name, "status": finish.status, "class": finish.failure, "message": finish.message, "node": finish.node,
+        "agent": job.agent, "task_type": job.task_type, "project": job.project, "why": trail.why if trail else None,
+        "exit_status": result.get("exit_status"), "proof": result.get("proof"), "cost_usd": result.get("cost_usd"),
+        "seconds": result.get("seconds"), "sync": trail.sync if trail else {}, "folder": outcome.folder, "patch": patch,
+        "files_changed": harvest.get("files", 0), "lines_added": harvest.get("added", 0), "lines_deleted": harvest.get("deleted", 0),
+        "left_out": harvest.get("left_out", []), "watch": result.get("watch"), "workspace": result.get("workspace"),
+        "attempts": [{"id": t.attempt, "node": t.node, "state": t.state, "why": t.why} for t in attempts],
+        "ranking": list(attempts[-1].ranking) if attempts else [],
+    }  # fmt: skip
 
 
 def failure_of(exc: LinkError) -> str:

@@ -86,7 +86,10 @@ class Busy(OfAttempt):
 
 @dataclass(frozen=True)
 class Refused(OfAttempt):
-    """A clear no. blame: node (another node may take the job), ours (no node's fault); kind tells one mistake of ours from another."""
+    """A clear no. blame: node (another node may take the job), input (the run can't go on), ours (no node's fault).
+
+    kind tells one mistake of ours from another.
+    """
 
     failure: str
     blame: str
@@ -142,8 +145,14 @@ class Found(Step):
     """Resume: this attempt of an earlier call may have started."""
 
 
+@dataclass(frozen=True)
+class Cancelled:
+    """The user wants the run to end: nothing more begins, what may run is ended."""
+
+
 Event = (
     Tick | Nodes | LinkUp | LinkDown | Claimed | Busy | Refused | Synced | Started | Failed | Unknown | Fenced | Ended | Fetched | Found
+    | Cancelled
 )  # fmt: skip
 
 
@@ -176,6 +185,10 @@ class Sync(Step):
 
 class Start(Step):
     """S4; `sent` is on record."""
+
+
+class Cancel(AttemptOn):
+    """End it on its node, or prove that it never will begin."""
 
 
 class Fence(AttemptOn):
@@ -239,7 +252,7 @@ class Wake:
 
 @dataclass(frozen=True)
 class End:
-    """Every job has ended."""
+    """Every job has ended, or the run is left to itself: see Scheduler.unfinished."""
 
 
-Command = Record | Place | Claim | Sync | Start | Fence | Watch | Fetch | Release | Ack | Refresh | Finish | Note | Wake | End
+Command = Record | Place | Claim | Sync | Start | Cancel | Fence | Watch | Fetch | Release | Ack | Refresh | Finish | Note | Wake | End

@@ -21,13 +21,23 @@ from typing import Any
 from ._keys import InputError
 
 SCHEMA_VERSION = 1
-OURS = frozenset({"lock", "journal.jsonl", "run.json", "junit.xml", "report.md", "report.html"})  # names in the folder that jobs may have too
+OURS = frozenset({"lock", "cancel", "journal.jsonl", "run.json", "junit.xml", "report.md", "report.html"})  # names in the folder that jobs may have too
 
 
 def state_home() -> str:
     """Where the controller keeps its runs."""
     base = os.environ.get("XDG_STATE_HOME", "")
     return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "distributed-gummy")
+
+
+def run_folder(run_id: str) -> str:
+    return os.path.join(state_home(), "runs", run_id)
+
+
+def ask_to_cancel(run_id: str) -> None:
+    """For the engine that drives this run, if this controller has one."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), open(os.path.join(run_folder(run_id), "cancel"), "w"):
+        pass
 
 
 def controller_id() -> str:
@@ -49,11 +59,15 @@ def controller_id() -> str:
 
 @dataclass
 class History:
-    """What the journal says of earlier calls. attempts: id -> its newest state; ended: job's digest -> how it finished."""
+    """What the journal says of earlier calls.
+
+    digests, contents: by the job's name, of the newest list; attempts: id -> its newest state; ended: job's digest -> how it finished.
+    """
 
     uid: str = ""
     begun: float = 0.0
     digests: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -62,10 +76,22 @@ class History:
         if kind == "run":
             self.uid, self.begun = entry["uid"], self.begun or entry["at"]
             self.digests.update(entry["jobs"])
+            self.contents.update(entry.get("contents", {}))
         elif kind == "attempt":
-            self.attempts.setdefault(entry["attempt"], {}).update(entry, digest=self.digests.get(entry["job"]))
+            known = self.attempts.setdefault(entry["attempt"], {"digest": self.digests.get(entry["job"])})
+            known.update(entry)
         elif kind == "finish":
             self.ended[self.digests.get(entry["job"], "")] = dict(entry)
+
+
+def read_history(folder: str) -> History:
+    """What the journal in a run's folder says; a line that a power cut left half-written announces nothing that happened."""
+    history = History()
+    with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, "journal.jsonl"), "rb") as file:
+        for line in file:
+            with contextlib.suppress(ValueError):
+                history.read(json.loads(line))
+    return history
 
 
 class RunRecord:
@@ -73,7 +99,8 @@ class RunRecord:
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.folder = os.path.join(state_home(), "runs", run_id)
+        self.folder = run_folder(run_id)
+        self._cancel = os.path.join(self.folder, "cancel")
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         self._lock = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -84,22 +111,12 @@ class RunRecord:
             raise InputError([problem]) from None
         os.ftruncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()}\n".encode())
-        self.history = History()
+        self.history = read_history(self.folder)
         self._journal = open(os.path.join(self.folder, "journal.jsonl"), "ab+")  # noqa: SIM115  # open as long as the run
-        self._load()
-        self.uid = self.history.uid or secrets.token_hex(6)
-
-    def _load(self) -> None:
-        self._journal.seek(0)
-        data = self._journal.read()
-        for line in data.splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # the line that a power cut left half-written announces nothing that happened
-            self.history.read(entry)
-        if data and not data.endswith(b"\n"):
+        self._journal.seek(-min(1, self._journal.seek(0, os.SEEK_END)), os.SEEK_END)
+        if self._journal.read() not in (b"", b"\n"):
             self._journal.write(b"\n")
+        self.uid = self.history.uid or secrets.token_hex(6)
 
     def append(self, kind: str, **data: Any) -> None:
         """On disk when this returns."""
@@ -109,8 +126,15 @@ class RunRecord:
         self._journal.flush()
         os.fsync(self._journal.fileno())
 
-    def begin(self, digests: Mapping[str, str], controller: str) -> None:
-        self.append("run", uid=self.uid, jobs=dict(digests), controller=controller, schema_version=SCHEMA_VERSION)
+    def begin(self, digests: Mapping[str, str], contents: Mapping[str, str], controller: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._cancel)
+        self.append("run", uid=self.uid, jobs=dict(digests), contents=dict(contents), controller=controller, schema_version=SCHEMA_VERSION)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called for the run since it began."""
+        return os.path.exists(self._cancel)
 
     def job_folder(self, name: str) -> str:
         return os.path.join(self.folder, f"{name}~" if name in OURS else name)

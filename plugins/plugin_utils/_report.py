@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MARKS = {"success": "✓", "unproven": "?", "failed": "✗", "lost": "✗", "skipped": "-", "cancelled": "-"}
+MARKS = {"success": "✓", "unproven": "?", "failed": "✗", "lost": "✗", "skipped": "-", "cancelled": "-", "running": "▶", "waiting": "…"}
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -25,8 +25,12 @@ def run_summary(run: Mapping[str, Any]) -> list[str]:
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
         status = row["status"] + (f" ({row['class']})" if row["class"] else "")
         rows.append([MARKS[row["status"]], row["name"], status, row["node"] or "-", seconds, _outcome(row)])
-    lines = [f"run {run['run_id']}: {good} of {len(run['jobs'])} jobs good, {run['seconds']:.1f} s", *table(rows)]
+    open_ones = [(word, sum(row["status"] == status for row in run["jobs"])) for status, word in (("running", "running"), ("waiting", "waiting"))]
+    more = "".join(f", {count} {word}" for word, count in open_ones if count)
+    lines = [f"run {run['run_id']}: {good} of {len(run['jobs'])} jobs good{more}, {run['seconds']:.1f} s", *table(rows)]
     lines += [f"  {line}" for row in run["jobs"] for line in _next_steps(run["command"], row)]
+    if more:
+        lines.append(f"  call the run again for the rest: the same command with -e gummy_run_id={run['run_id']}")
     return [*lines, f"record: {run['folder']}/run.json"]
 
 
@@ -39,9 +43,9 @@ def _outcome(row: Mapping[str, Any]) -> str:
 def _next_steps(command: str, row: Mapping[str, Any]) -> list[str]:
     """What a person can do about a job that did not end well."""
     steps = []
-    if row["status"] not in ("success", "skipped") and row["message"] and row["patch"]:
+    if row["status"] not in ("success", "skipped", "running", "waiting") and row["message"] and row["patch"]:
         steps.append(f"{row['name']}: {row['message']}")
-    if row["status"] == "lost":
+    if row["status"] == "lost" and row["attempts"]:
         steps.append(f"{row['name']}: when {row['node']} is back: {command} distributed.gummy.harvest -e gummy_job={row['attempts'][-1]['id']}")
     elif row["status"] in ("failed", "unproven") and row["folder"]:
         steps.append(f"{row['name']}: log {row['folder']}/log")
@@ -83,6 +87,15 @@ def sync_text(sync: Mapping[str, Any]) -> list[str]:
 
 def logs_text(logs: Mapping[str, Any]) -> list[str]:
     return [f"no answer from {node}: {reason}" for node, reason in logs["no_answer"].items()]
+
+
+def cancel_text(cancel: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for row in cancel["attempts"]:
+        ended = row.get("ended") or {}
+        told = {"ended": f"ended ({ended.get('class') or 'good'})", "void": "never began", "running": "still ending: ask again"}.get(row["state"], row["state"])
+        rows.append([f"{row['run_id']}/{row['job']}", row["node"], row.get("message") or told])
+    return [*table(rows), *logs_text(cancel)]
 
 
 def harvest_text(harvest: Mapping[str, Any]) -> list[str]:

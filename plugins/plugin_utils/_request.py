@@ -34,6 +34,10 @@ EITHER = {"prompt": "command", "command": "prompt", "node": "nodes", "nodes": "n
 Given = Mapping[str, tuple[Any, str]]  # key -> value (None: it is wrong, and a problem) and where it was given
 
 
+def _digest(of: object) -> str:
+    return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
+
+
 @dataclass(frozen=True)
 class Job:
     """One piece of work. `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names; `timeout`: seconds."""
@@ -54,16 +58,24 @@ class Job:
 
     def digest(self) -> str:
         """What a resumed run knows the job by: its `id`, else its name and all that changes the work itself."""
-        same = ["id", self.id] if self.id else [self.name, self.agent, self.prompt, self.command, self.project, self.verify]
-        return hashlib.sha256(json.dumps(same).encode()).hexdigest()[:32]
+        return _digest(["id", self.id] if self.id else [self.name, self.content()])
+
+    def content(self) -> str:
+        """What changes when the work itself is edited."""
+        return _digest([self.agent, self.prompt, self.command, self.project, self.verify])
 
 
 @dataclass(frozen=True)
 class Request:
-    """A run as asked for. `lost_after`: seconds; `output_file`: an absolute path."""
+    """A run as asked for. `named`: by the user; `lost_after`: seconds; `output_file`: an absolute path."""
 
     run_id: str
+    named: bool
     jobs: tuple[Job, ...]
+    only: str | None
+    adopt: bool
+    detach: bool
+    on_interrupt: str
     local_fallback: bool
     lost_after: float
     output_file: str | None
@@ -99,11 +111,18 @@ def read_request(
     if asked_file := _value(top, "output_file"):
         with _collect(problems, "gummy_output_file"):
             output_file = _output_file(asked_file, cwd)
+    if "run_id" not in top:
+        problems += [f"gummy_{name}: give the run's name as well (gummy_run_id)" for name in ("only", "adopt") if _value(top, name)]
     if problems:
         raise InputError(dict.fromkeys(problems))
     return Request(
         run_id=_value(top, "run_id") or new_run_id(),
+        named="run_id" in top,
         jobs=tuple(jobs),
+        only=_value(top, "only"),
+        adopt=_value(top, "adopt"),
+        detach=_value(top, "detach"),
+        on_interrupt=_value(top, "on_interrupt"),
         local_fallback=_value(top, "local_fallback"),
         lost_after=_value(top, "lost_after"),
         output_file=output_file,

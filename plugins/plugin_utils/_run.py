@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,15 +14,14 @@ from . import _events as ev
 from . import _sync
 from ._engine import Engine, work_of
 from ._fleet import Fleet, command, measured
+from ._interrupt import cancel_if_we_die
 from ._link import LinkError
 from ._placement import Node
 from ._printer import Printer
 from ._record import SCHEMA_VERSION, RunRecord, controller_id
-from ._request import Job, Request
+from ._request import Request
+from ._resume import Left, refuse_lost_record, take_over, take_up
 from ._scheduler import Scheduler
-
-# A job that ended before its agent began, was lost sight of, or whose harvest is still away, is taken up again when the run is resumed.
-TAKEN_UP_AGAIN = frozenset({"unreachable", "sync", "refused", "start", "lost", "harvest"})
 
 
 def read_projects(request: Request) -> dict[str, _sync.Exclusions]:
@@ -34,49 +34,54 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     """Drive the run to its end; the document of run.json."""
     projects = read_projects(request)
     record, controller, begun = RunRecord(request.run_id), controller_id(), time.time()
-    again, found, done = resume(request, record)
-    printer.say(f"run {request.run_id}: {len(request.jobs)} jobs, {len(fleet.nodes)} nodes")
-    printer.say("if this is interrupted, the jobs go on; how to go on with it:")
-    printer.say(f"  the same command with -e gummy_run_id={request.run_id}   (takes up what is left)")
-    printer.say(f"  {command()} distributed.gummy.logs -e gummy_run_id={request.run_id}")
-    if record.history.uid:
-        when = time.strftime("%A %H:%M", time.localtime(record.history.begun))
-        printer.say(f"resuming the run of {when}: {len(done)} of {len(request.jobs)} done, {len(found)} may still run")
-    for project, excluded in projects.items():
-        printer.say(f"sync of {project} leaves out: {excluded.describe()}")
-    record.begin({job.name: job.digest() for job in request.jobs}, controller)
+    if request.named and not request.adopt and not record.history.uid:
+        refuse_lost_record(request, fleet, controller)
+    silent = take_over(request, record, fleet, controller) if request.adopt else {}
+    left = take_up(request, record.history, silent)
+    _introduce(request, fleet, record, left, projects, printer)
+    record.begin({job.name: job.digest() for job in request.jobs}, {job.name: job.content() for job in request.jobs}, controller)
     known = {node.name for node in fleet.nodes} | ({fleet.fallback.name} if fleet.fallback else set())
-    gone = [Node(name, "unreachable", "not among the hosts of this play") for name in sorted({event.node for event in found} - known)]
+    gone = [Node(name, "unreachable", "not among the hosts of this play") for name in sorted({event.node for event in left.found} - known)]
     engine = Engine(
-        request, again, [*fleet.nodes, *gone], fleet.fallback, fleet.make_link, fleet.measure, record, controller, projects, printer.event
+        request, left.again, [*fleet.nodes, *gone], fleet.fallback, fleet.make_link, fleet.measure, record, controller, projects, printer.event
     )  # fmt: skip
-    engine.run(found)
-    rows = {row["name"]: row for row in done} | {name: engine.describe(name) for name in engine.outcomes}
+    over = cancel_if_we_die(record, fleet) if request.on_interrupt == "cancel" else lambda: None
+    engine.run(left.found)
+    over()
+    rows = left.rows | {name: engine.describe(name) for name in engine.outcomes}
+    jobs = [rows[job.name] for job in request.jobs]
     document = {
         "schema_version": SCHEMA_VERSION, "kind": "run", "run_id": request.run_id, "uid": record.uid, "folder": record.folder,
-        "status": "success" if all(rows[job.name]["status"] == "success" for job in request.jobs) else "failed",
-        "command": command(), "begun_at": round(begun, 3), "seconds": round(time.time() - begun, 3), "controller": controller,
-        "jobs": [rows[job.name] for job in request.jobs],
+        "status": verdict({row["status"] for row in jobs}),
+        "command": command(), "begun_at": round(begun, 3), "seconds": round(time.time() - begun, 3), "controller": controller, "jobs": jobs,
     }  # fmt: skip
     record.write("run.json", document)
     return document
 
 
-def resume(request: Request, record: RunRecord) -> tuple[list[Job], list[ev.Found], list[dict[str, Any]]]:
-    """(jobs to be done, attempts that may still run, rows of the jobs that ended), from what earlier calls wrote down."""
-    again, found, done = [], [], []
-    for job in request.jobs:
-        ended = record.history.ended.get(job.digest())
-        tries = [(name, entry) for name, entry in record.history.attempts.items() if entry.get("digest") == job.digest()]
-        open_tries = [(name, entry) for name, entry in tries if entry["state"] not in ("reserved", "claimed", "void")]
-        if ended is not None and (ended["class"] not in TAKEN_UP_AGAIN or ended["status"] == "success"):
-            done.append({**{key: value for key, value in ended.items() if key not in ("kind", "at")}, "name": job.name})
-            continue
-        again.append(job)
-        if open_tries:
-            name, entry = open_tries[-1]
-            found.append(ev.Found(name, job.name, str(entry["node"])))
-    return again, found, done
+def verdict(statuses: set[str]) -> str:
+    """success: every job is good; unfinished: so far; else failed."""
+    return "failed" if statuses - {"success", "running", "waiting"} else "unfinished" if statuses - {"success"} else "success"
+
+
+def _introduce(
+    request: Request, fleet: Fleet, record: RunRecord, left: Left, projects: Mapping[str, _sync.Exclusions], printer: Printer
+) -> None:  # fmt: skip
+    printer.say(f"run {request.run_id}: {len(request.jobs)} jobs, {len(fleet.nodes)} nodes")
+    ends = "are cancelled" if request.on_interrupt == "cancel" else "go on"
+    printer.say(f"if this is interrupted, the jobs {ends}; how to go on with it:")
+    printer.say(f"  the same command with -e gummy_run_id={request.run_id}   (takes up what is left)")
+    printer.say(f"  {command()} distributed.gummy.logs -e gummy_run_id={request.run_id}")
+    if record.history.begun:
+        when = time.strftime("%A %H:%M", time.localtime(record.history.begun))
+        done = sum(row["status"] not in ("waiting", "lost") for row in left.rows.values())
+        printer.say(f"resuming the run of {when}: {done} of {len(request.jobs)} done, {len(left.found)} may still run")
+    elif left.found:
+        printer.say(f"taking over the run from what the nodes know: {len(left.found)} of {len(request.jobs)} jobs have begun")
+    for note in left.notes:
+        printer.say(note)
+    for project, excluded in projects.items():
+        printer.say(f"sync of {project} leaves out: {excluded.describe()}")
 
 
 def plan(request: Request, fleet: Fleet) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class _Place:
 class Scheduler:
     """`handle(event, now)` is all there is; nothing is placed before the first Tick, so that Found comes first.
 
-    `fallback` is the controller itself, for when no node can take a job.
+    `fallback` is the controller itself, for when no node can take a job. detach: end as soon as all that can begin now runs.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Scheduler:
         weights: Mapping[str, float] = DEFAULT_WEIGHTS,
         preferences: Mapping[str, Sequence[str]] | None = None,
         trust_links: bool = False,
+        detach: bool = False,
     ) -> None:
         self._jobs = {item.name: _Job(item) for item in work}
         self._queue = list(self._jobs)
@@ -113,20 +114,23 @@ class Scheduler:
         self._retries: dict[str, float] = {}
         self._refreshed = float("-inf")
         self._out: list[ev.Command] = []
+        self._now = 0.0
         self._turn = 0
         self._begun = self._ended = False
-        self._stopped: str | None = None
+        self._detach = detach
+        self._cancelling = False
+        self._stopped: tuple[str, str, str] | None = None  # how jobs end that have not begun: status, class, message
 
     def handle(self, event: ev.Event, now: float) -> list[ev.Command]:
         """Everything that follows from this event. Raises ProtocolError."""
-        self._out = []
+        self._out, self._now = [], now
         self._apply(event, now)
         self._give_up_silent(now)
         self._end_silence(now)
         if self._begun:
             self._place_all(now)
         self._refresh(now)
-        if not self._ended and all(job.done for job in self._jobs.values()):
+        if not self._ended and (all(job.done for job in self._jobs.values()) or self._may_detach()):
             self._ended = True
             self._say(ev.End())
         elif not self._ended and (wake := self._next_wake(now)) is not None:
@@ -137,9 +141,15 @@ class Scheduler:
         """Nodes that may run an attempt of ours."""
         return {attempt.node for attempt in self._attempts.values() if attempt.stage in MAY_RUN}
 
+    def unfinished(self) -> dict[str, tuple[_Attempt | None, str]]:
+        """By job that has not ended: its attempt that goes on, or None and what it waits for."""
+        going = {attempt.job: attempt for attempt in self._attempts.values() if attempt.stage in MAY_RUN}
+        left = {name: job for name, job in self._jobs.items() if not job.done}
+        return {name: (going.get(name), "" if name in going else _reasons(self._rank(job, self._now), job)) for name, job in left.items()}
+
     def waiting(self) -> list[tuple[str, list[Ranked]]]:
         """Unplaced jobs with the ranking as it would be now, for people."""
-        return [(name, self._rank(self._jobs[name], 0.0)) for name in self._queue]
+        return [(name, self._rank(self._jobs[name], self._now)) for name in self._queue]
 
     # -- events
 
@@ -160,6 +170,12 @@ class Scheduler:
             self._attempts[event.attempt] = _Attempt(event.attempt, event.job, event.node, "fencing", since=now)
             self._node(event.node).in_flight += 1
             self._say(ev.Fence(event.attempt, event.node))
+        elif isinstance(event, ev.Cancelled):
+            self._cancelling = True
+            self._stop("cancelled", "cancelled", "cancelled before it began")
+            for attempt in self._attempts.values():
+                if attempt.stage in MAY_RUN:
+                    self._say(ev.Cancel(attempt.id, attempt.node))
         elif isinstance(event, ev.Tick):
             self._begun = True
         else:
@@ -189,7 +205,7 @@ class Scheduler:
         follow = {
             "claimed": lambda: self._say(ev.Sync(attempt.id, attempt.job, attempt.node)),
             "sent": lambda: self._send(attempt),
-            "running": lambda: self._say(self._record(attempt), ev.Watch(attempt.node)),
+            "running": lambda: self._run(attempt),
             "fencing": lambda: self._fence(attempt, event),
             "void": lambda: self._void(attempt, event, before, now),
             "ended": lambda: self._fetch(attempt, event, now),
@@ -207,6 +223,11 @@ class Scheduler:
 
     def _send(self, attempt: _Attempt) -> None:
         self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))
+
+    def _run(self, attempt: _Attempt) -> None:
+        self._say(self._record(attempt), ev.Watch(attempt.node))
+        if self._cancelling:
+            self._say(ev.Cancel(attempt.id, attempt.node))
 
     def _fence(self, attempt: _Attempt, event: ev.Event) -> None:
         """Ask at once when the node answers; a silent one is asked when its link is back."""
@@ -228,11 +249,13 @@ class Scheduler:
             place.busy_answers += 1
         elif isinstance(cause, ev.Refused) and cause.kind == "lease":
             place.busy_until = now + 1.0  # the controller slept, or the claim took too long to be used: nobody's fault
+        elif isinstance(cause, ev.Refused) and cause.blame == "input":
+            self._stop("failed", "input", cause.message)
         elif isinstance(cause, ev.Refused) and cause.blame == "ours":
             kind = cause.kind or cause.failure
             self._ours[kind] = self._ours.get(kind, 0) + 1
-            if self._ours[kind] > 1:
-                self._stop_run(cause)
+            if self._ours[kind] > 1:  # going on would only repeat it
+                self._stop("failed", "refused", f"this is a fault of distributed.gummy: {cause.message}")
         elif self._stopped is None and (cause is not None or before == "sent"):  # an earlier call that broke off is no failure
             failure = cause.failure if isinstance(cause, (ev.Refused, ev.Failed)) else "unreachable"
             message = cause.message if cause is not None else "no contact before the start"
@@ -242,7 +265,7 @@ class Scheduler:
             job.failed_on[attempt.node] = message
             job.last = (failure, f"{attempt.node}: {message}")
         if self._stopped is not None:
-            self._end_job(job, ev.Finish(attempt.job, "failed", "refused", self._stopped))
+            self._end_job(job, ev.Finish(attempt.job, *self._stopped))
         elif not job.done:
             self._queue.insert(0, attempt.job)
 
@@ -271,7 +294,7 @@ class Scheduler:
             raise ProtocolError(f"attempt {attempt.id} was fetched and never ended")
         self._say(ev.Ack(attempt.id, attempt.node))
         if ended.failure:
-            self._finish(attempt, "failed", ended.failure, ended.message)
+            self._finish(attempt, "cancelled" if ended.failure == "cancelled" else "failed", ended.failure, ended.message)
         elif ended.proof or self._jobs[attempt.job].work.accept_unproven:
             self._finish(attempt, "success", None, ended.message)
         else:
@@ -302,6 +325,8 @@ class Scheduler:
         for attempt in self._attempts.values():
             if attempt.node == name and attempt.stage == "fencing":
                 self._say(ev.Fence(attempt.id, name))
+            elif attempt.node == name and attempt.stage == "running" and self._cancelling:
+                self._say(ev.Cancel(attempt.id, name))
 
     def _hears(self, place: _Place) -> None:
         place.silent_since = None
@@ -484,12 +509,16 @@ class Scheduler:
             job.done = True
             self._say(finish)
 
-    def _stop_run(self, cause: ev.Refused) -> None:
-        """The same mistake of ours twice: going on would only repeat it. What may run goes on, nothing else begins."""
-        self._stopped = f"this is a fault of distributed.gummy: {cause.message}"
+    def _stop(self, status: str, failure: str, message: str) -> None:
+        """Nothing more begins; what may run goes on."""
+        self._stopped = self._stopped or (status, failure, message)
         for name in self._queue:
-            self._end_job(self._jobs[name], ev.Finish(name, "failed", "refused", self._stopped))
+            self._end_job(self._jobs[name], ev.Finish(name, *self._stopped))
         self._queue.clear()
+
+    def _may_detach(self) -> bool:
+        """What is left either runs or can't be placed now, for that has just been tried."""
+        return self._detach and self._begun and not any(attempt.stage in BEGINS or attempt.stage == "ended" for attempt in self._attempts.values())
 
     def _record(self, attempt: _Attempt) -> ev.Record:
         return ev.Record(attempt.id, attempt.job, attempt.node, attempt.stage)

@@ -7,19 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _record
 from ansible_collections.distributed.gummy.plugins.plugin_utils._keys import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._request import Job
-from ansible_collections.distributed.gummy.plugins.plugin_utils._run import resume
 
 JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
-EDITED = Job("a", None, None, "make test", None, "general", "shell", None, None, 60.0, None, False, 3)
-
 
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch):
@@ -30,7 +25,7 @@ def state(tmp_path, monkeypatch):
 def written(*entries, job=JOB):
     """A record whose earlier call wrote this: (attempt, state) or (status, class, state...)."""
     record = RunRecord("r")
-    record.begin({job.name: job.digest()}, "controller")
+    record.begin({job.name: job.digest()}, {job.name: job.content()}, "controller")
     for entry in entries:
         if entry[0] == "finish":
             record.append("finish", job=job.name, status=entry[1], **{"class": entry[2]})
@@ -38,36 +33,6 @@ def written(*entries, job=JOB):
             record.append("attempt", attempt=entry[0], job=job.name, node="n", state=entry[1], store="s1")
     record.close()
     return RunRecord("r")
-
-
-@pytest.mark.parametrize(
-    ("entries", "again", "found", "done"),
-    [
-        ([], True, None, None),
-        ([("1", "reserved")], True, None, None),
-        ([("1", "reserved"), ("1", "void")], True, None, None),
-        ([("1", "reserved"), ("1", "sent")], True, "1", None),
-        ([("1", "sent"), ("1", "running")], True, "1", None),
-        ([("1", "sent"), ("1", "void"), ("2", "reserved"), ("2", "sent")], True, "2", None),
-        ([("1", "running"), ("1", "ended")], True, "1", None),
-        ([("1", "ended"), ("finish", "success", None)], False, None, "success"),
-        ([("1", "ended"), ("finish", "unproven", None)], False, None, "unproven"),
-        ([("1", "ended"), ("finish", "failed", "agent")], False, None, "failed"),
-        ([("1", "ended"), ("finish", "failed", "harvest")], True, "1", None),
-        ([("1", "lost"), ("finish", "lost", "lost")], True, "1", None),
-        ([("1", "void"), ("finish", "failed", "unreachable")], True, None, None),
-        ([("1", "lost"), ("finish", "lost", "lost"), ("1", "ended"), ("finish", "success", None)], False, None, "success"),
-    ],
-)
-def test_resume_asks_for_what_may_have_started_and_repeats_only_what_did_not(entries, again, found, done):
-    jobs, events, rows = resume(SimpleNamespace(jobs=(JOB,)), written(*entries))
-    assert jobs == ([JOB] if again else [])
-    assert events == ([ev.Found(found, "a", "n")] if found else [])
-    assert [row["status"] for row in rows] == ([done] if done else [])
-
-
-def test_an_edited_job_is_new_work():
-    assert resume(SimpleNamespace(jobs=(EDITED,)), written(("1", "ended"), ("finish", "success", None))) == ([EDITED], [], [])
 
 
 @pytest.mark.parametrize("cut", range(1, 40, 3))

@@ -115,6 +115,13 @@ class World:
         for _time in range(12):
             self.later(self.dice.uniform(0, 900), lambda: self.dead.symmetric_difference_update({self.dice.choice(self.names)}))
         self.later(1000.0, self.dead.clear)
+        self.cancelled = False
+        if seed >= 40:
+            self.later(self.dice.uniform(0, 100), self.cancel)
+
+    def cancel(self):
+        self.cancelled = True
+        self.send(ev.Cancelled())
 
     def later(self, seconds, what, *words):
         heapq.heappush(self.heap, (self.now + seconds, next(self.serial), what, words))
@@ -153,7 +160,7 @@ class World:
 
     def on_claim(self, command):
         self.attempts[command.job] += 1
-        assert self.journal[command.attempt] == "reserved"
+        assert self.journal[command.attempt] == "reserved" and not self.cancelled
         assert not self.begun[command.job], f"{command.job} ran already"
         down = ev.Failed(command.attempt, "unreachable", "down")
         odd = [ev.Busy(command.attempt, 1.0), ev.Refused(command.attempt, "refused", "node", "disk"), ev.Unknown(command.attempt, "?")]
@@ -185,7 +192,12 @@ class World:
         self.begun[command.job] += 1
         self.truth[command.attempt] = None
         ended = ev.Ended(command.attempt, self.dice.choice([None, None, "agent"]), "exit status 0", "")
-        self.later(self.dice.uniform(1, 60), self.truth.__setitem__, command.attempt, ended)
+        self.later(self.dice.uniform(1, 60), lambda: self.truth.update({command.attempt: self.truth[command.attempt] or ended}))
+
+    def on_cancel(self, command):
+        if command.node not in self.dead and command.attempt in self.truth:
+            self.truth[command.attempt] = self.truth[command.attempt] or ev.Ended(command.attempt, "cancelled", None, "")
+        self.on_fence(command)
 
     def on_fence(self, command):
         if command.node in self.dead:
@@ -232,7 +244,7 @@ class World:
         self.ended = True
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(60))  # from 40 on somebody cancels the run in the middle
 def test_no_job_runs_twice_and_every_job_ends_once_whatever_happens(seed):
     world = World(seed)
     world.run()
@@ -411,6 +423,54 @@ def test_resume_asks_before_anything_is_placed():
     out = feed(tested, ev.Fenced("x", "running"), ev.Fenced("y", "void"))
     assert [type(command) for command in told(out, ev.Watch) + told(out, ev.Claim)] == [ev.Watch, ev.Claim]
     assert claims(out) == [("old-2", "n")]
+
+
+# -- cancel, detach, a run that can't go on
+
+
+def test_a_cancel_ends_what_runs_and_nothing_else_begins():
+    tested = scheduler(["runs", "begins", "waits"], [node("n", slots=2)])
+    begin(tested, *SENT[1:], ev.Started(A), ev.Claimed("2"))
+    out = feed(tested, ev.Cancelled())
+    assert [command.attempt for command in told(out, ev.Cancel)] == [A]
+    assert [(end.job, end.status) for end in told(out, ev.Finish)] == [("waits", "cancelled")]
+    out = feed(tested, ev.Synced("2"))
+    assert told(out, ev.Release) and not told(out, ev.Start)
+    assert [(end.job, end.status, end.failure) for end in told(out, ev.Finish)] == [("begins", "cancelled", "cancelled")]
+    out = feed(tested, ev.Ended(A, "cancelled", None, "cancelled"), ev.Fetched(A))
+    assert [(end.job, end.status, end.failure) for end in told(out, ev.Finish)] == [("runs", "cancelled", "cancelled")]
+    assert told(out, ev.End)
+
+
+def test_a_cancel_reaches_what_starts_just_then_and_nodes_that_come_back():
+    tested = scheduler(["starts", "silent"], [node("a", 0.1, slots=1), node("b", 0.2, slots=1)])
+    begin(tested, *SENT[1:], ev.Claimed("2"), ev.Synced("2"), ev.Started("2"), ev.LinkDown("b", "gone"))
+    assert {command.attempt for command in told(feed(tested, ev.Cancelled()), ev.Cancel)} == {A, "2"}
+    assert [command.attempt for command in told(feed(tested, ev.Started(A)), ev.Cancel)] == [A]
+    assert [command.attempt for command in told(feed(tested, ev.LinkUp("b")), ev.Cancel)] == ["2"]
+
+
+def test_a_detached_run_ends_when_the_free_slots_are_used():
+    tested = scheduler(["a", "b", "c"], [node("n", slots=2)], detach=True)
+    out = begin(tested, *SENT[1:], ev.Started(A), ev.Claimed("2"), ev.Synced("2"))
+    assert not told(out, ev.End)
+    assert told(feed(tested, ev.Started("2")), ev.End)
+    left = tested.unfinished()
+    assert {name: attempt and attempt.id for name, (attempt, _reason) in left.items()} == {"a": A, "b": "2", "c": None}
+    assert "no free slot (2 of 2 taken)" in left["c"][1]
+
+
+def test_a_detached_run_that_can_place_nothing_ends_at_once():
+    tested = scheduler(["a"], [node("n", busy=2)], detach=True)
+    assert told(begin(tested), ev.End) and tested.unfinished()["a"][0] is None
+
+
+@pytest.mark.parametrize("kind", ["adopted", "record"])
+def test_a_run_that_is_somebody_else_s_ends_at_once_and_costs_no_node_anything(kind):
+    tested = scheduler(["a", "b", "c"], [node("n", slots=2)])
+    out = begin(tested, ev.Refused(A, "refused", "input", "it is theirs", kind))
+    assert {(end.job, end.failure, end.message) for end in told(out, ev.Finish)} == {("a", "input", "it is theirs"), ("c", "input", "it is theirs")}
+    assert [end.job for end in told(feed(tested, ev.Claimed("2")), ev.Finish)] == ["b"] and not tested._nodes["n"].failures
 
 
 # -- ends

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What earlier calls of a run left, and what of it this call takes up. This is private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import _events as ev
+from ._attempts import ask_all
+from ._engine import Outcome, job_row
+from ._fleet import Fleet
+from ._keys import InputError
+from ._link import Link
+from ._record import History, RunRecord
+from ._request import Job, Request
+
+# A job that ended before its agent began, or whose harvest is still away, is taken up again when the run is resumed; so is one that was lost.
+TAKEN_UP_AGAIN = frozenset({"unreachable", "sync", "refused", "start", "harvest"})
+NOT_BEGUN = frozenset({"reserved", "claimed", "void"})
+
+
+@dataclass
+class Left:
+    """again: jobs to be done; found: their attempts that may still run; rows: of the other jobs, by name; notes: sentences for people."""
+
+    again: list[Job] = field(default_factory=list)
+    found: list[ev.Found] = field(default_factory=list)
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def take_up(request: Request, history: History, silent: Mapping[str, str]) -> Left:
+    """silent: nodes that may hold jobs that the record does not know, with the reason why they can't be asked."""
+    left = Left(notes=_edits(request.jobs, history))
+    tries: dict[str, tuple[str, Mapping[str, Any]]] = {}  # the newest that may have begun
+    for attempt, entry in history.attempts.items():
+        if entry["state"] not in NOT_BEGUN:
+            tries[str(entry.get("digest"))] = attempt, entry
+    for job in request.jobs:
+        ended, mine = history.ended.get(job.digest()), tries.get(job.digest())
+        status = None if ended is None else ended["status"]
+        anew = request.only is not None and status not in (None, "success", "lost")
+        if ended is not None and status != "lost" and not anew and (ended["class"] not in TAKEN_UP_AGAIN or status == "success"):
+            left.rows[job.name] = {**{key: value for key, value in ended.items() if key not in ("kind", "at")}, "name": job.name}
+        elif mine and not anew:
+            left.again.append(job)
+            left.found.append(ev.Found(mine[0], job.name, str(mine[1]["node"])))
+        elif request.only is not None and not anew:
+            left.rows[job.name] = job_row(job, Outcome(ev.Finish(job.name, "waiting", None, "did not fail: left alone (gummy_only=failed)"), None))
+        elif silent and not anew:
+            away = "; ".join(f"{node} ({reason})" for node, reason in silent.items())
+            message = f"no answer from {away}, which may have it: call the run again when it answers, or leave it out (--limit, gummy_nodes)"
+            left.rows[job.name] = job_row(job, Outcome(ev.Finish(job.name, "lost", "lost", message), None))
+        else:
+            left.again.append(job)
+    return left
+
+
+def _edits(jobs: Iterable[Job], history: History) -> list[str]:
+    """What became of jobs that are not what they were."""
+    notes, names = [], set()
+    for job in jobs:
+        names.add(job.name)
+        before = history.contents.get(job.name)
+        if before is None or before == job.content():
+            continue
+        if history.digests.get(job.name) == job.digest():
+            notes.append(f"{job.name} was edited, and its id says that it is the job it was: what ended or runs is kept")
+        else:
+            notes.append(f"{job.name} was edited: it is a new job (an id would make it the one it was)")
+    gone = [name for name in history.digests if name not in names]
+    return [*notes, *([f"no longer in the list, and left as they are: {', '.join(gone)}"] if gone else [])]
+
+
+def refuse_lost_record(request: Request, fleet: Fleet, controller: str) -> None:
+    """A run of this name that is new here and not on the nodes had a record that is gone. Raises InputError; nothing has begun."""
+    answers, _silent = _known_to_nodes(request, fleet)
+    left = {node for node, rows in answers.items() for row in rows if row["controller"] == controller and not row["acknowledged"] and row["state"] != "void"}
+    if left:
+        message = f"run {request.run_id} has jobs on {', '.join(sorted(left))} that its record, which may have been deleted, knows nothing of"
+        raise InputError([f"{message}: take them over with gummy_adopt=true, or give another gummy_run_id"])
+
+
+def _known_to_nodes(request: Request, fleet: Fleet) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+    def known_there(node: str, link: Link) -> list[dict[str, Any]]:
+        return [{**row, "node": node} for row in link.stream("list", {"run_id": request.run_id}, 60) if "attempt" in row]
+
+    return ask_all(fleet, known_there)
+
+
+def take_over(request: Request, record: RunRecord, fleet: Fleet, controller: str) -> dict[str, str]:
+    """`gummy_adopt`: the nodes take this controller for the run's, and what they know of it comes into the record.
+
+    Returns the nodes that gave no answer, with the reason. Raises InputError.
+    """
+    answers, silent = _known_to_nodes(request, fleet)
+    rows = sorted((row for found in answers.values() for row in found), key=lambda row: row["begun_at"] or 0.0)
+    uids = {uid_of(row): None for row in rows if not row["acknowledged"]} or dict.fromkeys(map(uid_of, rows[-1:]))
+    if len(uids) > 1:
+        known = ", ".join(sorted({f"{row['controller']}'s on {row['node']}" for row in rows if not row["acknowledged"]}))
+        raise InputError([f"several runs are called {request.run_id} ({known}): bring all but one home first (harvest -e gummy_job=ID)"])
+    record.uid = next(iter(uids), record.uid)
+    ask_all(fleet, lambda _node, link: link.call("adopt", {"uid": record.uid, "run_id": request.run_id, "controller": controller}), without=silent)
+    for row in rows:
+        if uid_of(row) == record.uid and row["attempt"] not in record.history.attempts:
+            entry = {"job": row["job"], "node": row["node"], "state": "sent", "store": row["store"], "digest": row["digest"], "why": "taken over"}
+            record.append("attempt", attempt=row["attempt"], **entry)
+    return silent
+
+
+def uid_of(row: Mapping[str, Any]) -> str:
+    return str(row["attempt"]).rpartition("-")[0]

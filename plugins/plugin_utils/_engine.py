@@ -276,7 +276,8 @@ class Engine:
     def _start(self, command: ev.Start) -> None:
         job, trail = self._jobs[command.job], self._trails[command.attempt]
         spec = {
-            "schema": SPEC, "digest": job.digest(), "agent": job.agent, "prompt": job.prompt, "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
+            "schema": SPEC, "digest": job.digest(), "agent": job.agent, "prompt": job.prompt,
+            "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
             "run_id": self._request.run_id, "controller": self._controller, "project": job.project is not None, "project_path": job.project,
             "exclude": [*_sync.NODE_OWNED, *self._request.config.sync_exclude],
         }  # fmt: skip

@@ -179,6 +179,22 @@ def journal(controller: Controller, again: Sequence[str]) -> list[dict[str, obje
     return [json.loads(line) for line in lines]
 
 
+def test_a_job_whose_supervisor_was_killed_is_lost_and_its_work_is_brought_home_by_whoever_asks(controller: Controller, other: Controller, held: Held) -> None:
+    first, again = running(controller, held, 1, 1)
+    first.kill()
+    (entry,) = [row for row in journal(controller, again) if row.get("state") == "running"]
+    (lock,) = controller.fleet.home(str(entry["node"])).glob(f".local/state/distributed-gummy/*/attempts/{entry['attempt']}/lock")
+    controller.fleet.ssh(str(entry["node"]), f"kill -9 {lock.read_text(encoding='utf-8').strip()}")
+    shown = other.play("status")
+    assert re.search(r"✗ dead|dead", shown.output), shown
+    brought = other.play("harvest", "-e", f"gummy_run_id={held.name[:60]}")
+    assert brought.status == 0 and held.processes() == 0, brought
+    patch = other.state / "runs" / held.name[:60] / "job-1" / "changes.patch"
+    assert "+half" in patch.read_text(encoding="utf-8")
+    played = controller.run(*again)
+    assert (played.status, played.job["class"], len(held.starts())) == (2, "lost", 1), played
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

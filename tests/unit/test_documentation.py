@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys, _report
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import states
+
+COLLECTIONS = Path(_keys.__file__).parents[5]
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,6 +38,20 @@ def test_the_readme_names_every_setting_of_a_run(name: str) -> None:
 @pytest.mark.parametrize("playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
 def test_the_readme_names_every_playbook(playbook: str) -> None:
     assert f"`{playbook}`" in README.partition("## Included content")[2]
+
+
+def test_the_diagrams_are_those_of_the_tables() -> None:
+    show = [sys.executable, "-c", "import diagrams; print(diagrams.page(), end='')"]
+    shown = subprocess.run(show, cwd=ROOT / "scripts", env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, capture_output=True, text=True, check=True)
+    assert shown.stdout == (ROOT / "docs" / "states.md").read_text(encoding="utf-8"), "type: .venv/bin/python scripts/diagrams.py"
+
+
+def test_every_state_and_every_status_has_its_row() -> None:
+    page = (ROOT / "docs" / "states.md").read_text(encoding="utf-8")
+    node, _head, rest = page.partition("## On the controller")
+    ends = rest.partition("## How a job ends")[2]
+    assert [state for state in states.TABLE if f"\n| `{state}`" not in node] == []
+    assert [status for status in _report.MARKS if status != "skipped" and not re.search(rf"\n\|.*`{status}[` ]", ends)] == []
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -86,13 +86,14 @@ _value:
     waits: {description: "Always false here.", type: bool}
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
 from ..plugin_utils._keys import BadValue
-from ..plugin_utils._placement import rank_for_filter
+from ..plugin_utils._node_data import rank_for_filter
 
 
 def best_node(nodes: Any, hostvars: Any = None, task_type: str = "general", exclude: Any = (), weights: Any = None) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def best_node(nodes: Any, hostvars: Any = None, task_type: str = "general", excl
     if not ranked or ranked[0].rejected:
         why = "; ".join(f"{entry.host}: {entry.rejected}" for entry in ranked) or "there is none"
         raise AnsibleFilterError(f"best_node - no node can take work now. {why}")
-    return ranked[0].as_dict()
+    return ranked[0].as_dict(time.time())
 
 
 class FilterModule:

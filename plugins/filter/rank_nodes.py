@@ -80,13 +80,14 @@ _value:
     waits: {description: "Whether it only lacks a free slot.", type: bool}
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
 from ..plugin_utils._keys import BadValue
-from ..plugin_utils._placement import rank_for_filter
+from ..plugin_utils._node_data import rank_for_filter
 
 
 def rank_nodes(
@@ -94,7 +95,7 @@ def rank_nodes(
 ) -> list[dict[str, Any]]:
     """Every node, best first, as `Ranked.as_dict`."""
     try:
-        return [entry.as_dict() for entry in rank_for_filter(nodes, hostvars, task_type, exclude, weights)]
+        return [entry.as_dict(time.time()) for entry in rank_for_filter(nodes, hostvars, task_type, exclude, weights)]
     except BadValue as exc:
         raise AnsibleFilterError(f"rank_nodes - {exc}") from exc
 

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from ._keys import BadValue, InputError, hint, read_count, show
-from ._placement import DEFAULT_WEIGHTS, TASK_TYPES, check_weights
+from ._node_data import check_preferences, check_weights, read_names
+from ._placement import DEFAULT_WEIGHTS
 
 SYNC_EXCLUDE = (
     "node_modules",
@@ -80,18 +81,10 @@ def load_config(path: str | None = None) -> Config:
 
 
 def _sync_exclude(raw: object) -> tuple[str, ...]:
-    patterns = _names(raw, "patterns")
+    patterns = read_names(raw, "patterns")
     if any(set(pattern) & set("\0\r\n") for pattern in patterns):
         raise BadValue("a pattern has a line break in it; write one pattern for each list item")
     return patterns
-
-
-def _host_preferences(raw: object) -> dict[str, tuple[str, ...]]:
-    known = _mapping(raw, "task types to lists of nodes")
-    for task_type in known:
-        if task_type not in TASK_TYPES:
-            raise BadValue(f"unknown task type {task_type!r}; {hint(str(task_type), TASK_TYPES)}")
-    return {task_type: _names(names, "nodes") for task_type, names in known.items()}
 
 
 def _nodes(raw: object) -> dict[str, dict[str, int]]:
@@ -113,17 +106,9 @@ def _mapping(raw: object, what: str) -> dict[Any, Any]:
     return raw
 
 
-def _names(raw: object, what: str) -> tuple[str, ...]:
-    """A list of texts; a single text is a list of one."""
-    names = [raw] if isinstance(raw, str) else raw
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise BadValue(f"{show(raw)} is no list of {what}; write '- name' for each, in quotes if it is no plain text")
-    return tuple(names)
-
-
 READERS: Mapping[str, Callable[[object], Any]] = {
     "load_weights": check_weights,
     "sync_exclude": _sync_exclude,
-    "host_preferences": _host_preferences,
+    "host_preferences": check_preferences,
     "nodes": _nodes,
 }

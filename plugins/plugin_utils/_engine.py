@@ -30,11 +30,13 @@ from ._keys import NAME
 from ._link import Link, LinkError
 from ._placement import Need, Node
 from ._process import Process
+from ._quarantines import Quarantines
 from ._record import RunRecord
 from ._request import Job, Request
 from ._scheduler import Scheduler
 
 SPEC = 1  # schema of what `start` tells a node of a job
+RANKING_KEPT = 25  # nodes of a ranking that the record keeps
 POLL_LONGEST = 45.0  # seconds; a poll returns within 25
 ACKS_AT_ONCE = 20
 LINGER = 1.0  # seconds that a poll stays open on a node without a job: the next job is often on its way
@@ -60,6 +62,7 @@ class Trail:
     result: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
     state: str = "reserved"
+    counts: bool = True  # False: it never got past the door, and is no attempt for people
 
 
 @dataclass
@@ -82,6 +85,7 @@ class Engine:
         fallback: Node | None,
         make_link: Callable[[str], Link],
         measure: Callable[[str, Link], Node],
+        quarantines: Quarantines,
         record: RunRecord,
         controller: str,
         exclusions: Mapping[str, _sync.Exclusions],
@@ -91,6 +95,7 @@ class Engine:
         self._jobs = {job.name: job for job in jobs}
         self._nodes = {node.name: node for node in [*nodes, *([fallback] if fallback else [])]}
         self._make_link, self._measure, self._say, self._exclusions = make_link, measure, say, exclusions
+        self._quarantines = quarantines
         self._links: dict[str, Link] = {}
         self._events: queue.Queue[ev.Event] = queue.Queue()
         self._trails: dict[str, Trail] = {}
@@ -124,6 +129,8 @@ class Engine:
                 self._trails[event.attempt] = Trail(event.attempt, event.job, event.node, "resumed", store=self._recorded_store(event.attempt))
                 self._active.add(event.attempt)
                 self._events.put(event)
+            for known in self._quarantines.known():
+                self._events.put(known)
             self._events.put(ev.Tick())
             self._loop()
         finally:
@@ -176,15 +183,20 @@ class Engine:
 
     def _do(self, command: ev.Command) -> None:
         if isinstance(command, ev.Record):
-            trail = self._trails.setdefault(command.attempt, Trail(command.attempt, command.job, command.node, command.why))
+            trail = self._trails.setdefault(command.attempt, Trail(command.attempt, command.job, command.node))
             trail.state = command.state
             known = {"job": command.job, "node": command.node, "state": command.state, "store": trail.store, "why": trail.why}
             self._record.append("attempt", attempt=command.attempt, **known)
+            if command.state == "void" and not trail.counts:
+                del self._trails[command.attempt]
+                self._active.discard(command.attempt)
         elif isinstance(command, ev.Place):
-            trail = self._trails[command.attempt]
-            trail.why, trail.ranking = command.why, command.ranking
+            ranking = self._scheduler.ranking(command)
+            why = command.why or ranking[0].reason
+            kept = tuple(entry.as_dict(time.time()) for entry in ranking[:RANKING_KEPT])
+            self._trails[command.attempt] = Trail(command.attempt, command.job, command.node, why, kept, counts=False)
             self._active.add(command.attempt)
-            self._say(command.job, "place", command.node, command.why)
+            self._say(command.job, "place", command.node, why)
         elif isinstance(command, ev.Finish):
             self._finish(command)
         elif isinstance(command, ev.Note):
@@ -193,6 +205,8 @@ class Engine:
             if command.node not in self._watching:
                 self._watching[command.node] = None
                 threading.Thread(target=self._watch, args=(command.node,), daemon=True).start()
+        elif isinstance(command, ev.Quarantine):
+            self._quarantines.keep(command)
         elif isinstance(command, ev.Refresh):
             if not self._measuring:
                 self._measuring = True
@@ -229,7 +243,8 @@ class Engine:
         return link
 
     def _claim(self, command: ev.Claim) -> None:
-        job = self._jobs[command.job]
+        job, trail = self._jobs[command.job], self._trails[command.attempt]
+        trail.counts = True
         request = {
             "attempt": command.attempt, "key": workspace_key(job.project, self._controller), "slots": self._nodes[command.node].slots,
             "run_id": self._request.run_id, "controller": self._controller,
@@ -237,13 +252,13 @@ class Engine:
         try:
             reply = self._link(command.node).call("claim", request, 60)
         except LinkError as exc:
-            self._events.put(ev.Failed(command.attempt, failure_of(exc), str(exc)))
+            self._events.put(failed(command.attempt, exc))
             return
-        trail = self._trails[command.attempt]
         if reply["state"] == "claimed":
             trail.generation, trail.store = int(reply["generation"]), reply.get("store")
             self._events.put(ev.Claimed(command.attempt))
         elif reply["state"] == "busy":
+            trail.counts = False
             self._events.put(ev.Busy(command.attempt, float(reply["retry_after"])))
         else:
             self._refused(command.attempt, reply)
@@ -261,7 +276,7 @@ class Engine:
         try:
             sent = _sync.send_project(self._link(command.node), job.project, command.attempt, trail.generation, excluded)
         except LinkError as exc:
-            self._events.put(ev.Failed(command.attempt, failure_of(exc), str(exc)))
+            self._events.put(failed(command.attempt, exc))
         except _sync.TransferError as exc:
             if exc.refusal is not None:
                 self._refused(command.attempt, exc.refusal)
@@ -374,7 +389,7 @@ class Engine:
             if not unpack(self._trails[command.attempt].files, folder):
                 _sync.fetch_harvest(self._link(command.node), command.attempt, folder)
         except LinkError as exc:
-            self._events.put(ev.Failed(command.attempt, failure_of(exc), str(exc)))
+            self._events.put(failed(command.attempt, exc))
         except _sync.TransferError as exc:
             self._events.put(ev.Failed(command.attempt, exc.failure, str(exc)))
         else:
@@ -454,13 +469,15 @@ def job_row(job: Job, outcome: Outcome, attempts: Sequence[Trail] = ()) -> dict[
     }  # fmt: skip
 
 
-def failure_of(exc: LinkError) -> str:
-    return "refused" if exc.kind in ("python", "settings") else "unreachable"
+def failed(attempt: str, exc: LinkError) -> ev.Failed:
+    """A login that is refused is for a person to mend: the node gets no trial."""
+    failure = "refused" if exc.kind in ("python", "settings") else "unreachable"
+    return ev.Failed(attempt, failure, str(exc), lasting=exc.kind in ("host_key", "login", "settings"))
 
 
 def work_of(job: Job) -> ev.Work:
     need = Need(job.agent, job.task_type, job.node, None if job.nodes is None else frozenset(job.nodes), frozenset())
-    return ev.Work(job.name, need, job.attempts, job.accept_unproven)
+    return ev.Work(job.name, need, job.attempts, job.accept_unproven, account=job.agent)
 
 
 def workspace_key(project: str | None, controller: str) -> str:

@@ -17,12 +17,18 @@ from ._placement import Need, Node
 
 @dataclass(frozen=True)
 class Work:
-    """A job as far as placement cares. attempts: how many may fail before they start or be void."""
+    """A job as far as placement cares. attempts: how many may fail before they start, be void, or end for want of quota.
+
+    account: what its agent is charged to; skippable: skipped, not failed, when no node of its own can be reached.
+    """
 
     name: str
     need: Need
     attempts: int = 3
     accept_unproven: bool = False
+    priority: int = 0
+    account: str = ""
+    skippable: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,10 +113,11 @@ class Started(OfAttempt):
 
 @dataclass(frozen=True)
 class Failed(OfAttempt):
-    """A stage did not work, and nothing was started: claim, sync or fetch."""
+    """A stage did not work, and nothing was started: claim, sync or fetch. lasting: a person has to mend it, so no trial follows."""
 
     failure: str
     message: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,12 +136,16 @@ class Fenced(OfAttempt):
 
 @dataclass(frozen=True)
 class Ended(OfAttempt):
-    """failure: a class of DESIGN section 7 or None; proof: what shows the success; result: the node's record."""
+    """failure: a class of DESIGN section 7 or None; proof: what shows the success; result: the node's record.
+
+    pause: seconds until there is quota again, where that is known.
+    """
 
     failure: str | None
     proof: str | None
     message: str
     result: Mapping[str, Any] = field(default_factory=dict)
+    pause: float | None = None
 
 
 class Fetched(OfAttempt):
@@ -146,13 +157,23 @@ class Found(Step):
 
 
 @dataclass(frozen=True)
+class Quarantined:
+    """An earlier run saw this node fail, so often in a row; seconds: what is left of its pause."""
+
+    node: str
+    failures: int
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True)
 class Cancelled:
     """The user wants the run to end: nothing more begins, what may run is ended."""
 
 
 Event = (
     Tick | Nodes | LinkUp | LinkDown | Claimed | Busy | Refused | Synced | Started | Failed | Unknown | Fenced | Ended | Fetched | Found
-    | Cancelled
+    | Quarantined | Cancelled
 )  # fmt: skip
 
 
@@ -164,15 +185,17 @@ class Record(Step):
     """Must be on disk before the commands after it go out. state: reserved, sent, running, ended, void, lost."""
 
     state: str
-    why: str = ""
 
 
 @dataclass(frozen=True)
 class Place(Step):
-    """For people and the record: the node that was chosen, why, and how all nodes ranked."""
+    """For people and the record: the node that was chosen, why, and all nodes as they were then; see Scheduler.ranking.
 
-    why: str
-    ranking: tuple[Mapping[str, Any], ...]
+    why: None where the ranking says it.
+    """
+
+    why: str | None
+    nodes: tuple[Node, ...]
 
 
 class Claim(Step):
@@ -215,6 +238,16 @@ class Ack(AttemptOn):
 
 
 @dataclass(frozen=True)
+class Quarantine:
+    """For later runs: the node failed so often in a row and rests for these seconds; 0 failures: it is as good as any."""
+
+    node: str
+    failures: int
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True)
 class Refresh:
     """Measure these nodes anew."""
 
@@ -223,7 +256,7 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Finish:
-    """A job's end. status: success, failed, unproven, lost; failure: its class."""
+    """A job's end. status: success, failed, unproven, lost, skipped, cancelled; failure: its class."""
 
     job: str
     status: str
@@ -255,4 +288,4 @@ class End:
     """Every job has ended, or the run is left to itself: see Scheduler.unfinished."""
 
 
-Command = Record | Place | Claim | Sync | Start | Cancel | Fence | Watch | Fetch | Release | Ack | Refresh | Finish | Note | Wake | End
+Command = Record | Place | Claim | Sync | Start | Cancel | Fence | Watch | Fetch | Release | Ack | Quarantine | Refresh | Finish | Note | Wake | End

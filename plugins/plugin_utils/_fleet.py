@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible import constants as C
@@ -22,7 +22,9 @@ from ._keys import TOP_KEYS, BadValue, InputError, setting
 from ._left_out import LEFT_OUT
 from ._link import Link
 from ._measure import measure_link
-from ._placement import Node, node_from_vars
+from ._node_data import node_from_vars
+from ._placement import Node
+from ._quarantines import Quarantines
 from ._request import Request, read_project, read_request, unknown_settings
 from ._snapshots import Snapshots
 
@@ -40,6 +42,7 @@ class Fleet:
     measure: Callable[[str, Link], Node]
     config: Config
     left_out: tuple[tuple[str, str], ...] = ()
+    quarantines: Quarantines = field(default_factory=lambda: Quarantines({}))
 
 
 def measured(fleet: Fleet, node: Node, link: Link | None = None) -> Node:
@@ -84,7 +87,9 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
     own_password = any(name in task_vars for name in C.MAGIC_VARIABLE_MAPPING["password"])  # the first host's then stands where -k's was
     maker = LinkMaker(action._task, "" if own_password else action._play_context.password or "")
-    snapshots = Snapshots(believe=not (setting(task_vars, "refresh") or context.CLIARGS.get("flush_cache")))
+    believe = not (setting(task_vars, "refresh") or context.CLIARGS.get("flush_cache"))
+    snapshots = Snapshots(believe)
+    quarantines = Quarantines({name: f"{name} {settings_of(given[name], action._task)}" for name in names}, believe)
 
     def measure(name: str, link: Link) -> Node:
         facts = measure_link(link, snapshots, slots.get(name), config.load_weights)
@@ -98,6 +103,7 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
         measure,
         config,
         tuple(row for rows in LEFT_OUT.values() for row in rows),
+        quarantines,
     )
 
 

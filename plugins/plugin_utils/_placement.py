@@ -5,40 +5,27 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from ._keys import BadValue, hint, show
+from ._task_types import TASK_TYPES
 
 LOAD_PARTS = ("cpu", "memory", "load_average", "io_wait")
 DEFAULT_WEIGHTS: Mapping[str, float] = MappingProxyType({"cpu": 0.4, "memory": 0.3, "load_average": 0.3, "io_wait": 0.0})
-# The part of the load that counts one more for work of this type.
-TASK_TYPES: Mapping[str, str | None] = MappingProxyType(
-    {"general": None, "database": "cpu", "api": "io_wait", "frontend": "memory", "testing": None, "security": None}
-)
-# gummy's own keywords as whole words; "REST" only in capitals, because of "the rest".
-KEYWORDS: Mapping[str, frozenset[str]] = {
-    name: frozenset(words.split())
-    for name, words in {
-        "database": "database databases query queries schema schemas migration migrations sql",
-        "api": "api apis endpoint endpoints route routes REST restful graphql",
-        "testing": "test tests testing spec specs jest vitest",
-        "security": "security auth authentication authorization permission permissions vulnerability vulnerabilities",
-        "frontend": "ui component components react vue frontend",
-    }.items()
-}
 DISK_RESERVE = 256 * 1024 * 1024  # bytes: room for a workspace's changes and the harvest
+AFFINITY = 0.1  # what the score of a node falls by that has the specialist's session
+FREE, WAITS, REJECTED = 0, 1, 2  # can take the job now, when a slot is free, not at all
 _SHORT = {"memory": "mem", "load_average": "load", "io_wait": "io wait"}
-_ALIASES = {"mem": "memory"}
 
 
 @dataclass(frozen=True)
 class Node:
-    """A candidate. `load`: 0..1 each; `busy`: slots that others hold; `in_flight`: slots of this run; `excluded`: the caller's reason."""
+    """A candidate. `load`: 0..1 each; `busy`: slots that others hold; `in_flight`: slots of this run; `last_used`: serial of its newest job.
+
+    `excluded`: the caller's reason against it; `remedy`: what would change that.
+    """
 
     name: str
     state: str = "unknown"
@@ -52,24 +39,30 @@ class Node:
     disk_free: int | None = None
     online: bool | None = None
     excluded: str | None = None
+    remedy: str | None = None
     local: bool = False
     measured_at: float | None = None
+    last_used: int = 0
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a job asks of a node. `node`: a pin (`local`: the controller); `nodes`: the only ones allowed."""
+    """What a job asks of a node. `node`: a pin (`local`: the controller); `nodes`: the only ones allowed; `home`: has the specialist's session."""
 
     agent: str = "shell"
     task_type: str = "general"
     node: str | None = None
     nodes: frozenset[str] | None = None
     exclude: frozenset[str] = frozenset()
+    home: str | None = None
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A node's place. `parts` add up to `score`; `rejected`: why not; `waits`: rejected only until a slot is free."""
+    """A node's place. `parts` add up to `score`; `rejected`: why not; `waits`: rejected only until a slot is free.
+
+    `change`: what would have to change for it to take the job; None for the first one.
+    """
 
     host: str
     score: float | None
@@ -77,10 +70,11 @@ class Ranked:
     rejected: str | None
     waits: bool
     reason: str
+    change: str | None
     node: Node
 
-    def as_dict(self) -> dict[str, Any]:
-        """The public record: what `best_node` and `rank_nodes` return and `run.json` keeps."""
+    def as_dict(self, now: float) -> dict[str, Any]:
+        """The public record: what the filters return and `run.json` keeps. now: Unix seconds, for the age of what was measured."""
         load, node = self.node.load, self.node
         return {
             "host": self.host,
@@ -88,6 +82,7 @@ class Ranked:
             "reason": self.reason,
             "rejected": self.rejected,
             "waits": self.waits,
+            "change": self.change,
             "cpu": load.get("cpu"),
             "mem": load.get("memory"),
             "load_average": load.get("load_average"),
@@ -97,40 +92,41 @@ class Ranked:
             "slots": node.slots,
             "busy": node.busy + node.in_flight,
             "measured_at": node.measured_at,
+            "age": None if node.measured_at is None else round(max(0.0, now - node.measured_at), 1),
         }
 
 
-def task_type_of(prompt: str) -> str:
-    """The task type whose keywords a prompt names most; a tie or none is `general`."""
-    words = {word if word == "REST" else word.lower() for word in re.findall(r"[^\W_]+", prompt)}
-    hits = sorted(((len(words & known), name) for name, known in KEYWORDS.items()), reverse=True)
-    return hits[0][1] if hits[0][0] > hits[1][0] else "general"
+class Scale:
+    """How nodes stand for jobs of one Need: the one place that `rank` and the scheduler's quick choice both ask."""
 
+    def __init__(self, need: Need, weights: Mapping[str, float], preferences: Mapping[str, Sequence[str]]) -> None:
+        more = TASK_TYPES[need.task_type]
+        self.need = need
+        self.weights = {part: weights.get(part, 0.0) + (part == more) for part in LOAD_PARTS}
+        self.preferred = frozenset(preferences.get(need.task_type, ()))
 
-def check_weights(raw: object) -> dict[str, float]:
-    """Weights given by a user; parts not named weigh nothing. Blank: the defaults. BadValue: a sentence."""
-    if raw is None or raw == "":
-        return dict(DEFAULT_WEIGHTS)
-    if not isinstance(raw, Mapping) or not raw:
-        raise BadValue(f"load weights are a mapping of {', '.join(LOAD_PARTS)} to numbers, not {show(raw)}")
-    weights = dict.fromkeys(LOAD_PARTS, 0.0)
-    for name, value in raw.items():
-        part = _ALIASES.get(name, name)
-        if part not in weights:
-            raise BadValue(f"unknown load weight {str(name)!r}; {hint(str(name), LOAD_PARTS)}")
-        number = _number(value)
-        if number is None or number < 0:
-            raise BadValue(f"load weight {part} is {show(value)}; give a number, 0 or more")
-        weights[part] = number
-    if not any(weights.values()):
-        raise BadValue("all load weights are 0; give at least one part more than 0")
-    return weights
+    def standing(self, node: Node) -> tuple[int, tuple[Any, ...]]:
+        """(FREE, WAITS or REJECTED, a key: the least is the best). A node without load data comes after those that have some."""
+        if _obstacle(node, self.need) is not None:
+            return REJECTED, (node.name,)
+        first = node.name not in self.preferred
+        value, fill = _total(self.parts(node)), _fill(node)
+        if value is None:
+            key: tuple[Any, ...] = (first, 1, node.name != self.need.home, fill, node.last_used, node.name)
+        else:
+            key = (first, 0, value, -node.cpus, node.name)
+        return WAITS if node.busy + node.in_flight >= node.slots else FREE, key
+
+    def parts(self, node: Node) -> dict[str, float]:
+        parts = _parts(node.load, self.weights, _fill(node))
+        if parts and node.name == self.need.home:
+            parts["affinity"] = -min(AFFINITY, sum(parts.values()))
+        return parts
 
 
 def score(load: Mapping[str, float | None], weights: Mapping[str, float], task_type: str, in_flight: int, slots: int) -> float | None:
     """0 (idle) to 1 (full), or None without load data. `in_flight`: slots taken, by whomever."""
-    parts = _parts(load, _typed(weights, task_type), in_flight / max(slots, 1))
-    return _total(parts)
+    return _total(_parts(load, Scale(Need(task_type=task_type), weights, {}).weights, in_flight / max(slots, 1)))
 
 
 def rank(
@@ -138,105 +134,39 @@ def rank(
     need: Need,
     weights: Mapping[str, float] = DEFAULT_WEIGHTS,
     preferences: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    turn: int = 0,
 ) -> list[Ranked]:
-    """Every node: usable ones best first, then those that wait for a slot, then the rejected by name. `turn` rotates the blind choice."""
-    typed = _typed(weights, need.task_type)
-    preferred = frozenset(preferences.get(need.task_type, ()))
-    seen = [(node, _obstacle(node, need), _parts(node.load, typed, _fill(node))) for node in nodes]
-    fits = sorted(node.name for node, obstacle, _parts_seen in seen if obstacle is None)
-    blind = not any(parts for _node_seen, obstacle, parts in seen if obstacle is None)
-    place = {name: (index - turn) % len(fits) for index, name in enumerate(fits)} if blind else {}
-    ranked: list[tuple[Any, Ranked]] = []
-    for node, obstacle, parts in seen:
-        waits = obstacle is None and node.busy + node.in_flight >= node.slots
-        rejected = f"no free slot ({node.busy + node.in_flight} of {node.slots} taken)" if waits else obstacle
-        value = _total(parts)
-        first = node.name in preferred
-        reason = rejected or _reason(node, typed, value, parts, blind) + (f", first choice for {need.task_type}" if first else "")
-        group = 1 if waits else 2 if obstacle else 0
-        order = (0, place[node.name]) if node.name in place else (value is None, _fill(node) if value is None else value)
-        key = (2, node.name) if group == 2 else (group, not first, order, -node.cpus, node.name)
-        ranked.append((key, Ranked(node.name, value, parts, rejected, waits, reason, node)))
-    return [entry for _key, entry in sorted(ranked, key=lambda pair: pair[0])]
+    """Every node: usable ones best first, then those that wait for a slot, then the rejected by name."""
+    scale = Scale(need, weights, preferences)
+    stood = sorted(((*scale.standing(node), node) for node in nodes), key=lambda row: row[:2])
+    blind = not any(_parts(node.load, scale.weights, 0.0) for group, _key, node in stood if group != REJECTED)
+    best = next((node for group, _key, node in stood if group == FREE), None)
+    return [_ranked(scale, group, node, best, blind) for group, _key, node in stood]
 
 
-def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
-    """A Node of the host variables `gummy_facts` and `gummy_tailnet`; what is missing or odd is not known."""
-    facts, tailnet = _mapping(variables.get("gummy_facts")), _mapping(variables.get("gummy_tailnet"))
-    slots, load, state, agents = _mapping(facts.get("slots")), _mapping(facts.get("load")), facts.get("state"), facts.get("agents")
-    cpus, disk, online = _count(facts.get("cpus"), 1), _number(_mapping(facts.get("disk")).get("free")), tailnet.get("online")
-    return Node(
-        name=name,
-        state=state if state in ("measured", "unreachable") else "unknown",
-        reason=str(facts["reason"]) if facts.get("reason") else None,
-        load={part: number for part in LOAD_PARTS if (number := _number(load.get(part))) is not None and 0 <= number <= 1},
-        cpus=cpus,
-        slots=_count(slots.get("total"), max(1, cpus // 2)),
-        busy=_count(slots.get("busy"), 0),
-        agents=frozenset(map(str, agents)) if isinstance(agents, (list, tuple)) else None,
-        disk_free=None if disk is None else int(disk),
-        online=online if isinstance(online, bool) else None,
-        excluded="its tailnet key has expired" if tailnet.get("expired") is True else None,
-        measured_at=_number(facts.get("measured_at")),
-    )
-
-
-def node_from_record(record: Mapping[str, Any]) -> Node:
-    """A Node of a person's own record; names as in `Ranked.as_dict`, other keys are ignored. BadValue: a sentence."""
-    name = record.get("name") or record.get("host")
-    if not isinstance(name, str):
-        raise BadValue(f"a record of a node needs a name, this one has the keys {', '.join(sorted(map(str, record)))}")
-    load: dict[str, float | None] = {}
-    for key in (*LOAD_PARTS, *_ALIASES):
-        if (value := record.get(key)) is not None:
-            number = _number(value)
-            if number is None or not 0 <= number <= 1:
-                raise BadValue(f"{key} of {name} is {show(value)}; loads go from 0 (idle) to 1 (full), so 15 % is 0.15")
-            load[_ALIASES.get(key, key)] = number
-    cpus = _count(record.get("cpus"), 1)
-    return Node(
-        name=name,
-        state="measured" if load else "unknown",
-        load=load,
-        cpus=cpus,
-        slots=_count(record.get("slots"), max(1, cpus // 2)),
-        busy=_count(record.get("busy"), 0),
-        measured_at=_number(record.get("measured_at")),
-    )
-
-
-def rank_for_filter(data: Any, hostvars: Any, task_type: str, exclude: Any, weights: Any) -> list[Ranked]:
-    """`rank` for people's playbooks: nodes as host names (with `hostvars`), a hostvars mapping, or records. BadValue: a sentence."""
-    if task_type not in TASK_TYPES:
-        raise BadValue(f"unknown task type {task_type!r}; {hint(str(task_type), TASK_TYPES)}")
-    if isinstance(data, Mapping):
-        nodes = [node_from_vars(str(name), _mapping(data[name])) for name in data]
-    elif isinstance(data, Iterable) and not isinstance(data, str):
-        nodes = [_node_of(item, hostvars) for item in data]
+def _ranked(scale: Scale, group: int, node: Node, best: Node | None, blind: bool) -> Ranked:
+    parts = scale.parts(node)
+    value, taken = _total(parts), f"{node.busy + node.in_flight} of {node.slots}"
+    if group == REJECTED:
+        rejected, change = _obstacle(node, scale.need) or ("", None)
+    elif group == WAITS:
+        rejected, change = f"no free slot ({taken} taken)", "a job has to end there, or nodes.<name>.slots in the config to be raised"
     else:
-        raise BadValue(f"nodes are a list of host names, a list of records or hostvars, not {show(data)}")
-    if len({node.name for node in nodes}) < len(nodes):
-        raise BadValue("a node stands in the list more than once; name each one once")
-    names = [exclude] if isinstance(exclude, str) else exclude or ()
-    return rank(nodes, Need(task_type=task_type, exclude=frozenset(map(str, names))), check_weights(weights))
+        rejected, change = None, None if node is best or best is None else _overtakes(scale, node, best)
+    reason = rejected or _reason(node, scale, value, parts, blind)
+    return Ranked(node.name, value, parts, rejected, group == WAITS, reason, change, node)
 
 
-def _node_of(item: Any, hostvars: Any) -> Node:
-    if isinstance(item, Mapping):
-        return node_from_record(item)
-    if not isinstance(item, str):
-        raise BadValue(f"a node is a host name or a record, not {show(item)}")
-    if hostvars is None:
-        raise BadValue("a list of host names needs their variables as well: hostvars=hostvars")
-    if item not in hostvars:
-        raise BadValue(f"hostvars has no host {show(item)}; {hint(item, hostvars)}")
-    return node_from_vars(str(item), _mapping(hostvars[item]))
+def _overtakes(scale: Scale, node: Node, best: Node) -> str:
+    """What would make this node better than the best."""
+    if best.name in scale.preferred and node.name not in scale.preferred:
+        return f"{best.name} would have to be full, or host_preferences to name this node"
+    ahead = _total(scale.parts(best))
+    if _total(scale.parts(node)) is None:
+        return "its load would have to be known" if ahead is not None else f"it is its turn after {best.name}"
+    return f"its score would have to fall below {ahead or 0.0:.2f}, that of {best.name}"
 
 
-def _typed(weights: Mapping[str, float], task_type: str) -> dict[str, float]:
-    more = TASK_TYPES[task_type]
-    return {part: weights.get(part, 0.0) + (part == more) for part in LOAD_PARTS}
+# -- the parts of the score
 
 
 def _parts(load: Mapping[str, float | None], weights: Mapping[str, float], fill: float) -> dict[str, float]:
@@ -257,49 +187,33 @@ def _fill(node: Node) -> float:
     return (node.busy + node.in_flight) / max(node.slots, 1)
 
 
-def _obstacle(node: Node, need: Need) -> str | None:
-    """Why this node can't take the job, now or later."""
+def _obstacle(node: Node, need: Need) -> tuple[str, str] | None:
+    """Why this node can't take the job, now or later, and what would change that."""
     if need.node is not None and node.name != need.node and not (need.node == "local" and node.local):
-        return f"the job is pinned to {need.node}"
+        return f"the job is pinned to {need.node}", "take gummy_node away"
     if need.nodes is not None and node.name not in need.nodes:
-        return "not among the job's nodes"
+        return "not among the job's nodes", "its nodes would have to name it"
     if node.name in need.exclude:
-        return "excluded"
+        return "excluded", "take it out of exclude"
     if node.excluded:
-        return node.excluded
+        return node.excluded, node.remedy or ""
     if node.state == "unreachable":
-        return f"not reachable: {node.reason}" if node.reason else "not reachable"
+        return (f"not reachable: {node.reason}" if node.reason else "not reachable"), "it has to answer ssh: the doctor playbook says more"
     if node.online is False and node.state != "measured":  # a node that was measured has proved that it is there
-        return "offline"
+        return "offline", "it has to be online in the tailnet"
     if need.agent != "shell" and node.agents is not None and need.agent not in node.agents:
-        return f"no usable {need.agent}"
+        return f"no usable {need.agent}", "the install playbook brings what an agent lacks"
     if node.disk_free is not None and node.disk_free < DISK_RESERVE:
-        return f"disk nearly full ({node.disk_free // 1024**2} MB free, {DISK_RESERVE // 1024**2} MB needed)"
+        free, needed = node.disk_free // 1024**2, DISK_RESERVE // 1024**2
+        return f"disk nearly full ({free} MB free, {needed} MB needed)", "free some: the clean playbook removes what is old"
     return None
 
 
-def _reason(node: Node, weights: Mapping[str, float], value: float | None, parts: Mapping[str, float], blind: bool) -> str:
+def _reason(node: Node, scale: Scale, value: float | None, parts: Mapping[str, float], blind: bool) -> str:
+    told = [f", first choice for {scale.need.task_type}"] if node.name in scale.preferred else []
+    told += [", has the specialist's session"] if node.name == scale.need.home else []
     if value is None:
-        return "no load data: round robin" if blind else "no load data"
+        return "".join(["no load data: round robin" if blind else "no load data", *told])
     loads = [f"{_SHORT.get(part, part)} {100 * (node.load[part] or 0):.0f} %" for part in LOAD_PARTS if part in parts]
     taken = [f"{node.busy + node.in_flight} of {node.slots} slots taken"] if "in_flight" in parts else []
-    return ", ".join([f"score {value:.2f}", *loads, *taken])
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _count(value: object, default: int) -> int:
-    number = _number(value)
-    return default if number is None or number < 0 else int(number)
+    return "".join([", ".join([f"score {value:.2f}", *loads, *taken]), *told])

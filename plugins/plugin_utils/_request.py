@@ -22,7 +22,7 @@ from ansible.parsing.splitter import parse_kv
 
 from ._config import Config
 from ._keys import JOB_KEYS, TOP_KEYS, BadValue, InputError, Key, coerce, hint, plain, show
-from ._placement import task_type_of
+from ._task_types import task_type_of
 
 __all__ = ["InputError", "Job", "Request", "new_run_id", "read_project", "read_request", "unknown_settings"]
 

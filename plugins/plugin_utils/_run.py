@@ -10,18 +10,17 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import _events as ev
 from . import _sync
 from ._engine import Engine, work_of
 from ._fleet import Fleet, command, measured
 from ._interrupt import cancel_if_we_die
 from ._link import LinkError
 from ._placement import Node
+from ._plan import plan_work
 from ._printer import Printer
 from ._record import SCHEMA_VERSION, RunRecord, controller_id
 from ._request import Request
 from ._resume import Left, refuse_lost_record, take_over, take_up
-from ._scheduler import Scheduler
 
 
 def read_projects(request: Request) -> dict[str, _sync.Exclusions]:
@@ -43,7 +42,8 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     known = {node.name for node in fleet.nodes} | ({fleet.fallback.name} if fleet.fallback else set())
     gone = [Node(name, "unreachable", "not among the hosts of this play") for name in sorted({event.node for event in left.found} - known)]
     engine = Engine(
-        request, left.again, [*fleet.nodes, *gone], fleet.fallback, fleet.make_link, fleet.measure, record, controller, projects, printer.event
+        request, left.again, [*fleet.nodes, *gone], fleet.fallback, fleet.make_link, fleet.measure, fleet.quarantines, record, controller,
+        projects, printer.event,
     )  # fmt: skip
     over = cancel_if_we_die(record, fleet) if request.on_interrupt == "cancel" else lambda: None
     engine.run(left.found)
@@ -89,25 +89,10 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
     projects = read_projects(request)
     with ThreadPoolExecutor(64) as pool:
         nodes = list(pool.map(lambda node: _measured(node, fleet), fleet.nodes))
-    scheduler = Scheduler(
-        [work_of(job) for job in request.jobs], nodes, iter(map(str, range(len(request.jobs) + 1))).__next__,
-        fallback=fleet.fallback, local_fallback=request.local_fallback,
-        weights=request.config.load_weights, preferences=request.config.host_preferences, trust_links=True,
+    rows = plan_work(
+        [work_of(job) for job in request.jobs], nodes, fleet.quarantines.known(), fallback=fleet.fallback, local_fallback=request.local_fallback,
+        weights=request.config.load_weights, preferences=request.config.host_preferences,
     )  # fmt: skip
-    commands = scheduler.handle(ev.Tick(), 0.0)
-    placed = {command.job: command for command in commands if isinstance(command, ev.Place)}
-    ended = {command.job: command for command in commands if isinstance(command, ev.Finish)}
-    waiting = dict(scheduler.waiting())
-    rows = []
-    for job in request.jobs:
-        row: dict[str, Any] = {"name": job.name, "task_type": job.task_type, "agent": job.agent, "node": None, "ranking": []}
-        if job.name in placed:
-            row.update(node=placed[job.name].node, why=placed[job.name].why, ranking=list(placed[job.name].ranking))
-        elif job.name in ended:
-            row.update(why=f"can't run: {ended[job.name].message}")
-        else:
-            row.update(why="every usable slot is taken", ranking=[entry.as_dict() for entry in waiting[job.name]])
-        rows.append(row)
     notes = [f"{project}: would leave out {excluded.describe()}" for project, excluded in projects.items()]
     if fleet.fallback is None:
         notes.append("no local fallback: localhost is not among the hosts of this play (--limit drops it)")

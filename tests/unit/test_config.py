@@ -56,7 +56,7 @@ def test_blank_keys_are_not_given(config_file):
         ("sync_exclude: [1.5]", "sync_exclude: [1.5] is no list of patterns; write '- name' for each, in quotes if it is no plain text"),
         ('sync_exclude: ["a\\nb"]', "sync_exclude: a pattern has a line break in it; write one pattern for each list item"),
         ("host_preferences: {databse: [a]}", "host_preferences: unknown task type 'databse'; did you mean 'database'?"),
-        ("host_preferences: [a]", "host_preferences: ['a'] is no mapping; write a mapping of task types to lists of nodes"),
+        ("host_preferences: [a]", "host_preferences: host preferences are a mapping of task types to lists of nodes, not ['a']"),
         ("nodes: {a: {slot: 1}}", "nodes: a: unknown key 'slot'; did you mean 'slots'?"),
         ("nodes: {a: {slots: 0}}", "nodes: a: slots: 0 is no count; write a whole number, 1 or more"),
         ("nodes: {a: 3}", "nodes: 3 is no mapping; write a mapping of settings to values"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys, _placement
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys, _node_data, _placement, _task_types
 from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node, rank
 
 GOLDEN = [
@@ -110,13 +112,16 @@ def test_preferred_nodes_are_first_choice_while_they_have_a_free_slot():
 
 
 def test_without_any_load_data_nodes_take_turns_and_the_reason_says_so():
-    nodes = [Node("b"), Node("a"), Node("c"), Node("dead", "unreachable")]
-    assert [order(nodes, turn=turn)[0] for turn in range(4)] == ["a", "b", "c", "a"]
+    nodes, taken = [Node("b"), Node("a"), Node("c"), Node("dead", "unreachable")], []
+    for turn in range(1, 5):
+        taken += order(nodes)[:1]
+        nodes = [replace(node, last_used=turn) if node.name == taken[-1] else node for node in nodes]
+    assert taken == ["a", "b", "c", "a"]
     assert rank(nodes, Need())[0].reason == "no load data: round robin"
 
 
 def test_a_node_without_load_data_ranks_after_the_measured_ones():
-    entries = rank([Node("a", in_flight=1, slots=2), Node("b", slots=2), measured("z", 0.99)], Need(), turn=1)
+    entries = rank([Node("a", in_flight=1, slots=2), Node("b", slots=2), measured("z", 0.99)], Need())
     assert [(entry.host, entry.score) for entry in entries] == [("z", 0.99), ("b", None), ("a", None)]
     assert entries[1].reason == "no load data"
 
@@ -128,7 +133,7 @@ def test_the_reason_and_the_parts_explain_the_score():
     (entry,) = rank([Node("n", "measured", load={"cpu": 0.12, "io_wait": 0.5}, slots=4, busy=1, in_flight=2)], Need(task_type="api"))
     assert entry.reason == "score 0.75, cpu 12 %, io wait 50 %, 3 of 4 slots taken"
     assert entry.parts["in_flight"] > 0 and sum(entry.parts.values()) == pytest.approx(0.75)
-    assert entry.as_dict()["score"] == 0.75 and entry.as_dict()["busy"] == 3
+    assert entry.as_dict(0.0)["score"] == 0.75 and entry.as_dict(0.0)["busy"] == 3
 
 
 @pytest.mark.parametrize(
@@ -150,12 +155,12 @@ def test_the_reason_and_the_parts_explain_the_score():
     ],
 )
 def test_the_task_type_is_read_from_whole_words_and_a_tie_is_general(prompt, task_type):
-    assert _placement.task_type_of(prompt) == task_type
+    assert _task_types.task_type_of(prompt) == task_type
 
 
 def test_the_keys_know_the_same_task_types():
-    assert set(_keys.JOB_KEYS["task_type"].choices) == {"auto", *_placement.TASK_TYPES}
-    assert set(_placement.KEYWORDS) == set(_placement.TASK_TYPES) - {"general"}
+    assert set(_keys.JOB_KEYS["task_type"].choices) == {"auto", *_task_types.TASK_TYPES}
+    assert set(_task_types.KEYWORDS) == set(_task_types.TASK_TYPES) - {"general"}
 
 
 @pytest.mark.parametrize(
@@ -173,13 +178,13 @@ def test_the_keys_know_the_same_task_types():
 )
 def test_bad_weights_are_refused_with_a_sentence(raw, sentence):
     with pytest.raises(ValueError) as error:
-        _placement.check_weights(raw)
+        _node_data.check_weights(raw)
     assert str(error.value) == sentence
 
 
 def test_weights_given_replace_the_defaults_and_blank_is_not_given():
-    assert _placement.check_weights({"mem": "0.5"}) == {"cpu": 0, "memory": 0.5, "load_average": 0, "io_wait": 0}
-    assert _placement.check_weights(None) == _placement.check_weights("") == dict(_placement.DEFAULT_WEIGHTS)
+    assert _node_data.check_weights({"mem": "0.5"}) == {"cpu": 0, "memory": 0.5, "load_average": 0, "io_wait": 0}
+    assert _node_data.check_weights(None) == _node_data.check_weights("") == dict(_placement.DEFAULT_WEIGHTS)
 
 
 def test_a_node_is_read_from_host_variables():
@@ -193,7 +198,7 @@ def test_a_node_is_read_from_host_variables():
         "disk": {"free": 5e9},
         "measured_at": 12.5,
     }
-    node = _placement.node_from_vars("n", {"gummy_facts": facts, "gummy_tailnet": {"online": True, "expired": True}})
+    node = _node_data.node_from_vars("n", {"gummy_facts": facts, "gummy_tailnet": {"online": True, "expired": True}})
     assert node == Node(
         "n",
         "measured",
@@ -205,6 +210,7 @@ def test_a_node_is_read_from_host_variables():
         disk_free=5_000_000_000,
         online=True,
         excluded="its tailnet key has expired",
+        remedy="its key has to be renewed: `tailscale up` there",
         measured_at=12.5,
     )
 
@@ -218,4 +224,4 @@ def test_a_node_is_read_from_host_variables():
     ],
 )
 def test_odd_host_variables_mean_not_known(variables):
-    assert _placement.node_from_vars("n", variables) == Node("n")
+    assert _node_data.node_from_vars("n", variables) == Node("n")

@@ -10,7 +10,9 @@ from collections import Counter
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
-from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import MAY_RUN, QUARANTINE, STAGES, ProtocolError, Scheduler
+from ansible_collections.distributed.gummy.plugins.plugin_utils._places import QUARANTINE
+from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import Scheduler
+from ansible_collections.distributed.gummy.plugins.plugin_utils._stages import MAY_RUN, STAGES, ProtocolError
 
 A = "1"  # the first attempt's id
 LOCAL = Node("localhost", local=True)
@@ -21,9 +23,13 @@ def node(name, cpu=0.1, slots=2, **more):
     return Node(name, "measured", load={"cpu": cpu}, slots=slots, **more)
 
 
-def scheduler(work, nodes, **more):
+def scheduler(work, nodes, trust_links=True, **more):
+    """trust_links: the nodes were measured over their links a moment ago."""
     jobs = [item if isinstance(item, ev.Work) else ev.Work(item, Need()) for item in work]
-    return Scheduler(jobs, nodes, map(str, itertools.count(1)).__next__, **{"lost_after": 100.0, "trust_links": True, **more})
+    tested = Scheduler(jobs, nodes, map(str, itertools.count(1)).__next__, **{"lost_after": 100.0, **more})
+    if trust_links:
+        tested.handle(ev.Nodes(tuple(node for node in nodes if node.state == "measured")), 0.0)
+    return tested
 
 
 def told(commands, kind):
@@ -360,8 +366,9 @@ def test_the_controller_takes_one_job_when_no_node_can_and_never_a_pinned_one(no
 
 
 def test_a_job_that_falls_back_says_why_each_node_could_not_take_it():
-    (place,) = told(begin(scheduler(["job"], [Node("a", "unreachable", "down"), Node("b", online=False)], fallback=LOCAL)), ev.Place)
-    assert (place.node, [(entry["host"], entry["rejected"]) for entry in place.ranking]) == ("localhost", [("a", "not reachable: down"), ("b", "offline")])
+    tested = scheduler(["job"], [Node("a", "unreachable", "down"), Node("b", online=False)], fallback=LOCAL)
+    (place,) = told(begin(tested), ev.Place)
+    assert (place.node, [(entry.host, entry.rejected) for entry in tested.ranking(place)]) == ("localhost", [("a", "not reachable: down"), ("b", "offline")])
 
 
 def test_sync_failed_on_all_nodes_falls_back_and_attempts_used_up_with_good_nodes_left_do_not():
@@ -470,7 +477,7 @@ def test_a_run_that_is_somebody_else_s_ends_at_once_and_costs_no_node_anything(k
     tested = scheduler(["a", "b", "c"], [node("n", slots=2)])
     out = begin(tested, ev.Refused(A, "refused", "input", "it is theirs", kind))
     assert {(end.job, end.failure, end.message) for end in told(out, ev.Finish)} == {("a", "input", "it is theirs"), ("c", "input", "it is theirs")}
-    assert [end.job for end in told(feed(tested, ev.Claimed("2")), ev.Finish)] == ["b"] and not tested._nodes["n"].failures
+    assert [end.job for end in told(feed(tested, ev.Claimed("2")), ev.Finish)] == ["b"] and not tested._places["n"].failures
 
 
 # -- ends

@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes and settings of placement as people and the inventory give them: host variables, records, weights, preferences.
+
+This is private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ._keys import BadValue, hint, show
+from ._placement import DEFAULT_WEIGHTS, LOAD_PARTS, Need, Node, Ranked, rank
+from ._task_types import TASK_TYPES
+
+_ALIASES = {"mem": "memory"}
+
+
+def check_weights(raw: object) -> dict[str, float]:
+    """Weights given by a user; parts not named weigh nothing. Blank: the defaults. BadValue: a sentence."""
+    if raw is None or raw == "":
+        return dict(DEFAULT_WEIGHTS)
+    if not isinstance(raw, Mapping) or not raw:
+        raise BadValue(f"load weights are a mapping of {', '.join(LOAD_PARTS)} to numbers, not {show(raw)}")
+    weights = dict.fromkeys(LOAD_PARTS, 0.0)
+    for name, value in raw.items():
+        part = _ALIASES.get(name, name)
+        if part not in weights:
+            raise BadValue(f"unknown load weight {str(name)!r}; {hint(str(name), LOAD_PARTS)}")
+        number = _number(value)
+        if number is None or number < 0:
+            raise BadValue(f"load weight {part} is {show(value)}; give a number, 0 or more")
+        weights[part] = number
+    if not any(weights.values()):
+        raise BadValue("all load weights are 0; give at least one part more than 0")
+    return weights
+
+
+def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
+    """A Node of the host variables `gummy_facts` and `gummy_tailnet`; what is missing or odd is not known."""
+    facts, tailnet = _mapping(variables.get("gummy_facts")), _mapping(variables.get("gummy_tailnet"))
+    slots, load, state, agents = _mapping(facts.get("slots")), _mapping(facts.get("load")), facts.get("state"), facts.get("agents")
+    cpus, disk, online = _count(facts.get("cpus"), 1), _number(_mapping(facts.get("disk")).get("free")), tailnet.get("online")
+    return Node(
+        name=name,
+        state=state if state in ("measured", "unreachable") else "unknown",
+        reason=str(facts["reason"]) if facts.get("reason") else None,
+        load={part: number for part in LOAD_PARTS if (number := _number(load.get(part))) is not None and 0 <= number <= 1},
+        cpus=cpus,
+        slots=_count(slots.get("total"), max(1, cpus // 2)),
+        busy=_count(slots.get("busy"), 0),
+        agents=frozenset(map(str, agents)) if isinstance(agents, (list, tuple)) else None,
+        disk_free=None if disk is None else int(disk),
+        online=online if isinstance(online, bool) else None,
+        excluded="its tailnet key has expired" if tailnet.get("expired") is True else None,
+        remedy="its key has to be renewed: `tailscale up` there" if tailnet.get("expired") is True else None,
+        measured_at=_number(facts.get("measured_at")),
+    )
+
+
+def node_from_record(record: Mapping[str, Any]) -> Node:
+    """A Node of a person's own record; names as in `Ranked.as_dict`, other keys are ignored. BadValue: a sentence."""
+    name = record.get("name") or record.get("host")
+    if not isinstance(name, str):
+        raise BadValue(f"a record of a node needs a name, this one has the keys {', '.join(sorted(map(str, record)))}")
+    load: dict[str, float | None] = {}
+    for key in (*LOAD_PARTS, *_ALIASES):
+        if (value := record.get(key)) is not None:
+            number = _number(value)
+            if number is None or not 0 <= number <= 1:
+                raise BadValue(f"{key} of {name} is {show(value)}; loads go from 0 (idle) to 1 (full), so 15 % is 0.15")
+            load[_ALIASES.get(key, key)] = number
+    cpus = _count(record.get("cpus"), 1)
+    return Node(
+        name=name,
+        state="measured" if load else "unknown",
+        load=load,
+        cpus=cpus,
+        slots=_count(record.get("slots"), max(1, cpus // 2)),
+        busy=_count(record.get("busy"), 0),
+        measured_at=_number(record.get("measured_at")),
+    )
+
+
+def check_preferences(raw: object) -> dict[str, tuple[str, ...]]:
+    """Task type -> names of the nodes that are its first choice; a single name is a list of one. Blank: none. BadValue: a sentence."""
+    if raw is None or raw == "":
+        return {}
+    if not isinstance(raw, Mapping):
+        raise BadValue(f"host preferences are a mapping of task types to lists of nodes, not {show(raw)}")
+    return {_known_task_type(task_type): read_names(names, "nodes") for task_type, names in raw.items()}
+
+
+def read_names(raw: object, what: str) -> tuple[str, ...]:
+    """A list of texts; a single text is a list of one. BadValue: a sentence."""
+    names = [raw] if isinstance(raw, str) else raw
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise BadValue(f"{show(raw)} is no list of {what}; write '- name' for each, in quotes if it is no plain text")
+    return tuple(names)
+
+
+def _known_task_type(name: object) -> str:
+    if not isinstance(name, str) or name not in TASK_TYPES:
+        raise BadValue(f"unknown task type {show(name)}; {hint(str(name), TASK_TYPES)}")
+    return str(name)
+
+
+def rank_for_filter(data: Any, hostvars: Any, task_type: str, exclude: Any, weights: Any) -> list[Ranked]:
+    """`rank` for people's playbooks. BadValue: a sentence."""
+    need = Need(task_type=_known_task_type(task_type), exclude=frozenset(map(str, [exclude] if isinstance(exclude, str) else exclude or ())))
+    return rank(nodes_for_filter(data, hostvars), need, check_weights(weights))
+
+
+def nodes_for_filter(data: Any, hostvars: Any) -> list[Node]:
+    """Nodes as host names (with `hostvars`), a hostvars mapping, or records. BadValue: a sentence."""
+    if isinstance(data, Mapping):
+        nodes = [node_from_vars(str(name), _mapping(data[name])) for name in data]
+    elif isinstance(data, Iterable) and not isinstance(data, str):
+        nodes = [_node_of(item, hostvars) for item in data]
+    else:
+        raise BadValue(f"nodes are a list of host names, a list of records or hostvars, not {show(data)}")
+    if len({node.name for node in nodes}) < len(nodes):
+        raise BadValue("a node stands in the list more than once; name each one once")
+    return nodes
+
+
+def _node_of(item: Any, hostvars: Any) -> Node:
+    if isinstance(item, Mapping):
+        return node_from_record(item)
+    if not isinstance(item, str):
+        raise BadValue(f"a node is a host name or a record, not {show(item)}")
+    if hostvars is None:
+        raise BadValue("a list of host names needs their variables as well: hostvars=hostvars")
+    if item not in hostvars:
+        raise BadValue(f"hostvars has no host {show(item)}; {hint(item, hostvars)}")
+    return node_from_vars(str(item), _mapping(hostvars[item]))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _count(value: object, default: int) -> int:
+    number = _number(value)
+    return default if number is None or number < 0 else int(number)

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The nodes as a run knows them while it goes on: who can take which kind of work now, best first. No I/O. This is private to the collection.
+
+What a decision costs does not grow with the nodes or the jobs: each kind of work keeps its nodes in order, and only what changed is moved.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ._placement import FREE, REJECTED, WAITS, Need, Node, Scale
+from ._stages import Attempt
+
+QUARANTINE = 30.0  # seconds after a node's first failure; doubles with each further one
+QUARANTINE_MOST = 600.0
+SILENT, CLOSED = 3, 4  # beside FREE, WAITS, REJECTED: gives no answer while it may run jobs of ours; quarantined
+
+
+@dataclass(eq=False)
+class Place:
+    """A node as this run knows it. node: as measured, `busy` without our own jobs; live: our attempts that hold a slot.
+
+    proved: an answer has shown that it works; failure: the class of the newest failure since it was last heard;
+    inherited: its quarantine is of an earlier run.
+    """
+
+    node: Node
+    index: int = -1
+    proved: bool = False
+    failures: int = 0
+    closed_until: float = 0.0
+    inherited: bool = False
+    failure: str | None = None
+    why: str = ""
+    busy_until: float = 0.0
+    busy_answers: int = 0
+    silent_since: float | None = None
+    silence: str = ""
+    last_used: int = 0
+    begins: int = 0
+    may_run: int = 0
+    live: dict[str, Attempt] = field(default_factory=dict)
+    views: list[View] = field(default_factory=list)
+
+    def hears(self) -> None:
+        """It has answered."""
+        self.silent_since = self.failure = None
+        if self.node.state == "unreachable":
+            self.node = replace(self.node, state="unknown")
+
+    def works(self) -> None:
+        """A job has begun there."""
+        self.hears()
+        self.proved, self.failures, self.closed_until, self.inherited = True, 0, 0.0, False
+
+    def fails(self, failure: str, why: str, now: float) -> None:
+        """The next job is a trial, after a pause that grows. What was under way when it failed says nothing new."""
+        self.proved, self.failure = False, failure
+        if not self.closed(now) or self.inherited:
+            self.failures, self.why, self.inherited = self.failures + 1, why, False
+            self.closed_until = now + min(QUARANTINE * 2 ** (self.failures - 1), QUARANTINE_MOST)
+
+    def closed(self, now: float) -> bool:
+        return self.closed_until > now
+
+    def as_node(self, now: float) -> Node:
+        """The node as placement should see it now."""
+        in_flight, slots, excluded, remedy = len(self.live), self.node.slots, self.node.excluded, self.node.remedy
+        if excluded is None and self.silent_since is not None:
+            excluded, remedy = "no contact", "it has to answer again; its jobs wait for it"
+        elif excluded is None and self.closed(now):
+            excluded, remedy = f"quarantined after {self.failures} x {self.why}", "a trial, which comes by itself; gummy_refresh=true forgets it"
+        if self.busy_until > now:
+            slots = min(slots, in_flight)
+        elif self.failures and not self.proved:
+            slots = min(slots, self.node.busy + in_flight - self.begins + 1)  # one at a time until one has begun
+        return replace(
+            self.node, in_flight=in_flight, slots=max(slots, 0), excluded=excluded, remedy=remedy, last_used=self.last_used
+        )  # fmt: skip
+
+
+class View:
+    """The places as jobs of one Need see them. `groups`: the names in each state; `woken`: whether one has come that may change an answer."""
+
+    def __init__(self, scale: Scale) -> None:
+        self.scale = scale
+        self.groups: dict[int, set[str]] = {group: set() for group in (FREE, WAITS, REJECTED, SILENT, CLOSED)}
+        self.woken = False
+        self._group: dict[str, int] = {}
+        self._serials: dict[str, int] = {}
+        self._serial = itertools.count()
+        self._heap: list[tuple[tuple[object, ...], int, str]] = []
+
+    def put(self, place: Place, node: Node, now: float) -> None:
+        """The place has changed."""
+        name, (group, key) = node.name, self.scale.standing(node)
+        if place.node.excluded is None and group == REJECTED:
+            group = SILENT if place.silent_since is not None else CLOSED if place.closed(now) else group
+        before = self._group.get(name)
+        if before != group:
+            if before is not None:
+                self.groups[before].discard(name)
+            self.groups[group].add(name)
+            self._group[name] = group
+            self.woken = self.woken or (before, group) != (FREE, WAITS)
+        if group != FREE:
+            self._serials.pop(name, None)
+            return
+        self._serials[name] = serial = next(self._serial)
+        heapq.heappush(self._heap, (key, serial, name))
+        if len(self._heap) > 4 * len(self._group) + 16:
+            self._heap = [entry for entry in self._heap if self._serials.get(entry[2]) == entry[1]]
+            heapq.heapify(self._heap)
+
+    def best(self, without: Collection[str] = ()) -> str | None:
+        """The free node that ranks first."""
+        aside, found = [], None
+        while self._heap and found is None:
+            _key, serial, name = self._heap[0]
+            if self._serials.get(name) != serial:
+                heapq.heappop(self._heap)
+            elif name in without:
+                aside.append(heapq.heappop(self._heap))
+            else:
+                found = name
+        for entry in aside:
+            heapq.heappush(self._heap, entry)
+        return found
+
+    def has(self, group: int, without: Collection[str] = ()) -> bool:
+        names = self.groups[group]
+        return len(names) > sum(name in names for name in without)
+
+
+class Places:
+    """All nodes of a run by name, and the controller itself as `fallback`. Call `changed` after any change of a place."""
+
+    def __init__(
+        self, nodes: Iterable[Node], fallback: Node | None, weights: Mapping[str, float], preferences: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._weights, self._preferences = weights, preferences
+        self.fallback = Place(fallback, proved=True) if fallback is not None else None
+        self._nodes = {node.name: Place(node, index=index) for index, node in enumerate(nodes)}
+        self._seen = [place.node for place in self._nodes.values()]
+        self._views: dict[Need, View] = {}
+
+    def __getitem__(self, name: str) -> Place:
+        if self.fallback is not None and name == self.fallback.node.name:
+            return self.fallback
+        return self._nodes[name]
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._nodes.values())
+
+    def seen(self) -> tuple[Node, ...]:
+        """The nodes as placement sees them."""
+        return tuple(self._seen)
+
+    def view(self, need: Need, now: float) -> View:
+        if need not in self._views:
+            self._views[need] = view = View(Scale(need, self._weights, self._preferences))
+            names = [need.node] if need.node is not None else self._nodes if need.nodes is None else need.nodes
+            for place in [self._nodes[name] for name in names if name in self._nodes]:
+                place.views.append(view)
+                view.put(place, self._seen[place.index], now)
+        return self._views[need]
+
+    def changed(self, place: Place, now: float) -> None:
+        if place is not self.fallback:
+            self._seen[place.index] = node = place.as_node(now)
+            for view in place.views:
+                view.put(place, node, now)
+
+    def all_fail_alike(self, failure: str) -> list[Place]:
+        """The nodes that failed in this way, if no other node is left and they are several: then the fault may be here, and not theirs."""
+        failed = [place for place in self if place.failure == failure]
+        others = [place for place in self if place.failure != failure and place.node.excluded is None and place.node.state != "unreachable"]
+        return failed if len(failed) > 1 and not [place for place in others if place.node.online is not False] else []

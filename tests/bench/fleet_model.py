@@ -1,0 +1,285 @@
+"""A fleet on a virtual clock, and ways to use it: the real scheduler, and what one would do instead."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import FRESH, Scheduler
+
+TIMEOUT = 10.0  # seconds until a claim on a dead node fails
+BUSY_AGAIN = 1.0  # seconds, as nodes answer
+
+
+@dataclass
+class Machine:
+    """jobs, background: slots taken; dead: nothing gets through, what runs goes on; `ends` is told then, when it is back."""
+
+    name: str
+    slots: int
+    speed: float
+    jobs: int = 0
+    background: int = 0
+    dead: bool = False
+    late: list[Callable[[], None]] = field(default_factory=list)
+
+    def taken(self) -> int:
+        return self.jobs + self.background
+
+
+@dataclass(frozen=True)
+class Mix:
+    """jobs: (when it comes, its work: seconds at speed 1); background: (when, machine, +1 or -1 slots); deaths: (when, machine, for how long)."""
+
+    machines: Sequence[tuple[int, float]]
+    jobs: Sequence[tuple[float, float]]
+    background: Sequence[tuple[float, int, int]] = ()
+    deaths: Sequence[tuple[float, int, float]] = ()
+    controllers: int = 1
+
+    def bound(self) -> float:
+        """No way is faster than this, were all jobs there at once."""
+        work, speeds = [work for _when, work in self.jobs], [speed for _slots, speed in self.machines]
+        return max(sum(work) / sum(slots * speed for slots, speed in self.machines), max(work) / max(speeds))
+
+
+class Fleet:
+    """The clock and the machines. A way to use it gets jobs one by one, and calls `begin`."""
+
+    def __init__(self, mix: Mix) -> None:
+        self.mix, self.now, self.done = mix, 0.0, 0
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._serial = itertools.count()
+        self.machines = [Machine(f"n{number:04}", slots, speed) for number, (slots, speed) in enumerate(mix.machines)]
+        self.listeners: list[Callable[[Machine], None]] = []  # told when a machine has changed
+        for when, number, change in mix.background:
+            self.at(when, self._background(self.machines[number], change))
+        for when, number, seconds in mix.deaths:
+            self.at(when, self._dies(self.machines[number], seconds))
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        heapq.heappush(self._heap, (when, next(self._serial), what))
+
+    def run(self) -> float:
+        """When the last job was done."""
+        while self.done < len(self.mix.jobs):
+            self.now, _serial, what = heapq.heappop(self._heap)
+            what()
+        return self.now
+
+    def begin(self, machine: Machine, work: float, ended: Callable[[], None]) -> None:
+        machine.jobs += 1
+
+        def end() -> None:
+            machine.jobs -= 1
+            if machine.dead:
+                machine.late.append(ended)
+            else:
+                ended()
+                self._tell(machine)
+
+        self.at(self.now + work / machine.speed, end)
+
+    def _tell(self, machine: Machine) -> None:
+        for listener in self.listeners:
+            listener(machine)
+
+    def _background(self, machine: Machine, change: int) -> Callable[[], None]:
+        def happens() -> None:  # others only take what is free; what they could not take they do not give back
+            machine.background = max(0, machine.background + min(change, machine.slots - machine.taken()))
+            self._tell(machine)
+
+        return happens
+
+    def _dies(self, machine: Machine, seconds: float) -> Callable[[], None]:
+        def returns() -> None:
+            machine.dead = False
+            late, machine.late = machine.late, []
+            self._tell(machine)
+            for ended in late:
+                ended()
+
+        def happens() -> None:
+            machine.dead = True
+            self._tell(machine)
+            self.at(self.now + seconds, returns)
+
+        return happens
+
+
+def pull(fleet: Fleet) -> None:
+    """Any free slot takes the next job, without any overhead."""
+    queue: deque[float] = deque()
+
+    def ended() -> None:
+        fleet.done += 1
+
+    def fill(machine: Machine) -> None:
+        while queue and not machine.dead and machine.taken() < machine.slots:
+            fleet.begin(machine, queue.popleft(), ended)
+
+    def comes(work: float) -> Callable[[], None]:
+        def happens() -> None:
+            queue.append(work)
+            for machine in sorted(fleet.machines, key=lambda machine: machine.taken() / machine.slots):
+                fill(machine)
+
+        return happens
+
+    fleet.listeners.append(fill)
+    for when, work in fleet.mix.jobs:
+        fleet.at(when, comes(work))
+
+
+def early(choose: Callable[[Fleet], Callable[[], Machine]]) -> Callable[[Fleet], None]:
+    """Each job goes to the queue of a machine when it comes."""
+
+    def way(fleet: Fleet) -> None:
+        chosen, queues = choose(fleet), {machine.name: deque[float]() for machine in fleet.machines}
+
+        def ended() -> None:
+            fleet.done += 1
+
+        def fill(machine: Machine) -> None:
+            while queues[machine.name] and not machine.dead and machine.taken() < machine.slots:
+                fleet.begin(machine, queues[machine.name].popleft(), ended)
+
+        def comes(work: float) -> Callable[[], None]:
+            def happens() -> None:
+                machine = chosen()
+                queues[machine.name].append(work)
+                fill(machine)
+
+            return happens
+
+        fleet.listeners.append(fill)
+        for when, work in fleet.mix.jobs:
+            fleet.at(when, comes(work))
+
+    return way
+
+
+def _least_loaded(fleet: Fleet) -> Callable[[], Machine]:
+    seen: dict[str, float] = {}
+    old = [float("-inf")]
+
+    def choose() -> Machine:
+        if fleet.now >= old[0] + FRESH:
+            old[0] = fleet.now
+            seen.update({machine.name: machine.taken() / machine.slots for machine in fleet.machines})
+        return min(fleet.machines, key=lambda machine: seen[machine.name])
+
+    return choose
+
+
+def _random(fleet: Fleet) -> Callable[[], Machine]:
+    dice = random.Random(1)
+    return lambda: dice.choice(fleet.machines)
+
+
+def _round_robin(fleet: Fleet) -> Callable[[], Machine]:
+    return itertools.cycle(fleet.machines).__next__
+
+
+least_loaded, by_chance, round_robin = early(_least_loaded), early(_random), early(_round_robin)
+
+
+def ours(fleet: Fleet) -> None:
+    """The scheduler of a run; of several runs, when the jobs come one after another or from several controllers."""
+    groups: dict[tuple[float, int], list[tuple[str, float]]] = {}
+    for number, (when, work) in enumerate(fleet.mix.jobs):
+        groups.setdefault((when, number % fleet.mix.controllers), []).append((f"job-{number}", work))
+    for (when, number), jobs in groups.items():
+        fleet.at(when, Run(fleet, f"{when}-{number}", jobs).begin)
+
+
+class Run:
+    """Carries out what the scheduler says, as the engine does, on the model. Loads are up to FRESH seconds old."""
+
+    def __init__(self, fleet: Fleet, name: str, jobs: Iterable[tuple[str, float]]) -> None:
+        self.fleet, self.name, self.work = fleet, name, dict(jobs)
+        self.machines = {machine.name: machine for machine in fleet.machines}
+        self.wake: float | None = None
+        self.over = False
+
+    def begin(self) -> None:
+        nodes = [self.seen(machine) for machine in self.fleet.machines]
+        work = [ev.Work(job, Need()) for job in self.work]
+        self.scheduler = Scheduler(work, nodes, map(f"{self.name}-{{}}".format, itertools.count()).__next__)
+        self.fleet.listeners.append(self.changed)
+        self.watched = dict.fromkeys(self.machines, False)
+        self.send(ev.Tick())
+
+    def seen(self, machine: Machine) -> Node:
+        if machine.dead:
+            return Node(machine.name, "unreachable", slots=machine.slots)
+        load = {"cpu": machine.taken() / machine.slots}
+        return Node(machine.name, "measured", load=load, slots=machine.slots, cpus=2 * machine.slots, busy=machine.taken())
+
+    def send(self, event: ev.Event) -> None:
+        if self.over:
+            return
+        for command in self.scheduler.handle(event, self.fleet.now):
+            if carry_out := getattr(self, f"on_{type(command).__name__.lower()}", None):
+                carry_out(command)
+
+    def later(self, seconds: float, event: ev.Event) -> None:
+        self.fleet.at(self.fleet.now + seconds, lambda: self.send(event))
+
+    def changed(self, machine: Machine) -> None:
+        """Its polls notice at once that a node has died or is back."""
+        if self.watched[machine.name]:
+            self.send(ev.LinkDown(machine.name, "dead") if machine.dead else ev.LinkUp(machine.name))
+
+    def on_watch(self, command: ev.Watch) -> None:
+        self.watched[command.node] = True
+
+    def on_claim(self, command: ev.Claim) -> None:
+        machine = self.machines[command.node]
+        if machine.dead:
+            self.later(TIMEOUT, ev.Failed(command.attempt, "unreachable", "timed out"))
+        elif machine.taken() >= machine.slots:
+            self.later(0.0, ev.Busy(command.attempt, BUSY_AGAIN))
+        else:
+            self.fleet.begin(machine, self.work[command.job], lambda: self.ended(command))
+            self.later(0.0, ev.Claimed(command.attempt))
+
+    def on_sync(self, command: ev.Sync) -> None:
+        self.later(0.0, ev.Synced(command.attempt))
+
+    def on_start(self, command: ev.Start) -> None:
+        self.later(0.0, ev.Started(command.attempt))
+
+    def ended(self, command: ev.Claim) -> None:
+        self.later(0.0, ev.Ended(command.attempt, None, "exit status 0", ""))
+
+    def on_fetch(self, command: ev.Fetch) -> None:
+        self.later(0.0, ev.Fetched(command.attempt))
+
+    def on_refresh(self, command: ev.Refresh) -> None:
+        self.later(1.0, ev.Nodes(tuple(self.seen(self.machines[name]) for name in command.nodes)))
+
+    def on_finish(self, command: ev.Finish) -> None:
+        if command.status != "success":
+            raise AssertionError(f"{command.job} ended as {command.status}: {command.message}")
+        self.fleet.done += 1
+
+    def on_wake(self, command: ev.Wake) -> None:
+        if self.wake is None or command.at < self.wake:
+            self.wake = command.at
+            self.fleet.at(command.at, self.woken)
+
+    def woken(self) -> None:
+        if self.wake is not None and self.wake <= self.fleet.now:
+            self.wake = None
+            self.send(ev.Tick())
+
+    def on_end(self, _command: ev.End) -> None:
+        self.over = True
+        self.fleet.listeners.remove(self.changed)

@@ -17,17 +17,6 @@ description:
   - It fails, with the reason for each node, when no node can take work now.
 positional: _input
 options:
-  _input:
-    description:
-      - What to choose from. Either a list of host names, with O(hostvars); or C(hostvars) itself, or a mapping of the same shape;
-        or a list of records with C(name) (or C(host)) and any of C(cpu), C(memory) (or C(mem)), C(load_average), C(io_wait),
-        each from V(0) to V(1), C(cpus), C(slots), C(busy).
-      - From host variables C(gummy_facts) and C(gummy_tailnet) are read, as the inventory plugin C(distributed.gummy.tailnet) sets them.
-    type: raw
-    required: true
-  hostvars:
-    description: The variables of the hosts, when O(_input) is a list of host names.
-    type: dict
   task_type:
     description: The kind of work. Its part of the load counts one more (V(database), CPU; V(api), waiting for I/O; V(frontend), memory).
     type: str
@@ -38,11 +27,8 @@ options:
     type: list
     elements: str
     default: []
-  weights:
-    description:
-      - What each part of the load counts; parts that are not named count nothing.
-      - By default C(cpu) V(0.4), C(memory) V(0.3), C(load_average) V(0.3), C(io_wait) V(0).
-    type: dict
+extends_documentation_fragment:
+  - distributed.gummy._nodes
 author:
   - distributed.gummy contributors (@distributed)
 """
@@ -82,6 +68,8 @@ _value:
     slots: {description: "How many jobs fit.", type: int}
     busy: {description: "Slots taken.", type: int}
     measured_at: {description: "When, in Unix seconds.", type: float}
+    age: {description: "How many seconds ago that was, null where not known.", type: float}
+    change: {description: "Always null here.", type: str}
     rejected: {description: "Always null here.", type: str}
     waits: {description: "Always false here.", type: bool}
 """

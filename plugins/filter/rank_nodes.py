@@ -14,17 +14,6 @@ description:
   - It takes and returns the same as P(distributed.gummy.best_node#filter), for every node.
 positional: _input
 options:
-  _input:
-    description:
-      - What to rank. Either a list of host names, with O(hostvars); or C(hostvars) itself, or a mapping of the same shape;
-        or a list of records with C(name) (or C(host)) and any of C(cpu), C(memory) (or C(mem)), C(load_average), C(io_wait),
-        each from V(0) to V(1), C(cpus), C(slots), C(busy).
-      - From host variables C(gummy_facts) and C(gummy_tailnet) are read, as the inventory plugin C(distributed.gummy.tailnet) sets them.
-    type: raw
-    required: true
-  hostvars:
-    description: The variables of the hosts, when O(_input) is a list of host names.
-    type: dict
   task_type:
     description: The kind of work. Its part of the load counts one more (V(database), CPU; V(api), waiting for I/O; V(frontend), memory).
     type: str
@@ -35,11 +24,8 @@ options:
     type: list
     elements: str
     default: []
-  weights:
-    description:
-      - What each part of the load counts; parts that are not named count nothing.
-      - By default C(cpu) V(0.4), C(memory) V(0.3), C(load_average) V(0.3), C(io_wait) V(0).
-    type: dict
+extends_documentation_fragment:
+  - distributed.gummy._nodes
 author:
   - distributed.gummy contributors (@distributed)
 """
@@ -78,6 +64,7 @@ _value:
     parts: {description: "What each part adds to the score.", type: dict}
     rejected: {description: "Why it can not take work, or null.", type: str, sample: "not reachable: timed out"}
     waits: {description: "Whether it only lacks a free slot.", type: bool}
+    change: {description: "What would have to change for it to be the first, null for the first.", type: str}
 """
 
 import time

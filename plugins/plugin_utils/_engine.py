@@ -28,7 +28,7 @@ from . import _events as ev
 from . import _sync
 from ._keys import NAME
 from ._link import Link, LinkError
-from ._placement import Need, Node
+from ._placement import Need, Node, Ranked
 from ._process import Process
 from ._quarantines import Quarantines
 from ._record import RunRecord
@@ -72,6 +72,7 @@ class Outcome:
     finish: ev.Finish
     trail: Trail | None
     folder: str | None = None
+    ranking: tuple[Mapping[str, Any], ...] = ()
 
 
 class Engine:
@@ -116,6 +117,7 @@ class Engine:
             fallback=fallback,
             local_fallback=request.local_fallback,
             lost_after=request.lost_after,
+            queue_timeout=request.queue_timeout,
             weights=request.config.load_weights,
             preferences=request.config.host_preferences,
             detach=request.detach,
@@ -193,8 +195,7 @@ class Engine:
         elif isinstance(command, ev.Place):
             ranking = self._scheduler.ranking(command)
             why = command.why or ranking[0].reason
-            kept = tuple(entry.as_dict(time.time()) for entry in ranking[:RANKING_KEPT])
-            self._trails[command.attempt] = Trail(command.attempt, command.job, command.node, why, kept, counts=False)
+            self._trails[command.attempt] = Trail(command.attempt, command.job, command.node, why, self._kept(ranking), counts=False)
             self._active.add(command.attempt)
             self._say(command.job, "place", command.node, why)
         elif isinstance(command, ev.Finish):
@@ -256,7 +257,7 @@ class Engine:
             return
         if reply["state"] == "claimed":
             trail.generation, trail.store = int(reply["generation"]), reply.get("store")
-            self._events.put(ev.Claimed(command.attempt))
+            self._events.put(ev.Claimed(command.attempt, trail.store))
         elif reply["state"] == "busy":
             trail.counts = False
             self._events.put(ev.Busy(command.attempt, float(reply["retry_after"])))
@@ -440,10 +441,14 @@ class Engine:
     def _finish(self, command: ev.Finish) -> None:
         trail = self._trails.get(command.attempt or "")
         folder = self._record.job_folder(command.job)
-        self.outcomes[command.job] = Outcome(command, trail, folder if trail and os.path.isdir(folder) else None)
+        kept = trail.ranking if trail else self._kept(self._scheduler.ranking_for(command.job))
+        self.outcomes[command.job] = Outcome(command, trail, folder if trail and os.path.isdir(folder) else None, kept)
         self._record.append("finish", **self.describe(command.job))
         text = f"{command.status}{f' ({command.failure})' if command.failure else ''}"
         self._say(command.job, "fetch", command.node or "-", f"{text}{changes(self.describe(command.job))}")
+
+    def _kept(self, ranking: Sequence[Ranked]) -> tuple[Mapping[str, Any], ...]:
+        return tuple(entry.as_dict(time.time()) for entry in ranking[:RANKING_KEPT])
 
     def describe(self, name: str) -> dict[str, Any]:
         """The job's row of run.json."""
@@ -465,7 +470,7 @@ def job_row(job: Job, outcome: Outcome, attempts: Sequence[Trail] = ()) -> dict[
         "files_changed": harvest.get("files", 0), "lines_added": harvest.get("added", 0), "lines_deleted": harvest.get("deleted", 0),
         "left_out": harvest.get("left_out", []), "watch": result.get("watch"), "workspace": result.get("workspace"),
         "attempts": [{"id": t.attempt, "node": t.node, "state": t.state, "why": t.why} for t in attempts],
-        "ranking": list(attempts[-1].ranking) if attempts else [],
+        "ranking": list(outcome.ranking),
     }  # fmt: skip
 
 
@@ -477,7 +482,7 @@ def failed(attempt: str, exc: LinkError) -> ev.Failed:
 
 def work_of(job: Job) -> ev.Work:
     need = Need(job.agent, job.task_type, job.node, None if job.nodes is None else frozenset(job.nodes), frozenset())
-    return ev.Work(job.name, need, job.attempts, job.accept_unproven, account=job.agent)
+    return ev.Work(job.name, need, job.attempts, job.accept_unproven, job.priority, account=job.agent, skippable=job.of is not None)
 
 
 def workspace_key(project: str | None, controller: str) -> str:

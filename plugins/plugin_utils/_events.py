@@ -79,8 +79,11 @@ class LinkDown:
     reason: str
 
 
+@dataclass(frozen=True)
 class Claimed(OfAttempt):
-    """The attempt holds a slot and a workspace."""
+    """The attempt holds a slot and a workspace. store: the id of the node's store, whatever name led to it."""
+
+    store: str | None = None
 
 
 @dataclass(frozen=True)

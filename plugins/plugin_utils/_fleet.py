@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,9 +19,10 @@ from ansible.plugins.loader import lookup_loader
 
 from ._config import Config, load_config
 from ._connect import LinkMaker, local_link, settings_of, why_no_node
+from ._each import on_each
 from ._keys import TOP_KEYS, BadValue, InputError, setting
 from ._left_out import LEFT_OUT
-from ._link import Link
+from ._link import Link, LinkError
 from ._measure import measure_link
 from ._node_data import node_from_vars
 from ._placement import Node
@@ -136,7 +138,20 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
     request = read_request(extra_vars(), settings, names, os.getcwd(), fleet.config, lambda pattern: match(action, task_vars, pattern), _typed_names(action))
     if not fleet.names and any(job.node not in ("local", LOCAL) for job in request.jobs):
         raise InputError(["no node is among the hosts of this play (a broken or missing -i leaves localhost alone): give -i, or gummy_node=local to work here"])
-    return request
+    return on_each(request, _systems(fleet)) if request.each else request
+
+
+def _systems(fleet: Fleet) -> dict[str, str | None]:
+    """The operating system of each node: from the inventory, else by asking it."""
+    with ThreadPoolExecutor(64) as pool:
+        return dict(zip(fleet.names, pool.map(lambda node: node.os or _system(node, fleet), fleet.nodes), strict=True))
+
+
+def _system(node: Node, fleet: Fleet) -> str | None:
+    try:
+        return measured(fleet, node).os
+    except LinkError:
+        return None
 
 
 def check_names(action: ActionBase) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
 LONGEST = 365 * 86400.0
@@ -65,14 +67,20 @@ KEYS = (
     Key("verify", "job", "text", None, "Command run on the node after the agent; part of success."),
     Key("accept_unproven", "job", "bool", False, "Take a success without evidence as success."),
     Key("attempts", "job", "count", 3, "How many nodes may try the job."),
+    Key("priority", "job", "int", 0, "Jobs with a higher number are placed first, others in the order of the list."),
     Key("jobs", "run", "jobs", None, "The jobs of a batch, a list."),
     Key("run_id", "run", "name", None, "Name of the run; the same name again resumes it."),
     Key("only", "run", "str", None, "failed: of a run that ended, do the failed jobs anew and nothing else.", ("failed",)),
+    Key("each", "run", "str", None, "Do every job once on each node, or on one node of each operating system.", ("node", "os")),
+    Key("min_nodes", "run", "count", 1, "With each: on how many nodes, or systems, every job must have run; those out of reach are skipped."),
     Key("adopt", "run", "bool", False, "Take a run over whose record is gone or another controller's, from what the nodes know of it."),
     Key("detach", "run", "bool", False, "Return when the free slots are used; call the run again for the rest."),
     Key("on_interrupt", "run", "str", "leave", "What happens to the jobs when ansible-playbook is interrupted.", ("leave", "cancel")),
     Key("local_fallback", "run", "bool", True, "Work on the controller when no node can."),
     Key("lost_after", "run", "duration", 3600.0, "How long a silent node keeps its job."),
+    Key("queue_timeout", "run", "duration", None, "How long jobs may wait for a free slot; without it, as long as it takes."),
+    Key("load_weights", "run", "mapping", None, "What each part of the load counts, instead of what the config says."),
+    Key("host_preferences", "run", "mapping", None, "Task types to nodes that are their first choice, instead of what the config says."),
     Key("nodes", "any", "pattern", "all:localhost", "Host pattern of the play: the candidates."),
     Key("refresh", "any", "bool", False, "Ask the nodes anew, instead of taking what they said in the last half minute."),
     Key("output_file", "any", "str", None, "File for what is shown, for a script; ends in .json."),
@@ -127,6 +135,8 @@ def coerce(key: Key, raw: object) -> object:
         return _text(raw)
     if key.type == "jobs":
         return _jobs(raw)
+    if key.type == "mapping":
+        return _mapping(raw)
     if key.type == "pattern" and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
         return ",".join(raw) or None
     value = raw.strip() if isinstance(raw, str) and key.type != "path" else raw
@@ -136,6 +146,8 @@ def coerce(key: Key, raw: object) -> object:
         return read_count(value)
     if key.type == "duration":
         return _duration(value)
+    if key.type == "int":
+        return _int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -187,6 +199,23 @@ def _jobs(raw: object) -> list[object]:
     if not raw:
         raise BadValue("the list is empty; give it a job")
     return raw
+
+
+def _mapping(raw: object) -> dict[object, object]:
+    """`-e name=value` gives text, so text is read as YAML."""
+    try:
+        read = yaml.safe_load(raw) if isinstance(raw, str) else raw
+    except yaml.YAMLError:
+        read = None
+    if not isinstance(read, dict):
+        raise BadValue(f"{show(raw)} is no mapping; write it like '{{cpu: 1, memory: 0.5}}'")
+    return read
+
+
+def _int(raw: object) -> int:
+    if not isinstance(raw, bool) and isinstance(raw, (int, str)) and re.fullmatch(r"-?\d{1,9}", str(raw)):
+        return int(raw)
+    raise BadValue(f"{show(raw)} is no whole number; write one, such as 10 or -1")
 
 
 def _bool(raw: object) -> bool:

@@ -19,7 +19,7 @@ from ._snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 
 SOURCES = ("probe", "dw")
 LINK_SECONDS = 15.0
-FILLED = ("cpus", "agents", "disk", "python", "python_path")  # what one source may know and another not
+FILLED = ("cpus", "os", "agents", "disk", "python", "python_path")  # what one source may know and another not
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ This is private to the collection.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ def check_weights(raw: object) -> dict[str, float]:
     if raw is None or raw == "":
         return dict(DEFAULT_WEIGHTS)
     if not isinstance(raw, Mapping) or not raw:
-        raise BadValue(f"load weights are a mapping of {', '.join(LOAD_PARTS)} to numbers, not {show(raw)}")
+        raise BadValue(f"load weights are a mapping of {', '.join(LOAD_PARTS)} to numbers, not {show(raw)}; write it like '{{cpu: 1, memory: 0.5}}'")
     weights = dict.fromkeys(LOAD_PARTS, 0.0)
     for name, value in raw.items():
         part = _ALIASES.get(name, name)
@@ -58,6 +59,7 @@ def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
         excluded="its tailnet key has expired" if tailnet.get("expired") is True else None,
         remedy="its key has to be renewed: `tailscale up` there" if tailnet.get("expired") is True else None,
         measured_at=_number(facts.get("measured_at")),
+        os=_system(facts.get("os")) or _system(tailnet.get("os")),
     )
 
 
@@ -90,8 +92,8 @@ def check_preferences(raw: object) -> dict[str, tuple[str, ...]]:
     if raw is None or raw == "":
         return {}
     if not isinstance(raw, Mapping):
-        raise BadValue(f"host preferences are a mapping of task types to lists of nodes, not {show(raw)}")
-    return {_known_task_type(task_type): read_names(names, "nodes") for task_type, names in raw.items()}
+        raise BadValue(f"host preferences are a mapping of task types to lists of nodes, not {show(raw)}; write it like '{{database: [node-1]}}'")
+    return {read_task_type(task_type): read_names(names, "nodes") for task_type, names in raw.items()}
 
 
 def read_names(raw: object, what: str) -> tuple[str, ...]:
@@ -102,7 +104,7 @@ def read_names(raw: object, what: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _known_task_type(name: object) -> str:
+def read_task_type(name: object) -> str:
     if not isinstance(name, str) or name not in TASK_TYPES:
         raise BadValue(f"unknown task type {show(name)}; {hint(str(name), TASK_TYPES)}")
     return str(name)
@@ -110,7 +112,7 @@ def _known_task_type(name: object) -> str:
 
 def rank_for_filter(data: Any, hostvars: Any, task_type: str, exclude: Any, weights: Any) -> list[Ranked]:
     """`rank` for people's playbooks. BadValue: a sentence."""
-    need = Need(task_type=_known_task_type(task_type), exclude=frozenset(map(str, [exclude] if isinstance(exclude, str) else exclude or ())))
+    need = Need(task_type=read_task_type(task_type), exclude=frozenset(map(str, [exclude] if isinstance(exclude, str) else exclude or ())))
     return rank(nodes_for_filter(data, hostvars), need, check_weights(weights))
 
 
@@ -137,6 +139,11 @@ def _node_of(item: Any, hostvars: Any) -> Node:
     if item not in hostvars:
         raise BadValue(f"hostvars has no host {show(item)}; {hint(item, hostvars)}")
     return node_from_vars(str(item), _mapping(hostvars[item]))
+
+
+def _system(value: object) -> str | None:
+    """linux, macos, ...: what Tailscale says of a machine is the machine's own free text."""
+    return value.lower() if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,19}", value) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

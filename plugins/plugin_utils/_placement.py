@@ -43,6 +43,7 @@ class Node:
     local: bool = False
     measured_at: float | None = None
     last_used: int = 0
+    os: str | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def _fill(node: Node) -> float:
 def _obstacle(node: Node, need: Need) -> tuple[str, str] | None:
     """Why this node can't take the job, now or later, and what would change that."""
     if need.node is not None and node.name != need.node and not (need.node == "local" and node.local):
-        return f"the job is pinned to {need.node}", "take gummy_node away"
+        return f"the job is pinned to {need.node}", "its node would have to be another"
     if need.nodes is not None and node.name not in need.nodes:
         return "not among the job's nodes", "its nodes would have to name it"
     if node.name in need.exclude:
@@ -198,11 +199,11 @@ def _obstacle(node: Node, need: Need) -> tuple[str, str] | None:
     if node.excluded:
         return node.excluded, node.remedy or ""
     if node.state == "unreachable":
-        return (f"not reachable: {node.reason}" if node.reason else "not reachable"), "it has to answer ssh: the doctor playbook says more"
+        return (f"not reachable: {node.reason}" if node.reason else "not reachable"), "it has to answer ssh"
     if node.online is False and node.state != "measured":  # a node that was measured has proved that it is there
         return "offline", "it has to be online in the tailnet"
     if need.agent != "shell" and node.agents is not None and need.agent not in node.agents:
-        return f"no usable {need.agent}", "the install playbook brings what an agent lacks"
+        return f"no usable {need.agent}", f"{need.agent} has to be on the PATH of a login shell there, and what it needs"
     if node.disk_free is not None and node.disk_free < DISK_RESERVE:
         free, needed = node.disk_free // 1024**2, DISK_RESERVE // 1024**2
         return f"disk nearly full ({free} MB free, {needed} MB needed)", "free some: the clean playbook removes what is old"

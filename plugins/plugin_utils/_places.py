@@ -26,7 +26,7 @@ class Place:
     """A node as this run knows it. node: as measured, `busy` without our own jobs; live: our attempts that hold a slot.
 
     proved: an answer has shown that it works; failure: the class of the newest failure since it was last heard;
-    inherited: its quarantine is of an earlier run.
+    inherited: its quarantine is of an earlier run; twin: another name of the same node, which is the candidate.
     """
 
     node: Node
@@ -35,10 +35,10 @@ class Place:
     failures: int = 0
     closed_until: float = 0.0
     inherited: bool = False
+    twin: str | None = None
     failure: str | None = None
     why: str = ""
     busy_until: float = 0.0
-    busy_answers: int = 0
     silent_since: float | None = None
     silence: str = ""
     last_used: int = 0
@@ -73,6 +73,8 @@ class Place:
         in_flight, slots, excluded, remedy = len(self.live), self.node.slots, self.node.excluded, self.node.remedy
         if excluded is None and self.silent_since is not None:
             excluded, remedy = "no contact", "it has to answer again; its jobs wait for it"
+        elif excluded is None and self.twin:
+            excluded, remedy = f"the same node as {self.twin}", "take one of the two names out of the inventory"
         elif excluded is None and self.closed(now):
             excluded, remedy = f"quarantined after {self.failures} x {self.why}", "a trial, which comes by itself; gummy_refresh=true forgets it"
         if self.busy_until > now:
@@ -148,6 +150,7 @@ class Places:
         self._nodes = {node.name: Place(node, index=index) for index, node in enumerate(nodes)}
         self._seen = [place.node for place in self._nodes.values()]
         self._views: dict[Need, View] = {}
+        self._stores: dict[str, Place] = {}
 
     def __getitem__(self, name: str) -> Place:
         if self.fallback is not None and name == self.fallback.node.name:
@@ -175,6 +178,17 @@ class Places:
             self._seen[place.index] = node = place.as_node(now)
             for view in place.views:
                 view.put(place, node, now)
+
+    def first_of_store(self, store: str, place: Place) -> str | None:
+        """The name under which this store was met first, if it is another one. The controller itself has one slot of its own."""
+        first = self._stores.setdefault(store, place) if place is not self.fallback else place
+        return None if first is place else first.node.name
+
+    def out_of_reach(self, need: Need) -> bool:
+        """Whether no node that the job names has answered."""
+        names = [need.node] if need.node is not None else need.nodes or ()
+        places = [self._nodes[name] for name in names if name in self._nodes]
+        return all(place.node.state == "unreachable" or place.node.online is False or place.failure == "unreachable" for place in places)
 
     def all_fail_alike(self, failure: str) -> list[Place]:
         """The nodes that failed in this way, if no other node is left and they are several: then the fault may be here, and not theirs."""

@@ -41,6 +41,7 @@ cpu_sample() {
   done < /proc/stat
 }
 linux_load() {
+  say os linux
   cpu_sample
   say cpus "$cpus"
   read -r line < /proc/loadavg && say loadavg "$line"
@@ -49,6 +50,7 @@ linux_load() {
   done < /proc/meminfo
 }
 macos_load() {
+  say os macos
   say cpus "$(sysctl -n hw.ncpu)"
   say loadavg "$(sysctl -n vm.loadavg)"
   say memsize "$(sysctl -n hw.memsize)"
@@ -136,6 +138,7 @@ class Measurement:
     load: Mapping[str, float | None] = field(default_factory=lambda: dict.fromkeys(LOAD_PARTS))
     cpus: int | None = None
     busy: int = 0
+    os: str | None = None
     agents: tuple[str, ...] | None = None
     free: int | None = None
     python: str | None = None
@@ -164,6 +167,7 @@ def parse(text: str) -> Measurement:
             "io_wait": io_wait,
         },
         cpus=cpus,
+        os=last["os"] if last.get("os") in ("linux", "macos") else None,
         busy=_whole(last.get("busy"), 0, 65536) or 0,
         agents=None if programs is None else _agents(programs),
         free=int(free.group(1)[:15]) * 1024 if free else None,
@@ -189,6 +193,7 @@ def _measured(text: str, slots: int | None, weights: Mapping[str, float], now: f
     record.update(
         load=dict(seen.load),
         cpus=seen.cpus,
+        os=seen.os,
         slots={"total": total, "busy": seen.busy},
         agents=None if seen.agents is None else list(seen.agents),
         disk=None if seen.free is None else {"free": seen.free},
@@ -208,6 +213,7 @@ def no_facts(state: str, reason: str | None, slots: int | None = None) -> dict[s
         "reason": reason,
         "load": dict.fromkeys(LOAD_PARTS),
         "cpus": None,
+        "os": None,
         "slots": {"total": slots or 1, "busy": 0},
         "agents": None,
         "disk": None,

@@ -37,7 +37,10 @@ class Job:
 
 @dataclass(eq=False)
 class Bucket:
-    """Jobs for which placement has one answer. view: None for the controller itself; ready: something has changed since it was last tried."""
+    """Jobs for which placement has one answer. view: None for the controller itself; ready: something has changed since it was last tried.
+
+    entry: its place in the queue's order.
+    """
 
     need: Need
     view: View | None
@@ -45,6 +48,7 @@ class Bucket:
     failed_on: frozenset[str]
     exhausted: bool
     ready: bool = False
+    entry: Order | None = None
     heap: list[tuple[Order, Job]] = field(default_factory=list)
 
     def first(self) -> Job | None:
@@ -80,7 +84,6 @@ class Queue:
         job.bucket = bucket
         heapq.heappush(bucket.heap, (job.order, job))
         self._length += 1
-        bucket.ready = False
         self._wake(bucket)
 
     def remove(self, job: Job) -> None:
@@ -107,13 +110,15 @@ class Queue:
             if job is not None and job.order == order:
                 return bucket
             heapq.heappop(self._ready)
+            if bucket.entry == order:
+                bucket.entry = None
             if job is not None:
-                bucket.ready = False
                 self._wake(bucket)
         return None
 
     def _wake(self, bucket: Bucket) -> None:
-        job = bucket.first()
-        if not bucket.ready and job is not None:
+        if (job := bucket.first()) is not None:
             bucket.ready = True
-            heapq.heappush(self._ready, (job.order, next(self._serial), bucket))
+            if bucket.entry is None or job.order < bucket.entry:
+                bucket.entry = job.order
+                heapq.heappush(self._ready, (job.order, next(self._serial), bucket))

@@ -53,14 +53,32 @@ def _next_steps(command: str, row: Mapping[str, Any]) -> list[str]:
 
 
 def plan_text(plan: Mapping[str, Any]) -> list[str]:
-    """The plan for people: where each job would go and why, then every node with its score or reason."""
-    lines = ["plan: nothing is changed", *table([[row["name"], "->", row["node"] or "waits", row["why"]] for row in plan["jobs"]])]
+    """The plan for people: where each job would go and why, then every node as the first job of each kind sees it: score, slots, age of the load, why,
+    and what would have to change.
+    """
+    lines = ["plan: nothing is changed", *table([[row["name"], "->", row["node"] or ("waits" if row["waits"] else "nowhere"), row["why"]] for row in plan["jobs"]])]
+    shown = set[tuple[Any, ...]]()
     for row in plan["jobs"]:
-        if row["ranking"]:
+        kind = (row["task_type"], *sorted((entry["host"], entry["rejected"]) for entry in row["ranking"] if entry["rejected"] and not entry["waits"]))
+        if row["ranking"] and kind not in shown:
             lines += [f"nodes as seen by {row['name']} ({row['task_type']}):"]
-            lines += [f"  {line}" for line in table([_node_cells(entry) for entry in row["ranking"]])]
-            break
+            lines += [f"  {line}" for line in _ranking_lines(row["ranking"])]
+        shown.add(kind)
     return [*lines, *left_out_lines(plan["left_out"]), *plan["notes"]]
+
+
+def _ranking_lines(ranking: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each node; one for several that can't take the job for the same reason."""
+    alike: dict[str, list[str]] = {}
+    for entry in ranking:
+        if entry["rejected"] and not entry["waits"]:
+            alike.setdefault(_why(entry), []).append(entry["host"])
+    told = [entry for entry in ranking if len(alike.get(_why(entry), ())) < 3]
+    return [*table([_node_cells(entry) for entry in told]), *(f"{_some(names)}: {why}" for why, names in alike.items() if len(names) > 2)]
+
+
+def _why(entry: Mapping[str, Any]) -> str:
+    return "; ".join(filter(None, [entry["reason"], entry["change"]]))
 
 
 def left_out_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
@@ -77,7 +95,8 @@ def _some(names: Sequence[str], most: int = 5) -> str:
 
 def _node_cells(entry: Mapping[str, Any]) -> list[str]:
     score = "-" if entry["rejected"] or entry["score"] is None else f"{entry['score']:.2f}"
-    return [entry["host"], score, f"{entry['busy']}/{entry['slots']} slots", entry["reason"]]
+    age = "" if entry["age"] is None else f"{entry['age']:.0f} s old"
+    return [entry["host"], score, f"{entry['busy']}/{entry['slots']} slots", age, _why(entry)]
 
 
 def sync_text(sync: Mapping[str, Any]) -> list[str]:

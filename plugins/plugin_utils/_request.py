@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -22,6 +22,7 @@ from ansible.parsing.splitter import parse_kv
 
 from ._config import Config
 from ._keys import JOB_KEYS, TOP_KEYS, BadValue, InputError, Key, coerce, hint, plain, show
+from ._node_data import check_preferences, check_weights
 from ._task_types import task_type_of
 
 __all__ = ["InputError", "Job", "Request", "new_run_id", "read_project", "read_request", "unknown_settings"]
@@ -40,7 +41,7 @@ def _digest(of: object) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work. `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names; `timeout`: seconds."""
+    """One piece of work. `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names; `timeout`: seconds; `of`: the job that this is on one node (`each`)."""
 
     name: str
     id: str | None
@@ -55,6 +56,8 @@ class Job:
     verify: str | None
     accept_unproven: bool
     attempts: int
+    priority: int = 0
+    of: str | None = None
 
     def digest(self) -> str:
         """What a resumed run knows the job by: its `id`, else its name and all that changes the work itself."""
@@ -67,7 +70,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Request:
-    """A run as asked for. `named`: by the user; `lost_after`: seconds; `output_file`: an absolute path."""
+    """A run as asked for. `named`: by the user; `lost_after`, `queue_timeout`: seconds; `output_file`: an absolute path; `notes`: for people."""
 
     run_id: str
     named: bool
@@ -77,10 +80,14 @@ class Request:
     detach: bool
     on_interrupt: str
     local_fallback: bool
+    each: str | None
+    min_nodes: int
+    queue_timeout: float | None
     lost_after: float
     output_file: str | None
     progress: bool
     config: Config
+    notes: tuple[str, ...] = ()
 
 
 def read_request(
@@ -113,6 +120,9 @@ def read_request(
             output_file = _output_file(asked_file, cwd)
     if "run_id" not in top:
         problems += [f"gummy_{name}: give the run's name as well (gummy_run_id)" for name in ("only", "adopt") if _value(top, name)]
+    if _value(top, "each") is None and "min_nodes" in top:
+        problems.append("gummy_min_nodes: it goes with gummy_each=node or gummy_each=os; give that as well")
+    config, notes = _placement_of(top, config, hosts, problems)
     if problems:
         raise InputError(dict.fromkeys(problems))
     return Request(
@@ -124,11 +134,33 @@ def read_request(
         detach=_value(top, "detach"),
         on_interrupt=_value(top, "on_interrupt"),
         local_fallback=_value(top, "local_fallback"),
+        each=_value(top, "each"),
+        min_nodes=_value(top, "min_nodes"),
+        queue_timeout=_value(top, "queue_timeout"),
         lost_after=_value(top, "lost_after"),
         output_file=output_file,
         progress=_value(top, "progress"),
         config=config,
+        notes=notes,
     )
+
+
+def _placement_of(top: Given, config: Config, hosts: Sequence[str], problems: list[str]) -> tuple[Config, tuple[str, ...]]:
+    """The config with this run's weights and preferences, and notes. A config is for all runs, so it may name nodes that are not in this one."""
+    if "load_weights" in top:
+        with _collect(problems, "gummy_load_weights"):
+            config = replace(config, load_weights=check_weights(top["load_weights"][0]))
+    notes = [
+        f"host_preferences of the config: no host {show(name)} in this play (first choice for {task_type})"
+        for task_type, names in config.host_preferences.items() if "host_preferences" not in top
+        for name in names if name not in hosts
+    ]  # fmt: skip
+    if "host_preferences" in top:
+        with _collect(problems, "gummy_host_preferences"):
+            config = replace(config, host_preferences=check_preferences(top["host_preferences"][0]))
+            for name in (name for names in config.host_preferences.values() for name in names if name not in hosts):
+                raise BadValue(f"no host {show(name)} in this play; {hint(name, hosts)}")
+    return config, tuple(notes)
 
 
 def unknown_settings(extra_var_names: Iterable[str]) -> list[str]:
@@ -301,6 +333,7 @@ def _job(
         verify=_value(given, "verify"),
         accept_unproven=_value(given, "accept_unproven"),
         attempts=_value(given, "attempts"),
+        priority=_value(given, "priority"),
     )
 
 

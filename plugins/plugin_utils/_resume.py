@@ -18,8 +18,8 @@ from ._link import Link
 from ._record import History, RunRecord
 from ._request import Job, Request
 
-# A job that ended before its agent began, or whose harvest is still away, is taken up again when the run is resumed; so is one that was lost.
-TAKEN_UP_AGAIN = frozenset({"unreachable", "sync", "refused", "start", "harvest"})
+# A job that ended before its agent began or for want of quota, or whose harvest is still away, is taken up again when the run is resumed; so is one that was lost.
+TAKEN_UP_AGAIN = frozenset({"queue", "quota", "unreachable", "sync", "refused", "start", "harvest"})
 NOT_BEGUN = frozenset({"reserved", "claimed", "void"})
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import _sync
+from ._each import missing
 from ._engine import Engine, work_of
 from ._fleet import Fleet, command, measured
 from ._interrupt import cancel_if_we_die
@@ -50,18 +51,21 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     over()
     rows = left.rows | {name: engine.describe(name) for name in engine.outcomes}
     jobs = [rows[job.name] for job in request.jobs]
+    short = missing(request.jobs, {row["name"]: row["status"] for row in jobs}, request.min_nodes)
     document = {
         "schema_version": SCHEMA_VERSION, "kind": "run", "run_id": request.run_id, "uid": record.uid, "folder": record.folder,
-        "status": verdict({row["status"] for row in jobs}),
+        "status": verdict({row["status"] for row in jobs}, bool(short)), "message": "; ".join(short) or None,
         "command": command(), "begun_at": round(begun, 3), "seconds": round(time.time() - begun, 3), "controller": controller, "jobs": jobs,
     }  # fmt: skip
     record.write("run.json", document)
     return document
 
 
-def verdict(statuses: set[str]) -> str:
-    """success: every job is good; unfinished: so far; else failed."""
-    return "failed" if statuses - {"success", "running", "waiting"} else "unfinished" if statuses - {"success"} else "success"
+def verdict(statuses: set[str], too_few: bool) -> str:
+    """success: every job is good, or skipped where enough others ran; unfinished: so far; else failed."""
+    if too_few or statuses - {"success", "skipped", "running", "waiting"}:
+        return "failed"
+    return "unfinished" if statuses & {"running", "waiting"} else "success"
 
 
 def _introduce(
@@ -78,7 +82,7 @@ def _introduce(
         printer.say(f"resuming the run of {when}: {done} of {len(request.jobs)} done, {len(left.found)} may still run")
     elif left.found:
         printer.say(f"taking over the run from what the nodes know: {len(left.found)} of {len(request.jobs)} jobs have begun")
-    for note in left.notes:
+    for note in (*request.notes, *left.notes):
         printer.say(note)
     for project, excluded in projects.items():
         printer.say(f"sync of {project} leaves out: {excluded.describe()}")
@@ -93,7 +97,7 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
         [work_of(job) for job in request.jobs], nodes, fleet.quarantines.known(), fallback=fleet.fallback, local_fallback=request.local_fallback,
         weights=request.config.load_weights, preferences=request.config.host_preferences,
     )  # fmt: skip
-    notes = [f"{project}: would leave out {excluded.describe()}" for project, excluded in projects.items()]
+    notes = [*request.notes, *(f"{project}: would leave out {excluded.describe()}" for project, excluded in projects.items())]
     if fleet.fallback is None:
         notes.append("no local fallback: localhost is not among the hosts of this play (--limit drops it)")
     left_out = [{"name": name, "reason": reason} for name, reason in fleet.left_out]

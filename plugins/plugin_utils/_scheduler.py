@@ -107,7 +107,7 @@ class Scheduler:
         """By job that has not ended: its attempt that goes on, or None and what it waits for."""
         going = {attempt.job: attempt for place in self._all_places() for attempt in place.live.values() if attempt.stage in MAY_RUN}
         return {
-            name: (going.get(name), "" if name in going else _reasons(self._rank(job)))
+            name: (going.get(name), "" if name in going else self._reasons(job))
             for name, job in self._jobs.items()
             if not job.done
         }
@@ -175,13 +175,14 @@ class Scheduler:
             attempt.cause = event
         if attempt.stage == "claimed":
             self._hears(place)
-            place.busy_answers = 0
             place.proved = place.proved or not place.failures  # after a failure a start must show that it works again
         elif attempt.stage == "running":
             self._works(place)
         if attempt.stage == before and attempt.stage not in ("fencing", "ended"):
             return
         if attempt.stage == "claimed":
+            if isinstance(event, ev.Claimed) and event.store is not None:
+                place.twin = self._places.first_of_store(event.store, place)
             self._say(ev.Sync(attempt.id, attempt.job, attempt.node))
         elif attempt.stage == "sent":
             self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))
@@ -234,8 +235,7 @@ class Scheduler:
         if before == "claimed" or (before == "reserved" and not isinstance(event, (ev.Busy, ev.Refused))):
             self._say(ev.Release(attempt.id, attempt.node))
         if isinstance(event, ev.Busy):
-            self._busy(place, min(event.retry_after * 2**place.busy_answers, BUSY_MOST))
-            place.busy_answers += 1
+            self._busy(place, min(event.retry_after, BUSY_MOST))
         elif isinstance(cause, ev.Refused) and cause.kind == "lease":
             self._busy(place, 1.0)  # the controller slept, or the claim took too long to be used: nobody's fault
         elif isinstance(cause, ev.Refused) and cause.blame == "input":
@@ -463,7 +463,7 @@ class Scheduler:
         if self._offline_since is not None and self._now < self._offline_since + self._lost_after:
             return self._wait(job, "no node answers: is this machine offline?")
         failure, message = job.last
-        text = message if bucket.exhausted and job.failed_on else f"no node can take the job: {_reasons(self._rank(job))}"
+        text = message if bucket.exhausted and job.failed_on else f"no node can take the job: {self._reasons(job)}"
         return self._end_queued(job, failure, text)
 
     def _reopen(self, view: View, without: Collection[str]) -> bool:
@@ -478,16 +478,20 @@ class Scheduler:
     def _wait(self, job: Job, why: str | None = None, failure: str = "queue") -> bool:
         """What it waits for is told once, and only when others make it wait: that the run's own jobs take turns is no news."""
         if self._overdue:
-            text = why or self._why_waiting(job)
+            text = why or self._reasons(job)
             return self._end_queued(job, failure, f"it waited for {self._queue_timeout:.0f} s (queue_timeout): {text}")
         if not job.told and not any(self._stages[stage] for stage in HOLDS_SLOT):
             job.told = True
-            self._say(ev.Note("place", f"waits: {why or self._why_waiting(job)}", job.work.name))
+            self._say(ev.Note("place", f"waits: {why or self._reasons(job)}", job.work.name))
         return False
 
-    def _why_waiting(self, job: Job) -> str:
-        ranking = self._rank(job)
-        return _reasons([entry for entry in ranking if entry.waits] or ranking)
+    def _reasons(self, job: Job) -> str:
+        """What the nodes that the job may run on say to it; those that it waits for, if there are any."""
+        need, ranking = job.work.need, self._rank(job)
+        its = [entry for entry in ranking if entry.host == need.node or entry.host in (need.nodes or ())] or ranking
+        told = [f"{entry.host}: {entry.rejected or 'can take it'}" for entry in [entry for entry in its if entry.waits] or its]
+        more = [f"and {len(told) - 5} more"] if len(told) > 5 else []
+        return "; ".join([*told[:5], *more]) or "there are no candidates"
 
     def _end_waiting(self) -> None:
         self._overdue = True
@@ -516,7 +520,7 @@ class Scheduler:
             return self._end_queued(job, *job.last)
         if place.live or place.busy_until > self._now:
             return self._wait(job, "the controller takes one job at a time")
-        return self._reserve(job, place, f"runs here: {why or f'no node can take it ({_reasons(self._rank(job))})'}")
+        return self._reserve(job, place, f"runs here: {why or f'no node can take it ({self._reasons(job)})'}")
 
     def _reserve(self, job: Job, place: Place, why: str | None = None) -> bool:
         self._queue.remove(job)
@@ -566,7 +570,7 @@ class Scheduler:
 
     def _end_queued(self, job: Job, failure: str, message: str) -> bool:
         self._queue.remove(job)
-        skipped = job.work.skippable and failure == "unreachable"
+        skipped = job.work.skippable and self._places.out_of_reach(job.work.need)
         self._end_job(job, ev.Finish(job.work.name, "skipped" if skipped else "failed", failure, message))
         return True
 
@@ -598,9 +602,3 @@ class Scheduler:
 
     def _say(self, *commands: ev.Command) -> None:
         self._out += commands
-
-
-def _reasons(ranking: Sequence[Ranked]) -> str:
-    told = [f"{entry.host}: {entry.rejected or 'can take it'}" for entry in ranking]
-    more = [f"and {len(told) - 5} more"] if len(told) > 5 else []
-    return "; ".join([*told[:5], *more]) or "there are no candidates"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import pathlib
 import random
+import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
 from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import FRESH, Scheduler
 
 TIMEOUT = 10.0  # seconds until a claim on a dead node fails
-BUSY_AGAIN = 1.0  # seconds, as nodes answer
+RETRY_LEAST, RETRY_MOST = 0.5, 8.0  # seconds, as nodes answer: half of what the oldest job has taken so far
 
 
 @dataclass
@@ -27,6 +31,7 @@ class Machine:
     jobs: int = 0
     background: int = 0
     dead: bool = False
+    begun: list[float] = field(default_factory=list)
     late: list[Callable[[], None]] = field(default_factory=list)
 
     def taken(self) -> int:
@@ -54,6 +59,7 @@ class Fleet:
 
     def __init__(self, mix: Mix) -> None:
         self.mix, self.now, self.done = mix, 0.0, 0
+        self.seconds, self.decisions = 0.0, 0  # of the scheduler, on the real clock
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
         self.machines = [Machine(f"n{number:04}", slots, speed) for number, (slots, speed) in enumerate(mix.machines)]
@@ -74,10 +80,13 @@ class Fleet:
         return self.now
 
     def begin(self, machine: Machine, work: float, ended: Callable[[], None]) -> None:
+        begun = self.now
         machine.jobs += 1
+        machine.begun.append(begun)
 
         def end() -> None:
             machine.jobs -= 1
+            machine.begun.remove(begun)
             if machine.dead:
                 machine.late.append(ended)
             else:
@@ -225,7 +234,11 @@ class Run:
     def send(self, event: ev.Event) -> None:
         if self.over:
             return
-        for command in self.scheduler.handle(event, self.fleet.now):
+        begun = time.perf_counter()
+        commands = self.scheduler.handle(event, self.fleet.now)
+        self.fleet.seconds += time.perf_counter() - begun
+        self.fleet.decisions += 1
+        for command in commands:
             if carry_out := getattr(self, f"on_{type(command).__name__.lower()}", None):
                 carry_out(command)
 
@@ -245,10 +258,13 @@ class Run:
         if machine.dead:
             self.later(TIMEOUT, ev.Failed(command.attempt, "unreachable", "timed out"))
         elif machine.taken() >= machine.slots:
-            self.later(0.0, ev.Busy(command.attempt, BUSY_AGAIN))
+            self.later(0.0, ev.Busy(command.attempt, self.again(machine)))
         else:
             self.fleet.begin(machine, self.work[command.job], lambda: self.ended(command))
             self.later(0.0, ev.Claimed(command.attempt))
+
+    def again(self, machine: Machine) -> float:
+        return min(max(RETRY_LEAST, (self.fleet.now - min(machine.begun, default=0.0)) / 2), RETRY_MOST)
 
     def on_sync(self, command: ev.Sync) -> None:
         self.later(0.0, ev.Synced(command.attempt))

@@ -16,11 +16,14 @@ import time
 
 import jobs
 import load
+import placement
+import simulation
 import views
 from table import Row, Side, lines, result
 from world import ROOT, BenchError, Sample, World
 
-ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS]
+ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS, *placement.ROWS]
+SIMULATION = "simulation"
 MASTERS_LAST = 40.0  # seconds; ssh masters end after 60 idle ones
 
 
@@ -36,18 +39,23 @@ def measure(world: World, rows: list[Row], runs: int) -> dict[Side, list[Sample]
                 side(world)
             samples[side].append(sample := side(world))
             used[side] = time.monotonic()
-            print(f"bench: round {number + 1} of {runs}: {side.__name__} {sample['wall']:.2f} s", file=sys.stderr, flush=True)
+            progress(f"round {number + 1} of {runs}: {side.__name__} {sample['wall']:.2f} s")
         order = [*order[1:], order[0]]
     return samples
 
 
+def progress(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", choices=[row.name for row in ROWS], metavar="NAME", help="this row (may be given again)")
+    parser.add_argument("--only", action="append", choices=[*(row.name for row in ROWS), SIMULATION], metavar="NAME", help="this row (may be given again)")
     parser.add_argument("--runs", type=int, default=5, help="rounds; the median counts (5)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write what was measured there as well")
     options = parser.parse_args()
     rows = [row for row in ROWS if row.name in (options.only or [row.name])]
+    simulated = simulation.measure(progress) if SIMULATION in (options.only or [SIMULATION]) else None
     folder = ROOT / ".cache" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w", encoding="utf-8") as lock:
@@ -63,10 +71,13 @@ def main() -> int:
             with World(folder / "world", size) as world:
                 samples = measure(world, chosen, options.runs)
             results += [result(row, samples) for row in chosen]
-    print(f"medians of {options.runs} rounds on {os.cpu_count()} cpus that also carry the nodes")
-    print("\n".join(lines(results)))
+    if rows:
+        print(f"medians of {options.runs} rounds on {os.cpu_count()} cpus that also carry the nodes")
+        print("\n".join(lines(results)))
+    if simulated:
+        print("\n".join(simulation.lines(simulated)))
     if options.json:
-        document = {"schema_version": 1, "runs": options.runs, "cpus": os.cpu_count(), "rows": results}
+        document = {"schema_version": 1, "runs": options.runs, "cpus": os.cpu_count(), "rows": results, "simulation": simulated}
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
 

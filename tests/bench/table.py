@@ -46,6 +46,10 @@ def lines(results: Sequence[Mapping[str, Any]]) -> list[str]:
         spread, verdict = "{:.2f}-{:.2f}".format(*row["ratio_of_each"]), "met" if row["met"] else "MISSED"
         numbers = (amount(row["ours"]), amount(row["peer"]), f"{row['ratio']:.2f}", spread, f"<= {row['target']:g}")
         cells.append((row["row"], row["text"], *numbers, verdict))
+    return columns(cells)
+
+
+def columns(cells: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 

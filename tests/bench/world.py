@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from typing import Self
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -71,8 +72,7 @@ class World:
     def _lay(self) -> None:
         for name in ("XDG_CONFIG_HOME/distributed-gummy", "PARALLEL_HOME", "project", "out"):
             (self.folder / name).mkdir(parents=True)
-        config = {"nodes": {name: {"slots": SLOTS} for name in self.nodes}}
-        (self.folder / "XDG_CONFIG_HOME/distributed-gummy/config.yaml").write_text(json.dumps(config), encoding="utf-8")
+        self.set_slots([SLOTS] * len(self.nodes))
         for number in range(FILES):
             text = "".join(f"line {line} of file {number}\n" for line in range(20 * number))
             (self.project / f"file-{number}.txt").write_text(text, encoding="utf-8")
@@ -88,6 +88,9 @@ class World:
         ssh = {name: {key: value for key, value in found[name].items() if key.startswith("ansible_")} for name in self.nodes}
         self.write("static.yml", {"all": {"hosts": ssh}})
         self.write("debug.yml", [{"hosts": self.nodes[0], "gather_facts": False, "tasks": [{"ansible.builtin.debug": {"msg": "x"}}]}])
+
+    def set_slots(self, slots: Sequence[int]) -> None:
+        self.write("XDG_CONFIG_HOME/distributed-gummy/config.yaml", {"nodes": {name: {"slots": count} for name, count in zip(self.nodes, slots, strict=True)}})
 
     def write(self, name: str, document: object) -> str:
         (self.folder / name).write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML

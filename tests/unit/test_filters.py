@@ -8,6 +8,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.distributed.gummy.plugins.filter import best_node as best_module
+from ansible_collections.distributed.gummy.plugins.filter import plan_jobs as plan_module
 from ansible_collections.distributed.gummy.plugins.filter import rank_nodes as rank_module
 
 best_node, rank_nodes = best_module.best_node, rank_module.rank_nodes
@@ -65,7 +66,8 @@ def test_bad_input_is_one_sentence(data, options, sentence):
 
 
 def test_the_documented_examples_run(tmp_path, ansible_env):
-    play = {"hosts": "a", "gather_facts": False, "tasks": yaml.safe_load(best_module.EXAMPLES) + yaml.safe_load(rank_module.EXAMPLES)}
+    examples = [module.EXAMPLES for module in (best_module, rank_module, plan_module)]
+    play = {"hosts": "a", "gather_facts": False, "tasks": [task for text in examples for task in yaml.safe_load(text)]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     hosts = {name: {**variables, "ansible_connection": "local"} for name, variables in HOSTVARS.items()}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
@@ -76,3 +78,4 @@ def test_the_documented_examples_run(tmp_path, ansible_env):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "deploying on a" in done.stdout and "a -> b" in done.stdout
     assert "b: score 0.20, cpu 20 %" in done.stdout and "c: not reachable: timed out" in done.stdout
+    assert "web on b" in done.stdout and "docs on a" in done.stdout

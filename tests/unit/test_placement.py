@@ -172,8 +172,8 @@ def test_the_keys_know_the_same_task_types():
         ({"cpu": float("nan")}, "load weight cpu is nan; give a number, 0 or more"),
         ({"cpu": 0, "memory": 0}, "all load weights are 0; give at least one part more than 0"),
         ({"memori": 1}, "unknown load weight 'memori'; did you mean 'memory'?"),
-        ({}, "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not {}"),
-        ([1], "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not [1]"),
+        ({}, "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not {}; write it like '{cpu: 1, memory: 0.5}'"),
+        ([1], "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not [1]; write it like '{cpu: 1, memory: 0.5}'"),
     ],
 )
 def test_bad_weights_are_refused_with_a_sentence(raw, sentence):

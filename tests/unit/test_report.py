@@ -44,24 +44,29 @@ def test_the_summary_of_a_run():
 
 
 def test_a_plan():
+    seen = {"waits": False, "age": 3.6, "change": None}
     ranking = [
-        {"host": "node-1", "rejected": None, "score": 0.18, "busy": 0, "slots": 2, "reason": "score 0.18, cpu 12 %, mem 35 %"},
-        {"host": "n2", "rejected": None, "score": None, "busy": 1, "slots": 4, "reason": "no load data"},
-        {"host": "n3", "rejected": "offline", "score": 0.2, "busy": 0, "slots": 1, "reason": "offline"},
+        {**seen, "host": "node-1", "rejected": None, "score": 0.18, "busy": 0, "slots": 2, "reason": "score 0.18, cpu 12 %, mem 35 %"},
+        {**seen, "host": "n2", "rejected": None, "score": None, "busy": 1, "slots": 4, "reason": "no load data", "age": None, "change": "its turn"},
+        *({**seen, "host": f"m{n}", "rejected": "full", "score": 0.2, "busy": 1, "slots": 1, "reason": "full"} for n in range(7)),
+        {**seen, "host": "n3", "rejected": "offline", "score": 0.2, "busy": 0, "slots": 1, "reason": "offline"},
     ]
     rows = [
-        {"name": "docs", "node": "node-1", "why": "score 0.18", "task_type": "api", "ranking": ranking},
-        {"name": "later", "node": None, "why": "every usable slot is taken", "task_type": "api", "ranking": ranking},
+        {"name": "docs", "node": "node-1", "waits": False, "why": "score 0.18", "task_type": "api", "ranking": ranking},
+        {"name": "later", "node": None, "waits": True, "why": "every usable slot is taken", "task_type": "api", "ranking": ranking},
+        {"name": "none", "node": None, "waits": False, "why": "can't run", "task_type": "api", "ranking": []},
     ]
     left_out = [*({"name": f"tv-{number}", "reason": "a TV"} for number in range(7)), {"name": "p", "reason": "a phone"}]
     assert _report.plan_text({"jobs": rows, "left_out": left_out, "notes": ["a note"]}) == [
         "plan: nothing is changed",
-        "docs   ->  node-1  score 0.18",
-        "later  ->  waits   every usable slot is taken",
+        "docs   ->  node-1   score 0.18",
+        "later  ->  waits    every usable slot is taken",
+        "none   ->  nowhere  can't run",
         "nodes as seen by docs (api):",
-        "  node-1  0.18  0/2 slots  score 0.18, cpu 12 %, mem 35 %",
-        "  n2      -     1/4 slots  no load data",
-        "  n3      -     0/1 slots  offline",
+        "  node-1  0.18  0/2 slots  4 s old  score 0.18, cpu 12 %, mem 35 %",
+        "  n2      -     1/4 slots           no load data; its turn",
+        "  n3      -     0/1 slots  4 s old  offline",
+        "  m0, m1, m2, m3, m4, and 2 more: full",
         "left out of the inventory (a TV): tv-0, tv-1, tv-2, tv-3, tv-4, and 2 more",
         "left out of the inventory (a phone): p",
         "a note",

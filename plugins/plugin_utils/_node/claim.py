@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 from . import runs
 from .states import state_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 LEASE = 120.0  # seconds
 RENEW = 30.0  # seconds after which a sync that goes on renews its lease
+RETRY_LEAST, RETRY_MOST = 0.5, 8.0  # seconds
 DISK_RESERVE = 256 * 1024 * 1024  # bytes that stay free for the harvest
 
 
@@ -59,6 +61,13 @@ class Claims:
         if len(taken) >= slots:
             return None
         return next(number for number in range(slots) if number not in taken)
+
+    def retry_after(self) -> float:
+        """Seconds: half of what the oldest job here has taken so far, for short jobs make room soon and long ones do not."""
+        folder = os.path.join(self._store.root, "slots")
+        paths = [os.path.join(folder, name) for name in os.listdir(folder)]
+        ages = [time.time() - os.stat(path).st_mtime for path in paths if is_locked(path)]
+        return min(max([RETRY_LEAST, *(age / 2 for age in ages)]), RETRY_MOST)
 
     def free_workspace(self, key: str) -> int:
         """The lowest number whose workspace nobody uses and in which no unharvested work lies."""
@@ -98,7 +107,7 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
         if row is None:
             slot = claims.free_slot(max(1, int(request["slots"])))
             if slot is None:
-                return {"state": "busy", "retry_after": 1.0}
+                return {"state": "busy", "retry_after": claims.retry_after()}
             claims.generation += 1
             row = {"attempt": attempt.id, "generation": claims.generation, "slot": slot, "key": key, "workspace": claims.free_workspace(key)}
             claims.rows.append(row)

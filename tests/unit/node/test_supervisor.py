@@ -34,7 +34,7 @@ stay("agent")
 class SupervisorTest(NodeCase):
     def pids(self, *names: str) -> list[int]:
         paths = [self.tree() / name for name in names]
-        wait_for(lambda: all(path.exists() for path in paths))
+        wait_for(lambda: all(path.exists() and path.read_text() for path in paths))
         return [int(path.read_text()) for path in paths]
 
     def python(self, script: str) -> str:

@@ -208,6 +208,19 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ({"prompt": "a", "timeout": "0"}, f"gummy_timeout: '0' is no duration; {DURATIONS}"),
         ({"prompt": "a", "lost_after": "{{ x }}"}, f"gummy_lost_after: '{{{{ x }}}}' is no duration; {DURATIONS}"),
         ({"prompt": "a", "attempts": 0}, "gummy_attempts: 0 is no count; write a whole number, 1 or more"),
+        ({"prompt": "a", "priority": "high"}, "gummy_priority: 'high' is no whole number; write one, such as 10 or -1"),
+        ({"prompt": "a", "each": "host"}, "gummy_each: unknown value 'host'; did you mean 'os'?"),
+        ({"prompt": "a", "min_nodes": 2}, "gummy_min_nodes: it goes with gummy_each=node or gummy_each=os; give that as well"),
+        ({"prompt": "a", "each": "node", "min_nodes": 0}, "gummy_min_nodes: 0 is no count; write a whole number, 1 or more"),
+        ({"prompt": "a", "queue_timeout": 0}, f"gummy_queue_timeout: 0 is no duration; {DURATIONS}"),
+        ({"prompt": "a", "load_weights": "cpu"}, "gummy_load_weights: 'cpu' is no mapping; write it like '{cpu: 1, memory: 0.5}'"),
+        ({"prompt": "a", "load_weights": "{a: ["}, "gummy_load_weights: '{a: [' is no mapping; write it like '{cpu: 1, memory: 0.5}'"),
+        ({"prompt": "a", "load_weights": {"cpu": -1}}, "gummy_load_weights: load weight cpu is -1; give a number, 0 or more"),
+        ({"prompt": "a", "load_weights": {"cpu": "x"}}, "gummy_load_weights: load weight cpu is 'x'; give a number, 0 or more"),
+        ({"prompt": "a", "load_weights": {"cpu": 0}}, "gummy_load_weights: all load weights are 0; give at least one part more than 0"),
+        ({"prompt": "a", "load_weights": {"cpus": 1}}, "gummy_load_weights: unknown load weight 'cpus'; did you mean 'cpu'?"),
+        ({"prompt": "a", "host_preferences": {"databse": "web"}}, "gummy_host_preferences: unknown task type 'databse'; did you mean 'database'?"),
+        ({"prompt": "a", "host_preferences": {"api": "wbe"}}, "gummy_host_preferences: no host 'wbe' in this play; did you mean 'web'?"),
         ({"prompt": "a", "local_fallback": "?"}, "gummy_local_fallback: '?' is neither true nor false; write one of them"),
         ({"prompt": "a", "run_id": "../x"}, f"gummy_run_id: '../x' is no name; {NAMES}"),
         ({"prompt": "a", "output_file": "x.md"}, "gummy_output_file: 'x.md' does not end in .json; name a .json file"),
@@ -326,3 +339,16 @@ def test_the_digest_holds_what_makes_it_the_same_work(read):
     others = [{"prompt": "b"}, {"name": "b"}, {"project": None}, {"verify": "b"}, {"agent": "b"}, {"command": "b"}, {"id": "b"}]
     assert len({dataclasses.replace(job, **other).digest() for other in [{}, *others]}) == 8
     assert dataclasses.replace(job, id="b", prompt="b").digest() == dataclasses.replace(job, id="b").digest()
+
+
+def test_weights_and_preferences_of_a_run_win_over_the_config_and_may_be_typed_as_text(read):
+    request = read(prompt="a", load_weights="{cpu: 1, mem: 0.5}", host_preferences={"api": ["web"]})
+    assert request.config.load_weights == {"cpu": 1.0, "memory": 0.5, "load_average": 0.0, "io_wait": 0.0}
+    assert request.config.host_preferences == {"api": ("web",)}
+    assert read(prompt="a").config == Config() and read(prompt="a").notes == ()
+
+
+def test_a_preference_of_the_config_for_a_node_that_is_not_there_is_a_note(cwd):
+    config = Config(host_preferences={"api": ("web", "gone")})
+    request = _request.read_request([], {"gummy_prompt": "a"}, HOSTS, cwd, config, match)
+    assert request.notes == ("host_preferences of the config: no host 'gone' in this play (first choice for api)",)

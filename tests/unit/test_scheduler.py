@@ -11,48 +11,8 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
 from ansible_collections.distributed.gummy.plugins.plugin_utils._places import QUARANTINE
-from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import Scheduler
 from ansible_collections.distributed.gummy.plugins.plugin_utils._stages import MAY_RUN, STAGES, ProtocolError
-
-A = "1"  # the first attempt's id
-LOCAL = Node("localhost", local=True)
-GOOD = ev.Ended(A, None, "exit status 0", "")
-
-
-def node(name, cpu=0.1, slots=2, **more):
-    return Node(name, "measured", load={"cpu": cpu}, slots=slots, **more)
-
-
-def scheduler(work, nodes, trust_links=True, **more):
-    """trust_links: the nodes were measured over their links a moment ago."""
-    jobs = [item if isinstance(item, ev.Work) else ev.Work(item, Need()) for item in work]
-    tested = Scheduler(jobs, nodes, map(str, itertools.count(1)).__next__, **{"lost_after": 100.0, **more})
-    if trust_links:
-        tested.handle(ev.Nodes(tuple(node for node in nodes if node.state == "measured")), 0.0)
-    return tested
-
-
-def told(commands, kind):
-    return [command for command in commands if isinstance(command, kind)]
-
-
-def feed(tested, *events, now=0.0):
-    """All commands of these events; a number moves the clock."""
-    out = []
-    for event in events:
-        if isinstance(event, float):
-            now, event = event, ev.Tick()
-        out += tested.handle(event, now)
-    return out
-
-
-def begin(tested, *events, **more):
-    return feed(tested, ev.Tick(), *events, **more)
-
-
-def claims(commands):
-    return [(command.job, command.node) for command in told(commands, ev.Claim)]
-
+from scheduling import GOOD, LOCAL, A, begin, claims, feed, node, scheduler, told
 
 # -- the table
 
@@ -116,14 +76,17 @@ class World:
         self.begun, self.truth, self.told, self.tombs, self.journal = Counter(), {}, set(), set(), {}
         self.finished, self.ended, self.polls, self.attempts = {}, False, set(), Counter()
         needs = [Need(), Need(), Need(), Need(node=self.names[0]), Need(nodes=frozenset(self.names[:2])), Need(node="local")]
-        self.work = [ev.Work(f"job-{number}", self.dice.choice(needs)) for number in range(jobs)]
-        self.tested = scheduler(self.work, [node(n) for n in self.names], trust_links=seed % 2 == 0, fallback=LOCAL if seed % 3 else None)
+        self.work = [self.a_job(f"job-{number}", self.dice.choice(needs)) for number in range(jobs)]
+        self.tested = scheduler(self.work, [node(n) for n in self.names], trust_links=seed % 2 == 0, fallback=LOCAL if seed % 3 else None, queue_timeout=200.0 if seed % 5 == 1 else None)
         for _time in range(12):
             self.later(self.dice.uniform(0, 900), lambda: self.dead.symmetric_difference_update({self.dice.choice(self.names)}))
         self.later(1000.0, self.dead.clear)
         self.cancelled = False
         if seed >= 40:
             self.later(self.dice.uniform(0, 100), self.cancel)
+
+    def a_job(self, name, need):
+        return ev.Work(name, need, priority=self.dice.choice([0, 0, 5]), account=self.dice.choice("xy"), skippable=need.nodes is not None)
 
     def cancel(self):
         self.cancelled = True
@@ -197,8 +160,13 @@ class World:
             return
         self.begun[command.job] += 1
         self.truth[command.attempt] = None
-        ended = ev.Ended(command.attempt, self.dice.choice([None, None, "agent"]), "exit status 0", "")
-        self.later(self.dice.uniform(1, 60), lambda: self.truth.update({command.attempt: self.truth[command.attempt] or ended}))
+        ended = ev.Ended(command.attempt, self.dice.choice([None, None, "agent", "quota"]), "exit status 0", "", pause=20.0)
+        self.later(self.dice.uniform(1, 60), self.end, command, ended)
+
+    def end(self, command, ended):
+        if self.truth[command.attempt] is None:
+            self.truth[command.attempt] = ended
+            self.begun[command.job] -= ended.failure == "quota"  # it may be begun anew
 
     def on_cancel(self, command):
         if command.node not in self.dead and command.attempt in self.truth:

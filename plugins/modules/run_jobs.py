@@ -61,8 +61,19 @@ document:
       returned: always
     status:
       description: >-
-        V(success) if every job is good, V(unfinished) if every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
+        V(success) if every job is good (or skipped, while enough others ran), V(unfinished) if every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
       type: str
+      returned: always
+    message:
+      description: Which jobs ran on fewer nodes than C(gummy_min_nodes) asks for.
+      type: str
+      returned: for a run
+    jobs:
+      description: >-
+        A row for each job. C(ranking) has every node as it stood for the job (the first 25): P(distributed.gummy.rank_nodes#filter) says what its
+        keys mean. C(node) says where the job went or would go, C(why) says why.
+      type: list
+      elements: dict
       returned: always
 output_file:
   description: Where M(distributed.gummy.show) writes the document, if C(gummy_output_file) is set.

@@ -61,7 +61,8 @@ document:
       returned: always
     status:
       description: >-
-        V(success) if every job is good (or skipped, while enough others ran), V(unfinished) if every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
+        V(success) if every job is good (or skipped, while enough others ran),
+        V(unfinished) if every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
       type: str
       returned: always
     message:

@@ -56,7 +56,8 @@ def plan_text(plan: Mapping[str, Any]) -> list[str]:
     """The plan for people: where each job would go and why, then every node as the first job of each kind sees it: score, slots, age of the load, why,
     and what would have to change.
     """
-    lines = ["plan: nothing is changed", *table([[row["name"], "->", row["node"] or ("waits" if row["waits"] else "nowhere"), row["why"]] for row in plan["jobs"]])]
+    where = [[row["name"], "->", row["node"] or ("waits" if row["waits"] else "nowhere"), row["why"]] for row in plan["jobs"]]
+    lines = ["plan: nothing is changed", *table(where)]
     shown = set[tuple[Any, ...]]()
     for row in plan["jobs"]:
         kind = (row["task_type"], *sorted((entry["host"], entry["rejected"]) for entry in row["ranking"] if entry["rejected"] and not entry["waits"]))

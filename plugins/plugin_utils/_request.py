@@ -41,7 +41,10 @@ def _digest(of: object) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work. `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names; `timeout`: seconds; `of`: the job that this is on one node (`each`)."""
+    """One piece of work. `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names; `timeout`: seconds.
+
+    `of`: the name of the job that this is on one node (`each`).
+    """
 
     name: str
     id: str | None

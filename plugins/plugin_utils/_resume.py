@@ -18,7 +18,7 @@ from ._link import Link
 from ._record import History, RunRecord
 from ._request import Job, Request
 
-# A job that ended before its agent began or for want of quota, or whose harvest is still away, is taken up again when the run is resumed; so is one that was lost.
+# When the run is resumed, what ended before its agent began or for want of quota is taken up again, and a harvest that is still away; so is a lost job.
 TAKEN_UP_AGAIN = frozenset({"queue", "quota", "unreachable", "sync", "refused", "start", "harvest"})
 NOT_BEGUN = frozenset({"reserved", "claimed", "void"})
 

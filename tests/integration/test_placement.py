@@ -98,4 +98,4 @@ def test_each_node_gets_the_job_once_and_one_out_of_reach_is_skipped(controller:
 
 def test_each_system_gets_the_job_once(controller: Controller) -> None:
     played = controller.shell("uname -s", "-e", "gummy_each=os")
-    assert played.status == 0 and [name for name in played.jobs] in (["job-1.linux"], ["job-1.macos"]), played
+    assert played.status == 0 and list(played.jobs) in (["job-1.linux"], ["job-1.macos"]), played

@@ -15,8 +15,8 @@ KEYS = {"a": "a 1", "b": "b 1"}
 def at(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    def at(now, keys=KEYS, **more):
-        return Quarantines(keys, now=lambda: now, **more)
+    def at(now, keys=None, **more):
+        return Quarantines(keys or KEYS, now=lambda: now, **more)
 
     return at
 

@@ -77,7 +77,8 @@ class World:
         self.finished, self.ended, self.polls, self.attempts = {}, False, set(), Counter()
         needs = [Need(), Need(), Need(), Need(node=self.names[0]), Need(nodes=frozenset(self.names[:2])), Need(node="local")]
         self.work = [self.a_job(f"job-{number}", self.dice.choice(needs)) for number in range(jobs)]
-        self.tested = scheduler(self.work, [node(n) for n in self.names], trust_links=seed % 2 == 0, fallback=LOCAL if seed % 3 else None, queue_timeout=200.0 if seed % 5 == 1 else None)
+        more = {"fallback": LOCAL if seed % 3 else None, "queue_timeout": 200.0 if seed % 5 == 1 else None}
+        self.tested = scheduler(self.work, [node(n) for n in self.names], trust_links=seed % 2 == 0, **more)
         for _time in range(12):
             self.later(self.dice.uniform(0, 900), lambda: self.dead.symmetric_difference_update({self.dice.choice(self.names)}))
         self.later(1000.0, self.dead.clear)

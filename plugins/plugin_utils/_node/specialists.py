@@ -18,6 +18,7 @@ import stat
 import sys
 import time
 
+from .results import dollars
 from .store import NAME, TYPE_CHECKING, is_locked, read_json
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def cost_since(store: Store, since: float) -> float | None:
         if (attempt.written("ended.json") or 0.0) >= since:
             ended = attempt.ended() or {}
             if str(ended.get("watch")).rpartition(" ")[2] not in counted:
-                costs.append(_dollars(ended.get("cost_usd")))
+                costs.append(dollars(ended.get("cost_usd")))
     known = [cost for cost in costs if cost is not None]
     return round(sum(known), 6) if known else None
 
@@ -213,9 +214,5 @@ def _result_cost(path: str) -> float | None:
         with contextlib.suppress(ValueError, RecursionError):
             event = json.loads(line) if b'"result"' in line else None
             if isinstance(event, dict) and event.get("type") == "result":
-                return _dollars(event.get("total_cost_usd"))
+                return dollars(event.get("total_cost_usd"))
     return None
-
-
-def _dollars(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6 else None

@@ -14,10 +14,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-from . import agents, harvest, processes, runs
+from . import agents, harvest, launch, processes, runs
 from .claim import Claims, refuse_known, release
 from .states import move, state_of
 from .store import Attempt, Refused, Store, read_json, try_lock, write_durably
@@ -44,6 +44,7 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
         return fence(store, attempt)
     refuse_known(attempt)
     runs.check(store, attempt.id, str(spec.get("controller")))
+    passed = launch.passed_values(request)
     reason = agents.unusable(spec["agent"], path)
     if reason:
         raise Refused(reason, "agent", "node")
@@ -53,7 +54,7 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     write_durably(os.path.join(workspace, "holder.json"), json.dumps({"attempt": attempt.id}).encode())
     if os.fork() == 0:
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)  # kept open: the lock lives as long as the supervisor
-        _run_detached(store, attempt, spec, path)
+        _run_detached(store, attempt, spec, path, passed)
     return {"state": "started", "workspace": workspace}
 
 
@@ -98,7 +99,7 @@ def _end_stale_sync(workspace: str) -> None:
             os.killpg(int(row["group"]), signal.SIGKILL)
 
 
-def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: str) -> None:
+def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: str, passed: dict[str, str]) -> None:
     """The forked side: never returns. Nothing of the caller's session stays open."""
     status = 1
     try:
@@ -112,7 +113,7 @@ def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: st
         fcntl.flock(program, fcntl.LOCK_SH)  # clean leaves a program alone that still runs
         processes.become_subreaper()
         _sign(store.slot(spec["slot"]), "%d\n" % os.getpid())  # the probe counts the slots whose process lives
-        _supervise(store, attempt, spec, path)
+        _supervise(store, attempt, spec, path, passed)
         _sign(store.slot(spec["slot"]), "")
         status = 0
     except BaseException as exc:  # noqa: BLE001  # the last one who can say what happened
@@ -129,7 +130,7 @@ def _sign(path: str, text: str) -> None:
         file.write(text)
 
 
-def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str) -> None:
+def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str, passed: dict[str, str]) -> None:
     tree = os.path.join(spec["workspace"], "tree")
     if not spec.get("project"):
         shutil.rmtree(tree, ignore_errors=True)
@@ -137,20 +138,19 @@ def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str) 
     harvest.make_baseline(tree, os.path.join(spec["workspace"], "baseline.git"), spec.get("exclude", ()))
     environment = dict(os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"])
     environment[processes.MARKER] = attempt.id
-    agent = agents.AGENTS[spec["agent"]]
 
-    def run(argv: list[str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(argv, cwd=tree, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, umask=store.umask)
+    def run(argv: list[str], stdin: int = subprocess.DEVNULL, more: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(argv, cwd=tree, env={**environment, **(more or {})}, stdin=stdin, start_new_session=True, umask=store.umask)
 
+    begin = launch.prepare(store, attempt, spec, path, passed, run)
     begun_at, begun = time.time(), time.monotonic()
     deadline = begun + float(spec["timeout"])
     ended: dict[str, Any] = {"class": None, "begun_at": begun_at}
     try:
         signal.signal(signal.SIGTERM, _stop)
         move(attempt, "run", b"%f" % begun_at)
-        child = _spaced(store, attempt, lambda: run(agent.argv(spec))) if agent.spaced else run(agent.argv(spec))
-        status = _await(child, deadline, attempt)
-        ended.update(_result(agent, status, attempt))
+        status = _await(begin(), deadline, attempt)
+        ended.update(launch.result(attempt, spec, status))
         if ended["class"] is None and spec.get("verify"):
             sys.stdout.write("\nverify: %s\n" % spec["verify"])
             sys.stdout.flush()
@@ -195,40 +195,12 @@ def _await(child: subprocess.Popen[bytes], deadline: float, attempt: Attempt) ->
                 raise
 
 
-def _spaced(store: Store, attempt: Attempt, run: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-    """Start an agent whose ids are whole seconds; the next start on this node is held back until this one's second is over."""
-    lock = try_lock(os.path.join(store.root, "spacing.lock"), patience=3600)
-    try:
-        child = run()
-        until = time.monotonic() + 10
-        while child.poll() is None and agents.gummy_id(attempt.log) is None and time.monotonic() < until:
-            time.sleep(0.02)
-        if (job_id := agents.gummy_id(attempt.log)) is not None:
-            attempt.mark("watch", b"gummy-watch %s" % job_id.encode())
-        time.sleep(1.05 - time.time() % 1)
-    finally:
-        if lock is not None:
-            os.close(lock)
-    return child
-
-
-def _result(agent: agents.Agent, status: int, attempt: Attempt) -> dict[str, Any]:
-    if status < 0:
-        name = signal.Signals(-status).name if -status in list(signal.Signals) else str(-status)
-        return {"class": "killed", "message": "the agent was ended by %s" % name, "exit_status": None}
-    result = agent.read_result(status, attempt.log, os.environ.get("HOME", ""))
-    if result.report:
-        shutil.copyfile(result.report, os.path.join(attempt.harvest, "report.md"))
-    return {
-        "class": result.failure, "proof": result.proof, "message": result.message, "cost_usd": result.cost_usd, "watch": result.watch, "exit_status": status,
-    }  # fmt: skip
-
-
 def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any], event: str = "end") -> dict[str, Any]:
     """S6: the harvest, then the durable mark. A harvest that fails leaves the workspace as it is and says where."""
     tree = os.path.join(spec["workspace"], "tree")
     try:
         ended["harvest"] = harvest.make_harvest(tree, os.path.join(spec["workspace"], "baseline.git"), attempt.harvest)
+        launch.weigh_changes(spec, ended)
     except (OSError, harvest.HarvestError) as exc:
         ended.update({"class": "harvest", "message": "no harvest could be made (%s); the work lies in %s" % (exc, tree), "harvest": None})
     ended["workspace"] = tree

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from unittest import mock
 
-from node_case import ROOT, A, NodeCase, agents, replies
+from node_case import ROOT, A, NodeCase, Refused, agents, launch, replies
 
 
 class AgentsTest(NodeCase):
@@ -47,28 +47,177 @@ class AgentsTest(NodeCase):
         self.assertEqual("ended", replies(poll.stdout.readline())[0]["state"])
         poll.communicate(timeout=60)
 
-    def test_success_is_claudes_own_word_and_nothing_else(self) -> None:
-        for number, (prompt, wanted, text) in enumerate((
-            ("is_error The model is confused", "agent", "The model is confused"),
-            ("limit", "quota", "usage limit reached"),
-            ("no_result", "agent", "has no result event"),
-            ("fail 3", "agent", "exit status 3"),
-        )):  # fmt: skip
-            with self.subTest(prompt):
-                ended = self.gummy(f"{A}{number}", prompt=prompt)
-                self.assertEqual((wanted, None), (ended["class"], ended["proof"]), ended)
-                self.assertIn(text, ended["message"])
+    def specialists_at(self, place: Path) -> None:
+        (place / ".gummy/lib").mkdir(parents=True, exist_ok=True)
+        (place / ".gummy/lib/core.sh").touch()
 
-    def test_specialist_mode_shows_nothing_and_so_proves_nothing(self) -> None:
-        for number, (verify, proof) in enumerate(((None, None), ("grep -q x made", "verify"))):
-            attempt = f"{A}{number}"
+    def prepare(self, way: str) -> None:
+        """The ways in which gummy works, and the one row of each other agent."""
+        if way == "gummy of the home":
+            self.specialists_at(self.home)
+        elif way == "gummy by GUMMY_DIR":
+            self.specialists_at(self.home / "elsewhere")
+            self.env["GUMMY_DIR"] = str(self.home / "elsewhere/.gummy")
+        elif way == "gummy resuming":
+            self.specialists_at(self.tree())
+            self.assertEqual("claude's result event", self.run_agent(way, A + "first", "say hello")["proof"])
+            self.assertTrue((self.tree() / ".gummy/specialists/general-specialist/session.txt").exists())
+
+    def run_agent(self, way: str, attempt: str, text: str, **spec: object) -> dict:
+        agent = way.partition(" ")[0]
+        given = {"command": text, "prompt": None} if agent == "shell" else {"command": None, "prompt": text}
+        return self.run_job(attempt, agent=agent, **given, **spec)
+
+    def test_how_every_agent_ends_is_read_from_its_own_word(self) -> None:
+        scripts = {
+            "success": ("write made hello ;; cost 0.25 ;; turns 4 ;; say All good", "echo hello > made"),
+            "is_error": ("write made half ;; is_error The model is confused", None),
+            "no result": ("no_result", None),
+            "exit status": ("fail 3", "exit 3"),
+            "limit": ("limit", None),
+            "signal": ("run kill -9 $PPID", "kill -9 $$"),
+        }
+        ends = {"success": (None, ""), "limit": ("quota", "usage limit reached"), "signal": ("killed", "SIGKILL")}
+        ends |= {"is_error": ("agent", "The model is confused"), "no result": ("agent", "no result event"), "exit status": ("agent", "exit status 3")}
+        ways = ("shell", "claude", "gummy", "gummy of the home", "gummy resuming", "gummy by GUMMY_DIR")
+        self.assertEqual(set(agents.AGENTS), {way.partition(" ")[0] for way in ways})
+        for way in ways:
+            self.doCleanups()
+            self.setUp()  # a home of its own
+            self.prepare(way)
+            for number, (outcome, (prompt, command)) in enumerate(scripts.items()):
+                text = command if way == "shell" else prompt
+                if text is None or (way == "gummy by GUMMY_DIR" and outcome not in ("success", "is_error")):
+                    continue
+                with self.subTest(way, outcome=outcome):
+                    ended = self.run_agent(way, f"{A}{number}", text)
+                    failure, words = ends[outcome]
+                    self.assertEqual((failure, failure is None), (ended["class"], ended["proof"] is not None), ended)
+                    self.assertIn(words, ended["message"])
+                    if way != "shell" and outcome == "success":
+                        told = {key: ended[key] for key in ("proof", "message", "cost_usd", "turns")}
+                        self.assertEqual({"proof": "claude's result event", "message": "All good", "cost_usd": 0.25, "turns": 4}, told)
+                        self.assertRegex(ended["session_id"], "^[0-9a-f-]{36}$")
+                        self.assertEqual("hello\n", (self.tree() / "made").read_text())
+
+    def test_jq_s_error_in_specialist_mode_is_a_failure(self) -> None:
+        self.specialists_at(self.home)
+        ended = self.gummy(prompt="object")
+        self.assertEqual(("agent", "gummy ended with exit status 5", 0.01), (ended["class"], ended["message"], ended["cost_usd"]))
+
+    def test_a_gummy_that_gives_claude_another_job_s_prompt_or_none_has_not_succeeded(self) -> None:
+        stream = "-p --output-format stream-json --verbose --dangerously-skip-permissions"
+        for number, (script, failure, words) in enumerate((
+            (f"echo write made x | claude {stream}", "agent", "another text than this job's prompt"),
+            ("claude --version", "agent", "another text than this job's prompt"),
+            ("echo TASK COMPLETED", None, "never called the claude on its PATH"),
+            (f'echo write made x | claude {stream}; claude {stream} "$2" < /dev/null', None, "Done."),
+        )):  # fmt: skip
+            self.program("gummy", f"#!/bin/sh\n{script}\n")
+            with self.subTest(script):
+                ended = self.gummy(f"{A}{number}", prompt="write ours x ;; cost 0.5")
+                self.assertEqual(failure, ended["class"], ended)
+                self.assertEqual(words == "Done.", ended["proof"] is not None, ended)
+                self.assertIn(words, ended["message"])
+        self.assertEqual((0.51, 2), (ended["cost_usd"], ended["turns"]))  # of both calls
+
+    def test_verify_proves_what_nothing_else_shows(self) -> None:
+        self.program("gummy", "#!/bin/sh\necho x > made\n")
+        ended = self.gummy(prompt="x", verify="grep -q x made")
+        self.assertEqual((None, "verify"), (ended["class"], ended["proof"]), ended)
+
+    def test_what_claude_says_of_itself_outweighs_an_exit_status_of_0(self) -> None:
+        for event, failure in (
+            ({"subtype": "success", "is_error": False}, None),
+            ({"subtype": "error_max_turns", "is_error": False}, "agent"),
+            ({"subtype": "success", "is_error": True, "result": "You've hit your limit"}, "quota"),
+            ({"subtype": "success", "total_cost_usd": float("nan"), "num_turns": "many", "session_id": 5, "result": ["x"]}, None),
+            ({}, "agent"),
+        ):
+            call = {"call": "2", "exit_status": 0, "prompt": {"ours": True}, "result": event}
+            for calls in ([call], [{"call": "1", "exit_status": 3}, call]):
+                with self.subTest(event), self.subTest(calls):
+                    said = agents.result_of(agents.AGENTS["gummy"], agents.Ran(0, "no log", "no home", calls))
+                    self.assertEqual((failure, None, None), (said.failure, said.cost_usd, said.turns))
+        cut_off = agents.Ran(0, "no log", "no home", [{"call": "1", "argv": []}])
+        self.assertEqual("agent", agents.result_of(agents.AGENTS["gummy"], cut_off).failure)
+        self.assertEqual("killed", agents.result_of(agents.AGENTS["gummy"], cut_off._replace(status=-9)).failure)
+
+    def test_a_used_up_quota_says_when_it_is_there_again_if_claude_does(self) -> None:
+        for text, failure, reset_at in (
+            ("Claude AI usage limit reached|1735689600", "quota", 1735689600),
+            ("Claude AI usage limit reached|1735689600123", "quota", 1735689600),  # milliseconds
+            ("Claude AI usage limit reached|17356896001", "quota", None),
+            ("You've hit your limit, come back later", "quota", None),
+            ("Invalid table a|1735689600", "agent", None),
+        ):
+            for agent in ("gummy", "claude"):
+                with self.subTest(text, agent=agent):
+                    ended = self.run_agent(agent, A + os.urandom(4).hex(), "is_error " + text)
+                    self.assertEqual((failure, reset_at), (ended["class"], ended["reset_at"]), ended)
+
+    def test_claude_gets_the_prompt_on_stdin_and_the_permission_mode_of_the_settings(self) -> None:
+        prompt = "-rf \"it's\" $(touch ran)\n" + "x" * 200_000
+        for settings, mode in (({}, "acceptEdits"), ({"permission_mode": "plan"}, "plan")):
+            spec = {"prompt": prompt, "settings": settings}
+            self.assertEqual(["claude", "-p", "--verbose", "--output-format", "stream-json", "--permission-mode", mode], agents.AGENTS["claude"].argv(spec))
+            self.assertEqual(prompt, agents.AGENTS["claude"].stdin(spec))
+        self.assertIsNone(self.run_agent("claude", A + "1", prompt)["class"])
+        self.assertEqual(hashlib.sha256(prompt.encode()).hexdigest(), (self.home / "claude-starts.log").read_text().split()[1])
+        self.assertIn('"type": "result"', Path(self.store.attempt(A + "1").log).read_text())
+        self.assertEqual("need your permission", self.run_agent("claude", A + "2", "write made x", settings={"permission_mode": "plan"})["message"][14:34])
+        self.assertFalse((self.tree() / "made").exists())
+        self.assertFalse([path for attempt in self.store.attempts() for path in Path(attempt.folder).glob("stdin*")])
+
+    # -- expect_changes
+
+    def test_a_success_without_changes_is_one_only_if_none_are_expected(self) -> None:
+        for number, (agent, text, expected, failure, words) in enumerate((
+            ("claude", "say fine", "auto", None, "no changes: fine"),
+            ("claude", "say fine", False, None, "fine"),
+            ("claude", "say fine", True, "agent", "changed no file"),
+            ("claude", "write new x ;; say fine", True, None, "fine"),
+            ("claude", "is_error broken", True, "agent", "claude reports an error: broken"),
+            ("gummy", "say fine", True, "agent", "changed no file"),  # though gummy makes a specialist
+            ("shell", "true", "auto", None, ""),
+            ("shell", "true", True, "agent", "changed no file"),
+        )):  # fmt: skip
+            if agent == "gummy":
+                self.specialists_at(self.tree())
+            with self.subTest(agent, text=text, expected=expected):
+                ended = self.run_agent(agent, f"{A}{number}", text, expect_changes=expected)
+                self.assertEqual((failure, failure is None), (ended["class"], ended["proof"] is not None), ended)
+                self.assertTrue(ended["message"] == words if failure is None else words in ended["message"], ended)
+
+    # -- pass_env
+
+    def test_passed_values_are_in_the_agent_s_environment_and_nowhere_else(self) -> None:
+        secret = f"s3cret-{os.urandom(8).hex()}\n\udcff"
+        for agent, script in (("shell", ""), ("gummy", "run ")):
+            attempt = A + agent
             generation = self.claim(attempt)["generation"]
-            (self.tree() / ".gummy/lib").mkdir(parents=True, exist_ok=True)
-            (self.tree() / ".gummy/lib/core.sh").touch()
-            spec = self.spec(agent="gummy", prompt="write made x", verify=verify)
-            self.assertEqual("started", self.ask("start", attempt=attempt, generation=generation, spec=spec)["state"])
-            ended = self.end(attempt)
-            self.assertEqual((None, proof), (ended["class"], ended["proof"]), ended)
+            text = script + "printf %s \"$TOKEN\" | sha256sum > seen; cat /proc/*/cmdline > argv 2> /dev/null; :"
+            spec = self.spec(agent=agent, command=text, prompt=text, verify='test -z "$TOKEN"')
+            reply = self.ask("start", attempt=attempt, generation=generation, spec=spec, env={"TOKEN": secret})
+            self.assertEqual("started", reply["state"], reply)
+            self.assertIsNone(self.end(attempt)["class"])
+            wanted = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+            self.assertEqual(wanted, (self.tree() / "seen").read_text().split()[0])
+            self.assertNotIn(secret[:20], (self.tree() / "argv").read_bytes().decode("utf-8", "replace"))
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(secret[:20].encode(), path.read_bytes(), path)
+
+    def test_a_node_refuses_names_that_are_ours_or_none(self) -> None:
+        for name in ("PATH", "HOME", "GUMMY_ATTEMPT", "GUMMY_X", "GIT_CEILING_DIRECTORIES", "A-B", "", "A=B", "1A", "A\n"):
+            with self.subTest(name), self.assertRaises(Refused) as raised:
+                launch.passed_values({"env": {name: "x"}})
+            self.assertEqual(("input", "ours"), (raised.exception.kind, raised.exception.blame))
+        with self.assertRaises(Refused):
+            launch.passed_values({"env": {"TOKEN": "a\0b"}})
+        self.assertEqual({"PATHS": "x", "home": "y"}, launch.passed_values({"env": {"PATHS": "x", "home": "y"}}))
+
+    # -- starts
 
     def test_the_prompt_reaches_claude_byte_for_byte(self) -> None:
         prompt = "-rf \"it's\" $(touch ran) `id` {{ lookup('pipe', 'id') }}\n\ttab \\ ünï 🚀\n%s" % ("x" * 50_000)

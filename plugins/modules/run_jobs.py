@@ -16,6 +16,9 @@ description:
   - >-
     The candidates are the hosts of the play. It runs once for all of them, and reads prompts and commands raw: never as a task argument, never
     through a template.
+  - >-
+    The values of the variables that C(pass_env) of a job names are read from the environment of C(ansible-playbook) when the job starts; they go
+    to the agent's environment on the node, and are in no argument, file, log or result.
   - The playbooks C(distributed.gummy.run) and C(distributed.gummy.plan) are this action and M(distributed.gummy.show).
 options:
   stage:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ._keys import BadValue, InputError, hint, read_count, show
+from ._keys import NAME, BadValue, InputError, hint, read_count, show
 from ._node_data import check_preferences, check_weights, read_names
 from ._placement import DEFAULT_WEIGHTS
 
@@ -31,16 +31,24 @@ SYNC_EXCLUDE = (
     ".next",
     ".terraform",
 )
+ANY_WORD = ()
+# agent -> setting -> the values that it may have; account: whose quota the agent uses, by default one of the agent's own name
+AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "gummy": {"account": ANY_WORD},
+    "claude": {"account": ANY_WORD, "permission_mode": ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual", "plan")},
+    "shell": {},
+}
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the file says, else the defaults. `nodes`: name -> {"slots": n}; `host_preferences`: task type -> names."""
+    """What the file says, else the defaults. `nodes`: name -> {"slots": n}; `host_preferences`: task type -> names; `agents`: name -> settings."""
 
     load_weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
     sync_exclude: tuple[str, ...] = SYNC_EXCLUDE
     host_preferences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nodes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    agents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def default_path() -> str:
@@ -100,6 +108,23 @@ def _nodes(raw: object) -> dict[str, dict[str, int]]:
     return nodes
 
 
+def _agents(raw: object) -> dict[str, dict[str, str]]:
+    agents: dict[str, dict[str, str]] = {}
+    for name, settings in _mapping(raw, "agents to their settings").items():
+        if name not in AGENT_SETTINGS:
+            raise BadValue(f"unknown agent {show(name)}; {hint(str(name), AGENT_SETTINGS)}")
+        agents[name] = _mapping(settings or {}, "settings to values")
+        for key, value in agents[name].items():
+            if key not in AGENT_SETTINGS[name]:
+                raise BadValue(f"{name}: unknown key {show(key)}; {hint(str(key), AGENT_SETTINGS[name])}")
+            choices = AGENT_SETTINGS[name][key]
+            if choices and value not in choices:
+                raise BadValue(f"{name}: {key}: unknown value {show(value)}; {hint(str(value), choices)}")
+            if not choices and not (isinstance(value, str) and NAME.fullmatch(value)):
+                raise BadValue(f"{name}: {key}: {show(value)} is no name; write one word of letters, digits, '.', '_' and '-', in quotes if it is a number")
+    return agents
+
+
 def _mapping(raw: object, what: str) -> dict[Any, Any]:
     if not isinstance(raw, dict):
         raise BadValue(f"{show(raw)} is no mapping; write a mapping of {what}")
@@ -111,4 +136,5 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "sync_exclude": _sync_exclude,
     "host_preferences": check_preferences,
     "nodes": _nodes,
+    "agents": _agents,
 }

@@ -26,8 +26,9 @@ from typing import Any
 
 from . import _events as ev
 from . import _sync
-from ._keys import NAME
+from ._keys import NAME, InputError
 from ._link import Link, LinkError
+from ._pass_env import values_for
 from ._placement import Need, Node, Ranked
 from ._process import Process
 from ._quarantines import Quarantines
@@ -296,9 +297,14 @@ class Engine:
             "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
             "run_id": self._request.run_id, "controller": self._controller, "project": job.project is not None, "project_path": job.project,
             "exclude": [*_sync.NODE_OWNED, *self._request.config.sync_exclude],
+            "settings": self._request.config.agents.get(job.agent, {}), "expect_changes": job.expect_changes,
         }  # fmt: skip
         try:
-            reply = self._link(command.node).call("start", {"attempt": command.attempt, "generation": trail.generation, "spec": spec}, 90)
+            request = {"attempt": command.attempt, "generation": trail.generation, "spec": spec, "env": values_for(job)}
+            reply = self._link(command.node).call("start", request, 90)
+        except InputError as exc:
+            self._events.put(ev.Refused(command.attempt, "input", "input", str(exc)))
+            return
         except LinkError as exc:
             self._events.put(ev.LinkDown(command.node, str(exc)))
             self._events.put(ev.Unknown(command.attempt, str(exc)))
@@ -465,7 +471,8 @@ def job_row(job: Job, outcome: Outcome, attempts: Sequence[Trail] = ()) -> dict[
     return {
         "job": job.name, "name": job.name, "status": finish.status, "class": finish.failure, "message": finish.message, "node": finish.node,
         "agent": job.agent, "task_type": job.task_type, "project": job.project, "why": trail.why if trail else None,
-        "exit_status": result.get("exit_status"), "proof": result.get("proof"), "cost_usd": result.get("cost_usd"),
+        "exit_status": result.get("exit_status"), "proof": result.get("proof"), "cost_usd": result.get("cost_usd"), "turns": result.get("turns"),
+        "session_id": result.get("session_id"),
         "seconds": result.get("seconds"), "sync": trail.sync if trail else {}, "folder": outcome.folder, "patch": patch,
         "files_changed": harvest.get("files", 0), "lines_added": harvest.get("added", 0), "lines_deleted": harvest.get("deleted", 0),
         "left_out": harvest.get("left_out", []), "watch": result.get("watch"), "workspace": result.get("workspace"),

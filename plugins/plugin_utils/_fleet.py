@@ -25,8 +25,10 @@ from ._left_out import LEFT_OUT
 from ._link import Link, LinkError
 from ._measure import measure_link
 from ._node_data import node_from_vars
+from ._pass_env import require_values
 from ._placement import Node
 from ._quarantines import Quarantines
+from ._record import run_folder
 from ._request import Request, read_project, read_request, unknown_settings
 from ._snapshots import Snapshots
 
@@ -136,6 +138,8 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
     settings = {f"gummy_{key}": task_vars[f"gummy_{key}"] for key in TOP_KEYS if f"gummy_{key}" in task_vars}
     names = [*fleet.names, *([LOCAL] if fleet.fallback else [])]
     request = read_request(extra_vars(), settings, names, os.getcwd(), fleet.config, lambda pattern: match(action, task_vars, pattern), _typed_names(action))
+    if not (request.adopt or os.path.isdir(run_folder(request.run_id))):  # of an earlier call's jobs some may need no value any more
+        require_values(request.jobs)
     if not fleet.names and any(job.node not in ("local", LOCAL) for job in request.jobs):
         raise InputError(["no node is among the hosts of this play (a broken or missing -i leaves localhost alone): give -i, or gummy_node=local to work here"])
     return on_each(request, _systems(fleet)) if request.each else request

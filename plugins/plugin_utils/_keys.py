@@ -15,7 +15,11 @@ from typing import Any
 
 import yaml
 
+from ._routing import ROUTES
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SET_BY_US = re.compile(r"PATH|HOME|GIT_CEILING_DIRECTORIES|GUMMY_.*")  # the node program has the same rule; a test compares them
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
 LONGEST = 365 * 86400.0
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -60,11 +64,20 @@ KEYS = (
         "Kind of work, for placement; auto reads it from the prompt.",
         ("auto", "general", "database", "api", "frontend", "testing", "security"),
     ),
-    Key("agent", "job", "str", "gummy", "Program that does the job.", ("gummy", "shell")),
+    Key("agent", "job", "str", "gummy", "Program that does the job: gummy, claude, or shell for a command.", ("gummy", "claude", "shell")),
+    Key("specialist", "job", "str", None, "Specialist of gummy that the job is for; the prompt has to lead gummy there.", tuple(ROUTES)),
     Key("node", "job", "str", None, "The only node that may take the job; local: here."),
     Key("nodes", "job", "pattern", None, "Host pattern of the nodes that may take the job."),
     Key("timeout", "job", "duration", 4 * 3600.0, "Longest time the agent may take."),
     Key("verify", "job", "text", None, "Command run on the node after the agent; part of success."),
+    Key(
+        "expect_changes",
+        "job",
+        "changes",
+        "auto",
+        "Whether a success must change files: true (else it failed), false (no matter), auto (no matter, but of gummy and claude it is said).",
+    ),
+    Key("pass_env", "job", "variables", (), "Names of variables that the agent gets with the values they have here; nothing else sees those."),
     Key("accept_unproven", "job", "bool", False, "Take a success without evidence as success."),
     Key("attempts", "job", "count", 3, "How many nodes may try the job."),
     Key("priority", "job", "int", 0, "Jobs with a higher number are placed first, others in the order of the list."),
@@ -148,6 +161,10 @@ def coerce(key: Key, raw: object) -> object:
         return _duration(value)
     if key.type == "int":
         return _int(value)
+    if key.type == "changes":
+        return _changes(value)
+    if key.type == "variables":
+        return _variables(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -216,6 +233,25 @@ def _int(raw: object) -> int:
     if not isinstance(raw, bool) and isinstance(raw, (int, str)) and re.fullmatch(r"-?\d{1,9}", str(raw)):
         return int(raw)
     raise BadValue(f"{show(raw)} is no whole number; write one, such as 10 or -1")
+
+
+def _changes(raw: object) -> bool | str:
+    try:
+        return "auto" if str(raw).lower() == "auto" else _bool(raw)
+    except BadValue:
+        raise BadValue(f"{show(raw)} is none of auto, true and false; write one of them") from None
+
+
+def _variables(raw: object) -> tuple[str, ...]:
+    names = re.split(r"[\s,]+", raw.strip(", ")) if isinstance(raw, str) else raw
+    if not isinstance(names, (list, tuple)):
+        raise BadValue(f"{show(raw)} is no list of names; write '- NAME' for each")
+    for name in names:
+        if not isinstance(name, str) or not VARIABLE.fullmatch(name):
+            raise BadValue(f"{show(name)} is no name of a variable; give the name alone, its value is read from this controller's environment")
+        if SET_BY_US.fullmatch(name):
+            raise BadValue(f"{name} is set on the node for every agent; take it out")
+    return tuple(dict.fromkeys(names))
 
 
 def _bool(raw: object) -> bool:

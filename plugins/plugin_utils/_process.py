@@ -24,36 +24,46 @@ class DeadlinePassed(Exception):
 class Process:
     """Runs argv; `data` becomes its stdin. keep_stdin leaves stdin open until close(), for verbs that end with their caller.
 
-    stderr goes to a file: an ssh master that stays behind would hold a pipe open.
+    stdin is a pipe that lines() feeds: data may hold what must not be on a disk. stderr goes to a file: an ssh master that stays behind
+    would hold a pipe open.
     """
 
     def __init__(self, argv: Sequence[str], data: bytes = b"", keep_stdin: bool = False, env: Mapping[str, str] | None = None) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        if keep_stdin:
-            self._process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True, env=env
-            )
-            with contextlib.suppress(BrokenPipeError):  # its exit status tells more
-                os.write(self._process.stdin.fileno(), data)  # type: ignore[union-attr]
-        else:
-            with tempfile.TemporaryFile() as file:
-                file.write(data)
-                file.seek(0)
-                self._process = subprocess.Popen(
-                    argv, stdin=file, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True, env=env
-                )
+        self._process = subprocess.Popen(
+            argv, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True, env=env
+        )
+        self._out, self._in = self._process.stdout.fileno(), self._process.stdin.fileno()  # type: ignore[union-attr]
+        self._unsent, self._keep_stdin = memoryview(data), keep_stdin
+        os.set_blocking(self._in, False)
+        self._send()
 
-        self._out = self._process.stdout.fileno()  # type: ignore[union-attr]
+    def _send(self) -> bool:
+        """Give stdin what it takes now; whether it has got all."""
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._in, self._unsent) :]
+        except BlockingIOError:
+            return False
+        except OSError:  # it reads no more: its exit status tells why
+            self._unsent = memoryview(b"")
+        if not self._keep_stdin:
+            self.end_input()
+        return True
 
     def lines(self, seconds: float) -> Iterator[bytes]:
         """stdout's lines as they come. Raises DeadlinePassed after `seconds`, or at OUTPUT_CAP bytes."""
         fd, until, rest, size = self._out, time.monotonic() + seconds, b"", 0
         output = select.poll()  # select() knows no descriptor above 1023
         output.register(fd, select.POLLIN)
+        if self._unsent:
+            output.register(self._in, select.POLLOUT)
         while True:
-            ready = output.poll(min(max(0.0, until - time.monotonic()), 86400.0) * 1000)
-            chunk = os.read(fd, 65536) if ready else b""
-            if ready and not chunk:
+            ready = {file for file, _event in output.poll(min(max(0.0, until - time.monotonic()), 86400.0) * 1000)}
+            if self._in in ready and self._send():
+                output.unregister(self._in)
+            chunk = os.read(fd, 65536) if fd in ready else b""
+            if fd in ready and not chunk:
                 break
             size += len(chunk)
             if not ready or size > OUTPUT_CAP or time.monotonic() > until:
@@ -80,14 +90,12 @@ class Process:
 
     def end_input(self) -> None:
         """Tell a verb that waits for its caller that the caller has gone."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+        self._process.stdin.close()  # type: ignore[union-attr]
 
     def close(self) -> None:
         """Ends stdin (if it was kept) and the process; safe to call twice."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self.end_input()
+        if self._keep_stdin:
             try:
                 self._process.wait(0.2)
             except subprocess.TimeoutExpired:

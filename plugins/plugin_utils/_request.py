@@ -23,6 +23,7 @@ from ansible.parsing.splitter import parse_kv
 from ._config import Config
 from ._keys import JOB_KEYS, TOP_KEYS, BadValue, InputError, Key, coerce, hint, plain, show
 from ._node_data import check_preferences, check_weights
+from ._routing import why_not
 from ._task_types import task_type_of
 
 __all__ = ["InputError", "Job", "Request", "new_run_id", "read_project", "read_request", "unknown_settings"]
@@ -43,7 +44,7 @@ def _digest(of: object) -> str:
 class Job:
     """One piece of work. `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names; `timeout`: seconds.
 
-    `of`: the name of the job that this is on one node (`each`).
+    `of`: the name of the job that this is on one node (`each`). `pass_env`: names only.
     """
 
     name: str
@@ -61,6 +62,9 @@ class Job:
     attempts: int
     priority: int = 0
     of: str | None = None
+    specialist: str | None = None
+    expect_changes: bool | str = "auto"
+    pass_env: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """What a resumed run knows the job by: its `id`, else its name and all that changes the work itself."""
@@ -68,7 +72,7 @@ class Job:
 
     def content(self) -> str:
         """What changes when the work itself is edited."""
-        return _digest([self.agent, self.prompt, self.command, self.project, self.verify])
+        return _digest([self.agent, self.prompt, self.command, self.project, self.verify, self.expect_changes])
 
 
 @dataclass(frozen=True)
@@ -302,14 +306,19 @@ def _job(
         problems.append(f"{here}there is no prompt and no command; give {prefix}prompt, or {prefix}command with {prefix}agent shell")
     elif prompt is not None and command is not None:
         problems.append(f"{here}there is a prompt and a command; take {prefix}prompt or {prefix}command away")
-    elif command is not None and agent == "gummy":
-        problems.append(f"{where['command']}: the agent gummy takes a prompt, no command; add {prefix}agent=shell")
+    elif command is not None and agent != "shell":
+        problems.append(f"{where['command']}: the agent {agent} takes a prompt, no command; add {prefix}agent=shell")
     elif prompt is not None and agent == "shell":
         problems.append(f"{where['prompt']}: the agent shell takes a command, no prompt; give {prefix}command, or another {prefix}agent")
     elif prompt is not None and agent == "gummy" and (size := len(prompt.encode())) > PROMPT_LIMIT:
         advice = "put the text in a file of the project and name that in the prompt"
         problems.append(f"{where['prompt']}: it has {size} bytes and gummy takes {PROMPT_LIMIT}; {advice}")
 
+    specialist = _value(given, "specialist")
+    if specialist is not None and agent != "gummy":
+        problems.append(f"{where['specialist']}: the agent {agent} has no specialists; take it away, or let gummy do the job")
+    elif specialist is not None and prompt is not None and (reason := why_not(specialist, prompt)):
+        problems.append(f"{where['specialist']}: {reason}")
     project = None
     with _collect(problems, where.get("project") or f"{here}{prefix}project"):
         project = read_project(_value(given, "project"), cwd)
@@ -334,6 +343,9 @@ def _job(
         nodes=nodes,
         timeout=_value(given, "timeout"),
         verify=_value(given, "verify"),
+        specialist=specialist,
+        expect_changes=_value(given, "expect_changes"),
+        pass_env=_value(given, "pass_env"),
         accept_unproven=_value(given, "accept_unproven"),
         attempts=_value(given, "attempts"),
         priority=_value(given, "priority"),

@@ -16,6 +16,7 @@ from ._engine import Engine, work_of
 from ._fleet import Fleet, command, measured
 from ._interrupt import cancel_if_we_die
 from ._link import LinkError
+from ._pass_env import require_values
 from ._placement import Node
 from ._plan import plan_work
 from ._printer import Printer
@@ -38,6 +39,8 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
         refuse_lost_record(request, fleet, controller)
     silent = take_over(request, record, fleet, controller) if request.adopt else {}
     left = take_up(request, record.history, silent)
+    begun_already = {event.job for event in left.found}
+    require_values(job for job in left.again if job.name not in begun_already)
     _introduce(request, fleet, record, left, projects, printer)
     record.begin({job.name: job.digest() for job in request.jobs}, {job.name: job.content() for job in request.jobs}, controller)
     known = {node.name for node in fleet.nodes} | ({fleet.fallback.name} if fleet.fallback else set())

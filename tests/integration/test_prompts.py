@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from real_nodes import NODES, Controller, Fleet, Played, applies
+from real_nodes import NODES, ROOT, Controller, Fleet, Played, applies
 
 PLAIN = "optimize  the   database's queries, don't stop; '$(touch ~/executed)' `touch ~/executed` {{ lookup('pipe', 'touch MARK') }} a=b \\n %s"
 NASTY = (
@@ -21,6 +21,12 @@ NASTY = (
     "{{ lookup('pipe', 'touch MARK') }}",
     "  blanks around  ",
 )
+# a gummy of which nobody can see what claude said: it doesn't take the first claude on PATH
+BYPASSING = """#!/bin/sh
+echo "Task ID: gummy-$(date +%s)"
+printf %s "$2" | "$HOME/bin/claude" -p --permission-mode acceptEdits
+"""
+CLAUDES = ("good", "false-success", "cut-off")
 
 
 def digest(text: str) -> str:
@@ -75,45 +81,76 @@ def test_a_command_given_as_a_word_is_taken_as_typed(controller: Controller, fle
 def answers(with_doubles: Fleet, make_controller: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Controller, Played]]:
     """A run of agents that succeed, fail in their ways, and say nothing."""
     controller = make_controller(tmp_path_factory.mktemp("answers") / "controller")
-    silent = controller.make_project(controller.folder / "with-specialists")
-    (silent / ".gummy" / "lib").mkdir(parents=True)
-    (silent / ".gummy" / "lib" / "core.sh").touch()
+    specialists = controller.make_project(controller.folder / "with-specialists")
+    (specialists / ".gummy" / "lib").mkdir(parents=True)
+    (specialists / ".gummy" / "lib" / "core.sh").touch()
+    with_doubles.put("node-3", "bin/gummy", BYPASSING, 0o755)
     prompts = {
-        "good": "write made.txt by the agent ;; cost 0.25 ;; say all done",
+        "good": "write made.txt by the agent ;; cost 0.25 ;; turns 4 ;; say all done",
         "false-success": "write made.txt half ;; is_error could not do it",
         "cut-off": "no_result",
-        "quota": "limit",
         "verified": "write made.txt ok",
     }
-    jobs: list[dict[str, Any]] = [{"name": name, "prompt": prompt} for name, prompt in prompts.items()]
-    jobs[-1]["verify"] = "grep -q other made.txt"
-    jobs += [{"name": name, "prompt": "write made.txt x", "project": str(silent)} for name in ("unproven", "accepted", "proved-by-verify")]
-    jobs[3]["attempts"] = 1  # else it waits until there is quota again
-    jobs[-2]["accept_unproven"], jobs[-1]["verify"] = True, "test -e made.txt"
+    there = {"nodes": "node-1,node-2"}
+    more: dict[str, dict[str, Any]] = {
+        "verified": {**there, "verify": "grep -q other made.txt"},
+        "changed": {**there, "expect_changes": True},
+        "unchanged": {**there, "expect_changes": True},
+        "specialist": {**there, "project": str(specialists), "specialist": "database-expert"},
+        "false-specialist": {**there, "project": str(specialists)},
+        "one-object": {**there, "project": str(specialists)},
+        "unproven": {"node": "node-3"},
+        "accepted": {"node": "node-3", "accept_unproven": True},
+        "proved-by-verify": {"node": "node-3", "verify": "test -e made.txt"},
+    }
+    prompts |= {"changed": prompts["good"], "unchanged": "say all done", "specialist": f"{prompts['good']} with its database"}
+    prompts |= {"false-specialist": prompts["false-success"], "one-object": "object"}
+    prompts |= dict.fromkeys(("unproven", "accepted", "proved-by-verify"), "write made.txt x")
+    jobs = [{"name": name, "prompt": prompt, **more.get(name, there)} for name, prompt in prompts.items()]
+    jobs += [{**job, "name": f"claude-{job['name']}", "agent": "claude"} for job in jobs if job["name"] in CLAUDES]
     yield controller, controller.run("-e", controller.jobs(*jobs, gummy_agent="gummy"))
     controller.close()
+    with_doubles.put("node-3", "bin/gummy", (ROOT / "tests" / "doubles" / "gummy").read_bytes(), 0o755)
 
 
 @pytest.mark.once
-def test_only_what_claude_itself_says_proves_a_success_of_gummy(answers: tuple[Controller, Played]) -> None:
+def test_only_what_claude_itself_says_proves_a_success(answers: tuple[Controller, Played]) -> None:
     ends = {name: (row["status"], row["class"]) for name, row in answers[1].jobs.items()}
     assert answers[1].status == 2 and ends == {
         "good": ("success", None),
         "false-success": ("failed", "agent"),
         "cut-off": ("failed", "agent"),
-        "quota": ("failed", "quota"),
         "verified": ("failed", "verify"),
+        "changed": ("success", None),
+        "unchanged": ("failed", "agent"),
+        "specialist": ("success", None),
+        "false-specialist": ("failed", "agent"),
+        "one-object": ("failed", "agent"),
         "unproven": ("unproven", None),
         "accepted": ("success", None),
         "proved-by-verify": ("success", None),
+        "claude-good": ("success", None),
+        "claude-false-success": ("failed", "agent"),
+        "claude-cut-off": ("failed", "agent"),
     }, answers[1]
+
+
+@pytest.mark.once
+def test_a_usage_limit_is_no_success_and_has_a_class_of_its_own(controller: Controller, with_doubles: Fleet) -> None:
+    jobs = [{"name": agent, "agent": agent, "prompt": "limit", "attempts": 1} for agent in ("gummy", "claude")]
+    played = controller.run("-e", controller.jobs(*jobs))
+    assert played.status == 2 and {(row["status"], row["class"]) for row in played.jobs.values()} == {("failed", "quota")}, played
 
 
 @pytest.mark.once
 def test_cost_patch_and_how_to_watch_come_with_the_result(answers: tuple[Controller, Played]) -> None:
     controller, played = answers
+    for name in ("good", "specialist", "claude-good"):
+        row = played.jobs[name]
+        assert (row["cost_usd"], row["turns"], row["proof"]) == (0.25, 4, "claude's result event") and row["session_id"], row
+        assert "made.txt" in pathlib.Path(row["patch"]).read_text(encoding="utf-8")
     good = played.jobs["good"]
-    assert good["cost_usd"] == 0.25 and good["proof"] and good["watch"].startswith("gummy-watch gummy-") and applies(good["patch"], controller.project)
+    assert good["watch"].startswith("gummy-watch gummy-") and applies(good["patch"], controller.project)
     assert good["watch"] in played.output and "could not do it" in played.output
 
 

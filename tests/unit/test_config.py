@@ -27,12 +27,14 @@ def test_all_keys_are_read(config_file):
         "sync_exclude: [dist, '*.bin']\n"
         "host_preferences: {database: big, api: [a, b]}\n"
         "nodes: {big: {slots: '3'}, a: }\n"
+        "agents: {claude: {permission_mode: plan, account: team-2}, gummy: }\n"
     )
     assert _config.load_config() == _config.Config(
         load_weights={"cpu": 1, "memory": 0, "load_average": 0, "io_wait": 0.5},
         sync_exclude=("dist", "*.bin"),
         host_preferences={"database": ("big",), "api": ("a", "b")},
         nodes={"big": {"slots": 3}},
+        agents={"claude": {"permission_mode": "plan", "account": "team-2"}, "gummy": {}},
     )
 
 
@@ -49,7 +51,7 @@ def test_blank_keys_are_not_given(config_file):
         ("a: [", "is not YAML ("),
         ("[a]", "is a list, not a mapping; write keys like 'sync_exclude:', each with its value"),
         ("load_wieghts: {cpu: 1}", "load_wieghts: unknown key; did you mean 'load_weights'?"),
-        ("5: 6", "5: unknown key; known: host_preferences, load_weights, nodes, sync_exclude"),
+        ("5: 6", "5: unknown key; known: agents, host_preferences, load_weights, nodes, sync_exclude"),
         ("load_weights: {cpu: -1}", "load_weights: load weight cpu is -1; give a number, 0 or more"),
         ("load_weights: {cpu: 0}", "load_weights: all load weights are 0; give at least one part more than 0"),
         ("sync_exclude: 5", "sync_exclude: 5 is no list of patterns; write '- name' for each, in quotes if it is no plain text"),
@@ -60,6 +62,17 @@ def test_blank_keys_are_not_given(config_file):
         ("nodes: {a: {slot: 1}}", "nodes: a: unknown key 'slot'; did you mean 'slots'?"),
         ("nodes: {a: {slots: 0}}", "nodes: a: slots: 0 is no count; write a whole number, 1 or more"),
         ("nodes: {a: 3}", "nodes: 3 is no mapping; write a mapping of settings to values"),
+        ("agents: {cluade: {}}", "agents: unknown agent 'cluade'; did you mean 'claude'?"),
+        ("agents: {claude: {permision_mode: plan}}", "agents: claude: unknown key 'permision_mode'; did you mean 'permission_mode'?"),
+        ("agents: {claude: {permission_mode: acceptEdit}}", "agents: claude: permission_mode: unknown value 'acceptEdit'; did you mean 'acceptEdits'?"),
+        ("agents: {claude: {permission_mode: [plan]}}", "agents: claude: permission_mode: unknown value ['plan']; did you mean 'plan'?"),
+        ("agents: {gummy: {acount: x}}", "agents: gummy: unknown key 'acount'; did you mean 'account'?"),
+        ("agents: {gummy: {account: two words}}", "agents: gummy: account: 'two words' is no name; write one word"),
+        ("agents: {claude: {account: 7}}", "agents: claude: account: 7 is no name; write one word"),
+        ("agents: {claude: {account: }}", "agents: claude: account: None is no name; write one word"),
+        ("agents: {shell: {account: x}}", "agents: shell: unknown key 'account'; none is known"),
+        ("agents: {shell: {permission_mode: plan}}", "agents: shell: unknown key 'permission_mode'; none is known"),
+        ("agents: {claude: plan}", "agents: 'plan' is no mapping; write a mapping of settings to values"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_path(config_file, text, sentence):

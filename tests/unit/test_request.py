@@ -198,6 +198,22 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
             {"prompt": "a", "agent": "shell"},
             "gummy_prompt: the agent shell takes a command, no prompt; give gummy_command, or another gummy_agent",
         ),
+        ({"command": "make", "agent": "claude"}, "gummy_command: the agent claude takes a prompt, no command; add gummy_agent=shell"),
+        (
+            {"prompt": "a test", "agent": "claude", "specialist": "testing-specialist"},
+            "gummy_specialist: the agent claude has no specialists; take it away, or let gummy do the job",
+        ),
+        (
+            {"prompt": "tidy up", "specialist": "general-specialst"},
+            "gummy_specialist: unknown value 'general-specialst'; did you mean 'general-specialist'?",
+        ),
+        (
+            {"prompt": "build", "specialist": "general-specialist"},
+            (
+                "gummy_specialist: gummy gives this prompt to frontend-specialist, for it has 'ui' in it; "
+                "take 'ui' out of the prompt (words that hold it count too), or name frontend-specialist"
+            ),
+        ),
         ({"prompt": BIG}, f"gummy_prompt: it has 60002 bytes and gummy takes 60000; {GUMMY_ADVICE}"),
         ({"prompt": "a\0"}, "gummy_prompt: it contains a NUL character; take it out"),
         ({"prompt": "a", "agent": "gumy"}, "gummy_agent: unknown value 'gumy'; did you mean 'gummy'?"),

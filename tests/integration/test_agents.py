@@ -1,0 +1,116 @@
+"""Agents on real nodes: many at once each do their own work once, and the values of pass_env go to the agent and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import secrets
+import threading
+from collections.abc import Iterator
+
+import pytest
+from real_nodes import NODES, Controller, Fleet
+
+PROC = pathlib.Path("/proc")
+CROWD = 50
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_fifty_jobs_at_once_for_one_node_each_run_once_and_get_their_own_result(controller: Controller, with_doubles: Fleet) -> None:
+    controller.configure('{"nodes": {"node-1": {"slots": 8}}}')
+    tag = secrets.token_hex(4)
+    prompts = {f"job-{number}": f"write made {tag}-{number} ;; cost {number + 1} ;; say answer {number}" for number in range(CROWD)}
+    jobs = controller.jobs(*({"name": name, "prompt": prompt} for name, prompt in prompts.items()), gummy_agent="gummy", gummy_node="node-1")
+    playing = controller.begin("run", "-e", jobs)
+    playing.process.wait(4 * CROWD)  # seconds: gummy's starts lie one apart
+    played = playing.end()
+    assert played.status == 0 and {row["status"] for row in played.jobs.values()} == {"success"}, played
+    starts = [line.split()[1] for line in with_doubles.lines("claude-starts.log")["node-1"]]
+    assert {starts.count(digest(prompt)) for prompt in prompts.values()} == {1}
+    for number, name in enumerate(prompts):
+        row = played.jobs[name]
+        assert (row["cost_usd"], len(row["attempts"])) == (number + 1, 1), row
+        assert f"+{tag}-{number}\n" in pathlib.Path(row["patch"]).read_text(encoding="utf-8")
+    assert len({row["watch"] for row in played.jobs.values()}) == CROWD
+
+
+class Argvs:
+    """All command lines of this machine, and so of the controller and of all nodes, every 10 ms."""
+
+    def __init__(self, *words: str) -> None:
+        self.seen: set[str] = set()
+        self._words, self._end, self._thread = words, threading.Event(), threading.Thread(target=self._look)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._end.wait(0.01):
+            for file in PROC.glob("[0-9]*/cmdline"):
+                try:
+                    text = file.read_bytes()
+                except OSError:  # it has ended
+                    continue
+                self.seen.update(word for word in self._words if word.encode() in text)
+
+    def end(self) -> None:
+        self._end.set()
+        self._thread.join()
+
+
+@pytest.fixture
+def secret() -> str:
+    return f"s3cret-{secrets.token_hex(8)}"
+
+
+@pytest.fixture
+def argvs(secret: str) -> Iterator[Argvs]:
+    looking = Argvs(secret, "seen-by-shell")
+    yield looking
+    looking.end()
+
+
+def holding(word: str, *folders: pathlib.Path) -> set[pathlib.Path]:
+    """The files with the word in them."""
+    found = set()
+    for path in (path for folder in folders for path in folder.rglob("*") if path.is_file()):
+        try:
+            if word.encode() in path.read_bytes():
+                found.add(path)
+        except OSError:  # it went in the meantime, or is a socket
+            continue
+    return found
+
+
+@pytest.mark.skipif(not PROC.joinpath("self/cmdline").exists(), reason="needs /proc")
+@pytest.mark.parametrize("pipelining", ["True", "False"])
+def test_a_passed_value_reaches_the_agents_and_is_in_no_argv_file_output_or_result(
+    controller: Controller, with_doubles: Fleet, secret: str, argvs: Argvs, pipelining: str
+) -> None:
+    tag = secrets.token_hex(4)
+    folders = (controller.folder, with_doubles.folder)
+    look = f'printf %s "$TOKEN" | sha256sum > seen-by-AGENT-{tag}; until [ -e $HOME/go-{tag} ]; do sleep 0.05; done'
+    jobs = [{"name": name, "agent": name, "prompt": f"run {look.replace('AGENT', name)}"} for name in ("gummy", "claude")]
+    jobs.append({"name": "shell", "agent": "shell", "command": look.replace("AGENT", "shell"), "verify": 'test -z "$TOKEN"'})
+    file = controller.jobs(*({**job, "pass_env": ["TOKEN"]} for job in jobs))
+    env = {"ANSIBLE_PIPELINING": pipelining}
+    first = controller.begin("run", "-vvv", "-e", file, "-e", "gummy_run_id=passing", env={**env, "TOKEN": secret})
+    first.wait_for(lambda: len({*with_doubles.folder.rglob(f"seen-by-*-{tag}")}) == len(jobs), "three agents at work")
+    assert not holding(secret, *folders)
+    first.kill()
+    for node in NODES:
+        with_doubles.put(node, f"go-{tag}", "")
+    played = controller.run("-vvv", "-e", file, "-e", "gummy_run_id=passing", env=env)  # what runs needs the value no more
+    assert played.status == 0, played
+    argvs.end()
+    assert argvs.seen == {"seen-by-shell"}
+    for row in played.jobs.values():
+        assert f"+{digest(secret)}" in pathlib.Path(row["patch"]).read_text(encoding="utf-8")
+    assert not holding(secret, *folders) and secret not in first.said() + played.output
+
+
+def test_a_passed_variable_that_is_not_set_stops_the_run_before_anything_starts(controller: Controller, fleet: Fleet) -> None:
+    played = controller.shell("echo x > x", "-e", "gummy_pass_env=GUMMYLESS_TOKEN")
+    assert played.status == 2 and "GUMMYLESS_TOKEN is not set here; export it, or take it out" in played.output, played
+    assert not (controller.state / "runs").exists()

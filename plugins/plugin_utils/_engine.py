@@ -26,6 +26,7 @@ from typing import Any
 
 from . import _events as ev
 from . import _sync
+from ._config import Config
 from ._keys import NAME, InputError
 from ._link import Link, LinkError
 from ._pass_env import values_for
@@ -35,9 +36,11 @@ from ._quarantines import Quarantines
 from ._record import RunRecord
 from ._request import Job, Request
 from ._scheduler import Scheduler
+from ._sessions import Sessions
 
 SPEC = 1  # schema of what `start` tells a node of a job
 RANKING_KEPT = 25  # nodes of a ranking that the record keeps
+PAUSE_MOST = 7 * 86400.0  # seconds
 POLL_LONGEST = 45.0  # seconds; a poll returns within 25
 ACKS_AT_ONCE = 20
 LINGER = 1.0  # seconds that a poll stays open on a node without a job: the next job is often on its way
@@ -97,7 +100,7 @@ class Engine:
         self._jobs = {job.name: job for job in jobs}
         self._nodes = {node.name: node for node in [*nodes, *([fallback] if fallback else [])]}
         self._make_link, self._measure, self._say, self._exclusions = make_link, measure, say, exclusions
-        self._quarantines = quarantines
+        self._quarantines, self._sessions = quarantines, Sessions()
         self._links: dict[str, Link] = {}
         self._events: queue.Queue[ev.Event] = queue.Queue()
         self._trails: dict[str, Trail] = {}
@@ -112,7 +115,7 @@ class Engine:
         self._stopped = threading.Event()
         self.outcomes: dict[str, Outcome] = {}
         self._scheduler = Scheduler(
-            [work_of(job) for job in self._jobs.values()],
+            [work_of(job, request.config, self._sessions) for job in self._jobs.values()],
             nodes,
             lambda: f"{record.uid}-{secrets.token_hex(5)}",
             fallback=fallback,
@@ -345,7 +348,8 @@ class Engine:
         trail = self._trails[attempt]
         trail.result = {key: value for key, value in reply.items() if key != "files"}
         trail.files = reply.get("files")
-        self._events.put(ev.Ended(attempt, reply.get("class"), reply.get("proof"), str(reply.get("message") or ""), trail.result))
+        ended = ev.Ended(attempt, reply.get("class"), reply.get("proof"), str(reply.get("message") or ""), trail.result, pause_of(reply, time.time()))
+        self._events.put(ended)
         status = reply.get("class") or ("good" if reply.get("proof") else "unproven")
         self._say(trail.job, "wait", trail.node, f"ended after {reply.get('seconds', 0):.1f} s: {status}")
 
@@ -450,6 +454,8 @@ class Engine:
         kept = trail.ranking if trail else self._kept(self._scheduler.ranking_for(command.job))
         self.outcomes[command.job] = Outcome(command, trail, folder if trail and os.path.isdir(folder) else None, kept)
         self._record.append("finish", **self.describe(command.job))
+        if command.status == "success" and command.node is not None:
+            self._sessions.keep(self._jobs[command.job], command.node)
         text = f"{command.status}{f' ({command.failure})' if command.failure else ''}"
         self._say(command.job, "fetch", command.node or "-", f"{text}{changes(self.describe(command.job))}")
 
@@ -487,9 +493,16 @@ def failed(attempt: str, exc: LinkError) -> ev.Failed:
     return ev.Failed(attempt, failure, str(exc), lasting=exc.kind in ("host_key", "login", "settings"))
 
 
-def work_of(job: Job) -> ev.Work:
-    need = Need(job.agent, job.task_type, job.node, None if job.nodes is None else frozenset(job.nodes), frozenset())
-    return ev.Work(job.name, need, job.attempts, job.accept_unproven, job.priority, account=job.agent, skippable=job.of is not None)
+def pause_of(reply: Mapping[str, Any], now: float) -> float | None:
+    """Seconds until there is quota again, if the agent says so; its word is worth a week at most."""
+    at = reply.get("reset_at")
+    return min(max(0.0, at - now), PAUSE_MOST) if isinstance(at, (int, float)) else None
+
+
+def work_of(job: Job, config: Config, sessions: Sessions) -> ev.Work:
+    need = Need(job.agent, job.task_type, job.node, None if job.nodes is None else frozenset(job.nodes), home=sessions.home_of(job))
+    account = config.agents.get(job.agent, {}).get("account", job.agent)
+    return ev.Work(job.name, need, job.attempts, job.accept_unproven, job.priority, account=account, skippable=job.of is not None)
 
 
 def workspace_key(project: str | None, controller: str) -> str:

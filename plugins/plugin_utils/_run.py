@@ -23,6 +23,7 @@ from ._printer import Printer
 from ._record import SCHEMA_VERSION, RunRecord, controller_id
 from ._request import Request
 from ._resume import Left, refuse_lost_record, take_over, take_up
+from ._sessions import Sessions
 
 
 def read_projects(request: Request) -> dict[str, _sync.Exclusions]:
@@ -96,8 +97,9 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
     projects = read_projects(request)
     with ThreadPoolExecutor(64) as pool:
         nodes = list(pool.map(lambda node: _measured(node, fleet), fleet.nodes))
+    sessions = Sessions()
     rows = plan_work(
-        [work_of(job) for job in request.jobs], nodes, fleet.quarantines.known(), fallback=fleet.fallback, local_fallback=request.local_fallback,
+        [work_of(job, request.config, sessions) for job in request.jobs], nodes, fleet.quarantines.known(), fallback=fleet.fallback, local_fallback=request.local_fallback,
         weights=request.config.load_weights, preferences=request.config.host_preferences,
     )  # fmt: skip
     notes = [*request.notes, *(f"{project}: would leave out {excluded.describe()}" for project, excluded in projects.items())]

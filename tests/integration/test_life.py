@@ -164,7 +164,7 @@ def test_while_a_node_is_silent_a_takeover_places_nothing_that_it_may_hold(contr
     away = min(nodes)
     repaired.stop(away)
     held.let_go()
-    project = ("-e", f"gummy_project={controller.project}", "-e", "gummy_adopt=true", "-e", "gummy_lost_after=5s")
+    project = ("-e", f"gummy_project={controller.project}", "-e", "gummy_adopt=true", "-e", "gummy_lost_after=15s")
     taken = other.run("-e", other.jobs(*held.jobs(2)), *again[2:], *project)
     statuses = sorted(row["status"] for row in taken.jobs.values())
     assert taken.status == 2 and statuses == ["lost", "success"] and f"no answer from {away}" in taken.output, taken

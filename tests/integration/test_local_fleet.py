@@ -136,6 +136,24 @@ def test_detached_jobs_outlive_a_stop_that_keeps_them_and_only_that(fleet: Mappi
     call("start", "node-1", "--dir", folder)
 
 
+@pytest.mark.skipif(not ROOT_ON_LINUX, reason="namespaces need root on Linux")
+def test_a_node_that_is_started_anew_has_booted_as_the_same_machine(fleet: Mapping[str, Any]) -> None:
+    if not fleet["namespaces"]:
+        pytest.skip(f"no namespaces: {fleet['reason']}")
+
+    def ids() -> tuple[str, ...]:
+        return tuple(ssh(fleet, "node-1", "cat /etc/machine-id /proc/sys/kernel/random/boot_id").split())
+
+    first = ids()
+    call("stop", "node-1", "--keep-jobs", "--dir", fleet["dir"])
+    call("start", "node-1", "--dir", fleet["dir"])
+    assert ids() == first != tuple(ssh(fleet, "node-2", "cat /etc/machine-id /proc/sys/kernel/random/boot_id").split())
+    call("stop", "node-1", "--dir", fleet["dir"])
+    call("start", "node-1", "--dir", fleet["dir"])
+    machine, boot = ids()
+    assert machine == first[0] and boot not in (first[1], pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+
+
 def test_up_repairs_a_node_that_died(fleet: Mapping[str, Any]) -> None:
     for pid in node_of(call("status", "--dir", fleet["dir"]), "node-2")["pids"]:
         with contextlib.suppress(ProcessLookupError):

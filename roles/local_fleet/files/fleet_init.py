@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pid 1 of one node, started by fleet.py with `unshare`: `fleet_init.py FOLDER UID [--trial]`. Linux, root.
 
-It makes its new namespaces look like a machine of its own (hostname, /proc, /tmp, machine id, a user `gummy`), prints one JSON line, and
+It makes its new namespaces look like a machine of its own (hostname, /proc, /tmp, machine id, boot id, a user `gummy`), prints one JSON line, and
 reaps until it is killed; its end is the end of all that runs in the node. The machine itself stays as it is: all mounts are private.
 """
 
@@ -17,9 +17,11 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 
 INSIDE = "/run/gummy-node"  # where the node sees FOLDER/sshd: the real path may be hidden in there
 PATHS = "/usr/local/bin:/usr/bin:/bin"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(14, 8, -1)))
 MS_NOSUID_NODEV, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 6, 4096, 8192, 16384, 1 << 18
 
@@ -97,6 +99,9 @@ def enter(folder: str, uid: int) -> dict[str, str | None]:
     os.umask(0o022)
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     mount("proc", "/proc", "proc", MS_NOSUID_NODEV)
+    with open("boot-id", "w") as file:  # each start is a boot of its own, as that of a real machine
+        file.write(f"{uuid.uuid4()}\n")
+    mount("boot-id", BOOT_ID, flags=MS_BIND)
     socket.sethostname(os.path.basename(folder))
     os.chown("home", uid, uid)
     graft("/etc", {name: f"etc/{name}" for name in os.listdir("etc")})

@@ -82,12 +82,12 @@ class Claims:
 
 
 def harvested(store: Store, workspace: str) -> bool:
-    """Whether the last attempt in this workspace never began or ended with its harvest made; a failed harvest keeps the workspace."""
+    """Whether the last attempt in this workspace is void or ended with its harvest made; a failed harvest keeps the workspace."""
     holder = read_json(os.path.join(workspace, "holder.json"))
     if holder is None:
         return True
     attempt = store.attempt(holder["attempt"])
-    return state_of(attempt) != "running" and (attempt.ended() or {}).get("class") != "harvest"
+    return state_of(attempt) not in ("starting", "running") and (attempt.ended() or {}).get("class") != "harvest"
 
 
 def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:

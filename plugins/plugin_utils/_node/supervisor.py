@@ -112,6 +112,7 @@ def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: st
         program = os.open(sys.argv[0], os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(program, fcntl.LOCK_SH)  # clean leaves a program alone that still runs
         processes.become_subreaper()
+        os.environ[processes.MARKER] = attempt.id  # a git of ours that outlives us is found as the agent is
         _sign(store.slot(spec["slot"]), "%d\n" % os.getpid())  # the probe counts the slots whose process lives
         _supervise(store, attempt, spec, path, passed)
         _sign(store.slot(spec["slot"]), "")
@@ -137,7 +138,6 @@ def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str, 
         os.makedirs(tree, exist_ok=True)
     harvest.make_baseline(tree, os.path.join(spec["workspace"], "baseline.git"), spec.get("exclude", ()))
     environment = dict(os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"])
-    environment[processes.MARKER] = attempt.id
 
     def run(argv: list[str], stdin: int = subprocess.DEVNULL, more: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(argv, cwd=tree, env={**environment, **(more or {})}, stdin=stdin, start_new_session=True, umask=store.umask)
@@ -218,6 +218,8 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
     try:
         if state_of(attempt) in ("running", "ended", "acknowledged"):
             return {"state": "ended", **(heal(attempt) or {})}
+        if state_of(attempt) == "starting" and (left := processes.end_all(attempt.id)):
+            raise Refused("attempt %s did not start, and of its baseline these processes do not end: %s" % (attempt.id, left), "start", "node")
         move(attempt, "fence")
     finally:
         os.close(lock)
@@ -228,8 +230,11 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
 def heal(attempt: Attempt) -> dict[str, Any] | None:
     """For whoever sees an attempt whose supervisor died; call it with the attempt's lock held. What lives is ended, then harvested."""
     if state_of(attempt) == "running":
-        processes.end_all(attempt.id)
-        lost = {"class": "lost", "message": "its supervisor died (it was killed, or the node went down); what the agent left is in the harvest"}
+        os.environ[processes.MARKER] = attempt.id
+        lost: dict[str, Any] = {
+            "class": "lost", "message": "its supervisor died (it was killed, or the node went down); what the agent left is in the harvest",
+            "survivors": processes.end_all(attempt.id),
+        }  # fmt: skip
         finish(attempt, attempt.spec(), lost, "heal")
     return attempt.ended()
 

@@ -24,12 +24,13 @@ class ClaimTest(NodeCase):
         self.addCleanup(os.close, fd)
         fcntl.flock(fd, fcntl.LOCK_EX)
 
-    def leave(self, number: int, attempt: str, ended: object = None) -> None:
-        """A workspace whose last attempt began, and has no supervisor any more."""
+    def leave(self, number: int, attempt: str, ended: object = None, began: bool = True) -> None:
+        """A workspace whose last attempt began, or was about to, and has no supervisor any more."""
         record = self.store.attempt(attempt)
         record.create()
         record.mark("starting")
-        record.mark("agent")
+        if began:
+            record.mark("agent")
         if ended is not None:
             record.mark("ended.json", json.dumps(ended).encode())
         Path(self.store.workspace("project", number), "holder.json").write_text(json.dumps({"attempt": attempt}))
@@ -87,6 +88,14 @@ class ClaimTest(NodeCase):
         self.assertEqual(self.store.workspace("project", 2), self.claim(A + "2", slots=9)["workspace"])
         self.leave(0, "dead", {"class": "killed"})
         self.assertEqual(self.store.workspace("project", 0), self.claim(A + "3", slots=9)["workspace"])
+
+    def test_a_workspace_whose_baseline_may_still_be_under_way_is_not_given_out_before_a_fence(self) -> None:
+        self.claim(A + "0")
+        self.ask("release", attempt=A + "0")
+        self.leave(0, A + "dead", began=False)
+        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "1", slots=9)["workspace"])
+        self.assertEqual("void", self.ask("fence", attempt=A + "dead")["state"])
+        self.assertEqual(self.store.workspace("project", 0), self.claim(A + "2", slots=9)["workspace"])
 
     def test_projects_do_not_share_workspaces(self) -> None:
         keys = [self.claim(f"{A}{key}", key, slots=9)["workspace"] for key in ("one", "two")]

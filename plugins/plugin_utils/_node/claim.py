@@ -83,9 +83,10 @@ class Claims:
 
 def harvested(store: Store, workspace: str) -> bool:
     """Whether the last attempt in this workspace is void or ended with its harvest made; a failed harvest keeps the workspace."""
-    holder = read_json(os.path.join(workspace, "holder.json"))
+    path = os.path.join(workspace, "holder.json")
+    holder = read_json(path)
     if holder is None:
-        return True
+        return not os.path.exists(path)  # one that can't be read may name an attempt whose work lies here
     attempt = store.attempt(holder["attempt"])
     return state_of(attempt) not in ("starting", "running") and (attempt.ended() or {}).get("class") != "harvest"
 

@@ -214,5 +214,12 @@ class Attempt:
     def spec(self) -> dict[str, Any]:
         return read_json(self.path("spec.json")) or {}
 
+    def result(self) -> dict[str, Any] | None:
+        """How it ended, as the harvest tells it: the whole harvest is made when this is there."""
+        return read_json(os.path.join(self.harvest, "result.json"))
+
     def ended(self) -> dict[str, Any] | None:
-        return read_json(self.path("ended.json"))
+        if not self.has("ended.json"):
+            return None
+        damaged = {"class": "harvest", "message": "%s is damaged; what was harvested lies beside it" % self.path("ended.json")}
+        return read_json(self.path("ended.json")) or self.result() or damaged

@@ -197,8 +197,10 @@ def _await(child: subprocess.Popen[bytes], deadline: float, attempt: Attempt) ->
 
 def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any], event: str = "end") -> dict[str, Any]:
     """S6: the harvest, then the durable mark. A harvest that fails leaves the workspace as it is and says where."""
-    tree = os.path.join(spec["workspace"], "tree")
+    tree = os.path.join(spec.get("workspace", ""), "tree")
     try:
+        if "workspace" not in spec:
+            raise harvest.HarvestError("%s is damaged: of the workspaces, the one whose holder.json names this attempt is its own" % attempt.path("spec.json"))
         ended["harvest"] = harvest.make_harvest(tree, os.path.join(spec["workspace"], "baseline.git"), attempt.harvest)
         launch.weigh_changes(spec, ended)
     except (OSError, harvest.HarvestError) as exc:
@@ -229,6 +231,8 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
 
 def heal(attempt: Attempt) -> dict[str, Any] | None:
     """For whoever sees an attempt whose supervisor died; call it with the attempt's lock held. What lives is ended, then harvested."""
+    if state_of(attempt) == "running" and (known := attempt.result()) is not None:
+        move(attempt, "heal", json.dumps(known).encode())
     if state_of(attempt) == "running":
         os.environ[processes.MARKER] = attempt.id
         lost: dict[str, Any] = {

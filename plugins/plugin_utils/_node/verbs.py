@@ -185,6 +185,7 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
     lock = try_lock(os.path.join(workspace, "lock"), patience=5)
     if lock is None:
         raise Refused("the workspace %s is in use" % workspace, "sync", "node")
+    claim.renew(store, attempt, generation)  # who slept before he had the lock may have lost the workspace to another
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
     write_durably(os.path.join(workspace, "sync.json"), json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode())

@@ -97,6 +97,14 @@ class ClaimTest(NodeCase):
         self.assertEqual("void", self.ask("fence", attempt=A + "dead")["state"])
         self.assertEqual(self.store.workspace("project", 0), self.claim(A + "2", slots=9)["workspace"])
 
+    def test_a_claim_file_that_can_not_be_read_holds_no_leases_and_locks_still_count(self) -> None:
+        first = self.claim(A + "1", slots=9)
+        self.hold(os.path.join(self.store.workspace("project", 0), "lock"))  # its sync
+        Path(self.store.root, "claims.json").write_text("")
+        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2", slots=9)["workspace"])
+        late = self.ask("start", attempt=A + "1", generation=first["generation"], spec=self.spec(command="touch ran"))
+        self.assertEqual(("refused", "lease"), (late["state"], late["class"]))
+
     def test_projects_do_not_share_workspaces(self) -> None:
         keys = [self.claim(f"{A}{key}", key, slots=9)["workspace"] for key in ("one", "two")]
         self.assertEqual([self.store.workspace(key, 0) for key in ("one", "two")], keys)

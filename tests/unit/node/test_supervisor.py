@@ -194,6 +194,42 @@ class SupervisorTest(NodeCase):
         self.assertEqual("precious\n", (self.tree() / "work").read_text())
         self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2")["workspace"])
 
+    # -- damaged files
+
+    def test_a_supervisor_that_died_right_after_its_harvest_loses_nothing_of_the_result(self) -> None:
+        ended = self.run_job(command="echo x > x; exit 3")
+        os.unlink(self.store.attempt(A + "1").path("ended.json"))
+        self.assertEqual({**ended, "files": None}, {**self.ask("fence", attempt=A + "1"), "attempt": A + "1", "files": None})
+
+    def test_a_damaged_result_is_read_from_its_copy_and_without_one_is_no_success(self) -> None:
+        attempt = self.store.attempt(A + "1")
+        ended = self.run_job(command="exit 3")
+        Path(attempt.path("ended.json")).write_text("")
+        self.assertEqual(ended, self.end())
+        Path(attempt.harvest, "result.json").write_text("")
+        for told in (self.end(), self.ask("fence", attempt=A + "1")):
+            self.assertEqual("harvest", told["class"])
+            self.assertIn(attempt.path("ended.json") + " is damaged", told["message"])
+
+    def test_a_workspace_whose_holder_can_not_be_read_is_given_to_nobody_and_kept(self) -> None:
+        self.run_job(command="echo precious > work")
+        Path(self.tree().parent, "holder.json").write_text("")
+        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2", slots=1)["workspace"])
+        self.assertEqual("precious\n", (self.tree() / "work").read_text())
+
+    def test_of_an_attempt_whose_spec_can_not_be_read_the_work_is_kept_and_the_result_says_how_to_find_it(self) -> None:
+        self.start(command="echo precious > work; sleep 600")
+        wait_for((self.tree() / "work").exists)
+        attempt, pid = self.store.attempt(A + "1"), self.supervisor()
+        Path(attempt.path("spec.json")).write_text("")
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not is_locked(attempt.lock))
+        healed = self.ask("fence", attempt=A + "1")
+        self.assertEqual(("ended", "harvest"), (healed["state"], healed["class"]))
+        self.assertIn("the one whose holder.json names this attempt", healed["message"])
+        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2", slots=1)["workspace"])
+        self.assertEqual("precious\n", (self.tree() / "work").read_text())
+
     # -- fence
 
     def test_a_fence_proves_that_an_unknown_or_never_begun_attempt_will_not_start(self) -> None:

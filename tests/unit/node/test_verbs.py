@@ -168,6 +168,32 @@ class VerbsTest(NodeCase):
         self.assertEqual(0, sync.wait(timeout=60))
         self.assertFalse(is_locked(str(self.tree().parent / "lock")))
 
+    def test_a_sync_that_slept_before_it_had_the_lock_does_not_write_into_what_is_another_ones_by_then(self) -> None:
+        self.fake_rsync(f"touch '{self.home}/wrote'\n")
+        generation = self.claim(slots=9)["generation"]
+        slow = f"""if True:
+            import os, sys, time
+            sys.path.insert(0, {ZIP!r})
+            from _node import verbs
+            lock = verbs.try_lock
+            def sleepy(*words, **more):
+                open({str(self.home / "asleep")!r}, "w").close()
+                while not os.path.exists({str(self.home / "go")!r}):
+                    time.sleep(0.01)
+                return lock(*words, **more)
+            verbs.try_lock = sleepy
+            sys.exit(verbs.main(sys.argv[1:]))"""
+        argv = [sys.executable, "-I", "-S", "-c", slow, "receive", A + "1", str(generation), "--server", "x/"]
+        sync = subprocess.Popen(argv, env=self.env, stderr=subprocess.PIPE)
+        wait_for((self.home / "asleep").exists)
+        claims = Path(self.store.root, "claims.json")
+        claims.write_text(json.dumps({**json.loads(claims.read_text()), "rows": []}))  # its lease ran out meanwhile
+        self.assertEqual(str(self.tree().parent), self.claim(A + "2", slots=9)["workspace"])
+        (self.home / "go").touch()
+        (reply,) = replies(sync.communicate(timeout=60)[1])
+        self.assertEqual(("refused", "lease"), (reply["state"], reply["class"]))
+        self.assertFalse((self.home / "wrote").exists())
+
     def test_a_small_harvest_comes_with_the_word_that_its_attempt_ended_and_a_big_one_does_not(self) -> None:
         self.run_job(A + "1", command="echo said; echo x > new.txt")
         harvest = Path(self.store.attempt(A + "1").harvest)

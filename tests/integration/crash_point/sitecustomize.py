@@ -1,0 +1,63 @@
+"""A debugger of the tests' own, in a started ansible-playbook: ends it with SIGKILL at the n-th point of the process that drives the run.
+
+Put this folder on PYTHONPATH. GUMMY_CRASH_POINT is `WHO NUMBER MARK`: WHO is `worker` (that process alone) or `all` (ansible-playbook as well);
+MARK is written with what the point was. Points are: after each durable write of the journal; before a verb's ssh or rsync starts, right after
+that, and when it has ended and nothing was made of its reply yet.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+
+MAIN = os.getpid()  # the workers that it forks have other ids
+WHO, NUMBER, MARK = os.environ.get("GUMMY_CRASH_POINT", "nobody 0 -").split(" ", 2)
+VERBS = ("claim", "rsync", "start", "fence", "poll", "ack")
+guard, left = threading.Lock(), int(NUMBER)
+
+
+def point(what: str) -> None:
+    global left
+    if os.getpid() == MAIN:
+        return
+    with guard:
+        left -= 1
+        if left == 0:
+            with open(MARK, "w", encoding="utf-8") as file:
+                file.write(what)
+            for pid in (MAIN, os.getpid()) if WHO == "all" else (os.getpid(),):
+                os.kill(pid, signal.SIGKILL)
+
+
+class Watched(subprocess.Popen):
+    """A process, and the points around it if it is a verb's."""
+
+    def __init__(self, args, *more, **options) -> None:
+        words = [args] if isinstance(args, str) else [os.fsdecode(word) for word in args]
+        verb = "rsync" if words[0] == "rsync" else words[-1].strip("'").rpartition(" ")[2] if "--" in words else ""
+        self._verb = verb if verb in VERBS else ""
+        self._point("before")
+        super().__init__(args, *more, **options)
+        self._point("begun")
+
+    def _point(self, when: str) -> None:
+        if self._verb:
+            point(f"{when} {self._verb}")
+
+    def wait(self, timeout=None) -> int:
+        running, status = self.returncode is None, super().wait(timeout)
+        if running:
+            self._point("ended")
+        return status
+
+
+def fsync(fd: int, real=os.fsync) -> None:
+    real(fd)
+    point("journal")
+
+
+if WHO != "nobody":
+    os.fsync = fsync
+    subprocess.Popen = Watched

@@ -24,7 +24,8 @@ from ._program import build
 SSH = "ansible.builtin.ssh"
 OF_ONE_HOST = frozenset({"ansible_host", "ansible_ssh_host", "inventory_hostname", "delegated_vars['ansible_host']", "delegated_vars['ansible_ssh_host']"})
 SOCKET = "@gummy-socket@"  # each host's own takes its place
-SSH_FIRST = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={SOCKET} -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
+SSH_FIRST = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={SOCKET}"
+SSH_LAST = "-o ServerAliveInterval=15 -o ServerAliveCountMax=3"  # ssh takes the first of two: ansible_ssh_args may say otherwise
 # It asks nothing, and whatever the user's ssh config starts for people (a tmux, port forwards) is left out.
 PLAIN_SESSION = [
     word
@@ -127,7 +128,7 @@ def _connection_plugin(variables: Mapping[str, Any], task: Any, password: str) -
     if password:
         keys["password"] = password
     connection.set_options(task_keys=keys, var_options=dict(variables))
-    connection.set_option("ssh_args", f"{SSH_FIRST} {connection.get_option('ssh_args') or ''}")
+    connection.set_option("ssh_args", f"{SSH_FIRST} {connection.get_option('ssh_args') or ''} {SSH_LAST}")
     connection.set_option("reconnection_retries", 0)
     return connection
 

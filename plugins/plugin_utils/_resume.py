@@ -104,8 +104,11 @@ def take_over(request: Request, record: RunRecord, fleet: Fleet, controller: str
         known = ", ".join(sorted({f"{row['controller']}'s on {row['node']}" for row in rows if not row["acknowledged"]}))
         raise InputError([f"several runs are called {request.run_id} ({known}): bring all but one home first (harvest -e gummy_job=ID)"])
     record.uid = next(iter(uids), record.uid)
-    ask_all(fleet, lambda _node, link: link.call("adopt", {"uid": record.uid, "run_id": request.run_id, "controller": controller}), without=silent)
-    for row in rows:
+    adopt = {"uid": record.uid, "run_id": request.run_id, "controller": controller}
+    silent |= ask_all(fleet, lambda _node, link: link.call("adopt", adopt), without=silent)[1]
+    answers, again = _known_to_nodes(request, fleet)  # what the first controller began between the first answer and the adoption
+    silent |= again
+    for row in sorted((row for found in answers.values() for row in found), key=lambda row: row["begun_at"] or 0.0):
         if uid_of(row) == record.uid and row["attempt"] not in record.history.attempts:
             entry = {"job": row["job"], "node": row["node"], "state": "sent", "store": row["store"], "digest": row["digest"], "why": "taken over"}
             record.append("attempt", attempt=row["attempt"], **entry)

@@ -116,7 +116,7 @@ def test_what_a_silent_node_may_hold_is_not_placed():
 
 class FakeLink:
     def __init__(self, rows):
-        self.rows, self.told = rows, []
+        self.rows, self.told, self.meanwhile, self.deaf = rows, [], [], False
 
     def stream(self, verb, request, seconds):
         if self.rows is None:
@@ -124,15 +124,19 @@ class FakeLink:
         return iter([*self.rows, {"state": "listed"}])
 
     def call(self, verb, request):
+        if self.deaf:
+            raise LinkError("timed out")
         self.told.append((verb, request["uid"], request["controller"]))
+        self.rows = [*self.rows, *self.meanwhile]
 
 
 def row(attempt, job="a", begun=1.0, **more):
     return {"attempt": attempt, "job": job, "begun_at": begun, "store": "s", "digest": JOB.digest(), "acknowledged": False, "controller": "other", **more}
 
 
-def adopt(**nodes):
+def adopt(prepare=lambda links: None, **nodes):
     links = {name: FakeLink(rows) for name, rows in nodes.items()}
+    prepare(links)
     record = RunRecord("r")
     try:
         fleet = Fleet(tuple(links), (), None, links.__getitem__, None, None)
@@ -152,6 +156,15 @@ def test_a_run_is_taken_over_from_what_the_nodes_know():
         "old-1": ("n1", "sent", "s"), "old-2": ("n2", "sent", "s"),
     }  # fmt: skip
     assert taken(history)[1] == [ev.Found("old-2", "a", "n2")]  # the digest is the job's: the newer attempt counts
+
+
+def test_what_begins_while_a_run_is_taken_over_is_taken_over_too_and_a_node_that_was_not_told_counts_as_silent():
+    def prepare(links):
+        links["n1"].meanwhile = [row("old-3", "b")]
+        links["n2"].deaf = True
+
+    record, silent, _links = adopt(prepare, n1=[row("old-1")], n2=[])
+    assert {*read_history(record.folder).attempts} == {"old-1", "old-3"} and silent == {"n2": "timed out"}
 
 
 def test_of_several_runs_of_one_name_none_is_taken_over():

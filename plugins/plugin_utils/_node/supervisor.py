@@ -51,6 +51,7 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     workspace = _take_over(store, attempt, int(request["generation"]), spec)
     attempt.mark("spec.json", json.dumps(spec).encode())
     move(attempt, "start")
+    runs.check(store, attempt.id, str(spec.get("controller")))  # who took the run over meanwhile sees this attempt, or is seen here
     write_durably(os.path.join(workspace, "holder.json"), json.dumps({"attempt": attempt.id}).encode())
     if os.fork() == 0:
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)  # kept open: the lock lives as long as the supervisor

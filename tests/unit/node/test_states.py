@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import unittest
 from pathlib import Path
 
-from node_case import A, NodeCase, Refused, states
+from node_case import A, NodeCase, Refused, replies, states, try_lock, wait_for
 
 WAYS = {"new": (), "starting": ("start",), "running": ("start", "run"), "void": ("fence",), "ended": ("start", "run", "end")}
 WAYS["acknowledged"] = (*WAYS["ended"], "acknowledge")
@@ -52,6 +54,18 @@ class StatesTest(NodeCase):
         for reply in (self.enter(A + "u"), self.ask("start", attempt=A + "u-0", generation=first["generation"], spec=self.spec(controller="one"))):
             self.assertEqual(("refused", "adopted", "input"), (reply["state"], reply["class"], reply["blame"]))
         self.assertEqual("claimed", self.enter(A + "u", "two")["state"])
+
+    @unittest.skipUnless(os.path.isdir("/proc/self/fd"), "sees from /proc where the start stands")
+    def test_a_start_that_was_under_way_when_its_run_was_taken_over_is_refused_and_void(self) -> None:
+        claimed, lock = self.enter(A + "u"), self.store.root + "/claims.lock"
+        held = try_lock(lock)
+        start = self.begin("start", {"attempt": A + "u-0", "generation": claimed["generation"], "spec": self.spec(controller="one")})
+        wait_for(lambda: lock in map(os.path.realpath, Path(f"/proc/{start.pid}/fd").iterdir()))
+        self.assertEqual("adopted", self.ask("adopt", uid=A + "u", run_id="nightly", controller="two")["state"])
+        os.close(held)
+        self.assertEqual("adopted", replies(start.communicate(timeout=60)[0])[-1]["class"])
+        self.assertEqual([(A + "u-0", "void")], [(row["attempt"], row["state"]) for row in self.listed(run_id="r")])
+        self.assertEqual("void", self.ask("fence", attempt=A + "u-0")["state"])
 
     def test_a_run_whose_record_is_gone_is_not_begun_anew_beside_what_it_left(self) -> None:
         claimed = self.enter(A + "old")

@@ -1,7 +1,7 @@
 # Needs git, make and Python 3.11 or newer; everything else is made by `make venv`, which the other targets call.
-.PHONY: venv demo test e2e lint bench clean
+.PHONY: venv demo test soak e2e lint bench clean
 .NOTPARALLEL:
 export ARGS PYTHON
 
-venv demo test e2e lint bench clean:
+venv demo test soak e2e lint bench clean:
 	@sh scripts/make.sh $@

@@ -72,6 +72,9 @@ case $target in
             say "SKIPPED the second run: $no_second"
         fi
         [ -z "$failed" ] || stop "failed:$failed" ;;
+    soak)
+        local_fleet_needs && main_venv && blocking
+        exec .venv/bin/python tests/soak/soak.py "$@" </dev/null ;;
     e2e)
         . scripts/e2e.sh
         lacks=$(e2e_lacks)
@@ -94,5 +97,5 @@ case $target in
         [ ! -d .demo ] || .venv/bin/python tests/demo/demo.py --down
         [ ! -d .cache/e2e ] || PYTHONPATH=tests/integration .venv/bin/python -B tests/e2e/real_tailnet.py
         rm -rf .venv .venv-2.19 .collections .demo .home .cache ;;
-    *) stop "usage: make venv | demo | test | e2e | lint | bench | clean" ;;
+    *) stop "usage: make venv | demo | test | soak | e2e | lint | bench | clean" ;;
 esac

@@ -1,0 +1,100 @@
+"""What a soak must look like afterwards: pure, from the history alone (what was wanted, injected, reported, and counted by the jobs themselves).
+
+The model is small: a job starts at most once, in a workspace of its own; what is reported good did all of its work, and that work is at home;
+what is reported otherwise was meant to fail, or met a fault that can do just that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# class of a failure -> kinds of fault that explain it, if they met the job
+EXPLAINS = {
+    "killed": {"agent killed", "node rebooted"},
+    "lost": {"supervisor killed", "node rebooted", "disk full"},
+    "harvest": {"disk full", "file truncated"},
+    "agent": {"disk full"},
+    "start": {"disk full"},
+    "cancelled": {"job cancelled"},
+}
+NOTHING_RAN = frozenset({"unreachable", "sync", "refused", "start", "input"})
+
+
+@dataclass(frozen=True)
+class Job:
+    """fails: None, or the class that it must end with."""
+
+    name: str
+    fails: str | None
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """attempts: those that were in flight where it struck (all of them, if it struck a controller)."""
+
+    kind: str
+    attempts: frozenset[str]
+    detail: str = ""
+
+
+@dataclass
+class History:
+    """starts: (attempt, job) as the jobs wrote it down; ends: attempts whose command got to its end; shared: attempts that were not alone.
+
+    rows: the last that was reported of a job, with `at_home`: whether its work lies in the patch that came with it.
+    """
+
+    jobs: list[Job]
+    faults: list[Fault] = field(default_factory=list)
+    starts: list[tuple[str, str]] = field(default_factory=list)
+    ends: set[str] = field(default_factory=set)
+    shared: list[str] = field(default_factory=list)
+    rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def problems(history: History) -> dict[str, list[str]]:
+    """By kind of broken promise: a sentence each."""
+    found: dict[str, list[str]] = {"lost unreported": [], "run twice": [], "false success": [], "two writers": [], "unexplained": []}
+    started: dict[str, list[str]] = {}
+    for attempt, job in history.starts:
+        started.setdefault(job, []).append(attempt)
+    for job in history.jobs:
+        tries, row = started.get(job.name, []), history.rows.get(job.name)
+        if len(tries) > 1:
+            found["run twice"].append(f"{job.name} started as {', '.join(tries)}")
+        if row is None or row["status"] in ("lost", "running", "waiting"):
+            found["lost unreported"].append(f"{job.name}: {'nothing' if row is None else row['status']} was reported of it")
+        elif row["status"] == "success":
+            if job.fails or not set(tries) & history.ends:
+                found["false success"].append(f"{job.name} should end as {job.fails or 'success'}, and its command ended {set(tries) & history.ends}")
+            elif not row["at_home"]:
+                found["lost unreported"].append(f"{job.name} is a success, and its work is not at home")
+        elif row["class"] in NOTHING_RAN and tries and not _explained(row, tries, history.faults):
+            found["lost unreported"].append(f"{job.name} started, and was reported as {row['class']}: {row['message']}")
+        elif row["class"] != job.fails and not _explained(row, tries, history.faults):
+            found["unexplained"].append(f"{job.name}: {row['status']} ({row['class']}): {row['message']}, {', '.join(tries) or 'never started'}")
+    found["two writers"] += [f"{attempt} was not alone in its workspace" for attempt in history.shared]
+    return found
+
+
+def _explained(row: Mapping[str, Any], tries: Iterable[str], faults: Iterable[Fault]) -> bool:
+    able = EXPLAINS.get(row["class"], set())
+    return any(fault.kind in able and fault.attempts & {*tries, *(attempt["id"] for attempt in row["attempts"])} for fault in faults)
+
+
+def report(history: History, kinds: Iterable[str]) -> list[str]:
+    """The lines for people: faults by kind, then the verdict."""
+    times, hit = Counter(fault.kind for fault in history.faults), Counter[str]()
+    for fault in history.faults:
+        hit[fault.kind] += len(fault.attempts)
+    table = [f"{kind:24}{times[kind]:6} times{hit[kind]:8} jobs in flight" for kind in kinds]
+    found = problems(history)
+    ends = Counter(f"{row['status']} ({row['class']})" if row["class"] else row["status"] for row in history.rows.values())
+    table.append("ended: " + ", ".join(f"{count} {end}" for end, count in ends.most_common()))
+    broke = [f"{kind}: {sentence}" for kind, sentences in found.items() for sentence in sentences]
+    counts = ", ".join(f"{kind} {len(sentences)}" for kind, sentences in found.items() if sentences or kind not in ("two writers", "unexplained"))
+    return [*table, *broke, f"jobs {len(history.jobs)}, {counts}"]

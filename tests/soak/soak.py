@@ -1,0 +1,169 @@
+"""`make soak`: many short jobs by several controllers under faults drawn from a seed; afterwards each must be accounted for. Exit status 0: all are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import queue
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+
+import faults  # noqa: E402
+from drivers import Driver  # noqa: E402
+from model import Fault, History, Job, problems, report  # noqa: E402
+from world import ISOLATE, World, why_not_isolated  # noqa: E402
+
+NODES, USERS = 4, 4
+FAILING = 10  # of a hundred jobs
+TIMES = 21  # that each kind strikes per thousand jobs
+AHEAD = 3  # batches that may be begun before the faults have come so far
+COMMAND = """
+echo "$GUMMY_ATTEMPT {name}" >> {count}/starts
+[ ! -e at-work ] || echo "$GUMMY_ATTEMPT" >> {count}/shared
+mkdir -p at-work; sleep {seconds}; echo "work of {name}" > {name}.txt || exit 9
+echo "$GUMMY_ATTEMPT" >> {count}/ends; rmdir at-work; exit {status}
+"""
+
+
+def make_jobs(number: int, seed: int, count_in: str) -> list[Job]:
+    """The seed says how long each takes, and which fail: half of these by their exit status, half by their verify."""
+    draw = random.Random(f"jobs {seed}")
+    failing = set(draw.sample(range(number), number * FAILING // 100))
+    jobs = []
+    for place in range(number):
+        fails = draw.choice(("agent", "verify")) if place in failing else None
+        command = COMMAND.format(name=f"job-{place}", count=count_in, seconds=round(draw.uniform(0.2, 4.0), 2), status=1 if fails == "agent" else 0)
+        verify = {"verify": "false"} if fails == "verify" else {}
+        jobs.append(Job(f"job-{place}", fails, {"name": f"job-{place}", "command": command, **verify}))
+    return jobs
+
+
+def make_schedule(number: int, seed: int, kinds: Sequence[str]) -> list[str]:
+    times = max(1, round(number * TIMES / 1000))
+    schedule = [kind for kind in kinds for _time in range(times)]
+    random.Random(f"schedule {seed}").shuffle(schedule)
+    return schedule
+
+
+class Soak:
+    def __init__(self, options: argparse.Namespace, world: World, folder: pathlib.Path) -> None:
+        self.world, self.seed, self.begun = world, options.seed, time.monotonic()
+        self.kinds = [kind for kind in options.only or faults.KINDS if faults.possible(kind, world.isolated)]
+        self.history = History(make_jobs(options.jobs, options.seed, world.count_in))
+        self.schedule = make_schedule(options.jobs, options.seed, self.kinds) * options.times
+        size = max(4, min(12, options.jobs // 10))
+        self.batches = [self.history.jobs[first : first + size] for first in range(0, options.jobs, size)]
+        waiting: queue.Queue[tuple[str, list[Job]]] = queue.Queue()
+        for place, batch in enumerate(self.batches):
+            waiting.put((f"soak-{place}", batch))
+        controllers = [world.controller(number) for number in range(2 * USERS + 1)]
+        self.drivers = [Driver(f"user-{place}", controllers[2 * place : 2 * place + 2], waiting, self.may_begin) for place in range(USERS)]
+        self.injector = faults.Injector(world, self.drivers, controllers[-1], options.seed)
+        self.log = (folder / "history.jsonl").open("w", encoding="utf-8")
+
+    def may_begin(self, run_id: str) -> bool:
+        """Jobs wait for faults, so that there are jobs for all of these."""
+        place = int(run_id.partition("-")[2])
+        return place < AHEAD + len(self.batches) * len(self.history.faults) / max(1, len(self.schedule))
+
+    def say(self, text: str) -> None:
+        seconds, ended = time.monotonic() - self.begun, sum(len(driver.rows) for driver in self.drivers)
+        print(f"{seconds // 60:3.0f}:{seconds % 60:02.0f}  {ended:4} of {len(self.history.jobs)} jobs reported   {text}", flush=True)
+
+    def strike(self, kind: str) -> None:
+        began = time.monotonic()
+        for _time in range(10):
+            if not self.injector.wait(self.world.in_flight, 60.0) or (fault := self.injector.strike(kind)) is not None:
+                break
+        else:
+            fault = None
+        if self.injector.over():
+            return
+        found = fault or Fault(kind, frozenset(), "nothing to strike")
+        if fault is not None and fault.attempts:
+            self.history.faults.append(fault)
+        else:
+            self.missed.append(kind)
+        number = f"fault {len(self.history.faults)} of {len(self.schedule)}"
+        self.say(f"{number}: {kind} {found.detail}, {len(found.attempts)} in flight ({time.monotonic() - began:.1f} s)")
+        self.log.write(json.dumps({"at": time.time(), "fault": kind, "detail": found.detail, "attempts": sorted(found.attempts)}) + "\n")
+
+    def run(self) -> list[str]:
+        """What broke."""
+        self.missed: list[str] = []
+        for driver in self.drivers:
+            driver.start()
+        for kind in self.schedule:
+            self.strike(kind)
+        for kind in list(self.missed):  # once more: there was nothing to strike
+            self.missed.remove(kind)
+            self.strike(kind)
+        self.history.faults += [Fault("none", frozenset())] * (len(self.schedule) - len(self.history.faults))  # the rest may begin
+        while not self.injector.over():
+            self.say("waiting for the last ones")
+            self.injector.wait(self.injector.over, 10.0)
+        self.history.faults = [fault for fault in self.history.faults if fault.kind != "none"]
+        return self.account()
+
+    def account(self) -> list[str]:
+        history = self.history
+        for driver in self.drivers:
+            history.rows.update(driver.rows)
+        history.starts = [(line[0], line[1]) for line in self.world.counted("starts") if len(line) == 2]
+        history.ends = {line[0] for line in self.world.counted("ends") if line}
+        history.shared = [line[0] for line in self.world.counted("shared") if line]
+        broke = [sentence for driver in self.drivers for sentence in driver.broke]
+        broke += [sentence for sentences in problems(history).values() for sentence in sentences]
+        broke += [f"{len(self.schedule) - len(history.faults)} faults found nothing to strike"] * (len(history.faults) < len(self.schedule) * 0.9)
+        for entry in [*(call for driver in self.drivers for call in driver.calls), *history.rows.values(), {"starts": history.starts, "broke": broke}]:
+            self.log.write(json.dumps(entry) + "\n")
+        self.log.close()
+        for driver in self.drivers:
+            for sentence in driver.broke:
+                print(sentence)
+        print("\n" + "\n".join(report(history, self.kinds)), flush=True)
+        return broke
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", action="append", choices=list(faults.KINDS), help="this kind of fault and no other; again for more")
+    parser.add_argument("--times", type=int, default=1, help="so many times as many faults")
+    parser.add_argument("--collections", type=pathlib.Path, default=ROOT / ".collections", help="where ansible_collections/ lies")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = read_options()
+    if not options.inside and (why := why_not_isolated()) is None:
+        os.execvp(ISOLATE[0], [*ISOLATE, sys.executable, *sys.argv, "--inside"])
+    elif not options.inside:
+        print(f"no namespaces of its own ({why}): no full disk, and a silent node is one whose sshd is stopped")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="gummy-soak-"))
+    folder.chmod(0o755)
+    world = World(folder, NODES, options.inside, options.collections)
+    try:
+        broke = Soak(options, world, folder).run()
+    finally:
+        world.down()
+    if broke:
+        print(f"BROKE: {len(broke)} times, with --jobs {options.jobs} --seed {options.seed}; what happened is in {folder}")
+        return 1
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

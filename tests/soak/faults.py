@@ -278,4 +278,6 @@ NEEDS_PROC = frozenset({"ssh killed", "ssh master killed", "agent killed", "pack
 
 
 def possible(kind: str, isolated: bool) -> bool:
-    return (isolated or kind != "disk full") and (os.path.isdir("/proc/self") or kind not in NEEDS_PROC) and bool(kind[:5] != "rsync" or shutil.which("timeout"))
+    if kind == "rsync killed half way":
+        return shutil.which("timeout") is not None
+    return (isolated or kind != "disk full") and (os.path.isdir("/proc/self") or kind not in NEEDS_PROC)

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
-import faults  # noqa: E402
-from drivers import Driver  # noqa: E402
-from model import Fault, History, Job, problems, report  # noqa: E402
-from world import ISOLATE, World, why_not_isolated  # noqa: E402
+import faults
+from drivers import Driver
+from model import Fault, History, Job, problems, report
+from world import ISOLATE, World, why_not_isolated
 
 NODES, USERS = 4, 4
 FAILING = 10  # of a hundred jobs

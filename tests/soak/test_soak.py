@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 from model import Fault, History, Job, problems

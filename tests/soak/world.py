@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from real_nodes import ROOT, Controller, Fleet
+from real_nodes import Controller, Fleet
 
 SLOTS = 3
 DISK = 400 << 20  # bytes; a claim wants 256 MB free
@@ -58,7 +58,7 @@ class World:
     def __init__(self, folder: pathlib.Path, size: int, isolated: bool, collections: pathlib.Path) -> None:
         self.folder, self.isolated = folder, isolated
         self.nodes = [f"node-{number}" for number in range(1, size + 1)]
-        self._collections, self._over = collections, set[str]()
+        self._collections, self._over, self._controllers = collections, set[str](), list[Controller]()
         self.arm = folder / "kill-rsync"
         (folder / "bin").mkdir(parents=True)
         rsync = folder / "bin" / "rsync"
@@ -94,6 +94,8 @@ class World:
         self.fleet.start(node)
 
     def down(self) -> None:
+        for one in self._controllers:
+            one.close()
         if not self.isolated:
             self.fleet.call("down")
 
@@ -112,6 +114,7 @@ class World:
             "PATH": os.pathsep.join([str(self.folder / "bin"), os.path.dirname(sys.executable), os.environ["PATH"]]),
         }  # fmt: skip
         one = Controller(self.fleet, folder, env, {"nodes": {node: {"slots": SLOTS} for node in self.nodes}})
+        self._controllers.append(one)
         hosts = {}
         for place, node in enumerate(self.nodes, 1):
             address = {"ansible_host": f"10.99.1.{place}"} if self.isolated else {}

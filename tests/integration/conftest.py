@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from real_nodes import NODES, ROOT, Controller, Fleet
+from real_nodes import NODES, ROOT, Controller, Counter, Fleet
 
 DOUBLES = ROOT / "tests" / "doubles"
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin:/usr/local/sbin"
@@ -44,6 +45,14 @@ def repaired(fleet: Fleet) -> Iterator[Fleet]:
     """The fleet for a test that breaks nodes: afterwards all of them answer again."""
     yield fleet
     fleet.call("up", "--size", str(len(NODES)))
+
+
+@pytest.fixture
+def counter(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[Counter]:
+    one = Counter(fleet, re.sub(r"\W+", "-", request.node.name))
+    yield one
+    for hold in ("-go", "-go-on"):  # a job that a failed test left would keep its slot
+        one.let_go(hold)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -106,6 +107,24 @@ class Fleet:
             "ansible_host": "127.0.0.1", "ansible_port": self._nodes[node]["port"], "ansible_user": self._nodes[node]["user"],
             "ansible_private_key_file": str(self.folder / "id_ed25519"), "ansible_ssh_common_args": words,
         }  # fmt: skip
+
+
+class Counter:
+    """Commands that count their starts in their nodes' homes and, to be held, wait there for a file."""
+
+    def __init__(self, fleet: Fleet, name: str) -> None:
+        self.fleet, self.name = fleet, name
+
+    def command(self, hold: str = "") -> str:
+        wait = f'until [ -e "$HOME/{self.name}{hold}" ]; do sleep 0.05; done; ' if hold else ""
+        return f'echo "$GUMMY_JOB" >> "$HOME/{self.name}-starts"; {wait}echo done > done.txt'
+
+    def let_go(self, hold: str) -> None:
+        for node in NODES:
+            self.fleet.put(node, f"{self.name}{hold}", "")
+
+    def starts(self) -> list[str]:
+        return sorted(line for lines in self.fleet.lines(f"{self.name}-starts").values() for line in lines)
 
 
 class Played:
@@ -229,6 +248,20 @@ class Controller:
     def close(self) -> None:
         for started in self._started:
             started.kill()
+
+
+def copy_of_collection(folder: pathlib.Path, changes: Mapping[str, tuple[str, str]]) -> pathlib.Path:
+    """A copy in which these texts of these files are others; the folder by which Ansible finds it."""
+    copy = folder / "ansible_collections" / "distributed" / "gummy"
+    copy.mkdir(parents=True)
+    for part in ("plugins", "playbooks", "roles", "meta", "galaxy.yml"):
+        source = ROOT / part
+        shutil.copytree(source, copy / part) if source.is_dir() else shutil.copy(source, copy / part)
+    for name, (right, wrong) in changes.items():
+        text = (copy / name).read_text(encoding="utf-8")
+        assert text.count(right) == 1, f"{name} has not one {right!r}"
+        (copy / name).write_text(text.replace(right, wrong), encoding="utf-8")
+    return folder
 
 
 def free_port() -> int:

@@ -5,43 +5,17 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from real_nodes import NODES, Controller, Fleet, applies, free_port, until
+from real_nodes import NODES, Controller, Counter, Fleet, applies, free_port, until
 
 IDLE = {
     "state": "measured", "reason": None, "load": {"cpu": 0.01, "memory": 0.01, "load_average": 0.01, "io_wait": 0.0}, "cpus": 8,
     "slots": {"total": 2, "busy": 0}, "agents": ["shell"], "disk": None, "python": None, "source": "probe", "measured_at": None, "score": 0.01,
 }  # fmt: skip
 BUSIER = {**IDLE, "load": {"cpu": 0.4, "memory": 0.4, "load_average": 0.4, "io_wait": 0.0}, "score": 0.4}
-
-
-class Counter:
-    """Commands that count their starts in their nodes' homes and, to be held, wait there for a file."""
-
-    def __init__(self, fleet: Fleet, name: str) -> None:
-        self.fleet, self.name = fleet, name
-
-    def command(self, hold: str = "") -> str:
-        wait = f'until [ -e "$HOME/{self.name}{hold}" ]; do sleep 0.05; done; ' if hold else ""
-        return f'echo "$GUMMY_JOB" >> "$HOME/{self.name}-starts"; {wait}echo done > done.txt'
-
-    def let_go(self, hold: str) -> None:
-        for node in NODES:
-            self.fleet.put(node, f"{self.name}{hold}", "")
-
-    def starts(self) -> list[str]:
-        return sorted(line for lines in self.fleet.lines(f"{self.name}-starts").values() for line in lines)
-
-
-@pytest.fixture
-def counter(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[Counter]:
-    one = Counter(fleet, re.sub(r"\W", "-", request.node.name))
-    yield one
-    for hold in ("-go", "-go-on"):  # a job that a failed test left would keep its slot
-        one.let_go(hold)
 
 
 @pytest.mark.parametrize("known_as", ["measured, and the best", "unknown"])

@@ -76,10 +76,15 @@ class Soak:
         return place < AHEAD + len(self.batches) * len(self.history.faults) / max(1, len(self.schedule))
 
     def say(self, text: str) -> None:
-        seconds, ended = time.monotonic() - self.begun, sum(len(driver.rows) for driver in self.drivers)
-        print(f"{seconds // 60:3.0f}:{seconds % 60:02.0f}  {ended:4} of {len(self.history.jobs)} jobs reported   {text}", flush=True)
+        seconds = time.monotonic() - self.begun
+        print(f"{seconds // 60:3.0f}:{seconds % 60:02.0f}  {self.reported():4} of {len(self.history.jobs)} jobs reported   {text}", flush=True)
+
+    def reported(self) -> int:
+        return sum(len(driver.rows) for driver in self.drivers)
 
     def strike(self, kind: str) -> None:
+        due = len(self.history.jobs) * len(self.history.faults) / len(self.schedule)
+        self.injector.wait(lambda: self.reported() + sum(len(driver.jobs) for driver in self.drivers) >= due, 60.0)  # faults wait for jobs, too
         began = time.monotonic()
         for _time in range(10):
             if not self.injector.wait(self.world.in_flight, 60.0) or (fault := self.injector.strike(kind)) is not None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 
 import pytest
 from model import Fault, History, Job, problems
+from real_nodes import ROOT, copy_of_collection
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PARTS = ("plugins", "playbooks", "roles", "meta", "galaxy.yml")
 # What is broken: file of the collection, text, what stands there instead, what must be said of it, and the words that make its soak meet it.
 BREAKAGES = {
     "a start goes out before `sent` is written": (
@@ -47,16 +45,6 @@ def soak(folder: pathlib.Path, jobs: int, *words: str) -> subprocess.CompletedPr
     return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, check=False)
 
 
-def collection(folder: pathlib.Path) -> pathlib.Path:
-    """A copy of the collection; the folder that Ansible finds it by."""
-    copy = folder / "ansible_collections" / "distributed" / "gummy"
-    copy.mkdir(parents=True)
-    for part in PARTS:
-        source = ROOT / part
-        shutil.copytree(source, copy / part) if source.is_dir() else shutil.copy(source, copy / part)
-    return folder
-
-
 @pytest.fixture
 def short(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return tmp_path_factory.mktemp("s")
@@ -74,12 +62,8 @@ def test_a_short_soak_loses_nothing_does_nothing_twice_and_reports_no_false_succ
 @pytest.mark.once
 @pytest.mark.parametrize("what", BREAKAGES)
 def test_a_soak_sees_that(what: str, short: pathlib.Path) -> None:
-    copy = collection(short / "copy")
     name, right, wrong, sees, words = BREAKAGES[what]
-    path = copy / "ansible_collections" / "distributed" / "gummy" / name
-    text = path.read_text(encoding="utf-8")
-    assert text.count(right) == 1
-    path.write_text(text.replace(right, wrong), encoding="utf-8")
+    copy = copy_of_collection(short / "copy", {name: (right, wrong)})
     done = soak(short / "t", 30, "--collections", str(copy), *words)
     assert done.returncode == 1 and "BROKE: " in done.stdout and "--jobs 30 --seed 1;" in done.stdout, done.stdout
     assert re.search(sees, done.stdout, re.MULTILINE), done.stdout

@@ -76,8 +76,16 @@ def find_attempts(fleet: Fleet, job: str | None, run_id: str | None) -> tuple[li
     return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
 
 
+def listed(node: str, link: Link, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the node knows. Raises LinkError for a refusal or half a list: a node that does not tell all has not said that there is no more."""
+    replies = list(link.stream("list", request, 60))
+    if replies[-1].get("state") != "listed":
+        raise LinkError(str(replies[-1].get("message") or f"the answer of {link.name} is cut short: try again"), "reply")
+    return [{**row, "node": node} for row in replies if "attempt" in row]
+
+
 def _listed(node: str, link: Link, request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{**row, "node": node, "link": link} for row in link.stream("list", request, 60) if "attempt" in row]
+    return [{**row, "link": link} for row in listed(node, link, request)]
 
 
 def logs(fleet: Fleet, job: str | None, run_id: str | None, show: Callable[[str], None]) -> dict[str, Any]:

@@ -378,6 +378,8 @@ class Engine:
         try:
             for reply in self._link(name).stream("poll", request, POLL_LONGEST, opened):
                 attempt = reply.get("attempt")
+                if reply["state"] == "refused":
+                    raise LinkError(str(reply.get("message", reply)), "reply")
                 if reply["state"] == "watching":
                     self._events.put(ev.LinkUp(name))
                 elif attempt in self._active and reply["state"] == "ended":

@@ -61,7 +61,8 @@ def controller_id() -> str:
 class History:
     """What the journal says of earlier calls.
 
-    digests, contents: by the job's name, of the newest list; attempts: id -> its newest state; ended: job's digest -> how it finished.
+    digests, contents: by the job's name, of the newest list; attempts: id -> its newest state; ended: job's digest -> how it finished; silent: nodes that a takeover
+    could not ask, which may hold jobs that the record does not know.
     """
 
     uid: str = ""
@@ -70,6 +71,7 @@ class History:
     contents: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    silent: list[str] = field(default_factory=list)
 
     def read(self, entry: Mapping[str, Any]) -> None:
         kind = entry.get("kind")
@@ -80,6 +82,8 @@ class History:
         elif kind == "attempt":
             known = self.attempts.setdefault(entry["attempt"], {"digest": self.digests.get(entry["job"])})
             known.update(entry)
+        elif kind == "takeover":
+            self.silent = entry["silent"]
         elif kind == "finish":
             self.ended[self.digests.get(entry["job"], "")] = dict(entry)
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import _events as ev
-from ._attempts import ask_all
+from ._attempts import ask_all, listed
 from ._engine import Outcome, job_row
 from ._fleet import Fleet
 from ._keys import InputError
-from ._link import Link
+from ._link import Link, LinkError
 from ._record import History, RunRecord
 from ._request import Job, Request
 
 # When the run is resumed, what ended before its agent began or for want of quota is taken up again, and a harvest that is still away; so is a lost job.
-TAKEN_UP_AGAIN = frozenset({"queue", "quota", "unreachable", "sync", "refused", "start", "harvest"})
+TAKEN_UP_AGAIN = frozenset({"queue", "quota", "unreachable", "sync", "refused", "start", "input", "harvest"})
 NOT_BEGUN = frozenset({"reserved", "claimed", "void"})
 
 
@@ -86,16 +86,19 @@ def refuse_lost_record(request: Request, fleet: Fleet, controller: str) -> None:
 
 
 def _known_to_nodes(request: Request, fleet: Fleet) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
-    def known_there(node: str, link: Link) -> list[dict[str, Any]]:
-        return [{**row, "node": node} for row in link.stream("list", {"run_id": request.run_id}, 60) if "attempt" in row]
+    return ask_all(fleet, lambda node, link: listed(node, link, {"run_id": request.run_id}))
 
-    return ask_all(fleet, known_there)
+
+def _told(link: Link, request: Mapping[str, Any]) -> None:
+    reply = link.call("adopt", request)
+    if reply["state"] != "adopted":
+        raise LinkError(str(reply.get("message", reply)), "reply")
 
 
 def take_over(request: Request, record: RunRecord, fleet: Fleet, controller: str) -> dict[str, str]:
     """`gummy_adopt`: the nodes take this controller for the run's, and what they know of it comes into the record.
 
-    Returns the nodes that gave no answer, with the reason. Raises InputError.
+    Returns the nodes that gave no answer, with the reason; the record keeps their names, and the next call asks them again. Raises InputError.
     """
     answers, silent = _known_to_nodes(request, fleet)
     rows = sorted((row for found in answers.values() for row in found), key=lambda row: row["begun_at"] or 0.0)
@@ -104,14 +107,16 @@ def take_over(request: Request, record: RunRecord, fleet: Fleet, controller: str
         known = ", ".join(sorted({f"{row['controller']}'s on {row['node']}" for row in rows if not row["acknowledged"]}))
         raise InputError([f"several runs are called {request.run_id} ({known}): bring all but one home first (harvest -e gummy_job=ID)"])
     record.uid = next(iter(uids), record.uid)
+    record.append("takeover", silent=["those that were not asked yet"])
     adopt = {"uid": record.uid, "run_id": request.run_id, "controller": controller}
-    silent |= ask_all(fleet, lambda _node, link: link.call("adopt", adopt), without=silent)[1]
+    silent |= ask_all(fleet, lambda _node, link: _told(link, adopt), without=silent)[1]
     answers, again = _known_to_nodes(request, fleet)  # what the first controller began between the first answer and the adoption
     silent |= again
     for row in sorted((row for found in answers.values() for row in found), key=lambda row: row["begun_at"] or 0.0):
         if uid_of(row) == record.uid and row["attempt"] not in record.history.attempts:
             entry = {"job": row["job"], "node": row["node"], "state": "sent", "store": row["store"], "digest": row["digest"], "why": "taken over"}
             record.append("attempt", attempt=row["attempt"], **entry)
+    record.append("takeover", silent=sorted(silent))
     return silent
 
 

@@ -38,7 +38,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     record, controller, begun = RunRecord(request.run_id), controller_id(), time.time()
     if request.named and not request.adopt and not record.history.uid:
         refuse_lost_record(request, fleet, controller)
-    silent = take_over(request, record, fleet, controller) if request.adopt else {}
+    silent = take_over(request, record, fleet, controller) if request.adopt or record.history.silent else {}
     left = take_up(request, record.history, silent)
     begun_already = {event.job for event in left.found}
     require_values(job for job in left.again if job.name not in begun_already)

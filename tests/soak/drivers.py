@@ -110,10 +110,10 @@ class Driver(threading.Thread):
     # -- what faults do to it
 
     def lose_record(self) -> None:
+        self.adopt = True  # first: its thread goes on as soon as the playbook has ended
         if self.playing is not None:
             self.playing.kill()
         shutil.rmtree(self.record, ignore_errors=True)
-        self.adopt = True
 
     def move(self) -> None:
         """Its next call comes from the other machine, which takes the run over."""

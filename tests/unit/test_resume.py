@@ -56,6 +56,7 @@ GOOD, BAD, LOST = ("finish", "success", None), ("finish", "failed", "agent"), ("
         ([("1", "sent"), ("1", "void"), ("2", "reserved"), ("2", "sent")], True, "2", None),
         ([("1", "running"), ("1", "ended")], True, "1", None),
         ([("1", "ended"), GOOD], False, None, "success"),
+        ([("1", "reserved"), ("1", "void"), ("finish", "failed", "input")], True, None, None),
         ([("1", "ended"), ("finish", "unproven", None)], False, None, "unproven"),
         ([("1", "ended"), BAD], False, None, "failed"),
         ([("1", "ended"), ("finish", "failed", "lost")], False, None, "failed"),  # its supervisor died, and what it left is here
@@ -117,17 +118,19 @@ def test_what_a_silent_node_may_hold_is_not_placed():
 class FakeLink:
     def __init__(self, rows):
         self.rows, self.told, self.meanwhile, self.deaf = rows, [], [], False
+        self.name, self.refuses = "n", ""
 
     def stream(self, verb, request, seconds):
         if self.rows is None:
             raise LinkError("timed out")
-        return iter([*self.rows, {"state": "listed"}])
+        return iter([*self.rows, {"state": "refused", "message": "a newer store"} if self.refuses == verb else {"state": "listed"}])
 
     def call(self, verb, request):
         if self.deaf:
             raise LinkError("timed out")
         self.told.append((verb, request["uid"], request["controller"]))
         self.rows = [*self.rows, *self.meanwhile]
+        return {"state": "refused", "message": "full"} if self.refuses == verb else {"state": "adopted"}
 
 
 def row(attempt, job="a", begun=1.0, **more):
@@ -165,6 +168,18 @@ def test_what_begins_while_a_run_is_taken_over_is_taken_over_too_and_a_node_that
 
     record, silent, _links = adopt(prepare, n1=[row("old-1")], n2=[])
     assert {*read_history(record.folder).attempts} == {"old-1", "old-3"} and silent == {"n2": "timed out"}
+
+
+@pytest.mark.parametrize(("verb", "reason"), [("list", "a newer store"), ("adopt", "full")])
+def test_a_node_that_refuses_to_tell_or_to_be_told_is_silent_and_the_record_knows_until_it_was_asked(verb, reason):
+    def prepare(links):
+        links["n1"].refuses = verb
+
+    record, silent, _links = adopt(prepare, n1=[], n2=[row("old-1")])
+    assert silent == {"n1": reason} and read_history(record.folder).silent == ["n1"]
+    assert adopt(n1=[row("old-2", "b")], n2=[row("old-1")])[1] == {}
+    history = read_history(record.folder)
+    assert history.silent == [] and {*history.attempts} == {"old-1", "old-2"}
 
 
 def test_of_several_runs_of_one_name_none_is_taken_over():

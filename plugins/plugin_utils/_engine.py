@@ -332,10 +332,10 @@ class Engine:
         trail = self._trails[command.attempt]
         try:
             reply = self._link(command.node).call(verb, {"attempt": command.attempt}, 60)
-            if trail.store is not None and reply.get("store") != trail.store:
-                raise LinkError(f"another store answers ({reply.get('store')}): this is not the node, or not the login, that has the job")
             if reply["state"] not in ("void", "running", "ended"):
                 raise LinkError(str(reply.get("message", reply)), "reply")
+            if trail.store is not None and reply.get("store") != trail.store:
+                raise LinkError(f"another store answers ({reply.get('store')}): this is not the node, or not the login, that has the job")
         except LinkError as exc:
             self._events.put(ev.LinkDown(command.node, str(exc)))
             self._events.put(ev.Unknown(command.attempt, str(exc)))

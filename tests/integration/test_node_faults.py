@@ -92,7 +92,7 @@ def test_a_store_of_a_newer_schema_is_left_alone_and_its_jobs_are_waited_for(con
     try:
         path.write_text(json.dumps({**json.loads(known), "format": 2}))
         ours = [pid for node in fleet.call("status")["nodes"] if node["name"] == NODE for pid in node["pids"]]
-        polls = [pid for pid in ours if " poll" in subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout]
+        polls = [pid for pid in ours if " poll" in subprocess.run(["ps", "-wwo", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout]
         for pid in polls:
             os.kill(pid, signal.SIGKILL)
         started.wait_for(lambda: re.search(r"no contact: the store at \S+ has format 2, this program knows 1", started.said()), "the refusal")

@@ -1,6 +1,7 @@
 """A debugger of the tests' own, in a started ansible-playbook: ends it with SIGKILL at the n-th point of the process that drives the run.
 
-Put this folder on PYTHONPATH. GUMMY_CRASH_POINT is `WHO NUMBER MARK`: WHO is `worker` (that process alone) or `all` (ansible-playbook as well);
+Put this folder on PYTHONPATH. GUMMY_CRASH_POINT is `WHO WHERE MARK`: WHO is `worker` (that process alone) or `all` (ansible-playbook as well);
+WHERE is the point's number, or what it is (`begun-start`);
 MARK is written with what the point was. Points are: after each durable write of the journal; before a verb's ssh or rsync starts, right after
 that, and when it has ended and nothing was made of its reply yet.
 """
@@ -13,9 +14,9 @@ import subprocess
 import threading
 
 MAIN = os.getpid()  # the workers that it forks have other ids
-WHO, NUMBER, MARK = os.environ.get("GUMMY_CRASH_POINT", "nobody 0 -").split(" ", 2)
+WHO, WHERE, MARK = os.environ.get("GUMMY_CRASH_POINT", "nobody 0 -").split(" ", 2)
 VERBS = ("claim", "rsync", "start", "fence", "poll", "ack")
-guard, left = threading.Lock(), int(NUMBER)
+guard, left = threading.Lock(), int(WHERE) if WHERE.isdigit() else 0
 
 
 def point(what: str) -> None:
@@ -24,7 +25,7 @@ def point(what: str) -> None:
         return
     with guard:
         left -= 1
-        if left == 0:
+        if left == 0 or what.replace(" ", "-") == WHERE:
             with open(MARK, "w", encoding="utf-8") as file:
                 file.write(what)
             for pid in (MAIN, os.getpid()) if WHO == "all" else (os.getpid(),):

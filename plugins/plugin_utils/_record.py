@@ -61,8 +61,8 @@ def controller_id() -> str:
 class History:
     """What the journal says of earlier calls.
 
-    digests, contents: by the job's name, of the newest list; attempts: id -> its newest state; ended: job's digest -> how it finished; silent: nodes that a takeover
-    could not ask, which may hold jobs that the record does not know.
+    digests, contents: by the job's name, of the newest list; attempts: id -> its newest state; ended: job's digest -> how it finished;
+    silent: nodes that a takeover could not ask, which may hold jobs that the record does not know.
     """
 
     uid: str = ""

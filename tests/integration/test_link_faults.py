@@ -106,7 +106,9 @@ def slow_rsync(controller: Controller) -> pathlib.Path:
 
 
 @pytest.mark.parametrize("where", ["here", "there"])
-def test_an_rsync_that_is_killed_half_way_is_another_attempt_of_a_job_that_starts_once(controller: Controller, fleet: Fleet, counter: Counter, where: str) -> None:
+def test_an_rsync_that_is_killed_half_way_is_another_attempt_of_a_job_that_starts_once(
+    controller: Controller, fleet: Fleet, counter: Counter, where: str
+) -> None:
     wish, big = slow_rsync(controller), os.urandom(400_000)
     (controller.project / "big").write_bytes(big)
     started = controller.begin("run", "-e", controller.jobs({"command": counter.command(), "node": "node-3"}))
@@ -120,7 +122,7 @@ def test_an_rsync_that_is_killed_half_way_is_another_attempt_of_a_job_that_start
     send(signal.SIGKILL, rsyncs)
     played = started.end()
     assert played.status == 0 and applies(played.job["patch"], controller.project), played
-    assert [attempt["state"] for attempt in played.job["attempts"]][0] == "void" and len(played.job["attempts"]) == 2, played
+    assert played.job["attempts"][0]["state"] == "void" and len(played.job["attempts"]) == 2, played
     assert counter.starts() == ["job-1"]
     (whole,) = trees.glob(f"*/workspaces/{pathlib.Path(played.job['workspace']).parents[1].name}/*/tree/big")
     assert whole.read_bytes() == big

@@ -56,10 +56,13 @@ def alternate(lines: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("who", ["two controllers", "two runs of one controller"])
-def test_a_sync_that_outlasts_every_limit_keeps_its_slot_and_the_other_job_waits(pair: tuple[Controller, Controller], fleet: Fleet, tmp_path: pathlib.Path, who: str) -> None:
+def test_a_sync_that_outlasts_every_limit_keeps_its_slot_and_the_other_job_waits(
+    pair: tuple[Controller, Controller], fleet: Fleet, tmp_path: pathlib.Path, who: str
+) -> None:
     first, second = pair if who == "two controllers" else (pair[0], pair[0])
     name = "slow-" + who.replace(" ", "-")
-    work = f'echo "begin $GUMMY_JOB" >> "$HOME/{name}"; echo "$GUMMY_JOB" > writer; cksum big; [ "$(cat writer)" = "$GUMMY_JOB" ]; echo "end $GUMMY_JOB" >> "$HOME/{name}"'
+    noted = f'echo "begin $GUMMY_JOB" >> "$HOME/{name}"; {{}}; echo "end $GUMMY_JOB" >> "$HOME/{name}"'
+    work = noted.format('echo "$GUMMY_JOB" > writer; cksum big; [ "$(cat writer)" = "$GUMMY_JOB" ]')
     runs = [
         one.begin("run", "-e", one.jobs({"name": job, "command": work, "node": "node-1"}), "-e", f"gummy_run_id={name}-{job}")
         for one, job in ((first, "one"), (second, "two"))
@@ -73,7 +76,9 @@ def test_a_sync_that_outlasts_every_limit_keeps_its_slot_and_the_other_job_waits
     assert len(syncs) == 4 and alternate(syncs), syncs
 
 
-def test_a_sync_that_slept_longer_than_its_lease_writes_into_nobody_elses_workspace(pair: tuple[Controller, Controller], fleet: Fleet, counter: Counter) -> None:
+def test_a_sync_that_slept_longer_than_its_lease_writes_into_nobody_elses_workspace(
+    pair: tuple[Controller, Controller], fleet: Fleet, counter: Counter
+) -> None:
     one = pair[0]
     check = "cksum < big > before; " + counter.command("-go") + "; cksum < big | cmp - before"
     jobs = {name: one.jobs({"name": name, "command": check, "node": "node-1"}) for name in ("sleeper", "other")}

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,7 +25,7 @@ from world import ISOLATE, World, why_not_isolated
 
 NODES, USERS = 4, 4
 FAILING = 10  # of a hundred jobs
-TIMES = 21  # that each kind strikes per thousand jobs
+TIMES, LEAST = 22, 20  # that each kind strikes, and must have struck, per thousand jobs
 AHEAD = 3  # batches that may be begun before the faults have come so far
 COMMAND = """
 echo "$GUMMY_ATTEMPT {name}" >> {count}/starts
@@ -85,7 +86,7 @@ class Soak:
         return sum(len(driver.rows) for driver in self.drivers)
 
     def strike(self, kind: str) -> None:
-        due = len(self.history.jobs) * len(self.history.faults) / len(self.schedule)
+        due = 0.95 * len(self.history.jobs) * len(self.history.faults) / len(self.schedule)  # the last ones need jobs as well
         self.injector.wait(lambda: self.reported() + sum(len(driver.jobs) for driver in self.drivers) >= due, 60.0)  # faults wait for jobs, too
         began, fault = time.monotonic(), None
         for _time in range(10):
@@ -128,16 +129,14 @@ class Soak:
         history.starts = [(line[0], line[1]) for line in self.world.counted("starts") if len(line) == 2]
         history.ends = {line[0] for line in self.world.counted("ends") if line}
         history.shared = [line[0] for line in self.world.counted("shared") if line]
-        broke = [sentence for driver in self.drivers for sentence in driver.broke]
-        broke += [sentence for sentences in problems(history).values() for sentence in sentences]
-        broke += [f"{len(self.schedule) - len(history.faults)} faults found nothing to strike"] * (len(history.faults) < len(self.schedule) * 0.9)
+        other = [sentence for driver in self.drivers for sentence in driver.broke]
+        struck, least = Counter(fault.kind for fault in history.faults), len(history.jobs) * LEAST // 1000
+        other += [f"{kind}: struck {struck[kind]} times, which is no test" for kind in self.kinds if struck[kind] < least]
+        broke = [*other, *(sentence for sentences in problems(history).values() for sentence in sentences)]
         for entry in [*(call for driver in self.drivers for call in driver.calls), *history.rows.values(), {"starts": history.starts, "broke": broke}]:
             self.log.write(json.dumps(entry) + "\n")
         self.log.close()
-        for driver in self.drivers:
-            for sentence in driver.broke:
-                print(sentence)
-        print("\n" + "\n".join(report(history, self.kinds)), flush=True)
+        print("\n" + "\n".join([*other, *report(history, self.kinds)]), flush=True)
         return broke
 
 

@@ -138,12 +138,12 @@ class Injector:
         done = self.world.arm.with_name(self.world.arm.name + ".done")
         with contextlib.suppress(FileNotFoundError):
             done.unlink()
-        while self.wait(self.all_in_flight):
+        while isinstance(hit := self.wait(self.all_in_flight), frozenset):
             temporary = self.world.arm.with_name("arming")
             temporary.write_text(f"{self.random.uniform(0.01, 0.06):.3f}")
             temporary.rename(self.world.arm)
             if self.wait(lambda: done.exists() or not self.world.arm.exists()) and self.wait(done.exists, 1.0):
-                return Fault("rsync killed half way", self.all_in_flight())
+                return Fault("rsync killed half way", hit | self.all_in_flight())
             with contextlib.suppress(FileNotFoundError):
                 self.world.arm.unlink()
         return None

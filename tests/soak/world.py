@@ -53,7 +53,7 @@ def ip(*words: str) -> None:
 
 
 class World:
-    """The fleet is up when it is made; down() takes away what its namespaces would not."""
+    """The fleet is up when it is made; down() leaves nothing of it."""
 
     def __init__(self, folder: pathlib.Path, size: int, isolated: bool, collections: pathlib.Path) -> None:
         self.folder, self.isolated = folder, isolated
@@ -96,8 +96,10 @@ class World:
     def down(self) -> None:
         for one in self._controllers:
             one.close()
-        if not self.isolated:
-            self.fleet.call("down")
+        for node in self.nodes if self.isolated else ():
+            self.fleet.call("stop", node)
+            subprocess.run(["umount", str(self.fleet.home(node))], check=False)  # what is mounted can't be removed
+        self.fleet.call("down")
 
     # -- controllers
 

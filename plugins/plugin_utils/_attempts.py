@@ -18,11 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from . import _sync
+from ._config import default_path
 from ._engine import size, workspace_key
 from ._fleet import Fleet
 from ._keys import NAME, InputError, hint, show
 from ._link import Link, LinkError
 from ._record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
+from ._secrets import secrets_in, warnings
 
 T = TypeVar("T")
 
@@ -154,12 +156,15 @@ def _document(kind: str, rows: list[dict[str, Any]], silent: Mapping[str, str]) 
     return {"schema_version": SCHEMA_VERSION, "kind": kind, "status": "failed" if bad else "success", "attempts": public, "no_answer": dict(silent)}
 
 
-def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
+def sync(fleet: Fleet, project: str | None, show: Callable[[str], None]) -> dict[str, Any]:
     """The project to every candidate's workspace; the controller itself is left out."""
     if project is None:
         raise InputError(["gummy_project=none leaves nothing to sync: name a directory"])
     controller = controller_id()
     excluded = _sync.exclusions(project, fleet.config.sync_exclude)
+    suspects = secrets_in(excluded, workspace_key(project, controller))
+    for line in warnings({project: suspects} if suspects else {}, fleet.config.sync_exclude, default_path()):
+        show(line)
     slots = {node.name: node.slots for node in fleet.nodes}
 
     def question(node: str, link: Link) -> dict[str, Any]:
@@ -170,7 +175,7 @@ def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
         if reply["state"] != "claimed":
             return {"status": "failed", "message": reply.get("message") or "every slot is taken: try again later"}
         try:
-            sent = _sync.send_project(link, project, attempt, int(reply["generation"]), excluded)
+            sent = _sync.send_project(link, excluded, attempt, int(reply["generation"]))
         except _sync.TransferError as exc:
             return {"status": "failed", "message": str(exc)}
         finally:
@@ -184,5 +189,5 @@ def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
     good = bool(rows) and all(row["status"] == "success" for row in rows)
     return {
         "schema_version": SCHEMA_VERSION, "kind": "sync", "status": "success" if good else "failed", "project": project,
-        "excluded": excluded.describe(), "nodes": sorted(rows, key=lambda row: str(row["node"])),
+        "excluded": excluded.describe(), "secrets": suspects, "nodes": sorted(rows, key=lambda row: str(row["node"])),
     }  # fmt: skip

@@ -279,7 +279,7 @@ class Engine:
             return
         excluded = self._exclusions[job.project]
         try:
-            sent = _sync.send_project(self._link(command.node), job.project, command.attempt, trail.generation, excluded)
+            sent = _sync.send_project(self._link(command.node), excluded, command.attempt, trail.generation)
         except LinkError as exc:
             self._events.put(failed(command.attempt, exc))
         except _sync.TransferError as exc:

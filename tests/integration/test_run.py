@@ -198,5 +198,20 @@ def test_sync_alone_sends_the_project_to_every_node_and_what_is_unchanged_only_o
     assert "*.log" in first.output and first.status == second.status == 0
 
 
+@pytest.mark.once
+def test_a_worktree_is_a_repository_on_the_node_and_what_looks_secret_is_told_once(controller: Controller) -> None:
+    work = controller.folder / "work"
+    git(controller.project, "worktree", "add", "-q", work, "-b", "topic")
+    (work / ".env").write_text("TOKEN=1\n", encoding="utf-8")
+    command = "git log -1 --format=%s; git branch --show-current; git status --porcelain .env; git worktree list"
+    command += "; git -c user.name=a -c user.email=b commit -qam x"
+    first, second = (controller.shell(command, "-e", f"gummy_project={work}") for _time in range(2))
+    assert first.status == second.status == 0, first
+    said = read(f"{first.job['folder']}/log").splitlines()
+    assert said[:3] == ["sample", "topic", "?? .env"] and len(said) == 4 and str(controller.folder) not in said[3]
+    assert "look like secrets" in first.output and '"/.env"' in first.output and first.run["secrets"] == {str(work): [".env"]}
+    assert "look like secrets" not in second.output and git(work, "log", "--format=%s").stdout == "sample\n"
+
+
 def read(path: str | pathlib.Path) -> str:
     return pathlib.Path(path).read_text(encoding="utf-8", errors="surrogateescape")

@@ -180,6 +180,8 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
     """S2: rsync's remote side, under the workspace's lock and lease; its last word becomes the workspace's tree."""
     import subprocess
 
+    from . import workspace as workspaces
+
     row = claim.renew(store, attempt, generation)
     workspace = store.workspace(row["key"], row["workspace"])
     lock = try_lock(os.path.join(workspace, "lock"), patience=5)
@@ -194,6 +196,7 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
         with contextlib.suppress(subprocess.TimeoutExpired):
             rsync.wait(claim.RENEW)
         claim.renew(store, attempt, generation)
+    workspaces.tidy(os.path.join(workspace, "tree"))
     return rsync.returncode if 0 <= rsync.returncode < 255 else 1
 
 

@@ -52,6 +52,12 @@ def _fence(store: Store, request: Reply) -> Iterator[Reply]:
     yield supervisor.fence(store, store.attempt(request["attempt"]))
 
 
+def _harvest(store: Store, request: Reply) -> Iterator[Reply]:
+    from . import supervisor
+
+    yield supervisor.harvest_again(store.attempt(request["attempt"]))
+
+
 def _cancel(store: Store, request: Reply) -> Iterator[Reply]:
     from . import supervisor
 
@@ -126,7 +132,7 @@ def _list(store: Store, request: Reply) -> Iterator[Reply]:
             continue
         spec = attempt.spec()
         if spec and request.get("run_id") in (None, spec.get("run_id")):
-            told = {key: spec.get(key) for key in ("run_id", "job", "digest", "agent", "project_path", "controller")}
+            told = {key: spec.get(key) for key in ("run_id", "job", "digest", "agent", "project_path", "controller", "deliver")}
             state = _state(attempt)
             ended, ended_at = (attempt.ended(), attempt.written("ended.json")) if state == "ended" else (None, None)
             begun_at = attempt.written("agent")
@@ -171,7 +177,7 @@ def _ack(store: Store, request: Reply) -> Iterator[Reply]:
 
 VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
     "claim": _claim, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs, "ack": _ack,
-    "cancel": _cancel, "adopt": _adopt,
+    "cancel": _cancel, "harvest": _harvest, "adopt": _adopt,
     "specialists": _specialists,
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from . import _sync
 from ._config import default_path
+from ._deliver import DeliverError, deliver_branch
 from ._engine import size, workspace_key
 from ._fleet import Fleet
 from ._keys import NAME, InputError, hint, show
@@ -108,8 +109,11 @@ def harvest(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]
     for row in rows:
         if row["state"] == "dead":
             _ask(row, "fence")  # who sees a dead supervisor first makes the harvest
+        again = row["state"] == "ended" and (row.get("ended") or {}).get("class") == "harvest"
+        if again:
+            _ask(row, "harvest")
         if row["state"] == "ended" and NAME.fullmatch(str(row["run_id"])) and NAME.fullmatch(str(row["job"])):
-            row["folder"], row["message"] = _fetch(row, controller)
+            row["folder"], row["message"] = _fetch(row, controller, again)
     return _document("harvest", rows, silent)
 
 
@@ -133,21 +137,32 @@ def _ask(row: dict[str, Any], verb: str) -> None:
         row["message"] = str(exc)
 
 
-def _fetch(row: Mapping[str, Any], controller: str) -> tuple[str | None, str]:
+def _fetch(row: Mapping[str, Any], controller: str, again: bool) -> tuple[str | None, str]:
     record = RunRecord(row["run_id"])
     folder = tempfile.mkdtemp(prefix=".fetch-", dir=record.folder)
     try:
-        if record.fetched(row["job"]) == row["attempt"]:
+        if record.fetched(row["job"]) == row["attempt"] and not again:
             return record.job_folder(row["job"]), "fetched before"
         _sync.fetch_harvest(row["link"], row["attempt"], folder)
         kept = record.keep(row["job"], folder, row["attempt"])
         row["link"].call("ack", {"attempts": [row["attempt"]], "controller": controller})
-        return kept, ""
+        return kept, _delivered(row, kept, controller)
     except (LinkError, _sync.TransferError) as exc:
         return None, str(exc)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         record.close()
+
+
+def _delivered(row: Mapping[str, Any], folder: str, controller: str) -> str:
+    """The branch that was asked for, if the project is this controller's own; else blank."""
+    if row.get("deliver") != "branch" or row.get("controller") != controller or not (row["ended"] or {}).get("harvest"):
+        return ""
+    try:
+        made = deliver_branch(row["project_path"], folder, row["ended"], row["run_id"], row["job"], f"{row['run_id']}/{row['job']}")
+    except DeliverError as exc:
+        return str(exc)
+    return "; ".join(filter(None, (f"branch {made['branch']}", made["note"]))) if made else ""
 
 
 def _document(kind: str, rows: list[dict[str, Any]], silent: Mapping[str, str]) -> dict[str, Any]:

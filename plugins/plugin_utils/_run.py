@@ -12,6 +12,8 @@ from typing import Any
 
 from . import _sync
 from ._config import default_path
+from ._conflicts import find_conflicts
+from ._deliver import check_branches
 from ._each import missing
 from ._engine import Engine, work_of, workspace_key
 from ._fleet import Fleet, command, measured
@@ -29,7 +31,8 @@ from ._sessions import Sessions
 
 
 def read_projects(request: Request) -> dict[str, _sync.Exclusions]:
-    """What stays at home of each project. Raises InputError."""
+    """What stays at home of each project. Raises InputError, also where a branch is asked for that can't be."""
+    check_branches(request.jobs)
     projects = {job.project for job in request.jobs if job.project is not None}
     return {project: _sync.exclusions(project, request.config.sync_exclude) for project in projects}
 
@@ -65,7 +68,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION, "kind": "run", "run_id": request.run_id, "uid": record.uid, "folder": record.folder,
         "status": verdict({row["status"] for row in jobs}, bool(short)), "message": "; ".join(short) or None,
         "command": command(), "begun_at": round(begun, 3), "seconds": round(time.time() - begun, 3), "controller": controller, "secrets": secrets,
-        "jobs": jobs,
+        "jobs": jobs, "conflicts": find_conflicts(jobs),
     }  # fmt: skip
     record.write("run.json", document)
     return document

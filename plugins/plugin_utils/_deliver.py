@@ -104,8 +104,12 @@ class _Branch:
             return []
         with open(path, "rb") as file:
             words = file.read().split(b"\0")
-        records = [(*(word[1:].split(b" ")[number] for number in (0, 2, 1, 3)), prefix + name) for word, name in zip(words[::2], words[1::2], strict=False)]
-        modules = [line.partition(b"\t")[2] + b"/" for line in self._git("ls-tree", "-r", "-z", "--full-tree", self._base).split(b"\0") if line[:6] == b"160000"]
+        records: list[Record] = []
+        for word, name in zip(words[::2], words[1::2], strict=False):
+            mode, new_mode, thing, new = word[1:].split(b" ")[:4]
+            records.append((mode, thing, new_mode, new, prefix + name))
+        listed = self._git("ls-tree", "-r", "-z", "--full-tree", self._base).split(b"\0")
+        modules = [line.partition(b"\t")[2] + b"/" for line in listed if line.startswith(b"160000")]
         kept = [record for record in records if not modules or not record[4].startswith(tuple(modules))]
         if len(kept) < len(records):
             self._notes.append(f"{len(records) - len(kept)} files of submodules are in the patch only")
@@ -191,22 +195,22 @@ class _Branch:
             stages.setdefault(path, {})[stage] = (mode, thing)
         solved = []
         for path, found in stages.items():
-            mode, thing = self._solve(found)
-            if thing is None:
+            merged = self._solve(found)
+            if merged is None:
                 conflicts.append(path.decode("utf-8", "backslashreplace"))
-                mode, thing = found.get(b"2", (b"0", NONE.encode()))
-            solved += [(b"0", NONE.encode(), path), (mode, thing, path)]
+                merged = found.get(b"2", (b"0", NONE.encode()))
+            solved += [(b"0", NONE.encode(), path), (*merged, path)]
         self._put(index, solved[::2])
         self._put(index, [entry for entry in solved[1::2] if entry[0] != b"0"])
         return self._one("write-tree", index=index)
 
-    def _solve(self, stages: Mapping[bytes, tuple[bytes, bytes]]) -> tuple[bytes, bytes | None]:
-        """Mode and id of one file's merge by lines; no id if there is none."""
+    def _solve(self, stages: Mapping[bytes, tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
+        """Mode and id of one file's merge by lines, if there is one."""
         if len(stages) < 3 or any(mode[:3] != b"100" for mode, _thing in stages.values()):
-            return b"0", None
+            return None
         (mode, thing), (our_mode, ours), (their_mode, theirs) = (stages[stage] for stage in (b"1", b"2", b"3"))
         if any(int(self._git("cat-file", "-s", each.decode())) > MERGED_MOST for each in (thing, ours, theirs)):
-            return b"0", None
+            return None
         paths = []
         for number, content in enumerate((ours, thing, theirs)):
             paths.append(os.path.join(self._scratch, f"side-{number}"))
@@ -215,7 +219,7 @@ class _Branch:
         try:
             merged = self._git("merge-file", "-p", "-q", *paths)
         except GitError:
-            return b"0", None
+            return None
         return (their_mode if our_mode == mode else our_mode), self._git("hash-object", "-w", "--no-filters", "--stdin", stdin=merged).strip()
 
     def _commit(self, tree: str, parent: str, message: str) -> str:

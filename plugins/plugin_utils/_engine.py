@@ -412,7 +412,8 @@ class Engine:
             self._events.put(ev.Failed(command.attempt, exc.failure, str(exc)))
         else:
             kept = self._record.keep(command.job, folder, command.attempt)
-            self._events.put(ev.Fetched(command.attempt, self._deliver(self._jobs[command.job], self._trails[command.attempt], kept)))
+            undelivered = self._deliver(self._jobs[command.job], self._trails[command.attempt], kept)
+            self._events.put(ev.Fetched(command.attempt, undelivered))
 
     def _deliver(self, job: Job, trail: Trail, folder: str) -> str:
         """Why what was asked for can't be done; blank if it is."""

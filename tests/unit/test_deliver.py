@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
@@ -15,21 +14,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._node import har
 
 sys.path.insert(0, str(Path(__file__).parent / "node"))
 import trees
-
-
-def said(folder, *words):
-    return trees.git(folder, *words).decode(errors="surrogateescape").strip()
-
-
-def identity(tree):
-    """All that may not change: status, index, HEAD, stash, refs and reflogs but those under gummy/, and the listing with times."""
-    common = Path(said(tree, "rev-parse", "--path-format=absolute", "--git-common-dir"))
-    refs = [line for line in said(tree, "show-ref", "--head").splitlines() if "refs/heads/gummy/" not in line]
-    logs = {str(path): path.read_bytes() for path in common.glob("logs/**/*") if path.is_file() and "gummy" not in path.parts}
-    own = [path for path in common.rglob("*") if path.is_file() and not {"objects", "gummy"} & set(path.parts[len(common.parts) :])]
-    seen = {str(path): (path.lstat().st_mtime_ns, path.lstat().st_mode) for path in [*tree.rglob("*"), *own] if ".git" not in path.parts or path in own}
-    index = hashlib.sha256(Path(said(tree, "rev-parse", "--path-format=absolute", "--git-path", "index")).read_bytes()).hexdigest()
-    return seen, refs, logs, index, said(tree, "--no-optional-locks", "status", "--porcelain", "-z"), said(tree, "stash", "list")
+from trees import identity, said
 
 
 class Work:
@@ -138,7 +123,8 @@ def test_a_conflict_starts_at_the_old_base_and_says_so(work, commits):
 
 
 def test_a_name_that_is_taken_gets_the_next_number_and_odd_names_become_refs(work):
-    assert [work.deliver(work.job(lambda tree: (tree / "a").write_text(text)))["branch"] for text in "xyx"] == ["gummy/run/job", "gummy/run/job-2", "gummy/run/job"]
+    names = [work.deliver(work.job(lambda tree, text=text: (tree / "a").write_text(text)))["branch"] for text in "xyx"]
+    assert names == ["gummy/run/job", "gummy/run/job-2", "gummy/run/job"]
     assert work.deliver(work.job(agent), "a..b.lock")["branch"] == "gummy/run/a-.b-lock"
 
 

@@ -5,6 +5,7 @@ As a program, `trees.py SEED`, it changes the directory that it is started in.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import random
@@ -220,6 +221,22 @@ def repositories(tree):
     """Folders that are repositories of their own."""
     top = os.fsencode(str(tree))
     return [os.path.relpath(where, top) for where, folders, _files in os.walk(top) if b".git" in folders and where != top]
+
+
+def said(folder, *words):
+    return git(folder, *words).decode(errors="surrogateescape").strip()
+
+
+def identity(tree):
+    """All that may not change: status, index, HEAD, stash, refs and reflogs but those under gummy/, and the listing with times."""
+    top = pathlib.Path(tree)
+    common = pathlib.Path(said(tree, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+    refs = [line for line in said(tree, "show-ref", "--head").splitlines() if "refs/heads/gummy/" not in line]
+    logs = {str(path): path.read_bytes() for path in common.glob("logs/**/*") if path.is_file() and "gummy" not in path.parts}
+    own = [path for path in common.rglob("*") if path.is_file() and not {"objects", "gummy"} & set(path.parts[len(common.parts) :])]
+    seen = {str(path): (path.lstat().st_mtime_ns, path.lstat().st_mode) for path in [*top.rglob("*"), *own] if ".git" not in path.parts or path in own}
+    index = hashlib.sha256(pathlib.Path(said(tree, "rev-parse", "--path-format=absolute", "--git-path", "index")).read_bytes()).hexdigest()
+    return seen, refs, logs, index, said(tree, "--no-optional-locks", "status", "--porcelain", "-z"), said(tree, "stash", "list")
 
 
 def apply(harvest, tree, plain):

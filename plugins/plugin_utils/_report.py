@@ -138,3 +138,19 @@ def harvest_text(harvest: Mapping[str, Any]) -> list[str]:
         place = ", ".join(filter(None, [row.get("folder"), row.get("message")])) or state
         rows.append([f"{row['run_id']}/{row['job']}", row["node"], row["state"], place])
     return [*table(rows), *logs_text(harvest)]
+
+
+def clean_text(clean: Mapping[str, Any]) -> list[str]:
+    verb = "would free" if clean["check"] else "freed"
+    rows = []
+    for row in clean["nodes"]:
+        whats = [f"{count} {what}{'s' if count > 1 else ''}" for what in ("attempt", "workspace", "program") if (count := _count(row["removed"], what))]
+        rows.append([row["node"], f"{row['bytes'] / 1e6:.1f} MB", ", ".join(whats) or "nothing"])
+    here = clean["runs"]
+    rows.append(["runs here", f"{sum(row['bytes'] for row in here) / 1e6:.1f} MB", _some([row["name"] for row in here]) or "nothing"])
+    kept = "kept: what runs, what is not acknowledged, and what is young enough (keep in the config file)"
+    return [f"clean {verb} {clean['bytes'] / 1e6:.1f} MB", *(f"  {line}" for line in table(rows)), kept, *logs_text(clean)]
+
+
+def _count(rows: Sequence[Mapping[str, Any]], what: str) -> int:
+    return sum(row["what"] == what for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import shutil
 import sys
@@ -80,3 +81,22 @@ def test_however_an_agent_ends_its_work_is_at_home_and_the_project_is_as_it_was(
 def journal(controller: Controller, run_id: str) -> list[dict[str, object]]:
     lines = (controller.state / "runs" / run_id / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
+
+
+def test_clean_says_what_would_go_and_then_frees_that_and_no_more(controller: Controller, fleet: Fleet) -> None:
+    first = controller.shell("echo x > x", "-e", "gummy_run_id=cleaned")
+    started = controller.begin("run", "-e", controller.jobs({"name": "goes-on", "command": 'until [ -e "$HOME/clean-go" ]; do sleep 0.05; done'}))
+    started.wait_for(lambda: "  start  " in started.said(), "a start")
+    attempt = place_of(fleet, first.job["attempts"][0]["id"], "acknowledged")
+    old = attempt.stat().st_mtime - 40 * 86400
+    for path in (attempt, controller.state / "runs/cleaned/journal.jsonl", controller.state / "runs/cleaned/run.json"):
+        os.utime(path, (old, old))
+    shown = controller.play("clean", "--check")
+    assert shown.status == 0 and "clean would free" in shown.output and "cleaned" in shown.output and "1 attempt" in shown.output, shown
+    assert attempt.exists() and (controller.state / "runs/cleaned").exists()
+    done = controller.play("clean")
+    assert done.status == 0 and "clean freed" in done.output and "1 attempt" in done.output, done
+    assert not attempt.parent.exists() and not (controller.state / "runs/cleaned").exists()
+    for node in NODES:
+        fleet.put(node, "clean-go", "")
+    assert started.end().status == 0

@@ -33,6 +33,8 @@ LOG_MOST = 16 * 1024 * 1024
 
 
 def _claim(store: Store, request: Reply) -> Iterator[Reply]:
+    with contextlib.suppress(OSError):
+        os.utime(sys.argv[0])  # clean takes programs away that nobody has used for long
     yield claim.claim(store, request)
 
 
@@ -152,6 +154,14 @@ def _specialists(store: Store, request: Reply) -> Iterator[Reply]:
     return specialists.specialists(store, request)
 
 
+def _clean(store: Store, request: Reply) -> Iterator[Reply]:
+    from . import clean
+
+    for row in clean.clean(store, float(request["days"]), float(request["most"]), float(request["free"]), bool(request["check"])):
+        yield {"state": "removed", **row}
+    yield {"state": "cleaned"}
+
+
 def _logs(store: Store, request: Reply) -> Iterator[Reply]:
     """The log's last LOG_MOST bytes, in pieces."""
     import codecs
@@ -178,7 +188,7 @@ def _ack(store: Store, request: Reply) -> Iterator[Reply]:
 VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
     "claim": _claim, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs, "ack": _ack,
     "cancel": _cancel, "harvest": _harvest, "adopt": _adopt,
-    "specialists": _specialists,
+    "specialists": _specialists, "clean": _clean,
 }  # fmt: skip
 
 

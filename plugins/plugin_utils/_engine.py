@@ -502,7 +502,8 @@ def job_row(job: Job, outcome: Outcome, attempts: Sequence[Trail] = ()) -> dict[
         "seconds": result.get("seconds"), "sync": trail.sync if trail else {}, "folder": outcome.folder, "patch": patch,
         "files_changed": harvest.get("files", 0), "lines_added": harvest.get("added", 0), "lines_deleted": harvest.get("deleted", 0),
         "left_out": harvest.get("left_out", []), "nested": harvest.get("nested", []), "artifacts": harvest.get("artifacts", 0),
-        "commits": harvest.get("commits", {}), "delivered": (trail.delivered or None) if trail else None, "watch": result.get("watch"), "workspace": result.get("workspace"),
+        "commits": harvest.get("commits", {}), "delivered": (trail.delivered or None) if trail else None,
+        "watch": result.get("watch"), "workspace": result.get("workspace"),
         "attempts": [{"id": t.attempt, "node": t.node, "state": t.state, "why": t.why} for t in attempts],
         "ranking": list(outcome.ranking),
     }  # fmt: skip

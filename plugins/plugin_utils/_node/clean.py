@@ -135,7 +135,8 @@ def _programs(oldest: float, check: bool) -> Iterator[dict[str, Any]]:
 def _workspaces(store: Store, free: float, expected: float, check: bool) -> Iterator[dict[str, Any]]:
     """The longest unused first, those with a specialist's memory last, until enough of the disk is free. expected: bytes that would be."""
     folder = os.path.join(store.root, "workspaces")
-    found = [(key, int(number)) for key in os.listdir(folder) if not key.startswith(GONE) for number in os.listdir(os.path.join(folder, key)) if number.isdigit()]
+    keys = [key for key in os.listdir(folder) if not key.startswith(GONE)]
+    found = [(key, int(number)) for key in keys for number in os.listdir(os.path.join(folder, key)) if number.isdigit()]
 
     def order(place: tuple[str, int]) -> tuple[bool, float]:
         path = store.workspace(*place)

@@ -209,9 +209,10 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
     write_durably(os.path.join(workspace, "sync.json"), json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode())
     rsync = subprocess.Popen(["rsync", *words[:-1], os.path.join(workspace, "tree")], pass_fds=[lock])
     while rsync.returncode is None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             rsync.wait(claim.RENEW)
-        claim.renew(store, attempt, generation)
+        except subprocess.TimeoutExpired:
+            claim.renew(store, attempt, generation)  # not at the end: its fsync would wait for all that rsync wrote
     workspaces.tidy(os.path.join(workspace, "tree"))
     return rsync.returncode if 0 <= rsync.returncode < 255 else 1
 

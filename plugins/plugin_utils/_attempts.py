@@ -142,7 +142,9 @@ def _fetch(row: Mapping[str, Any], controller: str, again: bool) -> tuple[str | 
     folder = tempfile.mkdtemp(prefix=".fetch-", dir=record.folder)
     try:
         if record.fetched(row["job"]) == row["attempt"] and not again:
-            return record.job_folder(row["job"]), "fetched before"
+            kept = record.job_folder(row["job"])
+            failed = any((end.get("job"), end.get("class")) == (row["job"], "deliver") for end in record.history.ended.values())
+            return kept, "; ".join(filter(None, ("fetched before", _delivered(row, kept, controller) if failed else "")))
         _sync.fetch_harvest(row["link"], row["attempt"], folder)
         kept = record.keep(row["job"], folder, row["attempt"])
         row["link"].call("ack", {"attempts": [row["attempt"]], "controller": controller})
@@ -159,7 +161,7 @@ def _delivered(row: Mapping[str, Any], folder: str, controller: str) -> str:
     if row.get("deliver") != "branch" or row.get("controller") != controller or not (row["ended"] or {}).get("harvest"):
         return ""
     try:
-        made = deliver_branch(row["project_path"], folder, row["ended"], row["run_id"], row["job"], f"{row['run_id']}/{row['job']}")
+        made = deliver_branch(row["project_path"], folder, row["ended"], row["run_id"], row["job"], row["title"] or row["job"])
     except DeliverError as exc:
         return str(exc)
     return "; ".join(filter(None, (f"branch {made['branch']}", made["note"]))) if made else ""

@@ -303,7 +303,7 @@ class Engine:
             "schema": SPEC, "digest": job.digest(), "agent": job.agent, "prompt": job.prompt,
             "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
             "run_id": self._request.run_id, "controller": self._controller, "project": job.project is not None, "project_path": job.project,
-            "deliver": job.deliver, "artifacts": job.artifacts, "base": trail.base,
+            "deliver": job.deliver, "artifacts": job.artifacts, "base": trail.base, "title": title_of(job),
             "exclude": [*_sync.NODE_OWNED, *self._request.config.sync_exclude],
             "settings": self._request.config.agents.get(job.agent, {}), "expect_changes": job.expect_changes,
         }  # fmt: skip

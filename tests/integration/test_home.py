@@ -100,3 +100,29 @@ def test_clean_says_what_would_go_and_then_frees_that_and_no_more(controller: Co
     for node in NODES:
         fleet.put(node, "clean-go", "")
     assert started.end().status == 0
+
+
+def test_a_branch_that_cannot_be_made_keeps_the_work_and_harvest_makes_it_later(controller: Controller) -> None:
+    project = controller.folder / "project"
+    git(project, "branch", "gummy")  # no branch gummy/... beside it
+    words = ("-e", "gummy_run_id=blocked", "-e", "gummy_deliver=branch")
+    played = controller.shell("echo x > new", *words)
+    assert (played.status, played.job["class"], played.job["delivered"]) == (2, "deliver", None) and "the work is in /" in played.output, played
+    assert "+x" in pathlib.Path(played.job["patch"]).read_text(encoding="utf-8")
+    git(project, "branch", "-D", "gummy")
+    brought = controller.play("harvest", "-e", "gummy_run_id=blocked")
+    assert brought.status == 0 and "fetched before; branch gummy/blocked/job-1" in brought.output.replace(", ", "; "), brought
+    assert pathlib.Path(played.job["folder"], "log").exists()
+    assert git(project, "show", "gummy/blocked/job-1:new").stdout == "x\n"
+
+
+def test_a_harvest_that_failed_is_brought_home_by_the_command_that_the_summary_prints(controller: Controller, fleet: Fleet) -> None:
+    played = controller.shell("echo precious > work; mv ../baseline.git ../aside")
+    assert (played.status, played.job["class"]) == (2, "harvest"), played
+    spec = place_of(fleet, played.job["attempts"][0]["id"], "spec.json")
+    there = spec.parents[2].joinpath(*pathlib.Path(json.loads(spec.read_text(encoding="utf-8"))["workspace"]).parts[-3:])
+    assert (there / "tree/work").read_text(encoding="utf-8") == "precious\n" and f"distributed.gummy.harvest -e gummy_job={spec.parent.name}" in played.output
+    (there / "aside").rename(there / "baseline.git")
+    brought = controller.play("harvest", "-e", f"gummy_job={spec.parent.name}")
+    assert brought.status == 0, brought
+    assert "+precious" in (pathlib.Path(played.run["folder"]) / played.job["name"] / "changes.patch").read_text(encoding="utf-8")

@@ -134,7 +134,7 @@ def _list(store: Store, request: Reply) -> Iterator[Reply]:
             continue
         spec = attempt.spec()
         if spec and request.get("run_id") in (None, spec.get("run_id")):
-            told = {key: spec.get(key) for key in ("run_id", "job", "digest", "agent", "project_path", "controller", "deliver")}
+            told = {key: spec.get(key) for key in ("run_id", "job", "digest", "agent", "project_path", "controller", "deliver", "title")}
             state = _state(attempt)
             ended, ended_at = (attempt.ended(), attempt.written("ended.json")) if state == "ended" else (None, None)
             begun_at = attempt.written("agent")

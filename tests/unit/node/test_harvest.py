@@ -10,7 +10,6 @@ import sys
 import tempfile
 import traceback
 import unittest
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "plugin_utils"))
@@ -305,7 +304,7 @@ class TestReuse(Case):
 
 
 class RandomTree(Case):
-    """One of them; run by TestRandomTrees, as many at once as there are cpus."""
+    """One of them."""
 
     def tree_of(self, seed):
         tree = trees.Tree(self.tree, seed)
@@ -354,8 +353,8 @@ def one_tree(seed):
 
 class TestRandomTrees(unittest.TestCase):
     def test_applying_the_harvest_to_a_copy_of_the_baseline_gives_the_workspace(self):
-        with ProcessPoolExecutor(os.cpu_count()) as pool:
-            self.assertEqual([], [problem for problem in pool.map(one_tree, range(200)) if problem][:3])
+        """A few, for this Python; tests/unit/test_random_trees.py has the two hundred."""
+        self.assertEqual([], list(filter(None, map(one_tree, range(12)))))
 
 
 if __name__ == "__main__":

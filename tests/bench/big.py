@@ -59,32 +59,34 @@ def harvested(world: World, tree: pathlib.Path, change: str) -> dict[str, Any]:
 
 
 def measure(world: World, progress: Callable[[str], None]) -> list[dict[str, Any]]:
-    rows = []
-    _seconds, floor, _job = run(world, "true", gummy_project="project")
-    rows.append({"what": "one empty job, for comparison", "seconds": _seconds, "controller": floor, "node": None})
-    progress("a log of 200 MB")
+    rows: list[dict[str, Any]] = []
+
+    def keep(what: str, seconds: float, controller: float | None = None, node: float | None = None) -> None:
+        rows.append({"what": what, "seconds": seconds, "controller": controller, "node": node})
+        progress(lines(rows)[-1])
+
+    seconds, mb, _job = run(world, "true", gummy_project="project")
+    keep("one empty job, for comparison", seconds, mb)
     seconds, mb, job = run(world, f"head -c {LOG} /dev/zero | tr '\\0' x", gummy_project="none")
     size = os.path.getsize(job["folder"] + "/log")
     if size < LOG:
         raise BenchError(f"the log came home with {size} bytes")
-    rows.append({"what": "a log of 200 MB, run and brought home", "seconds": seconds, "controller": mb, "node": None})
-    progress("a patch of 50 MB")
+    keep("a log of 200 MB, run and brought home", seconds, mb)
     seconds, mb, job = run(world, f"head -c {PATCH} /dev/urandom > large", gummy_project="project", gummy_deliver="branch")
     if os.path.getsize(job["patch"]) < PATCH or not job["delivered"]:
         raise BenchError(f"the patch did not come home as a branch: {job}")
     tree = world.folder / "copy"
     shutil.copytree(world.project, tree)
     found = harvested(world, tree, GROW)
-    rows.append({"what": "a patch of 50 MB, run and made a branch", "seconds": seconds, "controller": mb, "node": max(found["peak"]) / 1024})
-    progress(f"{FILES} files")
+    keep("a patch of 50 MB, run and made a branch", seconds, mb, max(found["peak"]) / 1024)
     shutil.rmtree(world.folder / "big", ignore_errors=True)
     sync.lay(world, FILES, FILES * 1000)
     for what in ("cold", "unchanged"):
         seconds, peer = sync.ours(world, "large")["wall"], sync.peers(world, "large")["wall"]
-        rows.append({"what": f"sync of {FILES:,} files, {what} ({seconds / peer:.2f} x rsync)", "seconds": seconds, "controller": None, "node": None})
+        keep(f"sync of {FILES:,} files, {what} ({seconds / peer:.2f} x rsync)", seconds)
     seconds, mb, job = run(world, "echo x > new", gummy_project="big")
     found = harvested(world, world.folder / "big", "open(tree + '/new', 'w').write('x')")
-    rows.append({"what": f"a job on {FILES:,} files", "seconds": seconds, "controller": mb, "node": max(found["peak"]) / 1024})
+    keep(f"a job on {FILES:,} files", seconds, mb, max(found["peak"]) / 1024)
     return rows
 
 

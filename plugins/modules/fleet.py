@@ -43,7 +43,8 @@ extends_documentation_fragment:
   - distributed.gummy._attributes
 attributes:
   check_mode:
-    description: V(clean) takes nothing away; the other verbs act as without check mode.
+    description: Says what would be taken away, and takes nothing.
+    details: With V(clean); the other verbs act as without check mode.
     support: partial
 """
 

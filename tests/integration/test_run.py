@@ -184,7 +184,7 @@ def test_a_plan_ranks_every_node_with_reasons_and_changes_nothing(controller: Co
     played = controller.play(*words, "-e", jobs, "-e", f"gummy_output_file={output}")
     assert played.status == 0 and "changed=0" in played.output and "nothing is changed" in played.output, played
     for node in NODES:
-        assert re.search(rf"^  {node} +0\.\d\d +0/2 slots +score 0\.\d\d, cpu \d+ %, mem", played.output, re.MULTILINE), played
+        assert re.search(rf"^  {node} +0\.\d\d +0/2 slots(?: +\d+ s old)? +score 0\.\d\d, cpu \d+ %, mem", played.output, re.MULTILINE), played
     assert re.search(r"^two +-> +node-2 ", played.output, re.MULTILINE) and output.exists()
     assert fleet.files() == before and not (controller.state / "runs").exists()
 

@@ -472,7 +472,6 @@ def test_what_could_not_be_delivered_is_a_failure_and_its_work_is_at_home(ended,
     assert (finish.status, finish.failure, finish.message) == status and told(out, ev.Ack)
 
 
-
 @pytest.mark.parametrize(("failure", "least", "most"), [("sync", 4, 4), ("unreachable", 5, 100)])
 def test_a_fetch_is_tried_again_with_growing_pauses_and_given_up_as_harvest(failure, least, most):
     tested = scheduler(["job"], [node("n")], lost_after=100.0)

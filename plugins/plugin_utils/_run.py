@@ -108,7 +108,8 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
         nodes = list(pool.map(lambda node: _measured(node, fleet), fleet.nodes))
     sessions = Sessions()
     rows = plan_work(
-        [work_of(job, request.config, sessions) for job in request.jobs], nodes, fleet.quarantines.known(), fallback=fleet.fallback, local_fallback=request.local_fallback,
+        [work_of(job, request.config, sessions) for job in request.jobs], nodes, fleet.quarantines.known(),
+        fallback=fleet.fallback, local_fallback=request.local_fallback,
         weights=request.config.load_weights, preferences=request.config.host_preferences,
     )  # fmt: skip
     notes = [*request.notes, *(f"{project}: would leave out {excluded.describe()}" for project, excluded in projects.items())]

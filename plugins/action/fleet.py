@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ..plugin_utils import _attempts, _views
+from ..plugin_utils import _attempts, _clean, _views
 from ..plugin_utils._action import FleetAction
 from ..plugin_utils._fleet import check_names, find_fleet, setting
 from ..plugin_utils._printer import shown
 
 
 class ActionModule(FleetAction):
-    spec: ClassVar = {"verb": {"choices": ["status", "specialists", "logs", "cancel", "harvest"], "required": True}}
+    spec: ClassVar = {"verb": {"choices": ["status", "specialists", "logs", "cancel", "harvest", "clean"], "required": True}}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
@@ -31,6 +31,9 @@ class ActionModule(FleetAction):
             document = _attempts.logs(fleet, job, run_id, lambda line: Display().display(shown(line)))
         elif verb == "cancel":
             document = _attempts.cancel(fleet, job, run_id)
+        elif verb == "clean":
+            document = _clean.clean(fleet, self._task.check_mode)
         else:
             document = _attempts.harvest(fleet, job, run_id)
-        return {"changed": verb in ("cancel", "harvest"), "document": document, "output_file": setting(variables, "output_file")}
+        changed = verb in ("cancel", "harvest") or verb == "clean" and document["bytes"] > 0
+        return {"changed": changed, "document": document, "output_file": setting(variables, "output_file")}

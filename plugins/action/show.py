@@ -22,6 +22,7 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "logs": _report.logs_text,
     "cancel": _report.cancel_text,
     "harvest": _report.harvest_text,
+    "clean": _report.clean_text,
     "status": _panels.status_text,
     "specialists": _panels.specialists_text,
 }

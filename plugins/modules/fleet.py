@@ -30,16 +30,22 @@ options:
       - >-
         V(cancel) ends the process trees of what runs, and makes the harvest of what they left. Given a run, an C(ansible-playbook) of this
         controller that drives it begins nothing more. It fails if something still runs, or a node gave no answer.
-      - V(harvest) fetches what has ended into the folder of its run and acknowledges it; nothing is placed or started.
+      - >-
+        V(harvest) fetches what has ended into the folder of its run and acknowledges it; nothing is placed or started. A harvest that could not be
+        made is tried again; a branch that was asked for is made if the project is this controller's.
+      - >-
+        V(clean) takes away attempts that a controller has acknowledged and runs of this controller, where they are old or too much (C(keep) in the
+        config file), programs that nobody uses, and workspaces if the disk is needed. In check mode it says what would go.
     type: str
-    choices: [status, specialists, logs, cancel, harvest]
+    choices: [status, specialists, logs, cancel, harvest, clean]
     required: true
 extends_documentation_fragment:
   - distributed.gummy._attributes
 attributes:
   check_mode:
-    description: It acts as without check mode.
-    support: none
+    description: Says what would be taken away, and takes nothing.
+    details: With V(clean); the other verbs act as without check mode.
+    support: partial
 """
 
 EXAMPLES = r"""
@@ -71,7 +77,7 @@ document:
       type: int
       returned: always
     kind:
-      description: V(status), V(specialists), V(logs), V(cancel) or V(harvest).
+      description: V(status), V(specialists), V(logs), V(cancel), V(harvest) or V(clean).
       type: str
       returned: always
     status:
@@ -149,6 +155,20 @@ document:
             and C(reason) (why something of it is not known). With specialists.
           type: list
           elements: dict
+    check:
+      description: Whether nothing was taken away.
+      type: bool
+      returned: with clean
+    bytes:
+      description: What went, or would go, on all nodes and of the runs.
+      type: int
+      returned: with clean
+    runs:
+      description: >-
+        This controller's runs that went, or would go, each with C(name), C(bytes) and C(why). Each of C(nodes) has C(node), C(removed) and C(bytes).
+      type: list
+      elements: dict
+      returned: with clean
     left_out:
       description: Machines of the tailnet that are no candidates, with C(name) and C(reason).
       type: list
@@ -171,5 +191,5 @@ document:
     no_answer:
       description: Reasons by the names of nodes that gave no answer.
       type: dict
-      returned: with logs, cancel and harvest
+      returned: with logs, cancel, harvest and clean
 """

@@ -13,6 +13,9 @@ description:
   - >-
     Mirrors the directory C(gummy_project), by default the one the command was typed in, into its workspace on every host of the play,
     without what C(sync_exclude) and git's ignore rules leave out.
+  - >-
+    In a git project the tracked, changed and untracked files go, and the repository: also if it is a worktree or a shallow clone, or shares objects
+    with another one. Submodules go as plain content.
   - A specialist's session files on a node are neither overwritten nor deleted.
 options: {}
 extends_documentation_fragment:
@@ -47,6 +50,11 @@ document:
     kind:
       description: Which document it is.
       type: str
+      returned: always
+    secrets:
+      description: Files that go to the nodes and look like secrets by their names; told once for each project.
+      type: list
+      elements: str
       returned: always
     status:
       description: V(success) if every node has the project, else V(failed).

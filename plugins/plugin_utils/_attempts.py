@@ -18,11 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from . import _sync
+from ._config import default_path
+from ._deliver import DeliverError, deliver_branch
 from ._engine import size, workspace_key
 from ._fleet import Fleet
 from ._keys import NAME, InputError, hint, show
 from ._link import Link, LinkError
 from ._record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
+from ._secrets import secrets_in, warnings
 
 T = TypeVar("T")
 
@@ -106,8 +109,11 @@ def harvest(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]
     for row in rows:
         if row["state"] == "dead":
             _ask(row, "fence")  # who sees a dead supervisor first makes the harvest
+        again = row["state"] == "ended" and (row.get("ended") or {}).get("class") == "harvest"
+        if again:
+            _ask(row, "harvest")
         if row["state"] == "ended" and NAME.fullmatch(str(row["run_id"])) and NAME.fullmatch(str(row["job"])):
-            row["folder"], row["message"] = _fetch(row, controller)
+            row["folder"], row["message"] = _fetch(row, controller, again)
     return _document("harvest", rows, silent)
 
 
@@ -131,21 +137,34 @@ def _ask(row: dict[str, Any], verb: str) -> None:
         row["message"] = str(exc)
 
 
-def _fetch(row: Mapping[str, Any], controller: str) -> tuple[str | None, str]:
+def _fetch(row: Mapping[str, Any], controller: str, again: bool) -> tuple[str | None, str]:
     record = RunRecord(row["run_id"])
     folder = tempfile.mkdtemp(prefix=".fetch-", dir=record.folder)
     try:
-        if record.fetched(row["job"]) == row["attempt"]:
-            return record.job_folder(row["job"]), "fetched before"
+        if record.fetched(row["job"]) == row["attempt"] and not again:
+            kept = record.job_folder(row["job"])
+            failed = any((end.get("job"), end.get("class")) == (row["job"], "deliver") for end in record.history.ended.values())
+            return kept, "; ".join(filter(None, ("fetched before", _delivered(row, kept, controller) if failed else "")))
         _sync.fetch_harvest(row["link"], row["attempt"], folder)
         kept = record.keep(row["job"], folder, row["attempt"])
         row["link"].call("ack", {"attempts": [row["attempt"]], "controller": controller})
-        return kept, ""
+        return kept, _delivered(row, kept, controller)
     except (LinkError, _sync.TransferError) as exc:
         return None, str(exc)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         record.close()
+
+
+def _delivered(row: Mapping[str, Any], folder: str, controller: str) -> str:
+    """The branch that was asked for, if the project is this controller's own; else blank."""
+    if row.get("deliver") != "branch" or row.get("controller") != controller or not (row["ended"] or {}).get("harvest"):
+        return ""
+    try:
+        made = deliver_branch(row["project_path"], folder, row["ended"], row["run_id"], row["job"], row["title"] or row["job"])
+    except DeliverError as exc:
+        return str(exc)
+    return "; ".join(filter(None, (f"branch {made['branch']}", made["note"]))) if made else ""
 
 
 def _document(kind: str, rows: list[dict[str, Any]], silent: Mapping[str, str]) -> dict[str, Any]:
@@ -154,12 +173,15 @@ def _document(kind: str, rows: list[dict[str, Any]], silent: Mapping[str, str]) 
     return {"schema_version": SCHEMA_VERSION, "kind": kind, "status": "failed" if bad else "success", "attempts": public, "no_answer": dict(silent)}
 
 
-def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
+def sync(fleet: Fleet, project: str | None, show: Callable[[str], None]) -> dict[str, Any]:
     """The project to every candidate's workspace; the controller itself is left out."""
     if project is None:
         raise InputError(["gummy_project=none leaves nothing to sync: name a directory"])
     controller = controller_id()
     excluded = _sync.exclusions(project, fleet.config.sync_exclude)
+    suspects = secrets_in(excluded, workspace_key(project, controller))
+    for line in warnings({project: suspects} if suspects else {}, fleet.config.sync_exclude, default_path()):
+        show(line)
     slots = {node.name: node.slots for node in fleet.nodes}
 
     def question(node: str, link: Link) -> dict[str, Any]:
@@ -170,7 +192,7 @@ def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
         if reply["state"] != "claimed":
             return {"status": "failed", "message": reply.get("message") or "every slot is taken: try again later"}
         try:
-            sent = _sync.send_project(link, project, attempt, int(reply["generation"]), excluded)
+            sent = _sync.send_project(link, excluded, attempt, int(reply["generation"]))
         except _sync.TransferError as exc:
             return {"status": "failed", "message": str(exc)}
         finally:
@@ -184,5 +206,5 @@ def sync(fleet: Fleet, project: str | None) -> dict[str, Any]:
     good = bool(rows) and all(row["status"] == "success" for row in rows)
     return {
         "schema_version": SCHEMA_VERSION, "kind": "sync", "status": "success" if good else "failed", "project": project,
-        "excluded": excluded.describe(), "nodes": sorted(rows, key=lambda row: str(row["node"])),
+        "excluded": excluded.describe(), "secrets": suspects, "nodes": sorted(rows, key=lambda row: str(row["node"])),
     }  # fmt: skip

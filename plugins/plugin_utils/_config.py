@@ -41,6 +41,15 @@ AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
+class Keep:
+    """What `clean` leaves: what is younger than so many days, up to so many GB of attempts a node and of runs here, workspaces while so many are free."""
+
+    days: int = 30
+    size_gb: int = 10
+    free_gb: int = 5
+
+
+@dataclass(frozen=True)
 class Config:
     """What the file says, else the defaults. `nodes`: name -> {"slots": n}; `host_preferences`: task type -> names; `agents`: name -> settings."""
 
@@ -49,6 +58,7 @@ class Config:
     host_preferences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nodes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     agents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    keep: Keep = Keep()
 
 
 def default_path() -> str:
@@ -125,6 +135,18 @@ def _agents(raw: object) -> dict[str, dict[str, str]]:
     return agents
 
 
+def _keep(raw: object) -> Keep:
+    known = {}
+    for key, value in _mapping(raw, "days, size_gb and free_gb to numbers").items():
+        if key not in Keep.__dataclass_fields__:
+            raise BadValue(f"unknown key {key!r}; {hint(str(key), Keep.__dataclass_fields__)}")
+        try:
+            known[str(key)] = read_count(value)
+        except BadValue as exc:
+            raise BadValue(f"{key}: {exc}") from exc
+    return Keep(**known)
+
+
 def _mapping(raw: object, what: str) -> dict[Any, Any]:
     if not isinstance(raw, dict):
         raise BadValue(f"{show(raw)} is no mapping; write a mapping of {what}")
@@ -137,4 +159,5 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "host_preferences": check_preferences,
     "nodes": _nodes,
     "agents": _agents,
+    "keep": _keep,
 }

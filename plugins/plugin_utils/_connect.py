@@ -128,7 +128,10 @@ def _connection_plugin(variables: Mapping[str, Any], task: Any, password: str) -
     if password:
         keys["password"] = password
     connection.set_options(task_keys=keys, var_options=dict(variables))
-    connection.set_option("ssh_args", f"{SSH_FIRST} {connection.get_option('ssh_args') or ''} {SSH_LAST}")
+    _value, origin = connection.get_option_and_origin("ssh_args", hostvars=dict(variables))
+    # Ansible's own default asks for compression, which costs a sync more than all but the slowest network; what the user sets stays
+    given = "" if origin == "default" else connection.get_option("ssh_args") or ""
+    connection.set_option("ssh_args", f"{SSH_FIRST} {given} {SSH_LAST}")
     connection.set_option("reconnection_retries", 0)
     return connection
 

@@ -27,6 +27,7 @@ from typing import Any
 from . import _events as ev
 from . import _sync
 from ._config import Config
+from ._deliver import DeliverError, deliver_branch, head
 from ._keys import NAME, InputError
 from ._link import Link, LinkError
 from ._pass_env import values_for
@@ -62,7 +63,9 @@ class Trail:
     ranking: tuple[Mapping[str, Any], ...] = ()
     generation: int = 0
     store: str | None = None
+    base: str | None = None
     sync: dict[str, Any] = field(default_factory=dict)
+    delivered: dict[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
     state: str = "reserved"
@@ -278,8 +281,9 @@ class Engine:
             self._events.put(ev.Synced(command.attempt))
             return
         excluded = self._exclusions[job.project]
+        trail.base = head(job.project) if job.deliver == "branch" else None
         try:
-            sent = _sync.send_project(self._link(command.node), job.project, command.attempt, trail.generation, excluded)
+            sent = _sync.send_project(self._link(command.node), excluded, command.attempt, trail.generation)
         except LinkError as exc:
             self._events.put(failed(command.attempt, exc))
         except _sync.TransferError as exc:
@@ -299,6 +303,7 @@ class Engine:
             "schema": SPEC, "digest": job.digest(), "agent": job.agent, "prompt": job.prompt,
             "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
             "run_id": self._request.run_id, "controller": self._controller, "project": job.project is not None, "project_path": job.project,
+            "deliver": job.deliver, "artifacts": job.artifacts, "base": trail.base, "title": title_of(job),
             "exclude": [*_sync.NODE_OWNED, *self._request.config.sync_exclude],
             "settings": self._request.config.agents.get(job.agent, {}), "expect_changes": job.expect_changes,
         }  # fmt: skip
@@ -406,8 +411,21 @@ class Engine:
         except _sync.TransferError as exc:
             self._events.put(ev.Failed(command.attempt, exc.failure, str(exc)))
         else:
-            self._record.keep(command.job, folder, command.attempt)
-            self._events.put(ev.Fetched(command.attempt))
+            kept = self._record.keep(command.job, folder, command.attempt)
+            undelivered = self._deliver(self._jobs[command.job], self._trails[command.attempt], kept)
+            self._events.put(ev.Fetched(command.attempt, undelivered))
+
+    def _deliver(self, job: Job, trail: Trail, folder: str) -> str:
+        """Why what was asked for can't be done; blank if it is."""
+        if job.deliver != "branch" or job.project is None or not trail.result.get("harvest") or trail.result.get("class") == "quota":
+            return ""
+        try:
+            trail.delivered = deliver_branch(job.project, folder, trail.result, self._request.run_id, job.name, title_of(job))
+        except DeliverError as exc:
+            return str(exc)
+        if trail.delivered:
+            self._say(job.name, "fetch", trail.node, "; ".join(filter(None, (f"branch {trail.delivered['branch']}", trail.delivered["note"]))))
+        return ""
 
     def _release(self, command: ev.Release) -> None:
         with contextlib.suppress(LinkError):  # the lease ends by itself
@@ -483,7 +501,9 @@ def job_row(job: Job, outcome: Outcome, attempts: Sequence[Trail] = ()) -> dict[
         "session_id": result.get("session_id"),
         "seconds": result.get("seconds"), "sync": trail.sync if trail else {}, "folder": outcome.folder, "patch": patch,
         "files_changed": harvest.get("files", 0), "lines_added": harvest.get("added", 0), "lines_deleted": harvest.get("deleted", 0),
-        "left_out": harvest.get("left_out", []), "watch": result.get("watch"), "workspace": result.get("workspace"),
+        "left_out": harvest.get("left_out", []), "nested": harvest.get("nested", []), "artifacts": harvest.get("artifacts", 0),
+        "commits": harvest.get("commits", {}), "delivered": (trail.delivered or None) if trail else None,
+        "watch": result.get("watch"), "workspace": result.get("workspace"),
         "attempts": [{"id": t.attempt, "node": t.node, "state": t.state, "why": t.why} for t in attempts],
         "ranking": list(outcome.ranking),
     }  # fmt: skip
@@ -505,6 +525,12 @@ def work_of(job: Job, config: Config, sessions: Sessions) -> ev.Work:
     need = Need(job.agent, job.task_type, job.node, None if job.nodes is None else frozenset(job.nodes), home=sessions.home_of(job))
     account = config.agents.get(job.agent, {}).get("account", job.agent)
     return ev.Work(job.name, need, job.attempts, job.accept_unproven, job.priority, account=account, skippable=job.of is not None)
+
+
+def title_of(job: Job) -> str:
+    """The message of a commit that holds the job's work."""
+    asked = (job.prompt or job.command or "").strip().split("\n", 1)[0]
+    return f"{job.name}: {asked}"[:72]
 
 
 def workspace_key(project: str | None, controller: str) -> str:

@@ -151,8 +151,11 @@ class Ended(OfAttempt):
     pause: float | None = None
 
 
+@dataclass(frozen=True)
 class Fetched(OfAttempt):
-    """Its harvest is at home."""
+    """Its harvest is at home. undelivered: why no branch could be made of it."""
+
+    undelivered: str = ""
 
 
 class Found(Step):

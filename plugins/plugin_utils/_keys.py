@@ -79,6 +79,8 @@ KEYS = (
     ),
     Key("pass_env", "job", "variables", (), "Names of variables that the agent gets with the values they have here; nothing else sees those."),
     Key("accept_unproven", "job", "bool", False, "Take a success without evidence as success."),
+    Key("artifacts", "job", "globs", None, "Globs of files to bring home whether git ignores them or not, as `dist/*.whl`; a list."),
+    Key("deliver", "job", "str", "patch", "What is made of the changes: a patch, a branch of the project too, or none.", ("patch", "branch", "none")),
     Key("attempts", "job", "count", 3, "How many nodes may try the job."),
     Key("priority", "job", "int", 0, "Jobs with a higher number are placed first, others in the order of the list."),
     Key("jobs", "run", "jobs", None, "The jobs of a batch, a list."),
@@ -152,6 +154,8 @@ def coerce(key: Key, raw: object) -> object:
         return _mapping(raw)
     if key.type == "pattern" and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
         return ",".join(raw) or None
+    if key.type == "globs":
+        return _globs(raw)
     value = raw.strip() if isinstance(raw, str) and key.type != "path" else raw
     if key.type == "bool":
         return _bool(value)
@@ -252,6 +256,19 @@ def _variables(raw: object) -> tuple[str, ...]:
         if SET_BY_US.fullmatch(name):
             raise BadValue(f"{name} is set on the node for every agent; take it out")
     return tuple(dict.fromkeys(names))
+
+
+def _globs(raw: object) -> tuple[str, ...] | None:
+    globs = [raw] if isinstance(raw, str) else raw
+    if not isinstance(globs, (list, tuple)) or not all(isinstance(glob, str) and glob.strip() and "\0" not in glob for glob in globs):
+        raise BadValue(f"{show(raw)} is no list of globs; write '- dist/*.whl' for each")
+    for glob in globs:
+        parts = glob.split("/")
+        if glob.startswith(("/", "~")) or ".." in parts:
+            raise BadValue(f"{show(glob)} leaves the workspace; write it as seen from the project's directory, without '..'")
+        if any("**" in part and part != "**" for part in parts) or not any(part not in ("", ".") for part in parts):
+            raise BadValue(f"{show(glob)} is no glob of files; write '**' between slashes only, as in 'dist/**/*.whl'")
+    return tuple(globs) or None
 
 
 def _bool(raw: object) -> bool:

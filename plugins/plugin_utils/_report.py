@@ -29,12 +29,23 @@ def run_summary(run: Mapping[str, Any]) -> list[str]:
     more = "".join(f", {count} {word}" for word, count in open_ones if count)
     lines = [f"run {run['run_id']}: {good} of {len(run['jobs'])} jobs good{more}, {run['seconds']:.1f} s", *table(rows)]
     lines += [f"  {line}" for row in run["jobs"] for line in _next_steps(run["command"], row)]
+    lines += [f"  {line}" for found in run.get("conflicts", ()) for line in _conflict(found)]
     if more:
         lines.append(f"  call the run again for the rest: the same command with -e gummy_run_id={run['run_id']}")
     return [*lines, f"record: {run['folder']}/run.json"]
 
 
+def _conflict(found: Mapping[str, Any]) -> list[str]:
+    files = [f"{row['path']} is changed by {_some(row['jobs'])}" for row in found["files"]]
+    order, left = ", ".join(found["order"]), ", ".join(found["left"])
+    then = f"; after them {left} do{'' if len(found['left']) > 1 else 'es'} not apply: merge by hand" if left else ""
+    return [*files[:5], *([f"and {len(files) - 5} more files"] if len(files) > 5 else []), f"patches of {found['project']} apply in this order: {order}{then}"]
+
+
 def _outcome(row: Mapping[str, Any]) -> str:
+    if row.get("delivered"):
+        note = f" ({row['delivered']['note']})" if row["delivered"]["note"] else ""
+        return f"{row['files_changed']} changed (+{row['lines_added']}/-{row['lines_deleted']})  branch {row['delivered']['branch']}{note}"
     if row["patch"]:
         return f"{row['files_changed']} changed (+{row['lines_added']}/-{row['lines_deleted']})  {row['patch']}"
     return row["message"] if row["status"] != "success" and row["message"] else "no changes"
@@ -47,6 +58,8 @@ def _next_steps(command: str, row: Mapping[str, Any]) -> list[str]:
         steps.append(f"{row['name']}: {row['message']}")
     if row["status"] == "lost" and row["attempts"]:
         steps.append(f"{row['name']}: when {row['node']} is back: {command} distributed.gummy.harvest -e gummy_job={row['attempts'][-1]['id']}")
+    elif row["class"] == "harvest" and row["attempts"]:
+        steps.append(f"{row['name']}: once that is mended: {command} distributed.gummy.harvest -e gummy_job={row['attempts'][-1]['id']}")
     elif row["status"] in ("failed", "unproven") and row["folder"]:
         steps.append(f"{row['name']}: log {row['folder']}/log")
     return steps
@@ -125,3 +138,19 @@ def harvest_text(harvest: Mapping[str, Any]) -> list[str]:
         place = ", ".join(filter(None, [row.get("folder"), row.get("message")])) or state
         rows.append([f"{row['run_id']}/{row['job']}", row["node"], row["state"], place])
     return [*table(rows), *logs_text(harvest)]
+
+
+def clean_text(clean: Mapping[str, Any]) -> list[str]:
+    verb = "would free" if clean["check"] else "freed"
+    rows = []
+    for row in clean["nodes"]:
+        whats = [f"{count} {what}{'s' if count > 1 else ''}" for what in ("attempt", "workspace", "program") if (count := _count(row["removed"], what))]
+        rows.append([row["node"], f"{row['bytes'] / 1e6:.1f} MB", ", ".join(whats) or "nothing"])
+    here = clean["runs"]
+    rows.append(["runs here", f"{sum(row['bytes'] for row in here) / 1e6:.1f} MB", _some([row["name"] for row in here]) or "nothing"])
+    kept = "kept: what runs, what is not acknowledged, and what is young enough (keep in the config file)"
+    return [f"clean {verb} {clean['bytes'] / 1e6:.1f} MB", *(f"  {line}" for line in table(rows)), kept, *logs_text(clean)]
+
+
+def _count(rows: Sequence[Mapping[str, Any]], what: str) -> int:
+    return sum(row["what"] == what for row in rows)

@@ -65,6 +65,8 @@ class Job:
     specialist: str | None = None
     expect_changes: bool | str = "auto"
     pass_env: tuple[str, ...] = ()
+    deliver: str = "patch"
+    artifacts: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """What a resumed run knows the job by: its `id`, else its name and all that changes the work itself."""
@@ -349,6 +351,8 @@ def _job(
         accept_unproven=_value(given, "accept_unproven"),
         attempts=_value(given, "attempts"),
         priority=_value(given, "priority"),
+        deliver=_value(given, "deliver"),
+        artifacts=_value(given, "artifacts") or (),
     )
 
 

@@ -11,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import _sync
+from ._config import default_path
+from ._conflicts import find_conflicts
+from ._deliver import check_branches
 from ._each import missing
-from ._engine import Engine, work_of
+from ._engine import Engine, work_of, workspace_key
 from ._fleet import Fleet, command, measured
 from ._interrupt import cancel_if_we_die
 from ._link import LinkError
@@ -23,11 +26,13 @@ from ._printer import Printer
 from ._record import SCHEMA_VERSION, RunRecord, controller_id
 from ._request import Request
 from ._resume import Left, refuse_lost_record, take_over, take_up
+from ._secrets import secrets_in, warnings
 from ._sessions import Sessions
 
 
 def read_projects(request: Request) -> dict[str, _sync.Exclusions]:
-    """What stays at home of each project. Raises InputError."""
+    """What stays at home of each project. Raises InputError, also where a branch is asked for that can't be."""
+    check_branches(request.jobs)
     projects = {job.project for job in request.jobs if job.project is not None}
     return {project: _sync.exclusions(project, request.config.sync_exclude) for project in projects}
 
@@ -43,6 +48,9 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     begun_already = {event.job for event in left.found}
     require_values(job for job in left.again if job.name not in begun_already)
     _introduce(request, fleet, record, left, projects, printer)
+    secrets = {path: found for path, excluded in projects.items() if (found := secrets_in(excluded, workspace_key(path, controller)))}
+    for line in warnings(secrets, request.config.sync_exclude, default_path()):
+        printer.say(line)
     record.begin({job.name: job.digest() for job in request.jobs}, {job.name: job.content() for job in request.jobs}, controller)
     known = {node.name for node in fleet.nodes} | ({fleet.fallback.name} if fleet.fallback else set())
     gone = [Node(name, "unreachable", "not among the hosts of this play") for name in sorted({event.node for event in left.found} - known)]
@@ -59,7 +67,8 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     document = {
         "schema_version": SCHEMA_VERSION, "kind": "run", "run_id": request.run_id, "uid": record.uid, "folder": record.folder,
         "status": verdict({row["status"] for row in jobs}, bool(short)), "message": "; ".join(short) or None,
-        "command": command(), "begun_at": round(begun, 3), "seconds": round(time.time() - begun, 3), "controller": controller, "jobs": jobs,
+        "command": command(), "begun_at": round(begun, 3), "seconds": round(time.time() - begun, 3), "controller": controller, "secrets": secrets,
+        "jobs": jobs, "conflicts": find_conflicts(jobs),
     }  # fmt: skip
     record.write("run.json", document)
     return document

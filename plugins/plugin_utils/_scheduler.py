@@ -197,7 +197,7 @@ class Scheduler:
         elif attempt.stage == "ended":
             self._fetch(attempt, event)
         elif attempt.stage == "fetched":
-            self._home(attempt)
+            self._home(attempt, event.undelivered if isinstance(event, ev.Fetched) else "")
         if before == "reserved":
             self._answer_held(place)
 
@@ -286,7 +286,7 @@ class Scheduler:
                 again = ev.Fetch(attempt.id, attempt.job, attempt.node)
                 self._at(self._now + min(FETCH_RETRY * 2 ** (attempt.fetches - 1), 60.0), lambda: self._say(again))
 
-    def _home(self, attempt: Attempt) -> None:
+    def _home(self, attempt: Attempt, undelivered: str) -> None:
         ended, job = attempt.ended, self._jobs[attempt.job]
         if ended is None:
             raise ProtocolError(f"attempt {attempt.id} was fetched and never ended")
@@ -295,7 +295,10 @@ class Scheduler:
         if ended.failure == "quota" and self._stopped is None and not job.exhausted and not job.done:
             self._enqueue(job)
         elif ended.failure:
-            self._finish(attempt, "cancelled" if ended.failure == "cancelled" else "failed", ended.failure, ended.message)
+            message = "; ".join(filter(None, (ended.message, undelivered)))
+            self._finish(attempt, "cancelled" if ended.failure == "cancelled" else "failed", ended.failure, message)
+        elif undelivered:
+            self._finish(attempt, "failed", "deliver", undelivered)
         elif ended.proof or job.work.accept_unproven:
             self._finish(attempt, "success", None, ended.message)
         else:

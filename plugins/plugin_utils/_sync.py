@@ -5,25 +5,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ._keys import InputError
 from ._link import Link, decode
+from ._project import Project, look_at, portable_config
 
 LONGEST = 6 * 3600.0  # seconds; rsync's own --timeout ends one that stands still
 
 # A specialist's session lives on one node and for one path: it neither goes there nor is deleted there.
 NODE_OWNED = ("/.gummy/specialists/*/session.txt", "/.gummy/specialists/*/meta.yaml")
-
-
-class ProjectError(InputError):
-    """The project can't be read; the message says what to do."""
+NOT_PORTABLE = ("/.git/worktrees", "/.git/modules")  # paths of this machine; submodules go as plain content
+BOUND_TO_HERE = ("/.git/commondir", "/.git/gitdir", "/.git/objects/info/alternates")
+GIT = frozenset({".git", ".git/", "/.git", "/.git/"})  # how sync_exclude says that the repository stays at home
+VANISHED = 24  # rsync's exit status when a file went away meanwhile
 
 
 class TransferError(Exception):
@@ -37,41 +37,27 @@ class TransferError(Exception):
 
 @dataclass(frozen=True)
 class Exclusions:
-    """rules: NUL-separated rsync exclude patterns. ignored: how many of them git's ignore rules gave."""
+    """A project and what of it is kept from the nodes. rules: rsync's, NUL-separated; patterns: those of sync_exclude."""
 
+    project: Project
     rules: bytes
     patterns: tuple[str, ...]
-    ignored: int
 
     def describe(self) -> str:
-        return ", ".join([*self.patterns, *([f"{self.ignored} ignored by git"] if self.ignored else [])]) or "nothing"
+        counted = ((len(self.project.ignored), "ignored by git"), (len(self.project.plain), ".git of submodules"))
+        return ", ".join([*self.patterns, *(f"{count} {what}" for count, what in counted if count)]) or "nothing"
 
 
-def exclusions(project: str, sync_exclude: Sequence[str]) -> Exclusions:
-    """What is kept from the node: sync_exclude, what git ignores there, and what belongs to the node alone."""
-    ignored = _ignored_by_git(project)
-    rules = [*(pattern.encode() for pattern in (*NODE_OWNED, *sync_exclude)), *map(_anchored, ignored)]
-    return Exclusions(b"".join(rule + b"\0" for rule in rules), tuple(sync_exclude), len(ignored))
-
-
-def _ignored_by_git(project: str) -> list[bytes]:
-    if not any(os.path.lexists(os.path.join(folder, ".git")) for folder in (project, *_above(project))):
-        return []
-    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    argv = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "ls-files", "-z", "-oi", "--exclude-standard", "--directory"]
-    try:
-        done = subprocess.run(argv, cwd=project, env=env, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    except FileNotFoundError:
-        raise ProjectError([f"{project} is a git project, and git is not on this machine's PATH: install git"]) from None
-    if done.returncode:
-        reason = done.stderr.decode(errors="backslashreplace").strip()
-        raise ProjectError([f"git can't read the project {project}: {reason}"])
-    ignored = [path for path in done.stdout.split(b"\0") if path]
-    return [] if b"./" in ignored else ignored  # the project itself is ignored: it is nobody's git project
-
-
-def _above(path: str) -> list[str]:
-    return [str(folder) for folder in PurePath(path).parents]
+def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
+    """What goes to a node is what is left: git says what it ignores there, sync_exclude the rest. Raises ProjectError."""
+    project, whole = look_at(path), GIT.isdisjoint(sync_exclude)
+    if not whole:
+        project = replace(project, parts=())
+    rules = [b"- " + pattern.encode() for pattern in (*NODE_OWNED, *NOT_PORTABLE, *(BOUND_TO_HERE if project.parts else ()))]
+    rules += [b"- " + _anchored(path) for path in project.plain]
+    rules += [b"+ .git/**"] if whole else []  # a branch may have the name of a cache
+    rules += [b"- " + pattern.encode() for pattern in sync_exclude] + [b"- " + _anchored(path) for path in project.ignored]
+    return Exclusions(project, b"".join(rule + b"\0" for rule in rules), tuple(sync_exclude))
 
 
 def _anchored(path: bytes) -> bytes:
@@ -81,16 +67,39 @@ def _anchored(path: bytes) -> bytes:
     return b"/" + path
 
 
-def send_project(link: Link, project: str, attempt: str, generation: int, excluded: Exclusions) -> dict[str, Any]:
+def send_project(link: Link, excluded: Exclusions, attempt: str, generation: int) -> dict[str, Any]:
     """The project into the workspace that the attempt claimed; files and bytes sent. Raises LinkError, TransferError."""
     words = link.rsync_words("receive", attempt, str(generation))
-    status, out, errors = link.rsync(upload_argv(project, words, link.rsync_place()), LONGEST, excluded.rules)
+    with sources(excluded.project) as given:
+        argv = upload_argv(given, words, link.rsync_place())
+        status, out, errors = link.rsync(argv, LONGEST, excluded.rules)
+        if status == VANISHED:  # somebody works there: what is new meanwhile may need what was not there before
+            status, out, errors = link.rsync(argv, LONGEST, excluded.rules)
     refusal = next((reply for line in errors.encode().splitlines() if (reply := decode(line))), None)
     if refusal is not None:
         raise TransferError("refused", str(refusal.get("message", refusal)), refusal)
-    if status not in (0, 24):  # 24: a file vanished meanwhile
+    if status not in (0, VANISHED):
         raise TransferError(*why_rsync_failed(status, errors))
     return sent(out)
+
+
+@contextlib.contextmanager
+def sources(project: Project) -> Iterator[list[str]]:
+    """rsync's sources: the project; before it, where its repository is elsewhere, folders that name each part by its place in the workspace."""
+    top = project.path.rstrip("/")
+    if not project.parts:
+        yield [top + "/"]
+        return
+    with tempfile.TemporaryDirectory(prefix="gummy-sync-") as folder:
+        os.makedirs(os.path.join(folder, "0", ".git"))
+        portable_config(project.parts, os.path.join(folder, "0", ".git"))
+        found = [f"{folder}/0/./.git/"]
+        for number, (source, place) in enumerate(project.parts, 1):
+            where = os.path.join(folder, str(number), place)
+            os.makedirs(os.path.dirname(where))
+            os.symlink(source, where)
+            found.append(f"{folder}/{number}/./{place}/")
+        yield [*found, f"{top}/./"]
 
 
 def fetch_harvest(link: Link, attempt: str, folder: str) -> None:
@@ -101,16 +110,20 @@ def fetch_harvest(link: Link, attempt: str, folder: str) -> None:
         raise TransferError(*why_rsync_failed(status, errors))
 
 
-def upload_argv(project: str, link_words: Sequence[str], place: str) -> list[str]:
-    """rsync mirrors the project into the workspace; modes and times go along, owners do not. Its stdin takes the rules."""
-    source = project.rstrip("/") + "/"
+def upload_argv(given: Sequence[str], link_words: Sequence[str], place: str) -> list[str]:
+    """rsync mirrors its sources into the workspace; modes and times go along, owners do not. Its stdin takes the rules.
+
+    Of several sources that have a file the first one's goes; what follows `/./` in a source is its place.
+    """
+    together = ["--relative"] if len(given) > 1 else []
     return [
-        "rsync", "-rlpt", "--delete", "--from0", "--exclude-from=-", "--stats", "--timeout=60", *link_words, "--", source, place,
+        "rsync", "-rlpt", *together, "--delete", "--from0", "--exclude-from=-", "--stats", "--timeout=60", *link_words, "--", *given, place,
     ]  # fmt: skip
 
 
 def download_argv(folder: str, link_words: Sequence[str], place: str) -> list[str]:
-    return ["rsync", "-rlt", "--timeout=60", *link_words, "--", place, folder + "/"]
+    """Links don't come: they could lead whoever opens a harvest's file to another one of this machine."""
+    return ["rsync", "-rt", "--timeout=60", *link_words, "--", place, folder + "/"]
 
 
 def sent(stats: str) -> dict[str, int]:

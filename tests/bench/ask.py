@@ -1,7 +1,8 @@
 """Our side of the rows that ask many nodes, without Ansible's start: `ask.py WHAT SSH_CONFIG ANSWER NODE...`.
 
 The answer is a file: the seconds that it took, links included, and what came of it. WHAT is `specialists`, `load` (new connections) or
-`load-again` (those of a question before, whose answer has just become too old).
+`load-again` (those of a question before, whose answer has just become too old), or `sync:CONTROLLER` (the folder `big`, over links that are open;
+without the claim before it).
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from ansible.plugins.loader import init_plugin_loader
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
 init_plugin_loader()
 from ansible.playbook.task import Task  # collections are there from here on
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _views
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _sync, _views
 from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
+from ansible_collections.distributed.gummy.plugins.plugin_utils._engine import workspace_key
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all
@@ -51,6 +53,17 @@ def specialists(names: list[str], words: str) -> dict[str, int]:
     return dict(_views.specialists(fleet)["totals"])
 
 
+def sync(link: Link, controller: str) -> dict[str, float]:
+    """What a run does between claim and start."""
+    project, attempt = str(pathlib.Path("big").resolve()), f"bench-{secrets.token_hex(6)}"
+    claimed = link.call("claim", {"attempt": attempt, "key": workspace_key(project, controller), "slots": 2}, PATIENCE)
+    begun = time.monotonic()
+    sent = _sync.send_project(link, _sync.exclusions(project, Config().sync_exclude), attempt, int(claimed["generation"]))
+    seconds = time.monotonic() - begun
+    link.call("release", {"attempt": attempt})
+    return {**sent, "wall": seconds}
+
+
 def main() -> None:
     what, config, answer, *names = sys.argv[1:]
     words = shlex.join(["-F", config])
@@ -59,7 +72,9 @@ def main() -> None:
     elif what == "load-again":
         load(names, words, Snapshots(believe=False))
     begun = time.monotonic()
-    if what == "specialists":
+    if what.startswith("sync:"):
+        told = sync(*links(names, words).values(), what.partition(":")[2])
+    elif what == "specialists":
         told = specialists(names, words)
     else:
         told = load(names, words, Snapshots(what == "load-again", lambda: time.time() + LOAD_LASTS + 1))

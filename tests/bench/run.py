@@ -14,15 +14,18 @@ import signal
 import sys
 import time
 
+import big
 import jobs
 import load
 import placement
 import simulation
+import sync
 import views
 from table import Row, Side, lines, result
 from world import ROOT, BenchError, Sample, World
 
-ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS, *placement.ROWS]
+ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS, *placement.ROWS, *sync.ROWS]
+BIG = "big"
 SIMULATION = "simulation"
 MASTERS_LAST = 40.0  # seconds; ssh masters end after 60 idle ones
 
@@ -50,7 +53,7 @@ def progress(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", choices=[*(row.name for row in ROWS), SIMULATION], metavar="NAME", help="this row (may be given again)")
+    parser.add_argument("--only", action="append", choices=[*(row.name for row in ROWS), SIMULATION, BIG], metavar="NAME", help="this row (may be given again)")
     parser.add_argument("--runs", type=int, default=5, help="rounds; the median counts (5)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write what was measured there as well")
     options = parser.parse_args()
@@ -71,13 +74,20 @@ def main() -> int:
             with World(folder / "world", size) as world:
                 samples = measure(world, chosen, options.runs)
             results += [result(row, samples) for row in chosen]
+        if BIG in (options.only or [BIG]):
+            with World(folder / "world", 1) as world:
+                large = big.measure(world, progress)
+        else:
+            large = None
     if rows:
         print(f"medians of {options.runs} rounds on {os.cpu_count()} cpus that also carry the nodes")
         print("\n".join(lines(results)))
     if simulated:
         print("\n".join(simulation.lines(simulated)))
+    if large:
+        print("\n".join(big.lines(large)))
     if options.json:
-        document = {"schema_version": 1, "runs": options.runs, "cpus": os.cpu_count(), "rows": results, "simulation": simulated}
+        document = {"schema_version": 1, "runs": options.runs, "cpus": os.cpu_count(), "rows": results, "simulation": simulated, "big": large}
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
 

@@ -51,6 +51,10 @@ CASES = {
     "project is a file": Case("a.txt is no directory", {**PROMPT, "gummy_project": "a.txt"}),
     "project is home": Case("is your home directory", {**PROMPT, "gummy_project": "~"}),
     "project is all": Case("/ is the whole machine", {**PROMPT, "gummy_project": "/"}),
+    "branch without project": Case(
+        "job-1: deliver: branch needs a git project", {"gummy_agent": "shell", "gummy_command": "x", "gummy_project": "none", "gummy_deliver": "branch"}
+    ),
+    "artifacts": Case("gummy_artifacts: '../x' leaves the workspace", {**PROMPT, "gummy_artifacts": ["../x"]}),
     "timeout": Case("gummy_timeout: 'soon' is no duration; write 90s, 30m, 4h", {**PROMPT, "gummy_timeout": "soon"}),
     "no time": Case("gummy_timeout: 0 is no duration", {**PROMPT, "gummy_timeout": 0}),
     "only without a run": Case("gummy_only: give the run's name as well", {**PROMPT, "gummy_only": "failed"}),

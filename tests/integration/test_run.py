@@ -184,7 +184,7 @@ def test_a_plan_ranks_every_node_with_reasons_and_changes_nothing(controller: Co
     played = controller.play(*words, "-e", jobs, "-e", f"gummy_output_file={output}")
     assert played.status == 0 and "changed=0" in played.output and "nothing is changed" in played.output, played
     for node in NODES:
-        assert re.search(rf"^  {node} +0\.\d\d +0/2 slots +score 0\.\d\d, cpu \d+ %, mem", played.output, re.MULTILINE), played
+        assert re.search(rf"^  {node} +0\.\d\d +0/2 slots(?: +\d+ s old)? +score 0\.\d\d, cpu \d+ %, mem", played.output, re.MULTILINE), played
     assert re.search(r"^two +-> +node-2 ", played.output, re.MULTILINE) and output.exists()
     assert fleet.files() == before and not (controller.state / "runs").exists()
 
@@ -196,6 +196,21 @@ def test_sync_alone_sends_the_project_to_every_node_and_what_is_unchanged_only_o
         assert re.search(rf"^✓ +{node} +[\d.]+ s +[1-9]\d* files, ", first.output, re.MULTILINE), first
         assert re.search(rf"^✓ +{node} +[\d.]+ s +0 files, ", second.output, re.MULTILINE), second
     assert "*.log" in first.output and first.status == second.status == 0
+
+
+@pytest.mark.once
+def test_a_worktree_is_a_repository_on_the_node_and_what_looks_secret_is_told_once(controller: Controller) -> None:
+    work = controller.folder / "work"
+    git(controller.project, "worktree", "add", "-q", work, "-b", "topic")
+    (work / ".env").write_text("TOKEN=1\n", encoding="utf-8")
+    command = "git log -1 --format=%s; git branch --show-current; git status --porcelain .env; git worktree list"
+    command += "; git -c user.name=a -c user.email=b commit -qam x"
+    first, second = (controller.shell(command, "-e", f"gummy_project={work}") for _time in range(2))
+    assert first.status == second.status == 0, first
+    said = read(f"{first.job['folder']}/log").splitlines()
+    assert said[:3] == ["sample", "topic", "?? .env"] and len(said) == 4 and str(controller.folder) not in said[3]
+    assert "look like secrets" in first.output and '"/.env"' in first.output and first.run["secrets"] == {str(work): [".env"]}
+    assert "look like secrets" not in second.output and git(work, "log", "--format=%s").stdout == "sample\n"
 
 
 def read(path: str | pathlib.Path) -> str:

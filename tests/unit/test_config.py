@@ -28,6 +28,7 @@ def test_all_keys_are_read(config_file):
         "host_preferences: {database: big, api: [a, b]}\n"
         "nodes: {big: {slots: '3'}, a: }\n"
         "agents: {claude: {permission_mode: plan, account: team-2}, gummy: }\n"
+        "keep: {days: 7, free_gb: '2'}\n"
     )
     assert _config.load_config() == _config.Config(
         load_weights={"cpu": 1, "memory": 0, "load_average": 0, "io_wait": 0.5},
@@ -35,6 +36,7 @@ def test_all_keys_are_read(config_file):
         host_preferences={"database": ("big",), "api": ("a", "b")},
         nodes={"big": {"slots": 3}},
         agents={"claude": {"permission_mode": "plan", "account": "team-2"}, "gummy": {}},
+        keep=_config.Keep(7, 10, 2),
     )
 
 
@@ -51,7 +53,7 @@ def test_blank_keys_are_not_given(config_file):
         ("a: [", "is not YAML ("),
         ("[a]", "is a list, not a mapping; write keys like 'sync_exclude:', each with its value"),
         ("load_wieghts: {cpu: 1}", "load_wieghts: unknown key; did you mean 'load_weights'?"),
-        ("5: 6", "5: unknown key; known: agents, host_preferences, load_weights, nodes, sync_exclude"),
+        ("5: 6", "5: unknown key; known: agents, host_preferences, keep, load_weights, nodes, sync_exclude"),
         ("load_weights: {cpu: -1}", "load_weights: load weight cpu is -1; give a number, 0 or more"),
         ("load_weights: {cpu: 0}", "load_weights: all load weights are 0; give at least one part more than 0"),
         ("sync_exclude: 5", "sync_exclude: 5 is no list of patterns; write '- name' for each, in quotes if it is no plain text"),

@@ -77,6 +77,11 @@ def test_values_are_read_and_blank_is_not_given(key, raw, value):
         ("pass_env", ["A", "PATH"], "PATH is set on the node for every agent; take it out"),
         ("pass_env", "GUMMY_JOB", "GUMMY_JOB is set on the node for every agent; take it out"),
         ("task_type", "databse", "unknown value 'databse'; did you mean 'database'?"),
+        *[("artifacts", raw, f"{raw!r} leaves the workspace; write it as seen from the project's directory, without '..'")
+          for raw in ("../x", "/etc/passwd", "a/../../b", "~/x")],
+        ("artifacts", "a**/b", "'a**/b' is no glob of files; write '**' between slashes only, as in 'dist/**/*.whl'"),
+        ("artifacts", ["ok", ""], "['ok', ''] is no list of globs; write '- dist/*.whl' for each"),
+        ("deliver", "brunch", "unknown value 'brunch'; did you mean 'branch'?"),
         ("prompt", "a\0b", "it contains a NUL character; take it out"),
         ("project", "a\0b", "it contains a NUL character; take it out"),
         ("prompt", "\udcff", "it is not UTF-8; save or type it as UTF-8"),

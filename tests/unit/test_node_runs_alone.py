@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -19,10 +20,9 @@ class NodeProgram(unittest.TestCase):
             compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
 
     def test_a_harvested_patch_gives_a_pristine_copy_the_same_content(self) -> None:
-        spec = importlib.util.spec_from_file_location("harvest", NODE / "harvest.py")
-        assert spec and spec.loader
-        harvest = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(harvest)
+        sys.path.insert(0, str(NODE.parent))
+        self.addCleanup(sys.path.remove, str(NODE.parent))
+        harvest = importlib.import_module("_node.harvest")
         with tempfile.TemporaryDirectory() as folder:
             work, pristine, out = (pathlib.Path(folder, name) for name in ("a tree", "pristine", "out"))
             for tree in (work, pristine):

@@ -87,3 +87,20 @@ def test_a_sync_and_a_harvest():
         "r/a  n1  running  still running",
         "no answer from n9: down",
     ]
+
+
+def test_branches_conflicts_and_a_harvest_that_failed_say_what_to_do():
+    jobs = [
+        {"name": "one", **PATCH, "delivered": {"branch": "gummy/r/one", "note": "starts at the old base"}},
+        {"name": "two", **PATCH, "status": "failed", "class": "harvest", "message": "no harvest could be made", "patch": None},
+    ]
+    files = [{"path": "a", "jobs": ["one", "two"]}]
+    document = {"run_id": "r", "command": "play", "seconds": 1.0, "folder": "/r", "jobs": [{**ROW, **row} for row in jobs]}
+    document["conflicts"] = [{"project": "/p", "files": files, "order": ["one"], "left": ["two"]}]
+    assert _report.run_summary(document)[1:-1] == [
+        "✓  one  success           node-1  3.2 s  2 changed (+10/-3)  branch gummy/r/one (starts at the old base)",
+        "✗  two  failed (harvest)  node-1  3.2 s  no harvest could be made",
+        "  two: once that is mended: play distributed.gummy.harvest -e gummy_job=u-1",
+        "  a is changed by one, two",
+        "  patches of /p apply in this order: one; after them two does not apply: merge by hand",
+    ]

@@ -461,6 +461,17 @@ def test_a_success_without_proof_is_unproven_unless_that_is_accepted():
         assert told(out, ev.End)
 
 
+@pytest.mark.parametrize(
+    ("ended", "status"),
+    [(GOOD, ("failed", "deliver", "no branch")), (ev.Ended(A, "agent", None, "exit status 3"), ("failed", "agent", "exit status 3; no branch"))],
+)
+def test_what_could_not_be_delivered_is_a_failure_and_its_work_is_at_home(ended, status):
+    tested = scheduler(["a"], [node("n")])
+    out = begin(tested, *SENT[1:], ended, ev.Fetched(A, "no branch"))
+    (finish,) = told(out, ev.Finish)
+    assert (finish.status, finish.failure, finish.message) == status and told(out, ev.Ack)
+
+
 @pytest.mark.parametrize(("failure", "least", "most"), [("sync", 4, 4), ("unreachable", 5, 100)])
 def test_a_fetch_is_tried_again_with_growing_pauses_and_given_up_as_harvest(failure, least, most):
     tested = scheduler(["job"], [node("n")], lost_after=100.0)

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _sync
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _project, _sync
 
 ODD = [b"a*b", b"new\nline.ign", b"caf\xe9.ign", b"[x].ign", b"back\\slash.ign", b"wild*\\.ign", b"q?.ign", b" blank .ign", b"#hash.ign", b"- dash.ign"]
 LOOKALIKES = [b"axb", b"a\\*b", b"x", b"sub/a*b.txt", b"sub/build/kept", b"new", b"line"]
@@ -38,8 +38,30 @@ def project(tmp_path):
 
 
 def upload(project, place, *patterns):
-    argv, rules = _sync.upload_argv(str(project), [], f"{place}/"), _sync.exclusions(str(project), patterns).rules
-    return _sync.sent(subprocess.run(argv, input=rules, env={**os.environ, "LC_ALL": "C"}, capture_output=True, check=True).stdout.decode())
+    excluded = _sync.exclusions(str(project), patterns)
+    with _sync.sources(excluded.project) as given:
+        argv = _sync.upload_argv(given, [], f"{place}/")
+        done = subprocess.run(argv, input=excluded.rules, env={**os.environ, "LC_ALL": "C"}, capture_output=True, check=True)
+    return _sync.sent(done.stdout.decode())
+
+
+def git(folder, *words):
+    """Somebody's git on another machine, as it were: it must not find anything of the user's, and nothing outside the folder."""
+    settings = ("user.name=t", "user.email=t@example.org", "protocol.file.allow=always", "init.defaultBranch=main")
+    env = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    done = subprocess.run(["git", *(w for s in settings for w in ("-c", s)), *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def commit(folder, name, text="x\n"):
+    folder.mkdir(exist_ok=True)
+    if not (folder / ".git").exists():
+        git(folder, "init", "-q")
+    (folder / name).write_text(text)
+    git(folder, "add", "-f", name)
+    git(folder, "commit", "-qm", f"add {name}")
+    return folder
 
 
 def test_just_what_is_excluded_stays_at_home_and_stats_say_what_went(project, tmp_path):
@@ -66,15 +88,106 @@ def test_the_project_is_read_and_never_written_whatever_the_caller_s_git_setting
 
     os.utime(project / "src/main.py", (1, 1))  # git would like to refresh its index
     before = seen()
-    assert _sync.exclusions(str(project), []).ignored == len(ODD) + 2
+    assert len(_sync.exclusions(str(project), []).project.ignored) == len(ODD) + 2
     assert seen() == before
 
 
 def test_a_project_without_git_has_no_ignored_files_and_a_broken_one_is_an_error(tmp_path):
     assert _sync.exclusions(str(tmp_path), []).describe() == "nothing"
     (tmp_path / ".git").write_text("gitdir: /nowhere")
-    with pytest.raises(_sync.ProjectError, match="git can't read the project"):
+    with pytest.raises(_project.ProjectError, match="git can't read the project"):
         _sync.exclusions(str(tmp_path), [])
+
+
+def worktree(tmp_path):
+    git(commit(tmp_path / "main", "first"), "worktree", "add", "-q", "../work", "-b", "topic")
+    return tmp_path / "work"
+
+
+def worktree_of_a_bare_one(tmp_path):
+    git(commit(tmp_path / "main", "first"), "clone", "-q", "--bare", ".", "../store.git")
+    git(tmp_path / "store.git", "config", "extensions.worktreeConfig", "true")
+    git(tmp_path / "store.git", "config", "--worktree", "core.bare", "true")
+    git(tmp_path / "store.git", "config", "--unset", "core.bare")
+    git(tmp_path / "store.git", "worktree", "add", "-q", "../work", "-b", "topic")
+    return tmp_path / "work"
+
+
+def separate_git_dir(tmp_path):
+    git(commit(tmp_path / "main", "first"), "clone", "-q", "--separate-git-dir", "../else where.git", ".", "../work")
+    return tmp_path / "work"
+
+
+def alternates(tmp_path):
+    git(commit(tmp_path / "first", "first"), "clone", "-q", "--shared", ".", "../second")
+    git(tmp_path / "second", "clone", "-q", "--shared", ".", "../work")
+    return tmp_path / "work"
+
+
+def shallow(tmp_path):
+    commit(commit(tmp_path / "main", "first"), "second")
+    git(tmp_path / "main", "clone", "-q", "--depth=1", f"file://{tmp_path}/main", "../work")
+    return tmp_path / "work"
+
+
+def submodule_itself(tmp_path):
+    commit(tmp_path / "lib", "first")
+    git(commit(tmp_path / "main", "top"), "submodule", "--quiet", "add", "../lib", "work")
+    return tmp_path / "main" / "work"
+
+
+@pytest.mark.parametrize("make_one", [worktree, worktree_of_a_bare_one, separate_git_dir, alternates, shallow, submodule_itself])
+def test_a_repository_arrives_as_one_that_needs_nothing_of_this_machine(make_one, tmp_path):
+    work, place = make_one(tmp_path), tmp_path / "node" / "tree"
+    commit(work, "mine.log", "1\n")
+    (work / "mine.log").write_text("2\n")
+    (work / "staged").write_text("3\n")
+    git(work, "add", "staged")
+    wanted = [git(work, *words) for words in (("log", "--format=%H"), ("status", "--porcelain"), ("branch", "--show-current"))]
+    place.mkdir(parents=True)
+
+    def times():
+        return {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "node")}
+
+    before = times()
+    upload(work, place, "*.x")
+    assert times() == before
+    assert upload(work, place, "*.x") == {"files": 0, "bytes": 0}
+    for folder in tmp_path.iterdir():
+        if folder != tmp_path / "node":
+            folder.rename(folder.with_name(folder.name + " is away"))
+    assert [git(place, *words) for words in (("log", "--format=%H"), ("status", "--porcelain"), ("branch", "--show-current"))] == wanted
+    git(place, "fsck", "--full", "--strict")
+    commit(place, "of the agent")
+
+
+def test_submodules_and_repositories_inside_are_content_and_what_they_ignore_stays_at_home(tmp_path):
+    work, place = commit(tmp_path / "work", "a"), tmp_path / "tree"
+    inner = commit(tmp_path / "lib", ".gitignore", "made\n")
+    git(work, "submodule", "--quiet", "add", str(inner), "sub")
+    git(commit(work / "own", ".gitignore", "made\n"), "worktree", "add", "-q", "../linked")
+    git(work / "own", "clone", "-q", ".", "deep er")
+    make(work, b"sub/made", b"sub/dirty", b"own/made", b"own/deep er/made", b"own/deep er/kept", b"linked/made")
+    (work / ".git" / "modules" / "leave").mkdir()
+    excluded = _sync.exclusions(str(work), ["*.log"])
+    assert excluded.describe() == "*.log, 4 ignored by git, 2 .git of submodules"
+    upload(work, place, "*.log")
+    there = {name for name in names_in(place) if b"/.git/" not in name}
+    own = {b"own/.gitignore", b"own/deep er/.gitignore", b"own/deep er/kept", b"linked/.gitignore"}
+    assert there == {b"a", b".gitmodules", b"sub/.gitignore", b"sub/dirty", *own}
+    assert git(place, "status", "--porcelain") == git(work, "status", "--porcelain", "--ignore-submodules=dirty")
+    assert not (place / ".git" / "modules").exists() and git(place / "own", "log", "--oneline")
+
+
+def test_sync_exclude_cuts_nothing_out_of_the_repository_unless_it_names_it(tmp_path):
+    work = commit(tmp_path / "work", "a")
+    for branch in ("venv", "fix.log", "deep/node_modules"):
+        git(work, "branch", branch)
+    upload(work, tmp_path / "tree", "*.log", "venv", "node_modules", "#odd", "!", "+ odd")
+    assert git(tmp_path / "tree", "for-each-ref") == git(work, "for-each-ref")
+    make(work, b"dist/x", b"#odd", b"+ odd")
+    upload(work, tmp_path / "other", ".git", "dist", "#odd", "+ odd")
+    assert names_in(tmp_path / "other") == {b"a"} and not (tmp_path / "other" / ".git").exists()
 
 
 @pytest.mark.parametrize("label", ["regular files transferred", "files transferred"])

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The baseline of a workspace and the patch against it, made with a git dir outside the workspace. This is private to the collection.
 
-What is compared is content: who committed what in the workspace's own repository doesn't matter, and nothing is written there.
-Callers hold the workspace's lock; nobody else uses the git dir. Runs on nodes: Python 3.9+, standard library, git 2.25+.
+What is compared is content: who committed what in the workspace's own repository doesn't matter, and nothing is written there. What a patch
+can't hold comes beside it (beside.py) or is listed. Callers hold the workspace's lock; nobody else uses the git dir. Runs on nodes: Python 3.9+,
+standard library, git 2.25+.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterable, Sequence
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
+
+from . import beside
 
 PATCH = "changes.patch"
 SHOWN = 1000  # entries of "changed" and of "left_out"
 SHOWN_IGNORED = 20
 TOO_BIG = 512 << 20  # git apply refuses patches of 1 GiB
-NESTED = "nested repository: its files are in the patch, its history is not"
+EMPTY, REMOVED = "empty folder", "empty folder, removed"
+OUTPUTS = (PATCH, beside.NESTED, beside.COMMITS, beside.RAW, beside.PACK, beside.ARTIFACTS)
 EMPTY_BLOB = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 STATUS = {"A": "added", "D": "deleted", "M": "modified", "T": "type changed"}
 # info/attributes goes before every .gitattributes: file content is taken as it is
@@ -35,11 +39,15 @@ CONFIG = (
 ).split()
 
 
+# the workspace's own repository is the agent's: what it asks for is neither run nor fetched
+FOREIGN = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "protocol.allow=never")
+
+
 class HarvestError(Exception):
     """Baseline or patch could not be made; the workspace is as it was."""
 
 
-class _Git:
+class Git:
     def __init__(self, tree: str, git_dir: str, index: str = "index") -> None:
         self.tree = os.path.realpath(tree)
         self.dir = os.path.realpath(git_dir)
@@ -53,11 +61,11 @@ class _Git:
         """Run git; own=False asks the workspace's own repository (read only)."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") and k != "XDG_CONFIG_HOME"}
         env.update(HOME=self.dir, LC_ALL="C", GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, GIT_ATTR_NOSYSTEM="1")
-        env.update(GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", GIT_WORK_TREE=self.tree)
+        env.update(GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", GIT_NO_LAZY_FETCH="1", GIT_WORK_TREE=self.tree)
         env["GIT_DIR"] = self.dir if own else os.path.join(self.tree, ".git")
         if own:
             env["GIT_INDEX_FILE"] = self.index
-        config = [word for pair in (CONFIG if own else ["core.fsmonitor=false"]) for word in ("-c", pair)]
+        config = [word for pair in (CONFIG if own else FOREIGN) for word in ("-c", pair)]
         try:
             done = subprocess.run(
                 ["git", *config, *args],
@@ -92,9 +100,23 @@ def _text(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 
-def _odd(tree: str, ignored: set[bytes]) -> dict[bytes, str]:
-    """What a patch can't carry: path -> why. Folders end with a slash; links are not followed."""
-    root, odd, todo = os.fsencode(tree), {}, [b""]
+class _Seen(NamedTuple):
+    """A workspace's paths, as bytes; folders end with a slash. odd: what git's index can't hold, and why; modes: those that it doesn't keep.
+
+    nested: each `.git` below the top; ignored: what rules ignore, a whole folder as one; apart: new files in nested repositories.
+    """
+
+    odd: dict[bytes, str]
+    modes: dict[bytes, str]
+    nested: list[bytes]
+    ignored: set[bytes]
+    apart: set[bytes]
+
+
+def _look(tree: str, ignored: set[bytes], umask: int) -> _Seen:
+    """Links are not followed."""
+    root, todo, seen = os.fsencode(tree), [b""], _Seen({}, {}, [], ignored, set())
+    odd, usual = seen.odd, {0o644, 0o755, 0o666 & ~umask, 0o777 & ~umask}
     while todo:
         folder = todo.pop()
         try:
@@ -105,28 +127,34 @@ def _odd(tree: str, ignored: set[bytes]) -> dict[bytes, str]:
             odd[folder] = "not readable"
             continue
         if folder and not entries:
-            odd[folder] = "empty folder"
+            odd[folder] = EMPTY
         for entry in entries:
             path = folder + entry.name
             try:
                 if entry.name == b".git":
-                    odd.update({path: NESTED} if folder else {})
-                elif path in ignored or path + b"/" in ignored or entry.is_symlink():
+                    seen.nested.extend([path] if folder else [])
                     continue
-                elif entry.is_dir(follow_symlinks=False):
-                    todo.append(path + b"/")
+                if path in ignored or path + b"/" in ignored or entry.is_symlink():
+                    continue
+                info = entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    path += b"/"
+                    todo.append(path)
                 elif not entry.is_file(follow_symlinks=False):
                     odd[path] = "socket, fifo or device"
+                    continue
                 elif not os.access(entry.path, os.R_OK):
                     odd[path] = "not readable"
-                elif entry.stat(follow_symlinks=False).st_size > TOO_BIG:
+                elif info.st_size > TOO_BIG:
                     odd[path] = f"larger than {TOO_BIG >> 20} MiB"
+                if info.st_mode & 0o7777 not in usual:
+                    seen.modes[path] = f"mode {info.st_mode & 0o7777:04o}"
             except OSError:
                 odd[path] = "not readable"
-    return odd
+    return seen
 
 
-def _kept(git: _Git, exclude: Sequence[str]) -> set[bytes]:
+def _kept(git: Git, exclude: Sequence[str]) -> set[bytes]:
     """Files that are ignored, but tracked in the workspace's own repository and not excluded."""
     try:
         kept = git.names("-c", "-i", "--exclude-standard", own=False)
@@ -143,14 +171,14 @@ def _kept(git: _Git, exclude: Sequence[str]) -> set[bytes]:
     return {path for path in kept if there(path)}
 
 
-def _feed(git: _Git, paths: Iterable[bytes], *flags: str) -> None:
+def _feed(git: Git, paths: Iterable[bytes], *flags: str) -> None:
     data = b"".join(path + b"\0" for path in paths)
     if data:
         git("update-index", "-z", *flags, "--stdin", stdin=data)
 
 
-def _take(git: _Git, rules: Sequence[str], kept: set[bytes]) -> tuple[dict[bytes, str], set[bytes]]:
-    """Make git's index what the workspace is now. Returns what it can't hold, and what rules ignore (a whole folder as one)."""
+def _take(git: Git, rules: Sequence[str], kept: set[bytes], umask: int, new_in_nested: bool) -> _Seen:
+    """Make git's index what the workspace is now; without new files of nested repositories unless they are asked for."""
     with contextlib.suppress(OSError):
         os.unlink(git.index + ".lock")  # of a harvest that was killed
     info = os.path.join(git.dir, "info", "exclude")
@@ -160,28 +188,31 @@ def _take(git: _Git, rules: Sequence[str], kept: set[bytes]) -> tuple[dict[bytes
         open(info, "w").close()
     git("add", "-u", "--ignore-errors", ok=(0, 1))
     failed, listed = git.failed, ("-o", "-i", "--directory")
-    ignored = git.names(*listed, *rules) - kept if rules else set()
-    odd = _odd(git.tree, ignored)
+    seen = _look(git.tree, git.names(*listed, *rules) - kept if rules else set(), umask)
     # git goes into a nested repository when its index knows a file in there; the last "add -u" drops this one
-    marks = b"".join(b"100644 " + EMPTY_BLOB + b"\t" + path[:-4] + b".gummy-was-here\0" for path, why in odd.items() if why == NESTED)
+    marks = b"".join(b"100644 " + EMPTY_BLOB + b"\t" + path[:-4] + b".gummy-was-here\0" for path in seen.nested)
     if marks:
         git("update-index", "-z", "--index-info", stdin=marks)
-        ignored = git.names(*listed, *rules) - kept if rules else set()
-        odd = _odd(git.tree, ignored)
-    _feed(git, (git.names("-o", *rules) | kept) - odd.keys(), "--add", "--replace")
+        seen = _look(git.tree, git.names(*listed, *rules) - kept if rules else set(), umask)
+    others = (git.names("-o", *rules) | kept) - seen.odd.keys()
+    if not new_in_nested:
+        tops = tuple(path[:-4] for path in seen.nested)
+        seen.apart.update(path for path in git.names("-o", *rules) - seen.odd.keys() if tops and path.startswith(tops))
+    _feed(git, others - seen.apart, "--add", "--replace")
     if b"Ignoring path" in git.said:
-        odd.update({path: "git refuses this name" for path in git.names("-o", *rules) - odd.keys() if not path.endswith(b"/")})
+        left = git.names("-o", *rules) - seen.odd.keys() - seen.apart
+        seen.odd.update({path: "git refuses this name" for path in left if not path.endswith(b"/")})
     if marks:
         git("add", "-u", "--ignore-errors", ok=(0, 1))
         failed = failed or git.failed
     if failed:
-        missed = set(git("diff-files", "-z", "--name-only").split(b"\0")) - odd.keys() - {b""}
+        missed = set(git("diff-files", "-z", "--name-only").split(b"\0")) - seen.odd.keys() - {b""}
         if missed:  # say, a full disk
             raise HarvestError(f"git could not take {len(missed)} files, {_text(min(missed))} among them")
-    return odd, ignored
+    return seen
 
 
-def _fresh(git: _Git) -> None:
+def _fresh(git: Git) -> None:
     shutil.rmtree(git.dir, ignore_errors=True)
     for name in ("objects/pack", "refs", "info"):
         os.makedirs(os.path.join(git.dir, name), mode=0o700)
@@ -190,7 +221,7 @@ def _fresh(git: _Git) -> None:
             f.write(text)
 
 
-def _worth_keeping(git: _Git) -> bool:
+def _worth_keeping(git: Git) -> bool:
     """False when objects of earlier baselines are many times what this one needs."""
     try:
         with open(git.index, "rb") as f:
@@ -203,39 +234,43 @@ def _worth_keeping(git: _Git) -> bool:
         return False
 
 
-def _baseline(git: _Git, exclude: Sequence[str]) -> str:
+def _baseline(git: Git, exclude: Sequence[str], umask: int) -> str:
     # without a repository of its own everything was sent, .gitignore or not
     is_git = os.path.lexists(os.path.join(git.tree, ".git"))
     rules = [*exclude, "--exclude-standard"] if is_git else [*exclude]
     kept = _kept(git, exclude) if is_git else set()
     if rules and os.path.exists(git.index):
         _feed(git, git.names("-c", "-i", *rules) - kept, "--force-remove")
-    odd, _ignored = _take(git, rules, kept)
+    seen = _take(git, rules, kept, umask, new_in_nested=True)
     base = git("write-tree").decode().strip()
     state = os.path.join(git.dir, "gummy-baseline")
+    known = {
+        "base": base, "exclude": exclude, "umask": umask, "odd": [[os.fsdecode(path), why] for odd in (seen.odd, seen.modes) for path, why in odd.items()],
+        "refs": beside.refs(git), "nested": {_text(path): beside.signature(git.tree, path) for path in seen.nested},
+    }  # fmt: skip
     with open(state + ".new", "w") as out:
-        json.dump({"base": base, "exclude": exclude, "odd": sorted(_text(path) + "\0" + why for path, why in odd.items())}, out)
+        json.dump(known, out)
         out.flush()
         os.fsync(out.fileno())
     os.replace(state + ".new", state)
     return base
 
 
-def make_baseline(tree: str, git_dir: str, exclude: Sequence[str] = ()) -> str:
+def make_baseline(tree: str, git_dir: str, exclude: Sequence[str] = (), umask: int = 0o022) -> str:
     """Keep what the workspace holds now, as git tree id. git_dir is made, or brought up to date from an earlier use.
 
     exclude: patterns as rsync takes them; neither baseline nor patch ever name such files (the user's tree may have others there).
-    Raises HarvestError.
+    umask: the login's; modes that it gives to new files are none to tell of. Raises HarvestError.
     """
-    git, rules = _Git(tree, git_dir), [_rule(pattern) for pattern in exclude]
+    git, rules = Git(tree, git_dir), [_rule(pattern) for pattern in exclude]
     try:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(git.dir, "gummy-baseline"))
         if _worth_keeping(git):
             with contextlib.suppress(HarvestError):
-                return _baseline(git, rules)
+                return _baseline(git, rules, umask)
         _fresh(git)
-        return _baseline(git, rules)
+        return _baseline(git, rules, umask)
     except OSError as e:
         raise HarvestError(f"baseline of {tree}: {e}") from e
 
@@ -255,49 +290,81 @@ def _changes(listing: bytes) -> list[dict[str, Any]]:
     return changes
 
 
-def _left_out(odd: dict[bytes, str], known: set[str], ignored: set[bytes]) -> list[dict[str, str]]:
-    news = [
-        {"path": _text(path), "why": why} for path, why in sorted(odd.items()) if why == NESTED or _text(path) + "\0" + why not in known
-    ]
+def _left_out(tree: str, seen: _Seen, known: set[tuple[bytes, str]], changed: set[str]) -> list[dict[str, str]]:
+    """What is new of what a patch doesn't carry, then what is ignored. A changed file loses its mode, new or not."""
+    told = {path: why for path, why in seen.modes.items() if (path, why) not in known or _text(path) in changed}
+    told.update({path: why for path, why in seen.odd.items() if (path, why) not in known})
+    told.update({path: REMOVED for path, why in known if why == EMPTY and not os.path.lexists(os.path.join(os.fsencode(tree), path))})
+    news = [{"path": _text(path), "why": why} for path, why in sorted(told.items())]
     news[SHOWN:] = [{"path": "", "why": f"{len(news) - SHOWN} more"}] if len(news) > SHOWN else []
-    news += [{"path": _text(path), "why": "ignored"} for path in sorted(ignored)[:SHOWN_IGNORED]]
-    return news + ([{"path": "", "why": f"{len(ignored) - SHOWN_IGNORED} more ignored"}] if len(ignored) > SHOWN_IGNORED else [])
+    news += [{"path": _text(path), "why": "ignored"} for path in sorted(seen.ignored)[:SHOWN_IGNORED]]
+    more = len(seen.ignored) - SHOWN_IGNORED
+    return news + ([{"path": "", "why": f"{more} more ignored"}] if more > 0 else [])
 
 
-def make_harvest(tree: str, git_dir: str, out: str) -> dict[str, Any]:
-    """Write out/changes.patch, what the workspace has become since make_baseline; may be called again with the same result.
+def make_harvest(tree: str, git_dir: str, out: str, deliver: str = "patch", artifacts: Sequence[str] = ()) -> dict[str, Any]:
+    """Write into out what the workspace has become since make_baseline: changes.patch, and what comes beside it; may be called again.
 
+    deliver: `none` leaves it at artifacts and the list; `branch` adds what a branch is made of. artifacts: globs.
     Returns {"patch": file name or None, "files": n, "added": lines, "deleted": lines, "changed": [{"path", "status", "added", "deleted"}],
-    "left_out": [{"path", "why"}]}; counts of binary and of very large files are None; path "" counts what is not listed. Raises HarvestError.
+    "left_out": [{"path", "why"}], "nested": [path], "head": commit or None, "commits": {ref: commit}, "artifacts": n}; counts of binary and of very
+    large files are None; path "" counts what is not listed. Raises HarvestError: then nothing of it is there.
     """
-    git = _Git(tree, git_dir, "harvest-index")
+    git = Git(tree, git_dir, "harvest-index")
     try:
-        with open(os.path.join(git.dir, "gummy-baseline")) as f:
-            state = json.load(f)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(git.index)
-            # with its mtime: git compares it with files' to see which ones changed in the moment of the baseline
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copy2(os.path.join(git.dir, "index"), git.index)
-        odd, ignored = _take(git, [*state["exclude"], "--exclude-standard"], _kept(git, state["exclude"]))
-        # no renames: a patch that needs nothing but the files it changes, and takes no time to search for pairs
-        diff = ("diff-index", "--cached", "--no-renames", "--no-ext-diff", "--no-textconv")
-        changes = _changes(git(*diff, "-z", "--raw", "--numstat", state["base"]))
-        os.makedirs(out, exist_ok=True)
-        patch = os.path.join(out, PATCH)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(patch)
+        _remove(out)
+        return _harvest(git, out, deliver, artifacts)
+    except (OSError, ValueError, KeyError) as e:
+        _remove(out)  # a full disk has room again for the word that it failed
+        raise HarvestError(f"harvest of {tree}: {e}") from e
+    except HarvestError:
+        _remove(out)
+        raise
+
+
+def _remove(out: str) -> None:
+    for name in OUTPUTS:
+        path = os.path.join(out, name)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+
+
+def _harvest(git: Git, out: str, deliver: str, artifacts: Sequence[str]) -> dict[str, Any]:
+    with open(os.path.join(git.dir, "gummy-baseline")) as f:
+        state = json.load(f)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(git.index)
+        # with its mtime: git compares it with files' to see which ones changed in the moment of the baseline
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copy2(os.path.join(git.dir, "index"), git.index)
+    seen = _take(git, [*state["exclude"], "--exclude-standard"], _kept(git, state["exclude"]), state["umask"], new_in_nested=False)
+    # no renames: a patch that needs nothing but the files it changes, and takes no time to search for pairs
+    diff = ("diff-index", "--cached", "--no-renames", "--no-ext-diff", "--no-textconv")
+    listing = git(*diff, "-z", "--raw", "--numstat", state["base"])
+    changes = _changes(listing)
+    os.makedirs(out, exist_ok=True)
+    changed, known = {change["path"] for change in changes}, {(os.fsencode(path), why) for path, why in state["odd"]}
+    told = _left_out(git.tree, seen, known, changed)
+    more, left = beside.artifacts(git.tree, artifacts, out)
+    found: dict[str, Any] = {"nested": [], "head": state["refs"].get("HEAD"), "commits": {}, "artifacts": more}
+    if deliver != "none":
         if changes:
-            with open(patch, "wb") as f_out:
+            with open(os.path.join(out, PATCH), "wb") as f_out:
                 git(*diff, "-p", "--binary", "--full-index", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", state["base"], out=f_out)
                 os.fsync(f_out.fileno())
-    except (OSError, ValueError, KeyError) as e:
-        raise HarvestError(f"harvest of {tree}: {e}") from e
+        found["nested"], unread = beside.nested(git, out, seen.nested, seen.apart, state["nested"], changed)
+        found["commits"], broken = beside.commits(git, out, state["refs"])
+        left += unread + broken
+        if deliver == "branch" and changes:
+            beside.branch(git, out, listing)
     return {
-        "patch": PATCH if changes else None,
+        "patch": PATCH if changes and deliver != "none" else None,
         "files": len(changes),
         "added": sum(change["added"] or 0 for change in changes),
         "deleted": sum(change["deleted"] or 0 for change in changes),
         "changed": changes[:SHOWN],
-        "left_out": _left_out(odd, set(state["odd"]), ignored),
+        "left_out": told + left,
+        **found,
     }

@@ -84,7 +84,7 @@ def weigh_changes(spec: Mapping[str, Any], ended: dict[str, Any]) -> None:
     """expect_changes, once the harvest is made: whether a good end without changes is a success, and says that there are none."""
     expected, made = spec.get("expect_changes", "auto"), ended["harvest"]
     own = sum(change["path"].startswith(".gummy/") for change in made["changed"])  # what gummy itself notes there is no work
-    if ended["class"] is not None or made["files"] > own:
+    if ended["class"] is not None or made["files"] > own or made["nested"]:
         return
     if expected is True:
         ended.update({"class": "agent", "proof": None, "message": "it ended well and changed no file, and the job has expect_changes"})

@@ -9,6 +9,8 @@ event that the table does not know is an error, never ignored. Whoever moves an 
 
 from __future__ import annotations
 
+import os
+
 from .store import TYPE_CHECKING, Refused
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ TABLE: Mapping[str, Mapping[str, str]] = {
     "new": {"start": "starting", "fence": "void"},
     "starting": {"run": "running", "fail": "ended", "fence": "void"},
     "running": {"end": "ended", "heal": "ended"},
-    "ended": {"acknowledge": "acknowledged"},
-    "acknowledged": {"acknowledge": "acknowledged"},
+    "ended": {"acknowledge": "acknowledged", "harvest": "ended"},
+    "acknowledged": {"acknowledge": "acknowledged", "harvest": "ended"},
     "void": {"fence": "void"},
 }
 # Who may do it, and when.
@@ -33,6 +35,7 @@ EVENTS: Mapping[str, str] = {
     "end": "the supervisor, when the agent's processes have ended and the harvest is made",
     "heal": "whoever sees first that the supervisor died: what lives of the agent is ended, then harvested",
     "fence": "any controller, while no supervisor runs: the proof that the agent did not start and never will",
+    "harvest": "a controller that wants a harvest which could not be made before, say for a full disk",
     "acknowledge": "a controller that has the harvest",
 }
 # The file that makes an attempt be in a state; of several the last one counts. Their names are format 1, frozen.
@@ -51,6 +54,8 @@ def move(attempt: Attempt, event: str, data: bytes = b"") -> str:
     after = TABLE[before].get(event)
     if after is None:
         raise Refused("attempt %s is %s: %s is not possible" % (attempt.id, before, event), "state", "ours")
-    if after != before:
+    if event == "harvest" and before == "acknowledged":  # what was acknowledged is not what there is now
+        os.unlink(attempt.path(MARKS[before]))
+    if after != before or event == "harvest":
         attempt.mark(MARKS[after], data)
     return after

@@ -25,6 +25,7 @@ from .store import Attempt, Refused, Store, read_json, try_lock, write_durably
 SPEC = 1  # schema of a job's spec; older ones are still harvested
 LOOK = 0.25  # seconds between two looks whether somebody cancels
 CANCEL_MOST = 25.0  # seconds that a cancel waits: TERM, KILL and the harvest
+RESERVE = 65536  # bytes that stay ours on a disk that an agent fills, for the word how it ended
 PATIENCE = 5.0  # seconds that a start waits for a lock which an ended sync still holds
 
 
@@ -53,6 +54,7 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     move(attempt, "start")
     runs.check(store, attempt.id, str(spec.get("controller")))  # who took the run over meanwhile sees this attempt, or is seen here
     write_durably(os.path.join(workspace, "holder.json"), json.dumps({"attempt": attempt.id}).encode())
+    attempt.mark("reserve", os.urandom(RESERVE))
     if os.fork() == 0:
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)  # kept open: the lock lives as long as the supervisor
         _run_detached(store, attempt, spec, path, passed)
@@ -137,7 +139,7 @@ def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str, 
     if not spec.get("project"):
         shutil.rmtree(tree, ignore_errors=True)
         os.makedirs(tree, exist_ok=True)
-    harvest.make_baseline(tree, os.path.join(spec["workspace"], "baseline.git"), spec.get("exclude", ()))
+    harvest.make_baseline(tree, os.path.join(spec["workspace"], "baseline.git"), spec.get("exclude", ()), store.umask)
     environment = dict(os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"])
 
     def run(argv: list[str], stdin: int = subprocess.DEVNULL, more: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
@@ -199,14 +201,19 @@ def _await(child: subprocess.Popen[bytes], deadline: float, attempt: Attempt) ->
 def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any], event: str = "end") -> dict[str, Any]:
     """S6: the harvest, then the durable mark. A harvest that fails leaves the workspace as it is and says where."""
     tree = os.path.join(spec.get("workspace", ""), "tree")
+    wanted = spec.get("deliver") or "patch", spec.get("artifacts") or ()
     try:
         if "workspace" not in spec:
             raise harvest.HarvestError("%s is damaged: of the workspaces, the one whose holder.json names this attempt is its own" % attempt.path("spec.json"))
-        ended["harvest"] = harvest.make_harvest(tree, os.path.join(spec["workspace"], "baseline.git"), attempt.harvest)
+        ended["harvest"] = harvest.make_harvest(tree, os.path.join(spec["workspace"], "baseline.git"), attempt.harvest, *wanted)
         launch.weigh_changes(spec, ended)
     except (OSError, harvest.HarvestError) as exc:
-        ended.update({"class": "harvest", "message": "no harvest could be made (%s); the work lies in %s" % (exc, tree), "harvest": None})
-    ended["workspace"] = tree
+        ended.update(instead={"class": ended.get("class"), "message": ended.get("message")}, harvest=None)
+        message = "no harvest could be made (%s); the work lies in %s there; once that is mended, ansible-playbook distributed.gummy.harvest -e gummy_job=%s"
+        ended.update({"class": "harvest", "message": message % (exc, tree, attempt.id) + " brings it"})
+    ended.update(workspace=tree, base=spec.get("base"))
+    with contextlib.suppress(OSError):
+        os.unlink(attempt.path("reserve"))
     write_durably(os.path.join(attempt.harvest, "result.json"), json.dumps(ended).encode())
     move(attempt, event, json.dumps(ended).encode())
     return ended
@@ -242,6 +249,20 @@ def heal(attempt: Attempt) -> dict[str, Any] | None:
         }  # fmt: skip
         finish(attempt, attempt.spec(), lost, "heal")
     return attempt.ended()
+
+
+def harvest_again(attempt: Attempt) -> dict[str, Any]:
+    """The harvest that could not be made when the attempt ended; how it ended stays as it was."""
+    lock = _lock(attempt)
+    if lock is None:
+        return {"state": "running"}
+    try:
+        ended = attempt.ended()
+        if ended is not None and ended.get("class") == "harvest":
+            ended = finish(attempt, attempt.spec(), {**ended, **ended.get("instead", {})}, "harvest")
+    finally:
+        os.close(lock)
+    return {"state": "ended", **(ended or {})}
 
 
 def cancel(store: Store, attempt: Attempt) -> dict[str, Any]:

@@ -33,6 +33,8 @@ LOG_MOST = 16 * 1024 * 1024
 
 
 def _claim(store: Store, request: Reply) -> Iterator[Reply]:
+    with contextlib.suppress(OSError):
+        os.utime(sys.argv[0])  # clean takes programs away that nobody has used for long
     yield claim.claim(store, request)
 
 
@@ -50,6 +52,12 @@ def _fence(store: Store, request: Reply) -> Iterator[Reply]:
     from . import supervisor
 
     yield supervisor.fence(store, store.attempt(request["attempt"]))
+
+
+def _harvest(store: Store, request: Reply) -> Iterator[Reply]:
+    from . import supervisor
+
+    yield supervisor.harvest_again(store.attempt(request["attempt"]))
 
 
 def _cancel(store: Store, request: Reply) -> Iterator[Reply]:
@@ -126,7 +134,7 @@ def _list(store: Store, request: Reply) -> Iterator[Reply]:
             continue
         spec = attempt.spec()
         if spec and request.get("run_id") in (None, spec.get("run_id")):
-            told = {key: spec.get(key) for key in ("run_id", "job", "digest", "agent", "project_path", "controller")}
+            told = {key: spec.get(key) for key in ("run_id", "job", "digest", "agent", "project_path", "controller", "deliver", "title")}
             state = _state(attempt)
             ended, ended_at = (attempt.ended(), attempt.written("ended.json")) if state == "ended" else (None, None)
             begun_at = attempt.written("agent")
@@ -144,6 +152,14 @@ def _specialists(store: Store, request: Reply) -> Iterator[Reply]:
     from . import specialists
 
     return specialists.specialists(store, request)
+
+
+def _clean(store: Store, request: Reply) -> Iterator[Reply]:
+    from . import clean
+
+    for row in clean.clean(store, float(request["days"]), float(request["most"]), float(request["free"]), bool(request["check"])):
+        yield {"state": "removed", **row}
+    yield {"state": "cleaned"}
 
 
 def _logs(store: Store, request: Reply) -> Iterator[Reply]:
@@ -171,14 +187,16 @@ def _ack(store: Store, request: Reply) -> Iterator[Reply]:
 
 VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
     "claim": _claim, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs, "ack": _ack,
-    "cancel": _cancel, "adopt": _adopt,
-    "specialists": _specialists,
+    "cancel": _cancel, "harvest": _harvest, "adopt": _adopt,
+    "specialists": _specialists, "clean": _clean,
 }  # fmt: skip
 
 
 def receive(store: Store, attempt: str, generation: int, words: list[str]) -> int:
     """S2: rsync's remote side, under the workspace's lock and lease; its last word becomes the workspace's tree."""
     import subprocess
+
+    from . import workspace as workspaces
 
     row = claim.renew(store, attempt, generation)
     workspace = store.workspace(row["key"], row["workspace"])
@@ -191,9 +209,11 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
     write_durably(os.path.join(workspace, "sync.json"), json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode())
     rsync = subprocess.Popen(["rsync", *words[:-1], os.path.join(workspace, "tree")], pass_fds=[lock])
     while rsync.returncode is None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             rsync.wait(claim.RENEW)
-        claim.renew(store, attempt, generation)
+        except subprocess.TimeoutExpired:
+            claim.renew(store, attempt, generation)  # not at the end: its fsync would wait for all that rsync wrote
+    workspaces.tidy(os.path.join(workspace, "tree"))
     return rsync.returncode if 0 <= rsync.returncode < 255 else 1
 
 

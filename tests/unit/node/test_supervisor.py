@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -186,6 +187,33 @@ class SupervisorTest(NodeCase):
         self.assertIn("b/agent", self.patch())
         self.assertEqual({**healed, "attempt": A + "1"}, self.end())
         self.assertEqual(self.store.workspace("project", 0), self.claim(A + "3")["workspace"])
+
+    def test_a_disk_that_is_full_keeps_the_work_and_the_harvest_is_made_when_there_is_room(self) -> None:
+        disk = str(self.home / "state")
+
+        def mount(*words: str) -> bool:
+            return subprocess.run(["mount", "-t", "tmpfs", *words, "none", disk], check=False, capture_output=True).returncode == 0
+
+        if os.geteuid() or sys.platform != "linux" or not mount("-o", "size=300m"):
+            self.skipTest("needs root on Linux, and leave to mount")
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=False)
+        generation = self.claim()["generation"]
+        self.assertTrue(mount("-o", "remount,size=4m"))
+        command = "echo work > work; cat /dev/zero > fill; exit 3"
+        self.ask("start", attempt=A + "1", generation=generation, spec=self.spec(command=command, artifacts=["wor*"]))
+        ended = self.end()
+        self.assertEqual("harvest", ended["class"], ended)
+        for word in (str(self.tree()), "distributed.gummy.harvest -e gummy_job=" + A):
+            self.assertIn(word, ended["message"])
+        self.ask("ack", attempts=[A + "1"], controller="c")
+        self.assertEqual("work\n", (self.tree() / "work").read_text())
+        self.assertTrue(mount("-o", "remount,size=600m"))
+        self.assertNotEqual(self.tree().parent, Path(self.claim(A + "2")["workspace"]))
+        again = self.ask("harvest", attempt=A + "1")
+        self.assertEqual(("agent", 3, 2, 1), (again["class"], again["exit_status"], again["harvest"]["files"], again["harvest"]["artifacts"]), again)
+        self.assertIn("+work\n", self.patch())
+        self.assertEqual(again, self.ask("harvest", attempt=A + "1"))
+        self.assertEqual([("ended", False)], [(row["state"], row["acknowledged"]) for row in self.listed(A + "1")])
 
     def test_a_failed_harvest_says_where_the_work_lies_and_keeps_it(self) -> None:
         ended = self.run_job(command="echo precious > work; rm -rf ../baseline.git")

@@ -1,0 +1,16 @@
+"""The property of a harvest, on two hundred random trees that each have at least one change of every kind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "node"))
+import test_harvest
+
+
+def test_applying_the_harvest_to_a_copy_of_the_baseline_gives_the_workspace_byte_for_byte() -> None:
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        assert [problem for problem in pool.map(test_harvest.one_tree, range(200)) if problem][:3] == []

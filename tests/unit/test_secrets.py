@@ -1,0 +1,44 @@
+"""Files that look like secrets are told before a project's first sync, and only those that go."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+import yaml
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _config, _secrets, _sync
+
+SECRET = [".env", ".env.production", "deep/er/.ENV.local", "tls/server.key", "id_ed25519", "aws/credentials", "secrets.yaml", "odd\nname.pem"]
+HARMLESS = [".env.example", "id_ed25519.pub", "keyboard.py", "environment", "monkey", "credentials.py", "secrets.py", "tls/server.crt"]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for name in (*SECRET, *HARMLESS, "ignored/.env", "node_modules/x/.env", "own/.env"):
+        path = tmp_path / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (tmp_path / "project" / ".gitignore").write_text("ignored\n")
+    for folder in (".", "own"):
+        subprocess.run(["git", "init", "-q"], cwd=tmp_path / "project" / folder, check=True)
+    (tmp_path / "project" / ".git" / ".env").write_text("a ref could have this name")
+    return tmp_path / "project"
+
+
+def test_what_looks_secret_and_goes_is_told_once_for_each_project(project):
+    excluded = _sync.exclusions(str(project), _config.SYNC_EXCLUDE)
+    before = sorted(project.rglob("*"))
+    told = [name.replace("odd\\#012name.pem", "odd\nname.pem") for name in _secrets.secrets_in(excluded, "one")]
+    assert told == sorted([*SECRET, "own/.env"])
+    assert sorted(project.rglob("*")) == before
+    assert _secrets.secrets_in(excluded, "one") == [] and len(_secrets.secrets_in(excluded, "two")) == len(told)
+
+
+def test_the_line_that_is_told_keeps_them_at_home(project):
+    found = _secrets.secrets_in(_sync.exclusions(str(project), _config.SYNC_EXCLUDE), "one")[:2]
+    first, then = _secrets.warnings({str(project): found}, _config.SYNC_EXCLUDE, "/my/config.yaml")
+    assert f"{project}: {', '.join(found)}" in first and "/my/config.yaml" in then
+    patterns = yaml.safe_load(then.partition("config.yaml: ")[2])["sync_exclude"]
+    assert patterns[: len(_config.SYNC_EXCLUDE)] == list(_config.SYNC_EXCLUDE)
+    assert not set(found) & set(_secrets.secrets_in(_sync.exclusions(str(project), patterns), "two"))

@@ -52,7 +52,7 @@ class Tree:
         return path
 
     def content(self):
-        lines = b"".join(b"line %d $Id$%s" % (self.r.randrange(9), self.r.choice([b"\n", b"\r\n"])) for _ in range(self.r.choice([0, 1, 5, 400])))
+        lines = b"".join(b"line %d $Id$%s" % (self.r.randrange(9), self.r.choice([b"\n", b"\r\n"])) for _time in range(self.r.choice([0, 1, 5, 400])))
         return self.r.choice([lines, lines + b"no newline", self.r.getrandbits(8000).to_bytes(1000, "big"), lines.decode().encode("utf-16")])
 
     def write(self, path, data=None, mode=0o644):
@@ -76,9 +76,9 @@ class Tree:
         if self.r.random() < 0.3:
             self.write(os.path.join(self.top, b".gitattributes"), self.r.choice(ATTRIBUTES))
         self.write(os.path.join(self.top, b".gitignore"), IGNORES)
-        for _ in range(14):
+        for _time in range(14):
             self.write(self.path(b".file"), mode=self.r.choice([0o644, 0o755]))
-        for _ in range(2):
+        for _time in range(2):
             os.symlink(self.r.choice([b"nowhere", b"..", b"/etc/passwd"]), self.path(b".link"))
             self.write(self.path(b".mode"), mode=0o600)
             os.mkdir(self.path(b".empty"))

@@ -170,10 +170,11 @@ class Fleet:
         while victims := [p for p in self.processes().get(name, []) if not sshd_only or is_sshd(p, self.folder(name))]:
             if time.monotonic() > deadline:
                 raise FleetError(f"{name}: these processes do not end: {', '.join(f'{p.name} ({p.pid})' for p in victims)}")
-            # unshare and nsenter reap their child and go; killed first, they leave it to a pid 1 that may take its time
-            for process in [p for p in victims if p.name not in ("unshare", "nsenter")] or victims:
+            # unshare and nsenter reap their child and go; killed first, they leave it to a pid 1 that may take its time; they stop when it is stopped
+            reapers = [p for p in victims if p.name in ("unshare", "nsenter")]
+            for process in victims:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
+                    os.kill(process.pid, signal.SIGCONT if process in reapers and len(reapers) < len(victims) else signal.SIGKILL)
             ended = True
             time.sleep(0.02)
         return ended

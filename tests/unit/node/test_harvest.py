@@ -353,7 +353,7 @@ def one_tree(seed):
 
 class TestRandomTrees(unittest.TestCase):
     def test_applying_the_harvest_to_a_copy_of_the_baseline_gives_the_workspace(self):
-        """A few, for this Python; tests/unit/test_random_trees.py has the two hundred."""
+        """A few, for this Python; tests/integration/test_random_trees.py has the two hundred."""
         self.assertEqual([], list(filter(None, map(one_tree, range(12)))))
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-HERE = pathlib.Path(__file__).resolve().parent
+NODE_TESTS = pathlib.Path(__file__).resolve().parents[1] / "unit" / "node"
 ASK = "import sys; sys.version_info >= (3, 9) or sys.exit(1); print(*sys.version_info[:3]); print(sys.executable)"
 
 
@@ -34,6 +34,6 @@ def test_the_node_program_works_on_the_oldest_python_here(capsys: pytest.Capture
     version, python = pythons()[0]
     with capsys.disabled():
         print(f"\nthe node program's tests run on Python {'.'.join(map(str, version))} ({python})")
-    done = subprocess.run([python, "-m", "unittest", "discover", "-s", str(HERE / "node")], capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run([python, "-m", "unittest", "discover", "-s", str(NODE_TESTS)], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-8000:]
     assert "Ran 0 tests" not in done.stderr

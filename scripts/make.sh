@@ -37,6 +37,25 @@ sanity() {
     return "$status"
 }
 
+# beside SOAK WORD...: the tests on the other ansible-core, then the short soak.
+beside() {
+    soak=$1 status=0 running='' && shift
+    trap 'kill "$running"; wait "$running"; exit 1' TERM
+    if [ -z "$no_second" ]; then
+        say "== tests on .venv-2.19"
+        .venv-2.19/bin/python -m pytest -m 'not once' "$@" & running=$!
+        wait "$running" || status=$?
+    else
+        say "SKIPPED the second run: $no_second"
+    fi
+    if [ -n "$soak" ]; then
+        say "== the short soak"
+        .venv/bin/python -m pytest "$soak" & running=$!
+        wait "$running" || status=$?
+    fi
+    return "$status"
+}
+
 lint() {
     main_venv
     install .lint .venv tests/requirements-lint.txt
@@ -65,12 +84,16 @@ case $target in
     test)
         local_fleet_needs && main_venv && blocking
         second_venv
+        # Tests wait more than they work, so the rest runs beside the main part; words in ARGS say what all of them run.
+        if [ $# -eq 0 ]; then set -- tests/unit tests/integration && soak=tests/soak; else soak=''; fi
+        mkdir -p .cache
+        beside "$soak" "$@" >.cache/beside.log 2>&1 </dev/null &
+        beside=$!
+        trap 'kill "$beside"; wait "$beside"' EXIT INT TERM
         check 'tests on .venv' .venv/bin/python -m pytest "$@" </dev/null
-        if [ -z "$no_second" ]; then
-            check 'tests on .venv-2.19' .venv-2.19/bin/python -m pytest -m 'not once' "$@" </dev/null
-        else
-            say "SKIPPED the second run: $no_second"
-        fi
+        check 'tests beside them' wait "$beside"
+        trap - EXIT INT TERM
+        cat .cache/beside.log
         [ -z "$failed" ] || stop "failed:$failed" ;;
     soak)
         local_fleet_needs && main_venv && blocking

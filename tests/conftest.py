@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -31,6 +32,11 @@ if not _is_this_checkout():  # a copy in ~/.ansible must not be the one that is 
     from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
     _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
+
+
+def pytest_configure() -> None:
+    """SIGTERM ends the tests as Ctrl-C does, so that what they started ends with them."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def environment_in(home: pathlib.Path) -> dict[str, str]:

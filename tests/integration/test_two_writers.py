@@ -36,7 +36,8 @@ def pair(make_controller: Callable[[pathlib.Path], Controller], tmp_path: pathli
     program = tmp_path / "bin" / "rsync"
     program.parent.mkdir()
     note, real = tmp_path / "syncs", shutil.which("rsync")
-    program.write_text(f'#!/bin/sh\necho "begin $$" >> "{note}"\n{real} --bwlimit=40 "$@"\nstatus=$?\necho "end $$" >> "{note}"\nexit $status\n')
+    trial = f'case "$*" in *--dry-run*) exec {real} "$@" ;; esac'  # the look for secrets reaches no node
+    program.write_text(f'#!/bin/sh\n{trial}\necho "begin $$" >> "{note}"\n{real} --bwlimit=40 "$@"\nstatus=$?\necho "end $$" >> "{note}"\nexit $status\n')
     program.chmod(0o755)
     for one in both:
         with_collection(one, copy).configure('{"nodes": {"node-1": {"slots": 1}}}')

@@ -6,7 +6,7 @@ import contextlib
 import json
 import pathlib
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -59,6 +59,15 @@ class Crashed:
         assert all(attempt in journal for attempt in attempts), where
         assert sum("agent" in files for files in attempts.values()) == 1, where
         assert all(files & {"ended.json", "void"} for files in attempts.values() if "starting" in files), where
+
+
+@pytest.fixture(autouse=True)
+def leases_end(fleet: Fleet) -> Iterator[None]:
+    """The claims of the dead would keep slots from the tests that follow, for two minutes."""
+    yield
+    for node in NODES:
+        for claims in fleet.home(node).glob(".local/state/distributed-gummy/*/claims.json"):
+            claims.unlink()
 
 
 @pytest.mark.parametrize("who", ["worker", "all"])

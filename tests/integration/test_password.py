@@ -76,7 +76,7 @@ def test_what_asks_for_a_password_is_measured_by_the_run_that_has_it(controller:
     assert without.status == 2 and "it asks for a password" in without.job["message"], without
     given = ("--connection-password-file", str(tmp_path / "password"))
     plan = controller.play("plan", *job, *given, inventory=str(source))
-    assert re.search(r"^  node-1 +0\.\d\d +0/2 slots  score", plan.output, re.MULTILINE), plan
+    assert re.search(r"^  node-1 +0\.\d\d +0/2 slots +\d+ s old  score", plan.output, re.MULTILINE), plan
     played = controller.run(*job, *given, inventory=str(source))
     assert played.status == 0 and played.job["node"] == "node-1", played
     (tmp_path / "password").write_text("wrong\n", encoding="utf-8")

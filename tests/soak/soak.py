@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -27,6 +27,7 @@ NODES, USERS = 4, 4
 FAILING = 10  # of a hundred jobs
 TIMES, LEAST = 22, 20  # that each kind strikes, and must have struck, per thousand jobs
 AHEAD = 3  # batches that may be begun before the faults have come so far
+SOON = 5  # strikes until one that met no job is tried again
 COMMAND = """
 echo "$GUMMY_ATTEMPT {name}" >> {count}/starts
 [ ! -e at-work ] || echo "$GUMMY_ATTEMPT" >> {count}/shared
@@ -76,7 +77,7 @@ class Soak:
         place = int(run_id.partition("-")[2])
         if not any(driver.jobs for driver in self.drivers):
             return True
-        return place < AHEAD + len(self.batches) * len(self.history.faults) / max(1, len(self.schedule))
+        return place < AHEAD + (len(self.batches) - AHEAD) * len(self.history.faults) / max(1, len(self.schedule))
 
     def say(self, text: str) -> None:
         seconds = time.monotonic() - self.begun
@@ -85,7 +86,8 @@ class Soak:
     def reported(self) -> int:
         return sum(len(driver.rows) for driver in self.drivers)
 
-    def strike(self, kind: str) -> None:
+    def strike(self, kind: str) -> bool:
+        """Whether it met a job."""
         due = 0.95 * len(self.history.jobs) * len(self.history.faults) / len(self.schedule)  # the last ones need jobs as well
         self.injector.wait(lambda: self.reported() + sum(len(driver.jobs) for driver in self.drivers) >= due, 60.0)  # faults wait for jobs, too
         began, fault = time.monotonic(), None
@@ -95,26 +97,24 @@ class Soak:
             if fault is not None or self.injector.over():
                 break
         if self.injector.over():
-            return
+            return False
         found = fault or Fault(kind, frozenset(), "nothing to strike")
-        if fault is not None and fault.attempts:
-            self.history.faults.append(fault)
-        else:
-            self.missed.append(kind)
+        if found.attempts:
+            self.history.faults.append(found)
         number = f"fault {len(self.history.faults)} of {len(self.schedule)}"
         self.say(f"{number}: {kind} {found.detail}, {len(found.attempts)} in flight ({time.monotonic() - began:.1f} s)")
         self.log.write(json.dumps({"at": time.time(), "fault": kind, "detail": found.detail, "attempts": sorted(found.attempts)}) + "\n")
+        return bool(found.attempts)
 
     def run(self) -> list[str]:
         """What broke."""
-        self.missed: list[str] = []
+        pending, tries = deque(self.schedule), 2 * len(self.schedule)
         for driver in self.drivers:
             driver.start()
-        for kind in self.schedule:
-            self.strike(kind)
-        for kind in list(self.missed):  # once more: there was nothing to strike
-            self.missed.remove(kind)
-            self.strike(kind)
+        while pending and tries and not self.injector.over():
+            kind, tries = pending.popleft(), tries - 1
+            if not self.strike(kind):
+                pending.insert(SOON, kind)  # there was nothing to strike
         self.history.faults += [Fault("none", frozenset())] * (len(self.schedule) - len(self.history.faults))  # the rest may begin
         while not self.injector.over():
             self.say("waiting for the last ones")

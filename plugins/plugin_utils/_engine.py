@@ -524,7 +524,7 @@ def pause_of(reply: Mapping[str, Any], now: float) -> float | None:
 def work_of(job: Job, config: Config, sessions: Sessions) -> ev.Work:
     need = Need(job.agent, job.task_type, job.node, None if job.nodes is None else frozenset(job.nodes), home=sessions.home_of(job))
     account = config.agents.get(job.agent, {}).get("account", job.agent)
-    return ev.Work(job.name, need, job.attempts, job.accept_unproven, job.priority, account=account, skippable=job.of is not None)
+    return ev.Work(job.name, need, job.attempts, job.accept_unproven, job.priority, account=account, skippable=job.of is not None, no_more=job.no_more)
 
 
 def title_of(job: Job) -> str:

@@ -20,6 +20,7 @@ class Work:
     """A job as far as placement cares. attempts: how many may fail before they start, be void, or end for want of quota.
 
     account: what its agent is charged to; skippable: skipped, not failed, when no node of its own can be reached.
+    no_more: why it may get no attempt beside those that were found; then it is lost when none of these has it.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Work:
     priority: int = 0
     account: str = ""
     skippable: bool = False
+    no_more: str = ""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def _digest(of: object) -> str:
 class Job:
     """One piece of work. `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names; `timeout`: seconds.
 
-    `of`: the name of the job that this is on one node (`each`). `pass_env`: names only.
+    `of`: the name of the job that this is on one node (`each`). `no_more`: why it may not be placed anew, blank if it may. `pass_env`: names only.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Job:
     attempts: int
     priority: int = 0
     of: str | None = None
+    no_more: str = ""
     specialist: str | None = None
     expect_changes: bool | str = "auto"
     pass_env: tuple[str, ...] = ()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import _events as ev
@@ -36,6 +36,8 @@ class Left:
 def take_up(request: Request, history: History, silent: Mapping[str, str]) -> Left:
     """silent: nodes that may hold jobs that the record does not know, with the reason why they can't be asked."""
     left = Left(notes=_edits(request.jobs, history))
+    away = "; ".join(f"{node} ({reason})" for node, reason in silent.items())
+    held_back = f"no answer from {away}, which may have it: call the run again when it answers, or leave it out (--limit, gummy_nodes)" if silent else ""
     tries: dict[str, tuple[str, Mapping[str, Any]]] = {}  # the newest that may have begun
     for attempt, entry in history.attempts.items():
         if entry["state"] not in NOT_BEGUN:
@@ -47,14 +49,12 @@ def take_up(request: Request, history: History, silent: Mapping[str, str]) -> Le
         if ended is not None and status != "lost" and not anew and (ended["class"] not in TAKEN_UP_AGAIN or status == "success"):
             left.rows[job.name] = {**{key: value for key, value in ended.items() if key not in ("kind", "at")}, "name": job.name}
         elif mine and not anew:
-            left.again.append(job)
+            left.again.append(replace(job, no_more=held_back))  # a silent node may have a newer attempt
             left.found.append(ev.Found(mine[0], job.name, str(mine[1]["node"])))
         elif request.only is not None and not anew:
             left.rows[job.name] = job_row(job, Outcome(ev.Finish(job.name, "waiting", None, "did not fail: left alone (gummy_only=failed)"), None))
-        elif silent and not anew:
-            away = "; ".join(f"{node} ({reason})" for node, reason in silent.items())
-            message = f"no answer from {away}, which may have it: call the run again when it answers, or leave it out (--limit, gummy_nodes)"
-            left.rows[job.name] = job_row(job, Outcome(ev.Finish(job.name, "lost", "lost", message), None))
+        elif held_back and not anew:
+            left.rows[job.name] = job_row(job, Outcome(ev.Finish(job.name, "lost", "lost", held_back), None))
         else:
             left.again.append(job)
     return left

@@ -258,6 +258,8 @@ class Scheduler:
                 failed = failure, message
         if self._stopped is not None:
             self._end_job(job, ev.Finish(attempt.job, *self._stopped))
+        elif not job.done and job.work.no_more:
+            self._finish(attempt, "lost", "lost", job.work.no_more)
         elif not job.done:
             self._enqueue(job)
         if failed is not None:
@@ -292,7 +294,7 @@ class Scheduler:
             raise ProtocolError(f"attempt {attempt.id} was fetched and never ended")
         self._say(ev.Ack(attempt.id, attempt.node))
         job.used += ended.failure == "quota"
-        if ended.failure == "quota" and self._stopped is None and not job.exhausted and not job.done:
+        if ended.failure == "quota" and self._stopped is None and not job.exhausted and not job.done and not job.work.no_more:
             self._enqueue(job)
         elif ended.failure:
             message = "; ".join(filter(None, (ended.message, undelivered)))

@@ -112,6 +112,13 @@ def test_what_a_silent_node_may_hold_is_not_placed():
     assert "no answer from n2 (timed out), which may have it" in left.rows["b"]["message"]
 
 
+def test_a_job_whose_known_attempt_may_be_void_is_not_placed_anew_while_a_silent_node_may_have_a_newer_one():
+    left = taken(written(("1", "sent")), silent={"n2": "a newer store"})[3]
+    assert [event.attempt for event in left.found] == ["1"] and "no answer from n2 (a newer store), which may have it" in left.again[0].no_more
+    assert left.again[0].digest() == JOB.digest() and taken(written(("1", "sent")))[3].again[0].no_more == ""
+
+
+
 # -- gummy_adopt
 
 

@@ -222,3 +222,13 @@ def test_a_node_that_fails_every_start_gets_at_most_one_attempt_per_slot():
         queue += told(out, ev.Claim)
         good += sum(status == "success" for status, _failure in ends(out).values())
     assert tries <= 3 and good == 20
+
+
+@pytest.mark.parametrize("void", [True, False])
+def test_a_job_that_may_get_no_more_attempts_is_lost_when_the_one_that_was_found_is_void(void):
+    tested = scheduler([ev.Work("a", Need(), no_more="n2 may have it")], [node("n")], fallback=LOCAL)
+    feed(tested, ev.Found("x", "a", "n"))
+    out = begin(tested, ev.Fenced("x", "void")) if void else begin(tested, ev.Fenced("x", "ended"), ev.Ended("x", "quota", None, "limit"), ev.Fetched("x"))
+    (end,) = told(out, ev.Finish)
+    assert (end.status, end.failure) == (("lost", "lost") if void else ("failed", "quota"))
+    assert claims(out + feed(tested, 10_000.0)) == []

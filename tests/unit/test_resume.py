@@ -118,7 +118,6 @@ def test_a_job_whose_known_attempt_may_be_void_is_not_placed_anew_while_a_silent
     assert left.again[0].digest() == JOB.digest() and taken(written(("1", "sent")))[3].again[0].no_more == ""
 
 
-
 # -- gummy_adopt
 
 

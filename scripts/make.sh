@@ -37,9 +37,9 @@ sanity() {
     return "$status"
 }
 
-# beside SOAK WORD...: the tests on the other ansible-core, then the short soak.
+# beside FILES WORD...: the tests on the other ansible-core, then these files.
 beside() {
-    soak=$1 status=0 running='' && shift
+    alone=$1 status=0 running='' && shift
     trap 'kill "$running"; wait "$running"; exit 1' TERM
     if [ -z "$no_second" ]; then
         say "== tests on .venv-2.19"
@@ -48,9 +48,10 @@ beside() {
     else
         say "SKIPPED the second run: $no_second"
     fi
-    if [ -n "$soak" ]; then
-        say "== the short soak"
-        .venv/bin/python -m pytest "$soak" & running=$!
+    if [ -n "$alone" ]; then
+        say "== the short soak, the node program on the oldest Python, harvests of random trees"
+        # shellcheck disable=SC2086  # a list of names
+        .venv/bin/python -m pytest $alone & running=$!
         wait "$running" || status=$?
     fi
     return "$status"
@@ -85,9 +86,13 @@ case $target in
         local_fleet_needs && main_venv && blocking
         second_venv
         # Tests wait more than they work, so the rest runs beside the main part; words in ARGS say what all of them run.
-        if [ $# -eq 0 ]; then set -- tests/unit tests/integration && soak=tests/soak; else soak=''; fi
+        alone=''
+        if [ $# -eq 0 ]; then
+            alone='tests/soak tests/integration/test_random_trees.py tests/integration/test_node_oldest_python.py'
+            set -- tests/unit tests/integration --ignore-glob='*/test_random_trees.py' --ignore-glob='*/test_node_oldest_python.py'
+        fi
         mkdir -p .cache
-        beside "$soak" "$@" >.cache/beside.log 2>&1 </dev/null &
+        beside "$alone" "$@" >.cache/beside.log 2>&1 </dev/null &
         beside=$!
         trap 'kill "$beside"; wait "$beside"' EXIT INT TERM
         check 'tests on .venv' .venv/bin/python -m pytest "$@" </dev/null

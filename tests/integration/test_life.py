@@ -53,9 +53,12 @@ def other(make_controller: Callable[[pathlib.Path], Controller], tmp_path: pathl
     one.close()
 
 
-def running(controller: Controller, held: Held, count: int, starts: int, *words: str) -> tuple[Playing, Sequence[str]]:
-    """A run of so many jobs, once so many have started; and its words."""
-    again = ("-e", controller.jobs(*held.jobs(count)), "-e", f"gummy_run_id={held.name[:60]}", *words)
+def running(
+    controller: Controller, held: Held, count: int, starts: int, *words: str, nodes: Sequence[str] = ()
+) -> tuple[Playing, Sequence[str]]:  # fmt: skip
+    """A run of so many jobs, the first of them pinned to these nodes, once so many have started; and its words."""
+    jobs = [{**job, **({"node": nodes[number]} if number < len(nodes) else {})} for number, job in enumerate(held.jobs(count))]
+    again = ("-e", controller.jobs(*jobs), "-e", f"gummy_run_id={held.name[:60]}", *words)
     started = controller.begin("run", *again)
     started.wait_for(lambda: len(held.starts()) == starts and started.said().count("  start  ") == starts, f"{starts} starts")
     return started, again
@@ -158,10 +161,9 @@ def test_a_run_whose_record_was_deleted_is_not_begun_anew_but_taken_over(control
 
 
 def test_while_a_node_is_silent_a_takeover_places_nothing_that_it_may_hold(controller: Controller, other: Controller, held: Held, repaired: Fleet) -> None:
-    first, again = running(controller, held, 2, 2)
+    away = NODES[0]
+    first, again = running(controller, held, 2, 2, nodes=NODES[:2])
     first.kill()
-    nodes = {row["node"] for row in journal(controller, again) if row.get("state") == "running"}
-    away = min(nodes)
     repaired.stop(away)
     held.let_go()
     project = ("-e", f"gummy_project={controller.project}", "-e", "gummy_adopt=true", "-e", "gummy_lost_after=15s")

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from . import _sync
 from ._config import default_path
-from ._deliver import DeliverError, deliver_branch
+from ._deliver import DeliverError, deliver_branch, told
 from ._engine import size, workspace_key
 from ._fleet import Fleet
 from ._keys import NAME, InputError, hint, show
@@ -27,6 +27,7 @@ from ._link import Link, LinkError
 from ._record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
 from ._secrets import secrets_in, warnings
 
+MESSAGE_MOST = 300  # characters of a node's own words
 T = TypeVar("T")
 
 
@@ -65,30 +66,32 @@ def find_attempts(fleet: Fleet, job: str | None, run_id: str | None) -> tuple[li
         raise InputError([f"gummy_job={show(job)} is no job: give the id of an attempt, a unique prefix of one, or RUN/name"])
     run, slash, name = (job or "").partition("/")
     request = {"run_id": run if slash else run_id, "prefix": "" if slash else job or ""}
-    answers, silent = ask_all(fleet, lambda node, link: _listed(node, link, request))
+    answers, silent = ask_all(fleet, lambda node, link: listed(node, link, request))
     rows = [row for found in answers.values() for row in found if not slash or row["job"] == name]
     rows = list({row["attempt"]: row for row in rows}.values())
     asked = job or run_id
     if job and not slash and len({row["attempt"] for row in rows}) > 1:
         raise InputError([f"gummy_job={job} fits {len(rows)} attempts: {', '.join(sorted(row['attempt'] for row in rows)[:10])}"])
     if not rows:
-        everything = [row for found in ask_all(fleet, lambda node, link: _listed(node, link, {}), without=silent)[0].values() for row in found]
+        everything = [row for found in ask_all(fleet, lambda node, link: listed(node, link, {}), without=silent)[0].values() for row in found]
         known = {f"{row['run_id']}/{row['job']}" for row in everything} if slash else {row["attempt" if job else "run_id"] for row in everything}
         missing = f"; no answer from {', '.join(f'{node} ({reason})' for node, reason in silent.items())}" if silent else ""
         raise InputError([f"no attempt of {asked} is known to {', '.join(answers) or 'any node'}; {hint(str(asked), known)}{missing}"])
     return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
 
 
+def whole(link: Link, verb: str, request: Mapping[str, Any], seconds: float, last: str) -> list[dict[str, Any]]:
+    """All replies of a verb, the last one in the state that says they are all. Raises LinkError: who tells not all has not said that there is no more."""
+    replies = list(link.stream(verb, request, seconds))
+    if replies[-1].get("state") != last:
+        message = replies[-1].get("message")
+        raise LinkError(message[:MESSAGE_MOST] if message and isinstance(message, str) else f"the answer of {link.name} is cut short: try again", "reply")
+    return replies
+
+
 def listed(node: str, link: Link, request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the node knows. Raises LinkError for a refusal or half a list: a node that does not tell all has not said that there is no more."""
-    replies = list(link.stream("list", request, 60))
-    if replies[-1].get("state") != "listed":
-        raise LinkError(str(replies[-1].get("message") or f"the answer of {link.name} is cut short: try again"), "reply")
-    return [{**row, "node": node} for row in replies if "attempt" in row]
-
-
-def _listed(node: str, link: Link, request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{**row, "link": link} for row in listed(node, link, request)]
+    """The attempts that the node knows. Raises LinkError."""
+    return [{**row, "node": node, "link": link} for row in whole(link, "list", request, 60, "listed") if "attempt" in row]
 
 
 def logs(fleet: Fleet, job: str | None, run_id: str | None, show: Callable[[str], None]) -> dict[str, Any]:
@@ -164,7 +167,7 @@ def _delivered(row: Mapping[str, Any], folder: str, controller: str) -> str:
         made = deliver_branch(row["project_path"], folder, row["ended"], row["run_id"], row["job"], row["title"] or row["job"])
     except DeliverError as exc:
         return str(exc)
-    return "; ".join(filter(None, (f"branch {made['branch']}", made["note"]))) if made else ""
+    return told(made) if made else ""
 
 
 def _document(kind: str, rows: list[dict[str, Any]], silent: Mapping[str, str]) -> dict[str, Any]:

@@ -12,10 +12,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ._attempts import ask_all
+from ._attempts import ask_all, whole
 from ._config import Keep
 from ._fleet import Fleet
-from ._link import Link
 from ._node.clean import size_of
 from ._record import SCHEMA_VERSION, read_history, state_home
 
@@ -27,17 +26,11 @@ def clean(fleet: Fleet, check: bool) -> dict[str, Any]:
     """The document of what went, or with check would go."""
     keep = fleet.config.keep
     request = {"days": keep.days, "most": keep.size_gb * 1e9, "free": keep.free_gb * 1e9, "check": check}
-
-    def question(_node: str, link: Link) -> list[dict[str, Any]]:
-        return list(link.stream("clean", request, LONGEST))
-
-    answers, silent = ask_all(fleet, question)
+    answers, silent = ask_all(fleet, lambda _node, link: whole(link, "clean", request, LONGEST, "cleaned"))
     nodes, seen = [], set[str]()
     for node, replies in answers.items():
-        if (last := replies[-1])["state"] != "cleaned":
-            silent[node] = str(last.get("message", last))
-        elif last["store"] not in seen:  # two names of one store
-            seen.add(last["store"])
+        if (store := replies[-1]["store"]) not in seen:  # two names of one store
+            seen.add(store)
             removed = [{key: reply[key] for key in ("what", "name", "bytes", "why")} for reply in replies if reply["state"] == "removed"]
             nodes.append({"node": node, "removed": removed, "bytes": sum(row["bytes"] for row in removed)})
     runs = list(clean_runs(keep, check))

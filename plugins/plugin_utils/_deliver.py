@@ -68,6 +68,11 @@ def deliver_branch(project: str, folder: str, result: Mapping[str, Any], run_id:
         raise DeliverError(f"no branch could be made ({exc}); the work is in {folder}") from None
 
 
+def told(made: Mapping[str, Any]) -> str:
+    """What `deliver_branch` made, for people."""
+    return "; ".join(filter(None, (f"branch {made['branch']}", made["note"])))
+
+
 class _Branch:
     def __init__(self, project: str, folder: str, result: Mapping[str, Any], scratch: str) -> None:
         harvest: Mapping[str, Any] = result["harvest"] or {}

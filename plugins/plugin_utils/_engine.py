@@ -27,7 +27,7 @@ from typing import Any
 from . import _events as ev
 from . import _sync
 from ._config import Config
-from ._deliver import DeliverError, deliver_branch, head
+from ._deliver import DeliverError, deliver_branch, head, told
 from ._keys import NAME, InputError
 from ._link import Link, LinkError
 from ._pass_env import values_for
@@ -424,7 +424,7 @@ class Engine:
         except DeliverError as exc:
             return str(exc)
         if trail.delivered:
-            self._say(job.name, "fetch", trail.node, "; ".join(filter(None, (f"branch {trail.delivered['branch']}", trail.delivered["note"]))))
+            self._say(job.name, "fetch", trail.node, told(trail.delivered))
         return ""
 
     def _release(self, command: ev.Release) -> None:
@@ -473,11 +473,12 @@ class Engine:
         folder = self._record.job_folder(command.job)
         kept = trail.ranking if trail else self._kept(self._scheduler.ranking_for(command.job))
         self.outcomes[command.job] = Outcome(command, trail, folder if trail and os.path.isdir(folder) else None, kept)
-        self._record.append("finish", **self.describe(command.job))
+        row = self.describe(command.job)
+        self._record.append("finish", **row)
         if command.status == "success" and command.node is not None:
             self._sessions.keep(self._jobs[command.job], command.node)
         text = f"{command.status}{f' ({command.failure})' if command.failure else ''}"
-        self._say(command.job, "fetch", command.node or "-", f"{text}{changes(self.describe(command.job))}")
+        self._say(command.job, "fetch", command.node or "-", f"{text}{changes(row)}")
 
     def _kept(self, ranking: Sequence[Ranked]) -> tuple[Mapping[str, Any], ...]:
         return tuple(entry.as_dict(time.time()) for entry in ranking[:RANKING_KEPT])

@@ -57,6 +57,14 @@ def measured(fleet: Fleet, node: Node, link: Link | None = None) -> Node:
     return replace(found, local=True, slots=node.slots) if node.local else found
 
 
+def looked_at(fleet: Fleet, node: Node) -> Node:
+    """`measured`, or unreachable with the reason."""
+    try:
+        return measured(fleet, node)
+    except LinkError as exc:
+        return Node(node.name, "unreachable", str(exc))
+
+
 def extra_vars() -> list[str]:
     """The -e words as they were typed."""
     return [str(word) for word in context.CLIARGS.get("extra_vars", ())]
@@ -93,7 +101,8 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     maker = LinkMaker(action._task, "" if own_password else action._play_context.password or "")
     believe = not (setting(task_vars, "refresh") or context.CLIARGS.get("flush_cache"))
     snapshots = Snapshots(believe)
-    quarantines = Quarantines({name: f"{name} {settings_of(given[name], action._task)}" for name in names}, believe)
+    vias = {name: settings_of(given[name], action._task) for name in names}
+    quarantines = Quarantines({name: f"{name} {via}" for name, via in vias.items()}, believe)
 
     def measure(name: str, link: Link) -> Node:
         facts = measure_link(link, snapshots, slots.get(name), config.load_weights)
@@ -101,7 +110,7 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
 
     return Fleet(
         names,
-        tuple(_node(name, given[name], slots, action._task) for name in names),
+        tuple(_node(name, given[name], slots, vias[name]) for name in names),
         Node(LOCAL, local=True) if LOCAL in hosts else None,
         lambda name: local_link(LOCAL) if name == LOCAL and LOCAL not in names else maker.make(name, hostvars[name]),
         measure,
@@ -116,9 +125,9 @@ def _plain(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in variables.items() if key.startswith("ansible_") and "{{" not in str(value)}
 
 
-def _node(name: str, variables: Mapping[str, Any], slots: Mapping[str, int], task: Any) -> Node:
+def _node(name: str, variables: Mapping[str, Any], slots: Mapping[str, int], via: str) -> Node:
     facts = variables.get("gummy_facts")
-    if isinstance(facts, Mapping) and facts.get("via") not in (None, settings_of(variables, task)):
+    if isinstance(facts, Mapping) and facts.get("via") not in (None, via):
         facts = None  # another source of the inventory, -e or the play leads elsewhere, or to another login
     if name in slots and isinstance(facts, Mapping):
         facts = {**facts, "slots": {**(facts.get("slots") or {}), "total": slots[name]}}
@@ -148,14 +157,7 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
 def _systems(fleet: Fleet) -> dict[str, str | None]:
     """The operating system of each node: from the inventory, else by asking it."""
     with ThreadPoolExecutor(64) as pool:
-        return dict(zip(fleet.names, pool.map(lambda node: node.os or _system(node, fleet), fleet.nodes), strict=True))
-
-
-def _system(node: Node, fleet: Fleet) -> str | None:
-    try:
-        return measured(fleet, node).os
-    except LinkError:
-        return None
+        return dict(zip(fleet.names, pool.map(lambda node: node.os or looked_at(fleet, node).os, fleet.nodes), strict=True))
 
 
 def check_names(action: ActionBase) -> None:

@@ -16,9 +16,8 @@ from ._conflicts import find_conflicts
 from ._deliver import check_branches
 from ._each import missing
 from ._engine import Engine, work_of, workspace_key
-from ._fleet import Fleet, command, measured
+from ._fleet import Fleet, command, looked_at
 from ._interrupt import cancel_if_we_die
-from ._link import LinkError
 from ._pass_env import require_values
 from ._placement import Node
 from ._plan import plan_work
@@ -105,7 +104,7 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
     """Where each job would go now and why; nothing is changed. Nodes without load data are measured over their links."""
     projects = read_projects(request)
     with ThreadPoolExecutor(64) as pool:
-        nodes = list(pool.map(lambda node: _measured(node, fleet), fleet.nodes))
+        nodes = list(pool.map(lambda node: looked_at(fleet, node), fleet.nodes))
     sessions = Sessions()
     rows = plan_work(
         [work_of(job, request.config, sessions) for job in request.jobs], nodes, fleet.quarantines.known(),
@@ -116,10 +115,3 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
         notes.append("no local fallback: localhost is not among the hosts of this play (--limit drops it)")
     left_out = [{"name": name, "reason": reason} for name, reason in fleet.left_out]
     return {"schema_version": SCHEMA_VERSION, "kind": "plan", "status": "plan", "jobs": rows, "left_out": left_out, "notes": notes}
-
-
-def _measured(node: Node, fleet: Fleet) -> Node:
-    try:
-        return measured(fleet, node)
-    except LinkError as exc:
-        return Node(node.name, "unreachable", str(exc))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ._attempts import ask_all
+from ._attempts import ask_all, whole
 from ._fleet import Fleet, measured
 from ._link import Link, LinkError
 from ._placement import LOAD_PARTS, Need, Node, Ranked, rank, score
@@ -30,11 +30,8 @@ def today() -> float:
 
 
 def replies_of(link: Link, verb: str, last: str) -> list[dict[str, Any]]:
-    """All replies of a verb, the last one in the state that says they are whole. Raises LinkError."""
-    replies = list(link.stream(verb, {"within": today()}, SECONDS))
-    if replies[-1].get("state") != last:
-        raise LinkError(text(replies[-1].get("message"), 300) or f"the answer of {link.name} is cut short: try again", "reply")
-    return replies
+    """All replies of a verb about today. Raises LinkError."""
+    return whole(link, verb, {"within": today()}, SECONDS, last)
 
 
 def candidates(fleet: Fleet) -> dict[str, Node]:

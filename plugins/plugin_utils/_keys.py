@@ -9,7 +9,7 @@ import difflib
 import math
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,29 +146,13 @@ def coerce(key: Key, raw: object) -> object:
     """The value of a key, None for blank ("not given"). BadValue: a sentence without the place."""
     if raw is None or (isinstance(raw, str) and not raw.strip()):
         return None
-    if key.type == "text":
-        return _text(raw)
-    if key.type == "jobs":
-        return _jobs(raw)
-    if key.type == "mapping":
-        return _mapping(raw)
+    if key.type in READ_AS_IT_STANDS:
+        return READ_AS_IT_STANDS[key.type](raw)
     if key.type == "pattern" and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
         return ",".join(raw) or None
-    if key.type == "globs":
-        return _globs(raw)
     value = raw.strip() if isinstance(raw, str) and key.type != "path" else raw
-    if key.type == "bool":
-        return _bool(value)
-    if key.type == "count":
-        return read_count(value)
-    if key.type == "duration":
-        return _duration(value)
-    if key.type == "int":
-        return _int(value)
-    if key.type == "changes":
-        return _changes(value)
-    if key.type == "variables":
-        return _variables(value)
+    if key.type in READ_STRIPPED:
+        return READ_STRIPPED[key.type](value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -289,3 +273,10 @@ def _duration(raw: object) -> float:
     if 0 < seconds <= LONGEST:
         return seconds
     raise BadValue(f"{show(raw)} is no duration; write 90s, 30m, 4h or a number of seconds, more than 0 and at most 365d")
+
+
+# type of a key -> how its value is read
+READ_AS_IT_STANDS: Mapping[str, Callable[[object], object]] = {"text": _text, "jobs": _jobs, "mapping": _mapping, "globs": _globs}
+READ_STRIPPED: Mapping[str, Callable[[object], object]] = {
+    "bool": _bool, "count": read_count, "duration": _duration, "int": _int, "changes": _changes, "variables": _variables,
+}  # fmt: skip

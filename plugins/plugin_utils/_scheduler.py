@@ -73,6 +73,7 @@ class Scheduler:
         self._now = 0.0
         self._open = len(self._jobs)
         self._stages: Counter[str] = Counter()
+        self._watched: set[str] = set()
         self._touched: dict[Place, None] = {}
         self._begun = self._ended = False
         self._detach = detach
@@ -101,7 +102,7 @@ class Scheduler:
 
     def watched(self) -> set[str]:
         """Nodes that may run an attempt of ours."""
-        return {place.node.name for place in self._all_places() if place.may_run}
+        return set(self._watched)
 
     def unfinished(self) -> dict[str, tuple[Attempt | None, str]]:
         """By job that has not ended: its attempt that goes on, or None and what it waits for."""
@@ -208,6 +209,7 @@ class Scheduler:
         self._stages[stage] += 1
         place.begins += (stage in BEGINS) - (before in BEGINS)
         place.may_run += (stage in MAY_RUN) - (before in MAY_RUN)
+        (self._watched.add if place.may_run else self._watched.discard)(attempt.node)
         if stage in HOLDS_SLOT:
             place.live[attempt.id] = attempt
         else:

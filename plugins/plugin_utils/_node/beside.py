@@ -27,7 +27,8 @@ NESTED, COMMITS, RAW, PACK, ARTIFACTS = "nested.tar", "commits.bundle", "branch.
 MOST_REFS = 10_000  # words of one command line; those that are cut off make a bundle larger, no worse
 
 
-def _text(path: str | bytes) -> str:
+def text(path: str | bytes) -> str:
+    """A path for people and JSON: bytes that are not UTF-8 become \\xNN."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -87,8 +88,8 @@ def nested(
     """An archive of the nested repositories that are new or changed, whole, with their history: (their paths, left out)."""
     tops = [path[:-4] for path in found]
     outer = [top for top in tops if not any(top != other and top.startswith(other) for other in tops)]
-    touched = [top for path in found if before.get(_text(path)) != signature(git.tree, path) for top in outer if path.startswith(top)]
-    touched += [top for top in outer if any(path.startswith(top) for path in apart) or any(path.startswith(_text(top)) for path in changed)]
+    touched = [top for path in found if before.get(text(path)) != signature(git.tree, path) for top in outer if path.startswith(top)]
+    touched += [top for top in outer if any(path.startswith(top) for path in apart) or any(path.startswith(text(top)) for path in changed)]
     if not touched:
         return [], []
     chosen, left = tuple(sorted(set(touched))), []
@@ -100,8 +101,8 @@ def nested(
             try:
                 archive.add(os.path.join(git.tree, os.fsdecode(name)), os.fsdecode(name), recursive=False, filter=_anonymous)
             except PermissionError:
-                left.append({"path": _text(name), "why": "not readable"})
-    return [_text(top[:-1]) for top in chosen], left
+                left.append({"path": text(name), "why": "not readable"})
+    return [text(top[:-1]) for top in chosen], left
 
 
 def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
@@ -122,7 +123,7 @@ def artifacts(tree: str, patterns: Sequence[str], out: str) -> tuple[int, Left]:
             if name in copied:
                 continue
             if os.path.commonpath([real, tree]) != tree or not os.path.isfile(real):
-                left.append({"path": _text(str(name)), "why": "an artifact that leads out of the workspace, or is no file"})
+                left.append({"path": text(str(name)), "why": "an artifact that leads out of the workspace, or is no file"})
                 continue
             place = Path(out, ARTIFACTS, name)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +132,7 @@ def artifacts(tree: str, patterns: Sequence[str], out: str) -> tuple[int, Left]:
             except OSError as e:
                 if e.errno != errno.EACCES:
                     raise
-                left.append({"path": _text(str(name)), "why": "not readable"})
+                left.append({"path": text(str(name)), "why": "not readable"})
                 continue
             place.chmod(0o600 | os.stat(real).st_mode & 0o755)
             copied.add(name)

@@ -95,11 +95,6 @@ def _rule(pattern: str) -> str:
     return "--exclude=" + ("\\" + pattern if pattern.startswith("!") else pattern)
 
 
-def _text(path: bytes) -> str:
-    """A path for people and JSON: bytes that are not UTF-8 become \\xNN."""
-    return path.decode("utf-8", "backslashreplace")
-
-
 class _Seen(NamedTuple):
     """A workspace's paths, as bytes; folders end with a slash. odd: what git's index can't hold, and why; modes: those that it doesn't keep.
 
@@ -194,11 +189,9 @@ def _take(git: Git, rules: Sequence[str], kept: set[bytes], umask: int, new_in_n
     if marks:
         git("update-index", "-z", "--index-info", stdin=marks)
         seen = _look(git.tree, git.names(*listed, *rules) - kept if rules else set(), umask)
-    others = (git.names("-o", *rules) | kept) - seen.odd.keys()
-    if not new_in_nested:
-        tops = tuple(path[:-4] for path in seen.nested)
-        seen.apart.update(path for path in git.names("-o", *rules) - seen.odd.keys() if tops and path.startswith(tops))
-    _feed(git, others - seen.apart, "--add", "--replace")
+    new, tops = git.names("-o", *rules) - seen.odd.keys(), tuple(path[:-4] for path in seen.nested)
+    seen.apart.update(path for path in new if not new_in_nested and path.startswith(tops))
+    _feed(git, (new | kept) - seen.odd.keys() - seen.apart, "--add", "--replace")
     if b"Ignoring path" in git.said:
         left = git.names("-o", *rules) - seen.odd.keys() - seen.apart
         seen.odd.update({path: "git refuses this name" for path in left if not path.endswith(b"/")})
@@ -208,7 +201,7 @@ def _take(git: Git, rules: Sequence[str], kept: set[bytes], umask: int, new_in_n
     if failed:
         missed = set(git("diff-files", "-z", "--name-only").split(b"\0")) - seen.odd.keys() - {b""}
         if missed:  # say, a full disk
-            raise HarvestError(f"git could not take {len(missed)} files, {_text(min(missed))} among them")
+            raise HarvestError(f"git could not take {len(missed)} files, {beside.text(min(missed))} among them")
     return seen
 
 
@@ -246,7 +239,7 @@ def _baseline(git: Git, exclude: Sequence[str], umask: int) -> str:
     state = os.path.join(git.dir, "gummy-baseline")
     known = {
         "base": base, "exclude": exclude, "umask": umask, "odd": [[os.fsdecode(path), why] for odd in (seen.odd, seen.modes) for path, why in odd.items()],
-        "refs": beside.refs(git), "nested": {_text(path): beside.signature(git.tree, path) for path in seen.nested},
+        "refs": beside.refs(git), "nested": {beside.text(path): beside.signature(git.tree, path) for path in seen.nested},
     }  # fmt: skip
     with open(state + ".new", "w") as out:
         json.dump(known, out)
@@ -286,18 +279,18 @@ def _changes(listing: bytes) -> list[dict[str, Any]]:
     for word in words[raw:]:
         added, deleted, path = word.split(b"\t", 2)
         numbers = [None if n == b"-" else int(n) for n in (added, deleted)]
-        changes.append({"path": _text(path), "status": STATUS.get(status[path], "modified"), "added": numbers[0], "deleted": numbers[1]})
+        changes.append({"path": beside.text(path), "status": STATUS.get(status[path], "modified"), "added": numbers[0], "deleted": numbers[1]})
     return changes
 
 
 def _left_out(tree: str, seen: _Seen, known: set[tuple[bytes, str]], changed: set[str]) -> list[dict[str, str]]:
     """What is new of what a patch doesn't carry, then what is ignored. A changed file loses its mode, new or not."""
-    told = {path: why for path, why in seen.modes.items() if (path, why) not in known or _text(path) in changed}
+    told = {path: why for path, why in seen.modes.items() if (path, why) not in known or beside.text(path) in changed}
     told.update({path: why for path, why in seen.odd.items() if (path, why) not in known})
     told.update({path: REMOVED for path, why in known if why == EMPTY and not os.path.lexists(os.path.join(os.fsencode(tree), path))})
-    news = [{"path": _text(path), "why": why} for path, why in sorted(told.items())]
+    news = [{"path": beside.text(path), "why": why} for path, why in sorted(told.items())]
     news[SHOWN:] = [{"path": "", "why": f"{len(news) - SHOWN} more"}] if len(news) > SHOWN else []
-    news += [{"path": _text(path), "why": "ignored"} for path in sorted(seen.ignored)[:SHOWN_IGNORED]]
+    news += [{"path": beside.text(path), "why": "ignored"} for path in sorted(seen.ignored)[:SHOWN_IGNORED]]
     more = len(seen.ignored) - SHOWN_IGNORED
     return news + ([{"path": "", "why": f"{more} more ignored"}] if more > 0 else [])
 

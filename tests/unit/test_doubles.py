@@ -24,7 +24,7 @@ class Machine:
         for name in ("gummy", "claude"):
             shutil.copy(DOUBLES / name, self.bin)
         path = f"{self.bin}:{pathlib.Path(sys.executable).parent}:/usr/bin:/bin"
-        self.env = {"HOME": str(self.home), "PATH": path, "TMPDIR": str(top), "IS_SANDBOX": "1", "LC_ALL": "C"}
+        self.env = {"HOME": str(self.home), "PATH": path, "IS_SANDBOX": "1", "LC_ALL": "C"}
 
     def clock(self, seconds: int) -> None:
         (self.bin / "date").write_text(f"#!/bin/sh\necho {seconds}\n")
@@ -84,7 +84,7 @@ def test_two_starts_in_one_second_share_id_log_and_instruction(machine):
     while not machine.starts():  # claude has read its prompt
         assert first.poll() is None
     assert machine.run("gummy", "task", "say second")[0] == 0
-    instruction = pathlib.Path(machine.env["TMPDIR"], "gummy-7-task-instruction.txt")
+    instruction = machine.home / "tmp/gummy-7-task-instruction.txt"
     assert "second" in instruction.read_text() and instruction.read_text().count("say second") == 2
     assert not any("first" in line for line in machine.log("gummy-7"))
     (machine.work / "go").touch()

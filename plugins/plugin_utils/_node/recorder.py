@@ -174,26 +174,22 @@ def main(attempt: str, words: Sequence[str]) -> NoReturn:
     if feeding is not None:
         os.close(stdin)
         _thread.start_new_thread(call.feed, (0, feeding))  # it keeps all signals blocked
-    _handle_passed(lambda number, frame: os.kill(pid, number), mask)
+    # all of them: what we were started to ignore (bash has it so for jobs in the background), claude may catch
+    before = {number: signal.signal(number, lambda number, frame: os.kill(pid, number)) for number in PASSED}
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     status, more = _wait(call, pid, out, wake)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
     call.ended(code)
     if more and os.fork() == 0:  # what claude left running may still write
-        _handle_passed(signal.SIG_DFL, mask)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if handler == signal.SIG_IGN else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         while call.pass_on(out):
             pass
         os._exit(0)
     if code < 0:
         _die_of(-code)
     os._exit(code)
-
-
-def _handle_passed(handler: Any, mask: Iterable[int]) -> None:
-    """From here on, for those that are not ignored (bash makes jobs in the background ignore SIGINT)."""
-    for number in PASSED:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _environment(folder: str) -> dict[bytes, bytes]:

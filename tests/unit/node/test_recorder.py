@@ -164,9 +164,11 @@ class RecorderTest(NodeCase):
 
     def test_signals_reach_claude_once_and_it_dies_as_it_would(self) -> None:
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-        for recorded in (False, True):
-            process = self.begin(recorded, "trap", "touch", f"{self.home}/ready{recorded}", "signals", str(len(numbers)), "exit", "7")
-            wait_for((self.home / f"ready{recorded}").exists)
+        background = {"preexec_fn": lambda: [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)]}  # a shell's `&`
+        for recorded, options in ((False, {}), (True, {}), (False, background), (True, background)):
+            ready = self.home / f"ready{recorded}{len(options)}"
+            process = self.begin(recorded, "trap", "touch", str(ready), "signals", str(len(numbers)), "exit", "7", **options)
+            wait_for(ready.exists)
             for count, number in enumerate(numbers, 2):
                 process.send_signal(number)
                 wait_for(lambda count=count: len(self.seen()) == count)
@@ -174,7 +176,7 @@ class RecorderTest(NodeCase):
             self.assertEqual([{"signal": number} for number in numbers], self.seen()[1:])
         for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE):
             self.assertEqual(-number, self.same("die", str(int(number)), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))[0])
-        self.assertEqual([-15, -9, -11, -13], [call["exit_status"] for call in self.calls()[1:]])
+        self.assertEqual([-15, -9, -11, -13], [call["exit_status"] for call in self.calls()[2:]])
 
     def test_a_signal_for_the_group_comes_once_and_sigkill_takes_claude_along(self) -> None:
         sh = ["/bin/sh", "-c", 'claude trap touch "$0" wait "$1"; echo $?', f"{self.home}/ready", f"{self.home}/go"]

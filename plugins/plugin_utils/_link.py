@@ -37,8 +37,8 @@ done
 printf '\\036%s=%s\\n' python "$found" state "$state" program "$program"
 """
 REMOTE_SHELL = "/bin/sh -s"  # the same in every login shell
-# One line that any login shell passes on. Where python3 or the program is not, no reply comes: nothing is lost by trying.
-GUESS = 'exec {python} -I -S "${{XDG_STATE_HOME:-$HOME/.local/state}}/distributed-gummy/bin/{digest}.zip" {verb}'
+# Any login shell passes it on. Where python3 or the program is not, no reply comes: nothing is lost by trying.
+GUESS = 'exec {python} -I -S "${{XDG_STATE_HOME:-$HOME/.local/state}}/distributed-gummy/bin/{digest}.zip" "$@"'
 SESSIONS = 6  # at once on one node; sshd's MaxSessions is 10
 
 
@@ -85,6 +85,7 @@ class Link:
         self._opening = threading.Lock()
         self._sessions = threading.Semaphore(SESSIONS)
         self._node: Mapping[str, str] | None = None
+        self._guess_works = False
         self._noisy = False
         self.connected = False
 
@@ -158,7 +159,7 @@ class Link:
             return self._node
         given = shlex.quote(self._given_python) if self._given_python else ""
         out = self.shell(HELLO.format(given=given, pythons=PYTHONS, digest=self._program.digest), 30)
-        self._noisy = bool(out.partition("\x1e")[0].strip())
+        self._noisy |= bool(out.partition("\x1e")[0].strip())
         node = dict(line.rpartition("\x1e")[2].split("=", 1) for line in out.split("\n") if "\x1e" in line and "=" in line)
         if not node.get("python"):
             raise LinkError(f"no Python 3.9 or newer runs on {self.name} (tried {PYTHONS}): install python3 there", "python")
@@ -171,8 +172,14 @@ class Link:
 
     def command(self, *words: str) -> str:
         """The node program's command line for these words, as a login shell reads it."""
+        if self._guess_works:
+            return self._guess(*words)
         node = self._where()
         return shlex.join([node["python"], "-I", "-S", node["zip"], *words])
+
+    def _guess(self, *words: str) -> str:
+        script = GUESS.format(python=shlex.quote(self._given_python or "python3"), digest=self._program.digest)
+        return shlex.join(["/bin/sh", "-c", script, "sh", *words])
 
     def call(self, verb: str, request: Mapping[str, Any], seconds: float = 30.0) -> dict[str, Any]:
         """The one reply of a verb. Raises LinkError when there is none: the outcome is then unknown."""
@@ -185,13 +192,14 @@ class Link:
         """
         self.connect()
         if self._node is None:
-            guess = GUESS.format(python=shlex.quote(self._given_python or "python3"), digest=self._program.digest, verb=verb)
             try:
-                yield from self._ask(shlex.join(["/bin/sh", "-c", guess]), verb, request, seconds, opened)
+                yield from self._ask(self._guess(verb), verb, request, seconds, opened)
+                self._guess_works = True
                 return
             except LinkError as exc:
                 if exc.kind not in ("reply", "python"):
                     raise
+                self._guess_works = False
         yield from self._ask(self.command(verb), verb, request, seconds, opened)
 
     def _ask(
@@ -205,6 +213,7 @@ class Link:
             try:
                 for line in process.lines(seconds):
                     reply = decode(line)
+                    self._noisy |= bool(line.partition(b"\x1e")[0].strip())
                     if reply is not None and reply.get("class") == "python":
                         raise LinkError(f"{self.name}: {reply.get('message')}", "python")
                     if reply is not None:

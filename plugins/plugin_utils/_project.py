@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO, Any
@@ -78,11 +79,12 @@ def in_git(path: str) -> bool:
 def _looked_into(top: str, below: bytes) -> tuple[list[bytes], list[bytes]]:
     """(ignored, plain) of the repository there, and of those inside it, which git by itself doesn't look into."""
     folder = os.path.join(top, os.fsdecode(below))
-    ignored = [below + name for name in _names(git(folder, "ls-files", "-z", "-oi", "--exclude-standard", "--directory"))]
-    plain: list[bytes] = []
+    with ThreadPoolExecutor(2) as pool:
+        listings = pool.map(lambda words: _names(git(folder, "ls-files", "-z", "--exclude-standard", *words)), (("-oi", "--directory"), ("-t", "-s", "-o")))
+    ignored, plain = [below + name for name in next(listings)], list[bytes]()
     if below + b"./" in ignored:
         return ignored, plain
-    for entry in _names(git(folder, "ls-files", "-z", "-t", "-s", "-o", "--exclude-standard")):
+    for entry in next(listings):
         submodule = entry.startswith((b"H 160000 ", b"S 160000 "))
         inner = below + (entry.partition(b"\t")[2] + b"/" if submodule else entry[2:])
         if not inner.endswith(b"/") or not os.path.lexists(os.path.join(os.fsencode(top), inner, b".git")):

@@ -6,6 +6,7 @@ import os
 import select
 import shlex
 import socket
+import subprocess
 import stat
 import sys
 
@@ -85,13 +86,19 @@ def test_the_program_is_sent_once_and_answers_through_a_noisy_shell(home):
     assert sent.stat().st_mtime_ns == before
 
 
-def test_a_warm_node_is_asked_in_one_call_and_a_master_that_listens_is_taken(home, tmp_path):
+def test_a_warm_node_is_asked_nothing_but_the_verb_and_a_master_that_listens_is_taken(home, tmp_path):
     link().call("list", {})
     calls, path = tmp_path / "calls", str(tmp_path / "master")
     counted = link(f"echo x >> {calls}")
     assert counted.call("list", {})["state"] == counted.call("list", {})["state"] == "listed"
+    program = counted.rsync_words("send", "an attempt")[-1].partition("=")[2]
+    assert "refused" in subprocess.run(["/bin/sh", "-c", f"{program} --server . x/"], capture_output=True, text=True, check=False).stderr
     assert calls.read_text() == "x\n" * 3  # the first one opens the master
     calls.unlink()
+    noisy = link("echo welcome")
+    noisy.call("list", {})
+    with pytest.raises(_link.LinkError, match="login shell of node prints something"):
+        noisy.rsync_words("send", "an attempt")
     with socket.socket(socket.AF_UNIX) as master:
         master.bind(path)
         master.listen()

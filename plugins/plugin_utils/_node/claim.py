@@ -125,15 +125,16 @@ def refuse_known(attempt: Attempt) -> None:
         raise Refused("attempt %s was started before" % attempt.id, "known", "ours")
 
 
-def renew(store: Store, attempt: str, generation: int) -> dict[str, Any]:
-    """The live lease of this attempt, made longer; refused if there is none any more."""
+def lease(store: Store, attempt: str, generation: int, renew: bool = True) -> dict[str, Any]:
+    """The live lease of this attempt, unless told otherwise made longer; refused if there is none any more."""
     with store.locked():
         claims = Claims(store)
         row = claims.of(attempt, generation)
         if row is None:
             raise Refused("the claim of attempt %s has run out" % attempt, "lease", "ours")
-        row["expires"] = boot_clock() + LEASE
-        claims.save()
+        if renew:
+            row["expires"] = boot_clock() + LEASE
+            claims.save()
     return row
 
 

@@ -71,14 +71,20 @@ def boot_clock() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def write_durably(path: str, data: bytes) -> None:
-    """Whole or not at all, and still there after a power cut."""
+def write_whole(path: str, data: bytes, durably: bool = False) -> None:
+    """Whole or not at all for all who read, until a power cut."""
     temporary = "%s.%d.tmp" % (path, os.getpid())
     with open(temporary, "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if durably:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def write_durably(path: str, data: bytes) -> None:
+    """Whole or not at all, and still there after a power cut."""
+    write_whole(path, data, durably=True)
     sync_folder(os.path.dirname(path))
 
 

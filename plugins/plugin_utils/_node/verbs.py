@@ -16,7 +16,7 @@ import time
 
 from . import claim, runs
 from .states import move, state_of
-from .store import TYPE_CHECKING, Refused, Store, is_locked, try_lock, write_durably
+from .store import TYPE_CHECKING, Refused, Store, is_locked, try_lock, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -194,27 +194,30 @@ VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
 
 def receive(store: Store, attempt: str, generation: int, words: list[str]) -> int:
     """S2: rsync's remote side, under the workspace's lock and lease; its last word becomes the workspace's tree."""
-    import subprocess
+    import signal
 
     from . import workspace as workspaces
 
-    row = claim.renew(store, attempt, generation)
+    row = claim.lease(store, attempt, generation, renew=False)
     workspace = store.workspace(row["key"], row["workspace"])
     lock = try_lock(os.path.join(workspace, "lock"), patience=5)
     if lock is None:
         raise Refused("the workspace %s is in use" % workspace, "sync", "node")
-    claim.renew(store, attempt, generation)  # who slept before he had the lock may have lost the workspace to another
+    claim.lease(store, attempt, generation)  # who slept before he had the lock may have lost the workspace to another
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
-    write_durably(os.path.join(workspace, "sync.json"), json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode())
-    rsync = subprocess.Popen(["rsync", *words[:-1], os.path.join(workspace, "tree")], pass_fds=[lock])
-    while rsync.returncode is None:
-        try:
-            rsync.wait(claim.RENEW)
-        except subprocess.TimeoutExpired:
-            claim.renew(store, attempt, generation)  # not at the end: its fsync would wait for all that rsync wrote
+    write_whole(os.path.join(workspace, "sync.json"), json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode())
+    os.set_inheritable(lock, True)
+    argv = ["rsync", *words[:-1], os.path.join(workspace, "tree")]
+    rsync = os.posix_spawnp("rsync", argv, os.environ, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))  # Python ignores them
+    # While it works; not at its end: the fsync would wait for all that rsync wrote.
+    signal.signal(signal.SIGALRM, lambda number, frame: claim.lease(store, attempt, generation))
+    signal.setitimer(signal.ITIMER_REAL, claim.RENEW, claim.RENEW)
+    status = os.waitpid(rsync, 0)[1]
+    signal.setitimer(signal.ITIMER_REAL, 0)
     workspaces.tidy(os.path.join(workspace, "tree"))
-    return rsync.returncode if 0 <= rsync.returncode < 255 else 1
+    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
+    return code if code < 255 else 1
 
 
 def send(store: Store, attempt: str, words: list[str]) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 
 
 def tidy(tree: str) -> None:
@@ -15,7 +14,10 @@ def tidy(tree: str) -> None:
     git_dir = os.path.join(tree, ".git")
     if os.path.islink(git_dir) or not os.path.isdir(git_dir):
         return
-    shutil.rmtree(os.path.join(git_dir, "worktrees"), ignore_errors=True)
+    if os.path.isdir(os.path.join(git_dir, "worktrees")):
+        import shutil  # costs a sync as much as all the rest here
+
+        shutil.rmtree(os.path.join(git_dir, "worktrees"), ignore_errors=True)
     folders = [(git_dir, os.listdir(git_dir)), *((where, files) for where, _folders, files in os.walk(os.path.join(git_dir, "refs")))]
     for where, files in folders:
         for name in files:

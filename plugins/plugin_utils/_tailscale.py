@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import shutil
+import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ CAP = 64 * 1024 * 1024  # bytes; 10,000 peers are 14 MB
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 FULL_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 RESERVED = frozenset({"all", "ungrouped", "localhost"})
-NETWORKS = {each.version: (int(each[0]), int(each[-1])) for each in map(ipaddress.ip_network, ("100.64.0.0/10", "fd7a:115c:a1e0::/48"))}
+RANGES = tuple((each[0].packed, each[-1].packed) for each in map(ipaddress.ip_network, ("100.64.0.0/10", "fd7a:115c:a1e0::/48")))
 NO_SSH = {"ios": "a phone or tablet", "android": "a phone or tablet", "tvos": "a TV", "js": "a browser", "windows": "Windows"}
 LONGEST = 255  # characters kept of a text from the network
 
@@ -306,19 +307,20 @@ def _notes(me: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _addresses(raw: Mapping[str, Any]) -> list[str]:
-    """Its addresses in Tailscale's ranges, as the ipaddress module writes them."""
+    """Its addresses in Tailscale's ranges, each as it is usually written."""
     given = raw.get("TailscaleIPs")
-    found: list[str] = []
-    for text in given if isinstance(given, list) else ():
-        try:
-            address = (ipaddress.IPv6Address if ":" in text else ipaddress.IPv4Address)(text) if isinstance(text, str) else None
-        except ValueError:
-            continue
-        if address is not None and not getattr(address, "scope_id", None):
-            first, last = NETWORKS[address.version]
-            if first <= int(address) <= last:
-                found.append(str(address))
-    return found
+    texts = [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
+    return [address for text in texts if (address := _in_range(text))]
+
+
+def _in_range(text: str) -> str | None:
+    """By the system's own reading, for the ipaddress module takes five times as long and there may be thousands."""
+    family, (first, last) = (socket.AF_INET6, RANGES[1]) if ":" in text else (socket.AF_INET, RANGES[0])
+    try:
+        packed = socket.inet_pton(family, text)
+    except (OSError, ValueError):
+        return None
+    return socket.inet_ntop(family, packed) if first <= packed <= last else None
 
 
 def _age(raw: Mapping[str, Any]) -> tuple[str, str]:

@@ -6,8 +6,8 @@ import os
 import select
 import shlex
 import socket
-import subprocess
 import stat
+import subprocess
 import sys
 
 import pytest

@@ -13,12 +13,13 @@ import errno
 import hashlib
 import os
 import shutil
-import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import tarfile
+    from pathlib import Path
+
     from .harvest import Git
 
     Left = list[dict[str, str]]
@@ -92,6 +93,8 @@ def nested(
     touched += [top for top in outer if any(path.startswith(top) for path in apart) or any(path.startswith(text(top)) for path in changed)]
     if not touched:
         return [], []
+    import tarfile
+
     chosen, left = tuple(sorted(set(touched))), []
     names = {path for path in (*git.names("-c"), *apart) if path.startswith(chosen)}
     for path in found:
@@ -113,6 +116,10 @@ def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 def artifacts(tree: str, patterns: Sequence[str], out: str) -> tuple[int, Left]:
     """Copies of what the globs name, ignored or not, a folder with all that is in it: (how many files, left out)."""
+    if not patterns:
+        return 0, []
+    from pathlib import Path  # costs a job without artifacts as much as all of the harvest's own code
+
     top, left, copied = Path(tree), [], set()
     for pattern in patterns:
         files = [file for path in top.glob(pattern) for file in _files(path) if ".git" not in file.relative_to(top).parts]
@@ -144,7 +151,7 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         return
     for where, _folders, files in os.walk(path):
-        yield from (Path(where, name) for name in sorted(files))
+        yield from (path.joinpath(where, name) for name in sorted(files))
 
 
 def branch(git: Git, out: str, listing: bytes) -> None:

@@ -40,7 +40,7 @@ class Place:
     why: str = ""
     busy_until: float = 0.0
     silent_since: float | None = None
-    silence: str = ""
+    silence: list[str] = field(default_factory=list)  # why, each reason once
     last_used: int = 0
     begins: int = 0
     may_run: int = 0

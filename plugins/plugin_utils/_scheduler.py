@@ -135,8 +135,10 @@ class Scheduler:
         elif isinstance(event, ev.LinkDown):
             place = self._touch(event.node)
             if place.silent_since is None:
-                place.silent_since, place.silence = now, event.reason
+                place.silent_since, place.silence = now, []
                 self._at(now + self._lost_after, lambda: self._give_up(place))
+            if event.reason not in place.silence:
+                place.silence.append(event.reason)
                 if place.may_run:
                     self._say(ev.Note("wait", f"no contact: {event.reason}; its jobs go on, asking again", node=event.node))
         elif isinstance(event, ev.Found):
@@ -330,7 +332,7 @@ class Scheduler:
             place, _none = self._touched.popitem()
             if place.silent_since is not None and not place.may_run:  # it gets a quarantine and a trial instead of being asked again
                 place.silent_since = None
-                self._fails(place, "unreachable", place.silence or "no contact")
+                self._fails(place, "unreachable", place.silence[-1])
                 self._touched.pop(place, None)
             self._places.changed(place, self._now)
             for view in [view for view in place.views if view.woken]:

@@ -32,6 +32,11 @@ def store(fleet: Fleet) -> pathlib.Path:
     return found.parent
 
 
+def polls(fleet: Fleet) -> list[int]:
+    ours = [pid for node in fleet.call("status")["nodes"] if node["name"] == NODE for pid in node["pids"]]
+    return [pid for pid in ours if " poll" in subprocess.run(["ps", "-wwo", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout]
+
+
 def attempt(fleet: Fleet, started: Playing) -> pathlib.Path:
     (name,) = re.findall(r"attempt (\S+)", started.said())
     return store(fleet) / "attempts" / name
@@ -89,11 +94,10 @@ def test_a_store_of_a_newer_schema_is_left_alone_and_its_jobs_are_waited_for(con
     started, _again = begin(controller, counter)
     path = store(fleet) / "store.json"
     known = path.read_text()
+    started.wait_for(lambda: polls(fleet), "the poll, which must ask again to meet the newer schema")
     try:
         path.write_text(json.dumps({**json.loads(known), "format": 2}))
-        ours = [pid for node in fleet.call("status")["nodes"] if node["name"] == NODE for pid in node["pids"]]
-        polls = [pid for pid in ours if " poll" in subprocess.run(["ps", "-wwo", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout]
-        for pid in polls:
+        for pid in polls(fleet):
             os.kill(pid, signal.SIGKILL)
         started.wait_for(lambda: re.search(r"no contact: the store at \S+ has format 2, this program knows 1", started.said()), "the refusal")
         other = controller.shell("true", "-e", f"gummy_nodes={NODE}", "-e", "gummy_attempts=1", "-e", "gummy_local_fallback=false")

@@ -374,6 +374,15 @@ def test_a_node_that_goes_silent_with_nothing_of_ours_on_it_is_tried_again_soon(
     assert claims(feed(tested, QUARANTINE)) == [("b", "n")]
 
 
+def test_a_silent_node_with_jobs_has_each_reason_told_once_a_silence():
+    tested = scheduler(["job"], [node("n")])
+    began = begin(tested, *SENT[1:], ev.Started(A))
+    out = feed(tested, *(ev.LinkDown("n", reason) for reason in ("cut", "newer store", "cut")), ev.LinkUp("n"), ev.LinkDown("n", "cut"))
+    notes = [note.text for note in told(began + out, ev.Note)]
+    cut, newer = (f"no contact: {reason}; its jobs go on, asking again" for reason in ("cut", "newer store"))
+    assert notes == [cut, newer, "back in contact", cut]
+
+
 def test_a_fence_that_never_proves_anything_ends_as_lost_though_the_node_answers():
     tested = scheduler(["job"], [node("n")])
     begin(tested, *SENT[1:], ev.Unknown(A, "no reply"))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEASE = 120.0  # seconds
 RENEW = 30.0  # seconds after which a sync that goes on renews its lease
-RETRY_LEAST, RETRY_MOST = 1.0, 8.0  # seconds
+RETRY_LEAST, RETRY_MOST = 0.5, 8.0  # seconds
 DISK_RESERVE = 256 * 1024 * 1024  # bytes that stay free for the harvest
 
 

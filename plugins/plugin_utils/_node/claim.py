@@ -15,7 +15,7 @@ import time
 
 from . import runs
 from .states import state_of
-from .store import TYPE_CHECKING, Refused, boot_clock, boot_id, checked, is_locked, read_json, write_durably
+from .store import TYPE_CHECKING, Refused, boot_clock, boot_id, checked, is_locked, read_json, write_durably, write_whole
 
 if TYPE_CHECKING:
     from typing import Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LEASE = 120.0  # seconds
 RENEW = 30.0  # seconds after which a sync that goes on renews its lease
 RETRY_LEAST, RETRY_MOST = 0.5, 8.0  # seconds
+GRACE = 0.5  # seconds that a run may be late when it asks again
 DISK_RESERVE = 256 * 1024 * 1024  # bytes that stay free for the harvest
 
 
@@ -53,21 +54,37 @@ class Claims:
     def drop(self, attempt: str) -> None:
         self.rows = [row for row in self.rows if row["attempt"] != attempt]
 
-    def free_slot(self, slots: int) -> int | None:
-        """A free slot's number. Slots in use above `slots` count too: another controller may have been told more."""
+    def free_slots(self, slots: int) -> list[int]:
+        """Numbers. Slots in use above `slots` count too: another controller may have been told more."""
         taken = {row["slot"] for row in self.rows}
         folder = os.path.join(self._store.root, "slots")
         taken |= {int(name) for name in os.listdir(folder) if name.isdigit() and is_locked(os.path.join(folder, name))}
-        if len(taken) >= slots:
-            return None
-        return next(number for number in range(slots) if number not in taken)
+        return [number for number in range(slots) if number not in taken][: max(0, slots - len(taken))]
 
-    def retry_after(self) -> float:
+    def must_wait(self, run: str, free: int) -> float | None:
+        """Seconds after which a run may ask again, if no slot is free, or those that are belong to runs that were told so before; else None.
+
+        They wait in a line; else a run of many jobs would keep its slots to its end: it is the first to know that one of its jobs has ended.
+        """
+        path, now, boot = os.path.join(self._store.root, "waiting.json"), boot_clock(), boot_id()
+        told = read_json(path) or {}
+        until = {name: when for name, when in told.get("until", {}).items() if told.get("boot") == boot and when > now}
+        ahead = list(until).index(run) if run in until else len(until)
+        wait = None if ahead < free else min(self._half_of_oldest() * (1 + ahead - free), RETRY_MOST)
+        if wait is not None:
+            until[run] = now + wait + GRACE
+        else:
+            until.pop(run, None)
+        if until != told.get("until", {}):
+            write_whole(path, json.dumps({"boot": boot, "until": until}).encode())
+        return wait
+
+    def _half_of_oldest(self) -> float:
         """Seconds: half of what the oldest job here has taken so far, for short jobs make room soon and long ones do not."""
         folder = os.path.join(self._store.root, "slots")
         paths = [os.path.join(folder, name) for name in os.listdir(folder)]
         ages = [time.time() - os.stat(path).st_mtime for path in paths if is_locked(path)]
-        return min(max([RETRY_LEAST, *(age / 2 for age in ages)]), RETRY_MOST)
+        return max([RETRY_LEAST, *(age / 2 for age in ages)])
 
     def free_workspace(self, key: str) -> int:
         """The lowest number whose workspace nobody uses and in which no unharvested work lies."""
@@ -106,11 +123,12 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
         claims = Claims(store)
         row = claims.of(attempt.id)
         if row is None:
-            slot = claims.free_slot(max(1, int(request["slots"])))
-            if slot is None:
-                return {"state": "busy", "retry_after": claims.retry_after()}
+            slots = claims.free_slots(max(1, int(request["slots"])))
+            wait = claims.must_wait(attempt.id.partition("-")[0], len(slots))
+            if wait is not None:
+                return {"state": "busy", "retry_after": wait}
             claims.generation += 1
-            row = {"attempt": attempt.id, "generation": claims.generation, "slot": slot, "key": key, "workspace": claims.free_workspace(key)}
+            row = {"attempt": attempt.id, "generation": claims.generation, "slot": slots[0], "key": key, "workspace": claims.free_workspace(key)}
             claims.rows.append(row)
         row["expires"] = boot_clock() + LEASE
         claims.save()

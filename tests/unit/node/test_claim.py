@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from unittest import mock
 
-from node_case import A, NodeCase, Refused, boot_clock, claim, replies
+from node_case import A, NodeCase, Refused, boot_clock, claim, replies, wait_for
 
 
 class ClaimTest(NodeCase):
@@ -78,6 +78,17 @@ class ClaimTest(NodeCase):
         claimed = self.claim(slots=2)
         self.assertEqual((1, self.store.workspace("project", 1)), (claimed["slot"], claimed["workspace"]))
         self.assertEqual("busy", self.claim(A + "2", slots=2)["state"])
+
+    def test_a_run_that_was_told_to_ask_again_comes_before_one_that_gave_its_slot_back(self) -> None:
+        self.assertEqual("claimed", self.claim("one-1", slots=1)["state"])
+        first, second = (self.claim(name, slots=1) for name in ("two-1", "three-1"))
+        self.assertGreater(second["retry_after"], first["retry_after"])
+        self.ask("release", attempt="one-1")
+        self.assertEqual("busy", self.claim("one-2", slots=1)["state"])
+        self.assertEqual("busy", self.claim("three-1", slots=1)["state"])
+        self.assertEqual("claimed", self.claim("two-1", slots=1)["state"])
+        self.ask("release", attempt="two-1")
+        wait_for(lambda: self.claim("one-2", slots=1)["state"] == "claimed")  # three does not come back
 
     def test_a_workspace_with_unharvested_work_is_not_given_out(self) -> None:
         self.claim(A + "0")

@@ -373,8 +373,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             variables = {**_connection(peer, ways), "gummy_tailnet": _plain(peer.vars), "gummy_facts": plain_facts[id(facts[peer.name])]}
             self.inventory.hosts[peer.name].vars.update(variables)  # its set_variable would note the file as the origin of each single value
             for group in (*peer.groups(), *_load_groups(peer, facts[peer.name])):
-                if group not in self.inventory.groups:
-                    self.inventory.add_group(group)
+                self.inventory.add_group(group)
                 self.inventory.add_child(group, peer.name)
 
     def _construct(self, peers: list[Peer]) -> None:
@@ -435,7 +434,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, dict):
-        return {key: _text(item) if isinstance(item, str) else _plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 

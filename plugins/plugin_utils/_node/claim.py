@@ -61,19 +61,20 @@ class Claims:
         taken |= {int(name) for name in os.listdir(folder) if name.isdigit() and is_locked(os.path.join(folder, name))}
         return [number for number in range(slots) if number not in taken][: max(0, slots - len(taken))]
 
-    def must_wait(self, run: str, free: int) -> float | None:
+    def ask_again(self, run: str | None, free: int) -> float | None:
         """Seconds after which a run may ask again, if no slot is free, or those that are belong to runs that were told so before; else None.
 
         They wait in a line; else a run of many jobs would keep its slots to its end: it is the first to know that one of its jobs has ended.
+        A mere sync (None) does not come back: it has no place in the line, and takes any free slot.
         """
         path, now, boot = os.path.join(self._store.root, "waiting.json"), boot_clock(), boot_id()
         told = read_json(path) or {}
         until = {name: when for name, when in told.get("until", {}).items() if told.get("boot") == boot and when > now}
-        ahead = list(until).index(run) if run in until else len(until)
+        ahead = 0 if run is None else list(until).index(run) if run in until else len(until)
         wait = None if ahead < free else min(self._half_of_oldest() * (1 + ahead - free), RETRY_MOST)
-        if wait is not None:
+        if run is not None and wait is not None:
             until[run] = now + wait + GRACE
-        else:
+        elif run is not None:
             until.pop(run, None)
         if until != told.get("until", {}):
             write_whole(path, json.dumps({"boot": boot, "until": until}).encode())
@@ -124,7 +125,7 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
         row = claims.of(attempt.id)
         if row is None:
             slots = claims.free_slots(max(1, int(request["slots"])))
-            wait = claims.must_wait(attempt.id.partition("-")[0], len(slots))
+            wait = claims.ask_again(attempt.id.partition("-")[0] if "run_id" in request else None, len(slots))
             if wait is not None:
                 return {"state": "busy", "retry_after": wait}
             claims.generation += 1

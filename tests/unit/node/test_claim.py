@@ -79,16 +79,30 @@ class ClaimTest(NodeCase):
         self.assertEqual((1, self.store.workspace("project", 1)), (claimed["slot"], claimed["workspace"]))
         self.assertEqual("busy", self.claim(A + "2", slots=2)["state"])
 
+    def asked(self, attempt: str, **run: str) -> dict:
+        """A claim of the node's one slot; without a run it is a mere sync's."""
+        return self.ask("claim", attempt=attempt, key="project", slots=1, **run)
+
     def test_a_run_that_was_told_to_ask_again_comes_before_one_that_gave_its_slot_back(self) -> None:
-        self.assertEqual("claimed", self.claim("one-1", slots=1)["state"])
-        first, second = (self.claim(name, slots=1) for name in ("two-1", "three-1"))
+        run = {"run_id": "r", "controller": "c"}
+        self.assertEqual("claimed", self.asked("one-1", **run)["state"])
+        first, second = (self.asked(name, **run) for name in ("two-1", "three-1"))
         self.assertGreater(second["retry_after"], first["retry_after"])
         self.ask("release", attempt="one-1")
-        self.assertEqual("busy", self.claim("one-2", slots=1)["state"])
-        self.assertEqual("busy", self.claim("three-1", slots=1)["state"])
-        self.assertEqual("claimed", self.claim("two-1", slots=1)["state"])
+        self.assertEqual("busy", self.asked("one-2", **run)["state"])
+        self.assertEqual("busy", self.asked("three-1", **run)["state"])
+        self.assertEqual("claimed", self.asked("two-1", **run)["state"])
         self.ask("release", attempt="two-1")
-        wait_for(lambda: self.claim("one-2", slots=1)["state"] == "claimed")  # three does not come back
+        wait_for(lambda: self.asked("one-2", **run)["state"] == "claimed")  # three does not come back
+
+    def test_a_sync_does_not_wait_in_the_line_and_nobody_waits_for_it(self) -> None:
+        run = {"run_id": "r", "controller": "c"}
+        self.assertEqual("claimed", self.asked("one-1", **run)["state"])
+        self.assertEqual(["busy", "busy"], [self.asked("sync-1")["state"], self.asked("two-1", **run)["state"]])
+        self.ask("release", attempt="one-1")
+        self.assertEqual("claimed", self.asked("sync-2")["state"])
+        self.ask("release", attempt="sync-2")
+        self.assertEqual("claimed", self.asked("two-1", **run)["state"])
 
     def test_a_workspace_with_unharvested_work_is_not_given_out(self) -> None:
         self.claim(A + "0")

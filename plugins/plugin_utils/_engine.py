@@ -42,7 +42,8 @@ from ._sessions import Sessions
 SPEC = 1  # schema of what `start` tells a node of a job
 RANKING_KEPT = 25  # nodes of a ranking that the record keeps
 PAUSE_MOST = 7 * 86400.0  # seconds
-POLL_LONGEST = 45.0  # seconds; a poll returns within 25
+POLL_LONGEST = 45.0  # seconds; a poll, or a wait in a line, returns within 25
+LINE_RETRY = 2.0  # seconds after a wait in a line that broke off
 ACKS_AT_ONCE = 20
 LINGER = 1.0  # seconds that a poll stays open on a node without a job: the next job is often on its way
 PARENT_CHECK = 2.0  # seconds; an engine whose ansible-playbook was killed gives the run up to whoever resumes it
@@ -109,6 +110,7 @@ class Engine:
         self._trails: dict[str, Trail] = {}
         self._active: set[str] = set()
         self._watching: dict[str, Process | None] = {}
+        self._in_line: dict[str, Process] = {}
         self._wanted: frozenset[str] = frozenset()
         self._idle_since: dict[str, float] = {}
         self._acks: dict[str, list[str]] = {}
@@ -144,7 +146,7 @@ class Engine:
             self._loop()
         finally:
             self._stopped.set()
-            for process in self._watching.values():
+            for process in [*self._watching.values(), *self._in_line.values()]:
                 if process is not None:
                     process.kill()
             self._pool.shutdown(wait=True, cancel_futures=True)
@@ -173,6 +175,9 @@ class Engine:
                     return
                 else:
                     self._do(command)
+            if not self._scheduler.queued():
+                for wait in list(self._in_line.values()):
+                    wait.end_input()
             self._wanted = frozenset(self._scheduler.watched())
             now = time.monotonic()
             for name, process in self._watching.items():
@@ -213,6 +218,8 @@ class Engine:
             if command.node not in self._watching:
                 self._watching[command.node] = None
                 threading.Thread(target=self._watch, args=(command.node,), daemon=True).start()
+        elif isinstance(command, ev.LineUp):
+            threading.Thread(target=self._line_up, args=(command.node,), daemon=True).start()
         elif isinstance(command, ev.Quarantine):
             self._quarantines.keep(command)
         elif isinstance(command, ev.Refresh):
@@ -264,10 +271,10 @@ class Engine:
             return
         if reply["state"] == "claimed":
             trail.generation, trail.store = int(reply["generation"]), reply.get("store")
-            self._events.put(ev.Claimed(command.attempt, trail.store))
+            self._events.put(ev.Claimed(command.attempt, trail.store, reply["crowded"] is True))
         elif reply["state"] == "busy":
             trail.counts = False
-            self._events.put(ev.Busy(command.attempt, float(reply["retry_after"])))
+            self._events.put(ev.Busy(command.attempt))
         else:
             self._refused(command.attempt, reply)
 
@@ -398,6 +405,22 @@ class Engine:
                     self._events.put(ev.Unknown(attempt, "its supervisor is gone"))
         finally:
             self._watching[name] = None
+
+    def _line_up(self, name: str) -> None:
+        """Whatever breaks the wait off, the claim that follows it is what tells people and the scheduler."""
+
+        def opened(process: Process) -> None:
+            self._in_line[name] = process
+
+        try:
+            request = {"run": self._record.uid, "slots": self._nodes[name].slots}
+            turn = list(self._link(name).stream("line_up", request, POLL_LONGEST, opened))[-1]["state"] == "turn"
+        except Exception:  # noqa: BLE001
+            self._stopped.wait(LINE_RETRY)
+            turn = True
+        finally:
+            self._in_line.pop(name, None)
+        self._events.put(ev.Waited(name, turn))
 
     def _fetch(self, command: ev.Fetch) -> None:
         folder = os.path.join(self._record.folder, f".fetch-{command.attempt}")

@@ -83,16 +83,22 @@ class LinkDown:
 
 @dataclass(frozen=True)
 class Claimed(OfAttempt):
-    """The attempt holds a slot and a workspace. store: the id of the node's store, whatever name led to it."""
+    """The attempt holds a slot and a workspace. store: the id of the node's store, whatever name led to it; crowded: others wait for slots there."""
 
     store: str | None = None
+    crowded: bool = False
+
+
+class Busy(OfAttempt):
+    """No slot on the node is free for this run: costs no attempt."""
 
 
 @dataclass(frozen=True)
-class Busy(OfAttempt):
-    """No free slot on the node: costs no attempt."""
+class Waited:
+    """The wait in the node's line is over. turn: a claim is worth a try, for a slot is kept for this run, or its answer tells why none is."""
 
-    retry_after: float
+    node: str
+    turn: bool
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ class Cancelled:
 
 
 Event = (
-    Tick | Nodes | LinkUp | LinkDown | Claimed | Busy | Refused | Synced | Started | Failed | Unknown | Fenced | Ended | Fetched | Found
+    Tick | Nodes | LinkUp | LinkDown | Claimed | Busy | Waited | Refused | Synced | Started | Failed | Unknown | Fenced | Ended | Fetched | Found
     | Quarantined | Cancelled
 )  # fmt: skip
 
@@ -229,6 +235,13 @@ class Fence(AttemptOn):
 @dataclass(frozen=True)
 class Watch:
     """Follow this node's attempts until `Scheduler.watched()` no longer names it."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class LineUp:
+    """Wait in this node's line for a slot that other runs hold, until there is no job that waits for a node."""
 
     node: str
 
@@ -296,4 +309,4 @@ class End:
     """Every job has ended, or the run is left to itself: see Scheduler.unfinished."""
 
 
-Command = Record | Place | Claim | Sync | Start | Cancel | Fence | Watch | Fetch | Release | Ack | Quarantine | Refresh | Finish | Note | Wake | End
+Command = Record | Place | Claim | Sync | Start | Cancel | Fence | Watch | LineUp | Fetch | Release | Ack | Quarantine | Refresh | Finish | Note | Wake | End

@@ -26,6 +26,7 @@ class Place:
     """A node as this run knows it. node: as measured, `busy` without our own jobs; live: our attempts that hold a slot.
 
     proved: an answer has shown that it works; failure: the class of the newest failure since it was last heard;
+    crowded: other runs wait for its slots, so one is claimed only when it is our turn; in_line: we wait there;
     inherited: its quarantine is of an earlier run; twin: another name of the same node, which is the candidate.
     """
 
@@ -39,6 +40,9 @@ class Place:
     failure: str | None = None
     why: str = ""
     busy_until: float = 0.0
+    crowded: bool = False
+    in_line: bool = False
+    turn: bool = False
     silent_since: float | None = None
     silence: list[str] = field(default_factory=list)  # why, each reason once
     last_used: int = 0
@@ -65,33 +69,44 @@ class Place:
             self.failures, self.why, self.inherited = self.failures + 1, why, False
             self.closed_until = now + min(QUARANTINE * 2 ** (self.failures - 1), QUARANTINE_MOST)
 
+    def may_line_up(self, now: float) -> bool:
+        """Whether others have slots that this run, with what it has there, could still use."""
+        on_trial = self.failures and not self.proved and self.begins
+        return not (on_trial or self.in_line or self.turn or self.busy_until > now) and len(self.live) < self.node.slots
+
     def closed(self, now: float) -> bool:
         return self.closed_until > now
 
     def as_node(self, now: float) -> Node:
         """The node as placement should see it now."""
-        in_flight, slots, excluded, remedy = len(self.live), self.node.slots, self.node.excluded, self.node.remedy
+        in_flight, slots, busy, excluded, remedy = len(self.live), self.node.slots, self.node.busy, self.node.excluded, self.node.remedy
         if excluded is None and self.silent_since is not None:
             excluded, remedy = "no contact", "it has to answer again; its jobs wait for it"
         elif excluded is None and self.twin:
             excluded, remedy = f"the same node as {self.twin}", "take one of the two names out of the inventory"
         elif excluded is None and self.closed(now):
             excluded, remedy = f"quarantined after {self.failures} x {self.why}", "a trial, which comes by itself; gummy_refresh=true forgets it"
-        if self.busy_until > now:
-            slots = min(slots, in_flight)
+        if self.turn:
+            busy = max(0, min(busy, slots - in_flight - 1))
+        if self.busy_until > now or self.in_line or (self.crowded and not self.turn):
+            busy = max(busy, slots - in_flight)
         elif self.failures and not self.proved:
-            slots = min(slots, self.node.busy + in_flight - self.begins + 1)  # one at a time until one has begun
+            slots = min(slots, busy + in_flight - self.begins + 1)  # one at a time until one has begun
         return replace(
-            self.node, in_flight=in_flight, slots=max(slots, 0), excluded=excluded, remedy=remedy, last_used=self.last_used
+            self.node, in_flight=in_flight, slots=max(slots, 0), busy=busy, excluded=excluded, remedy=remedy, last_used=self.last_used
         )  # fmt: skip
 
 
 class View:
-    """The places as jobs of one Need see them. `groups`: the names in each state; `woken`: whether one has come that may change an answer."""
+    """The places as jobs of one Need see them.
+
+    `groups`: the names in each state; `full`: those in whose line the run may wait; `woken`: whether one has come that may change an answer.
+    """
 
     def __init__(self, scale: Scale) -> None:
         self.scale = scale
         self.groups: dict[int, set[str]] = {group: set() for group in (FREE, WAITS, REJECTED, SILENT, CLOSED)}
+        self.full: dict[str, tuple[object, ...]] = {}
         self.woken = False
         self._group: dict[str, int] = {}
         self._serials: dict[str, int] = {}
@@ -110,6 +125,11 @@ class View:
             self.groups[group].add(name)
             self._group[name] = group
             self.woken = self.woken or (before, group) != (FREE, WAITS)
+        if group == WAITS and place.may_line_up(now):
+            self.woken = self.woken or name not in self.full
+            self.full[name] = key
+        else:
+            self.full.pop(name, None)
         if group != FREE:
             self._serials.pop(name, None)
             return
@@ -133,6 +153,10 @@ class View:
         for entry in aside:
             heapq.heappush(self._heap, entry)
         return found
+
+    def lines(self, without: Collection[str], most: int) -> list[str]:
+        """The full nodes that rank first."""
+        return heapq.nsmallest(most, [name for name in self.full if name not in without], key=self.full.__getitem__) if most > 0 else []
 
     def has(self, group: int, without: Collection[str] = ()) -> bool:
         names = self.groups[group]

@@ -23,7 +23,7 @@ from ._queue import Bucket, Job, Queue
 from ._stages import BEGINS, HOLDS_SLOT, MAY_RUN, Attempt, ProtocolError
 
 FRESH = 30.0  # seconds that a load snapshot is good for while jobs wait
-BUSY_MOST = 8.0  # seconds between two claims on a node whose slots other controllers hold
+LINES = 16  # full nodes in whose lines a run waits at once
 FETCH_RETRY = 2.0  # seconds, doubling; a node that is merely out of reach is asked until lost_after
 FETCHES = 4  # tries when the node answers and the fetch itself fails
 QUOTA_PAUSE = 900.0  # seconds that an account rests when its agent does not say until when
@@ -67,6 +67,7 @@ class Scheduler:
         self._refreshed = float("-inf")
         self._unheard: set[str] = set()  # nodes that failed to answer since any node last did
         self._asking_all_until = float("-inf")
+        self._lines = 0
         self._offline_since: float | None = None
         self._overdue = False
         self._out: list[ev.Command] = []
@@ -99,6 +100,10 @@ class Scheduler:
         elif not self._ended and (wake := self._next_wake()) is not None:
             self._say(ev.Wake(wake))
         return self._out
+
+    def queued(self) -> bool:
+        """Whether a job waits for a node."""
+        return len(self._queue) > 0
 
     def watched(self) -> set[str]:
         """Nodes that may run an attempt of ours."""
@@ -141,6 +146,10 @@ class Scheduler:
                 place.silence.append(event.reason)
                 if place.may_run:
                     self._say(ev.Note("wait", f"no contact: {event.reason}; its jobs go on, asking again", node=event.node))
+        elif isinstance(event, ev.Waited):
+            self._lines -= 1
+            place = self._touch(event.node)
+            place.in_line, place.turn = False, event.turn
         elif isinstance(event, ev.Found):
             self._queue.remove(self._jobs[event.job])
             attempt = Attempt(event.attempt, event.job, event.node, stage="")
@@ -184,8 +193,9 @@ class Scheduler:
         if attempt.stage == before and attempt.stage not in ("fencing", "ended"):
             return
         if attempt.stage == "claimed":
-            if isinstance(event, ev.Claimed) and event.store is not None:
-                place.twin = self._places.first_of_store(event.store, place)
+            if isinstance(event, ev.Claimed):
+                place.crowded = event.crowded
+                place.twin = place.twin if event.store is None else self._places.first_of_store(event.store, place)
             self._say(ev.Sync(attempt.id, attempt.job, attempt.node))
         elif attempt.stage == "sent":
             self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))
@@ -239,9 +249,10 @@ class Scheduler:
         if before == "claimed" or (before == "reserved" and not isinstance(event, (ev.Busy, ev.Refused))):
             self._say(ev.Release(attempt.id, attempt.node))
         if isinstance(event, ev.Busy):
-            self._busy(place, min(event.retry_after, BUSY_MOST))
+            place.crowded = True
         elif isinstance(cause, ev.Refused) and cause.kind == "lease":
-            self._busy(place, 1.0)  # the controller slept, or the claim took too long to be used: nobody's fault
+            place.busy_until = self._now + 1.0  # the controller slept, or the claim took too long to be used: nobody's fault
+            self._at(place.busy_until, lambda: self._touch(place))
         elif isinstance(cause, ev.Refused) and cause.blame == "input":
             self._stop("failed", "input", cause.message)
         elif isinstance(cause, ev.Refused) and cause.blame == "ours":
@@ -419,10 +430,6 @@ class Scheduler:
                 job.failed_on = {name: message for name, message in job.failed_on.items() if name not in forgiven}
                 self._enqueue(job)
 
-    def _busy(self, place: Place, seconds: float) -> None:
-        place.busy_until = self._now + seconds
-        self._at(place.busy_until, lambda: self._touch(place))
-
     def _give_up(self, place: Place) -> None:
         """Promise 1 before patience: a job that may run on a silent node is lost for this run, never placed elsewhere."""
         for attempt in list(place.live.values()):
@@ -458,6 +465,7 @@ class Scheduler:
             if not offline and (best := view.best(bucket.failed_on)) is not None:
                 return self._reserve(job, self._places[best])
             if view.has(WAITS, bucket.failed_on) or view.has(SILENT, bucket.failed_on):
+                self._line_up(view, bucket.failed_on)
                 return self._wait(job)
             if not offline and self._reopen(view, bucket.failed_on):
                 return True
@@ -468,6 +476,7 @@ class Scheduler:
             if (best := view.best()) is not None:  # nodes that failed this job are better than none
                 return self._reserve(job, self._places[best])
             if view.has(CLOSED) or view.has(WAITS):
+                self._line_up(view)
                 return self._wait(job)
         if self._offline_since is not None and self._now < self._offline_since + self._lost_after:
             return self._wait(job, "no node answers: is this machine offline?")
@@ -483,6 +492,15 @@ class Scheduler:
                 self._touch(place)
                 return True
         return False
+
+    def _line_up(self, view: View, without: Collection[str] = ()) -> None:
+        for name in [] if self._detach else view.lines(without, LINES - self._lines):
+            self._wait_at(self._places[name])
+
+    def _wait_at(self, place: Place) -> None:
+        self._lines += 1
+        self._touch(place).in_line = True
+        self._say(ev.LineUp(place.node.name))
 
     def _wait(self, job: Job, why: str | None = None, failure: str = "queue") -> bool:
         """What it waits for is told once, and only when others make it wait: that the run's own jobs take turns is no news."""
@@ -527,7 +545,9 @@ class Scheduler:
             return self._end_queued(job, "unreachable", "localhost is not among the hosts of this play (--limit drops it)")
         if place.node.name in job.failed_on:
             return self._end_queued(job, *job.last)
-        if place.live or place.busy_until > self._now:
+        if place.crowded and not place.turn and not place.in_line and not self._detach:
+            self._wait_at(place)
+        if place.live or place.busy_until > self._now or (place.crowded and not place.turn):
             return self._wait(job, "the controller takes one job at a time")
         return self._reserve(job, place, f"runs here: {why or f'no node can take it ({self._reasons(job)})'}")
 
@@ -538,6 +558,7 @@ class Scheduler:
         self._attempts[attempt.id] = attempt
         nodes = self._places.seen()
         place.last_used = next(self._serial)
+        place.turn = False
         self._move(attempt, "reserved")
         self._say(ev.Place(attempt.id, attempt.job, attempt.node, why, nodes), self._record(attempt))
         if not attempt.held:

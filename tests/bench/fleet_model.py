@@ -18,12 +18,15 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._placement impor
 from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import FRESH, Scheduler
 
 TIMEOUT = 10.0  # seconds until a claim on a dead node fails
-RETRY_LEAST, RETRY_MOST = 0.5, 8.0  # seconds, as nodes answer: half of what the oldest job has taken so far
+KEPT = 2.0  # seconds that a slot is kept for the run whose turn it is
 
 
 @dataclass
 class Machine:
-    """jobs, background: slots taken; dead: nothing gets through, what runs goes on; `ends` is told then, when it is back."""
+    """jobs, background: slots taken; dead: nothing gets through, what runs goes on; `ends` is told then, when it is back.
+
+    line: runs that wait, with what tells them that it is their turn; kept: slots for runs that were told so, until when.
+    """
 
     name: str
     slots: int
@@ -31,11 +34,16 @@ class Machine:
     jobs: int = 0
     background: int = 0
     dead: bool = False
-    begun: list[float] = field(default_factory=list)
+    line: dict[str, Callable[[], None]] = field(default_factory=dict)
+    kept: dict[str, float] = field(default_factory=dict)
     late: list[Callable[[], None]] = field(default_factory=list)
 
     def taken(self) -> int:
         return self.jobs + self.background
+
+    def free(self, now: float, run: str) -> bool:
+        """Whether this run may take a slot: none is kept for it, and it comes after those for which one is."""
+        return self.taken() + sum(until > now for name, until in self.kept.items() if name != run) < self.slots
 
 
 @dataclass(frozen=True)
@@ -80,13 +88,10 @@ class Fleet:
         return self.now
 
     def begin(self, machine: Machine, work: float, ended: Callable[[], None]) -> None:
-        begun = self.now
         machine.jobs += 1
-        machine.begun.append(begun)
 
         def end() -> None:
             machine.jobs -= 1
-            machine.begun.remove(begun)
             if machine.dead:
                 machine.late.append(ended)
             else:
@@ -98,6 +103,16 @@ class Fleet:
     def _tell(self, machine: Machine) -> None:
         for listener in self.listeners:
             listener(machine)
+        self.call(machine)
+
+    def call(self, machine: Machine) -> None:
+        """Those at the head of its line, when a slot is free."""
+        while machine.line and not machine.dead and machine.free(self.now, ""):
+            run, told = next(iter(machine.line.items()))
+            del machine.line[run]
+            machine.kept[run] = self.now + KEPT
+            self.at(self.now + KEPT, lambda: self.call(machine))
+            told()
 
     def _background(self, machine: Machine, change: int) -> Callable[[], None]:
         def happens() -> None:  # others only take what is free; what they could not take they do not give back
@@ -117,6 +132,9 @@ class Fleet:
         def happens() -> None:
             machine.dead = True
             self._tell(machine)
+            line, machine.line = machine.line, {}
+            for broken_off in line.values():
+                self.at(self.now + TIMEOUT, broken_off)
             self.at(self.now + seconds, returns)
 
         return happens
@@ -241,6 +259,9 @@ class Run:
         for command in commands:
             if carry_out := getattr(self, f"on_{type(command).__name__.lower()}", None):
                 carry_out(command)
+        if not self.scheduler.queued():
+            for machine in self.fleet.machines:
+                machine.line.pop(self.name, None)
 
     def later(self, seconds: float, event: ev.Event) -> None:
         self.fleet.at(self.fleet.now + seconds, lambda: self.send(event))
@@ -257,14 +278,17 @@ class Run:
         machine = self.machines[command.node]
         if machine.dead:
             self.later(TIMEOUT, ev.Failed(command.attempt, "unreachable", "timed out"))
-        elif machine.taken() >= machine.slots:
-            self.later(0.0, ev.Busy(command.attempt, self.again(machine)))
+        elif not machine.free(self.fleet.now, self.name):
+            self.later(0.0, ev.Busy(command.attempt))
         else:
+            machine.kept.pop(self.name, None)
             self.fleet.begin(machine, self.work[command.job], lambda: self.ended(command))
-            self.later(0.0, ev.Claimed(command.attempt))
+            self.later(0.0, ev.Claimed(command.attempt, crowded=bool(machine.line)))
 
-    def again(self, machine: Machine) -> float:
-        return min(max(RETRY_LEAST, (self.fleet.now - min(machine.begun, default=0.0)) / 2), RETRY_MOST)
+    def on_lineup(self, command: ev.LineUp) -> None:
+        machine = self.machines[command.node]
+        machine.line[self.name] = lambda: self.send(ev.Waited(machine.name, True))
+        self.fleet.at(self.fleet.now, lambda: self.fleet.call(machine))
 
     def on_sync(self, command: ev.Sync) -> None:
         self.later(0.0, ev.Synced(command.attempt))

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
-from real_nodes import NODES, Controller, Fleet, free_port
+from real_nodes import NODES, Controller, Counter, Fleet, free_port, until
 
 pytestmark = pytest.mark.once
 RUNS, JOBS, SLOTS = 5, 12, 2
@@ -55,6 +55,35 @@ def test_several_controllers_share_the_slots_and_none_waits_for_another_to_end(
             (begun if word == "begin" else over).setdefault(run, []).append(int(second))
     assert sum(map(len, begun.values())) == RUNS * JOBS
     assert max(min(seconds) for seconds in begun.values()) < min(max(seconds) for seconds in over.values()), (begun, over)
+
+
+def test_a_run_that_finds_every_slot_taken_gets_its_turn_before_the_other_ends(
+    fleet: Fleet, make_controller: Callable[[pathlib.Path], Controller], tmp_path: pathlib.Path
+) -> None:
+    many, few = (make_controller(tmp_path / name) for name in ("many", "few"))
+    try:
+        first = many.begin("run", "-e", many.jobs(*({"command": 'echo >> "$HOME/taken"; sleep 1'} for _job in range(10 * len(NODES) * SLOTS))))
+        first.wait_for(lambda: fleet.count("taken") >= len(NODES) * SLOTS, "every slot taken")
+        second = few.run("-e", few.jobs({"command": "true"}, {"command": "true"}))
+        began = fleet.count("taken")
+        played = first.end()
+    finally:
+        many.close()
+        few.close()
+    assert (first.process.returncode, second.status) == (0, 0), (played, second)
+    assert began < 10 * len(NODES) * SLOTS, second
+
+
+def test_a_job_that_waits_for_a_full_node_goes_elsewhere_when_the_node_dies(controller: Controller, repaired: Fleet, counter: Counter) -> None:
+    only = controller.static({"node-1": repaired.login("node-1")})
+    holders = controller.jobs(*({"command": counter.command("-go")} for _slot in range(SLOTS)))
+    assert controller.run("-e", holders, "-e", "gummy_detach=true", inventory=only).status == 0
+    waits = controller.begin("run", "-e", controller.jobs({"command": "hostname"}), inventory=only)
+    until(lambda: any(json.loads(path.read_text())["until"] for path in repaired.home("node-1").rglob("line.json")), "a place in the line")
+    repaired.stop("node-1")
+    played = waits.end()
+    assert played.status == 0 and played.job["node"] == "localhost", played
+    assert "runs here: no node can take it" in played.output, played
 
 
 FACTS = {

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
 from ansible_collections.distributed.gummy.plugins.plugin_utils._places import QUARANTINE
+from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import LINES
 from ansible_collections.distributed.gummy.plugins.plugin_utils._stages import MAY_RUN, STAGES, ProtocolError
 from scheduling import GOOD, LOCAL, A, begin, claims, feed, node, scheduler, told
 
@@ -26,11 +27,11 @@ WAYS = {
     "ended": [*SENT, GOOD],
     "fetched": [*SENT, GOOD, ev.Fetched(A)],
     "lost": [*SENT, ev.LinkDown("n", ""), 100.0],
-    "void": [SENT[0], ev.Busy(A, 9.0)],
+    "void": [SENT[0], ev.Busy(A)],
 }
 WORDS = {
     "claimed": ev.Claimed(A),
-    "busy": ev.Busy(A, 9.0),
+    "busy": ev.Busy(A),
     "refused": ev.Refused(A, "refused", "node", ""),
     "failed": ev.Failed(A, "sync", ""),
     "unknown": ev.Unknown(A, ""),
@@ -74,7 +75,7 @@ class World:
         self.names = [f"n{number}" for number in range(nodes)]
         self.dead = {name for name in self.names if self.dice.random() < 0.3}
         self.begun, self.truth, self.told, self.tombs, self.journal = Counter(), {}, set(), set(), {}
-        self.finished, self.ended, self.polls, self.attempts = {}, False, set(), Counter()
+        self.finished, self.ended, self.polls, self.lines, self.attempts = {}, False, set(), set(), Counter()
         needs = [Need(), Need(), Need(), Need(node=self.names[0]), Need(nodes=frozenset(self.names[:2])), Need(node="local")]
         self.work = [self.a_job(f"job-{number}", self.dice.choice(needs)) for number in range(jobs)]
         more = {"fallback": LOCAL if seed % 3 else None, "queue_timeout": 200.0 if seed % 5 == 1 else None}
@@ -133,9 +134,15 @@ class World:
         assert self.journal[command.attempt] == "reserved" and not self.cancelled
         assert not self.begun[command.job], f"{command.job} ran already"
         down = ev.Failed(command.attempt, "unreachable", "down")
-        odd = [ev.Busy(command.attempt, 1.0), ev.Refused(command.attempt, "refused", "node", "disk"), ev.Unknown(command.attempt, "?")]
+        odd = [ev.Busy(command.attempt), ev.Refused(command.attempt, "refused", "node", "disk"), ev.Unknown(command.attempt, "?")]
         odd = [ev.Refused(command.attempt, "refused", "ours", "lease")] if self.chance(0.03) else odd
         self.reply(down if command.node in self.dead else self.dice.choice(odd) if self.chance(0.2) else ev.Claimed(command.attempt))
+
+    def on_lineup(self, command):
+        assert command.node not in self.lines and self.tested.queued()
+        self.lines.add(command.node)
+        turn = command.node in self.dead or self.dice.random() < 0.7
+        self.later(self.dice.uniform(0.01, 25), lambda: (self.lines.discard(command.node), self.send(ev.Waited(command.node, turn))))
 
     def on_sync(self, command):
         bad = self.dice.choice([ev.Failed(command.attempt, "sync", "rsync"), ev.Refused(command.attempt, "refused", "node", "in use")])
@@ -233,11 +240,12 @@ def test_no_job_runs_twice_and_every_job_ends_once_whatever_happens(seed):
 
 def test_busy_and_a_mistake_of_ours_cost_no_attempt():
     tested = scheduler([ev.Work("job", Need(), attempts=1)], [node("n")])
-    begin(tested, ev.Busy(A, 1.0))
-    assert claims(feed(tested, 0.9)) == []
-    assert claims(feed(tested, 1.0)) == [("job", "n")]
-    assert claims(feed(tested, ev.Refused("2", "refused", "ours", "", "known"), now=1.0)) == [("job", "n")]
-    assert claims(feed(tested, ev.Refused("3", "refused", "ours", "", "other"), now=1.0)) == [("job", "n")]
+    assert told(begin(tested, ev.Busy(A)), ev.LineUp) == [ev.LineUp("n")]
+    assert claims(feed(tested, 60.0)) == []
+    turn = ev.Waited("n", True)
+    assert claims(feed(tested, turn)) == [("job", "n")]
+    assert claims(feed(tested, ev.Refused("2", "refused", "ours", "", "known"), turn)) == [("job", "n")]
+    assert claims(feed(tested, ev.Refused("3", "refused", "ours", "", "other"), turn)) == [("job", "n")]
     assert told(feed(tested, ev.Claimed("4"), ev.Synced("4")), ev.Start)
 
 
@@ -359,10 +367,39 @@ def test_an_attempt_that_may_have_started_and_a_fleet_that_is_only_silent_do_not
     assert claims(out) == [("b", "localhost")]
 
 
-def test_a_busy_controller_is_asked_again_when_it_said_and_not_at_once():
-    out = begin(scheduler([ev.Work("job", Need(node="local"))], [], fallback=LOCAL), ev.Busy(A, 5.0))
-    assert claims(out) == [("job", "localhost")]
-    assert told(out, ev.Wake)[-1].at == 5.0
+def test_a_busy_controller_is_waited_for_in_its_line():
+    tested = scheduler([ev.Work("job", Need(node="local"))], [], fallback=LOCAL)
+    out = begin(tested, ev.Busy(A))
+    assert (claims(out), told(out, ev.LineUp)) == ([("job", "localhost")], [ev.LineUp("localhost")])
+    assert told(feed(tested, ev.Waited("localhost", False)), ev.LineUp) == [ev.LineUp("localhost")]
+    assert claims(feed(tested, ev.Waited("localhost", True))) == [("job", "localhost")]
+
+
+# -- the lines of full nodes
+
+
+def test_a_run_waits_in_the_lines_of_the_full_nodes_that_rank_first_and_claims_where_its_turn_comes():
+    full = [node(f"n{number}", slots=4, busy=4, cpus=99 - number) for number in range(LINES, -1, -1)]
+    tested = scheduler(["a", "b"], full)
+    out = begin(tested)
+    assert [line.node for line in told(out, ev.LineUp)] == [f"n{number}" for number in range(LINES)] and not claims(out)
+    out = feed(tested, ev.Waited("n3", True))
+    assert claims(out) == [("a", "n3")] and told(out, ev.LineUp) == [ev.LineUp("n3")]
+    assert not claims(feed(tested, ev.Claimed(A, crowded=True))) and tested.queued()
+    assert claims(feed(tested, ev.Waited("n5", True))) == [("b", "n5")]
+    assert not tested.queued()
+
+
+def test_a_slot_that_the_run_gave_back_goes_to_those_who_wait_for_it():
+    tested = scheduler(["a", "b"], [node("n", slots=1)])
+    out = begin(tested, ev.Claimed(A, crowded=True), ev.Synced(A), ev.Started(A), GOOD)
+    assert (claims(out), told(out, ev.LineUp)) == ([("a", "n")], [ev.LineUp("n")])
+    assert claims(feed(tested, ev.Waited("n", True))) == [("b", "n")]
+
+
+def test_jobs_of_its_own_are_no_reason_to_wait_in_a_line_and_a_detached_run_does_not_wait():
+    assert not told(begin(scheduler(["a", "b", "c"], [node("n")]), ev.Claimed(A), ev.Claimed("2")), ev.LineUp)
+    assert not told(begin(scheduler(["a"], [node("n", busy=2)], detach=True)), ev.LineUp)
 
 
 # -- silence, loss, resume

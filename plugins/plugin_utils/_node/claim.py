@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-import time
 
 from . import runs
+from .line import KEPT, Line
 from .states import state_of
-from .store import TYPE_CHECKING, Refused, boot_clock, boot_id, checked, is_locked, read_json, write_durably, write_whole
+from .store import TYPE_CHECKING, Refused, boot_clock, boot_id, checked, is_locked, read_json, write_durably
 
 if TYPE_CHECKING:
     from typing import Any
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 LEASE = 120.0  # seconds
 RENEW = 30.0  # seconds after which a sync that goes on renews its lease
-RETRY_LEAST, RETRY_MOST = 0.5, 8.0  # seconds
-GRACE = 0.5  # seconds that a run may be late when it asks again
 DISK_RESERVE = 256 * 1024 * 1024  # bytes that stay free for the harvest
 
 
@@ -61,32 +59,6 @@ class Claims:
         taken |= {int(name) for name in os.listdir(folder) if name.isdigit() and is_locked(os.path.join(folder, name))}
         return [number for number in range(slots) if number not in taken][: max(0, slots - len(taken))]
 
-    def ask_again(self, run: str | None, free: int) -> float | None:
-        """Seconds after which a run may ask again, if no slot is free, or those that are belong to runs that were told so before; else None.
-
-        They wait in a line; else a run of many jobs would keep its slots to its end: it is the first to know that one of its jobs has ended.
-        A mere sync (None) does not come back: it has no place in the line, and takes any free slot.
-        """
-        path, now, boot = os.path.join(self._store.root, "waiting.json"), boot_clock(), boot_id()
-        told = read_json(path) or {}
-        until = {name: when for name, when in told.get("until", {}).items() if told.get("boot") == boot and when > now}
-        ahead = 0 if run is None else list(until).index(run) if run in until else len(until)
-        wait = None if ahead < free else min(self._half_of_oldest() * (1 + ahead - free), RETRY_MOST)
-        if run is not None and wait is not None:
-            until[run] = now + wait + GRACE
-        elif run is not None:
-            until.pop(run, None)
-        if until != told.get("until", {}):
-            write_whole(path, json.dumps({"boot": boot, "until": until}).encode())
-        return wait
-
-    def _half_of_oldest(self) -> float:
-        """Seconds: half of what the oldest job here has taken so far, for short jobs make room soon and long ones do not."""
-        folder = os.path.join(self._store.root, "slots")
-        paths = [os.path.join(folder, name) for name in os.listdir(folder)]
-        ages = [time.time() - os.stat(path).st_mtime for path in paths if is_locked(path)]
-        return max([RETRY_LEAST, *(age / 2 for age in ages)])
-
     def free_workspace(self, key: str) -> int:
         """The lowest number whose workspace nobody uses and in which no unharvested work lies."""
         taken = {row["workspace"] for row in self.rows if row["key"] == key}
@@ -110,30 +82,51 @@ def harvested(store: Store, workspace: str) -> bool:
 
 
 def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
-    """S1. request: attempt, key (of the workspace), slots; run_id, controller (not of a mere sync). Asked again it gives the same answer."""
+    """S1. request: attempt, key (of the workspace), slots; run_id, controller (not of a mere sync, which has no place in the line).
+
+    Asked again it gives the same answer. crowded: other runs wait for slots here.
+    """
     attempt = store.attempt(request["attempt"])
     key = checked(request["key"])
     refuse_known(attempt)
-    if "run_id" in request:
+    run = runs.uid_of(attempt.id) if "run_id" in request else None
+    if run is not None:
         runs.enter(store, attempt.id, str(request["run_id"]), str(request["controller"]))
     disk = os.statvfs(store.root)
     free = disk.f_bavail * disk.f_frsize
     if free < DISK_RESERVE:
         raise Refused("only %d MB are free at %s: make room (256 MB stay reserved for the harvest)" % (free >> 20, store.root), "disk", "node")
     with store.locked():
-        claims = Claims(store)
+        claims, line = Claims(store), Line(store)
         row = claims.of(attempt.id)
         if row is None:
             slots = claims.free_slots(max(1, int(request["slots"])))
-            wait = claims.ask_again(attempt.id.partition("-")[0] if "run_id" in request else None, len(slots))
-            if wait is not None:
-                return {"state": "busy", "retry_after": wait}
+            if not line.is_turn(run, len(slots)):
+                return {"state": "busy"}
+            line.leave(run or "")
             claims.generation += 1
             row = {"attempt": attempt.id, "generation": claims.generation, "slot": slots[0], "key": key, "workspace": claims.free_workspace(key)}
             claims.rows.append(row)
         row["expires"] = boot_clock() + LEASE
         claims.save()
-    return {"state": "claimed", "generation": row["generation"], "slot": row["slot"], "workspace": store.workspace(row["key"], row["workspace"])}
+    workspace = store.workspace(row["key"], row["workspace"])
+    return {"state": "claimed", "generation": row["generation"], "slot": row["slot"], "workspace": workspace, "crowded": len(line) > 0}
+
+
+def turn(store: Store, run: str, slots: int) -> bool:
+    """Whether a slot is kept for this run now. It has a place in the line, for as long as it asks again within a second."""
+    with store.locked():
+        line, free = Line(store), len(Claims(store).free_slots(slots))
+        line.stay(run)
+        its = line.is_turn(run, free)
+        if its:
+            line.stay(run, KEPT)  # until its claim comes
+    return its
+
+
+def leave(store: Store, run: str) -> None:
+    with store.locked():
+        Line(store).leave(run)
 
 
 def refuse_known(attempt: Attempt) -> None:

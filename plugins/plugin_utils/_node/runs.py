@@ -21,9 +21,14 @@ def _path(store: Store, uid: str) -> str:
     return os.path.join(store.root, "runs", checked(uid) + ".json")
 
 
+def uid_of(attempt: str) -> str:
+    """The run of an attempt."""
+    return attempt.rpartition("-")[0]
+
+
 def enter(store: Store, attempt: str, run_id: str, controller: str) -> None:
     """A claim for this run. Refused if another controller took it over, or if the same run goes on here under a record that was lost."""
-    uid = attempt.rpartition("-")[0]
+    uid = uid_of(attempt)
     known = read_json(_path(store, uid))
     if known is None:
         for name in os.listdir(os.path.join(store.root, "runs")):
@@ -38,7 +43,7 @@ def enter(store: Store, attempt: str, run_id: str, controller: str) -> None:
 
 
 def check(store: Store, attempt: str, controller: str) -> None:
-    known = read_json(_path(store, attempt.rpartition("-")[0]))
+    known = read_json(_path(store, uid_of(attempt)))
     if known is not None and known["controller"] != controller:
         raise Refused("run %s was taken over by another controller: nothing more is started from here" % known["run_id"], "adopted", "input")
 

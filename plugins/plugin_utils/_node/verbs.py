@@ -38,6 +38,22 @@ def _claim(store: Store, request: Reply) -> Iterator[Reply]:
     yield claim.claim(store, request)
 
 
+def _line_up(store: Store, request: Reply) -> Iterator[Reply]:
+    """Tells a run when it is its turn to claim a slot; ends with its caller, or after POLL seconds."""
+    import select
+
+    until, pause = time.monotonic() + POLL, 0.05
+    while time.monotonic() < until:
+        if claim.turn(store, request["run"], int(request["slots"])):
+            yield {"state": "turn"}
+            return
+        if select.select([0], [], [], pause)[0] and not os.read(0, 4096):
+            claim.leave(store, request["run"])
+            break
+        pause = min(pause * 1.005, 0.25)
+    yield {"state": "waiting"}
+
+
 def _release(store: Store, request: Reply) -> Iterator[Reply]:
     yield claim.release(store, request["attempt"])
 
@@ -186,9 +202,8 @@ def _ack(store: Store, request: Reply) -> Iterator[Reply]:
 
 
 VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
-    "claim": _claim, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs, "ack": _ack,
-    "cancel": _cancel, "harvest": _harvest, "adopt": _adopt,
-    "specialists": _specialists, "clean": _clean,
+    "claim": _claim, "line_up": _line_up, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs,
+    "ack": _ack, "cancel": _cancel, "harvest": _harvest, "adopt": _adopt, "specialists": _specialists, "clean": _clean,
 }  # fmt: skip
 
 

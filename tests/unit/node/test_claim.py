@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from unittest import mock
 
-from node_case import A, NodeCase, Refused, boot_clock, claim, replies, wait_for
+from node_case import A, NodeCase, Refused, boot_clock, claim, replies
 
 
 class ClaimTest(NodeCase):
@@ -45,7 +45,7 @@ class ClaimTest(NodeCase):
         asked = [self.begin("claim", {"attempt": f"{A}{n}", "key": "project", "slots": 3}) for n in range(20)]
         answers = [replies(process.communicate(timeout=60)[0])[-1] for process in asked]
         claimed = [answer for answer in answers if answer["state"] == "claimed"]
-        self.assertEqual(17, sum(answer["state"] == "busy" and answer["retry_after"] > 0 for answer in answers), answers)
+        self.assertEqual(17, sum(answer["state"] == "busy" for answer in answers), answers)
         self.assertEqual([0, 1, 2], sorted(answer["slot"] for answer in claimed))
         for part in ("workspace", "generation"):
             self.assertEqual(3, len({answer[part] for answer in claimed}))
@@ -78,31 +78,6 @@ class ClaimTest(NodeCase):
         claimed = self.claim(slots=2)
         self.assertEqual((1, self.store.workspace("project", 1)), (claimed["slot"], claimed["workspace"]))
         self.assertEqual("busy", self.claim(A + "2", slots=2)["state"])
-
-    def asked(self, attempt: str, **run: str) -> dict:
-        """A claim of the node's one slot; without a run it is a mere sync's."""
-        return self.ask("claim", attempt=attempt, key="project", slots=1, **run)
-
-    def test_a_run_that_was_told_to_ask_again_comes_before_one_that_gave_its_slot_back(self) -> None:
-        run = {"run_id": "r", "controller": "c"}
-        self.assertEqual("claimed", self.asked("one-1", **run)["state"])
-        first, second = (self.asked(name, **run) for name in ("two-1", "three-1"))
-        self.assertGreater(second["retry_after"], first["retry_after"])
-        self.ask("release", attempt="one-1")
-        self.assertEqual("busy", self.asked("one-2", **run)["state"])
-        self.assertEqual("busy", self.asked("three-1", **run)["state"])
-        self.assertEqual("claimed", self.asked("two-1", **run)["state"])
-        self.ask("release", attempt="two-1")
-        wait_for(lambda: self.asked("one-2", **run)["state"] == "claimed")  # three does not come back
-
-    def test_a_sync_does_not_wait_in_the_line_and_nobody_waits_for_it(self) -> None:
-        run = {"run_id": "r", "controller": "c"}
-        self.assertEqual("claimed", self.asked("one-1", **run)["state"])
-        self.assertEqual(["busy", "busy"], [self.asked("sync-1")["state"], self.asked("two-1", **run)["state"]])
-        self.ask("release", attempt="one-1")
-        self.assertEqual("claimed", self.asked("sync-2")["state"])
-        self.ask("release", attempt="sync-2")
-        self.assertEqual("claimed", self.asked("two-1", **run)["state"])
 
     def test_a_workspace_with_unharvested_work_is_not_given_out(self) -> None:
         self.claim(A + "0")

@@ -1,0 +1,78 @@
+"""The line: runs wait for a full node's slots, and get them in the order in which they came."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+from pathlib import Path
+
+from node_case import NodeCase, replies, wait_for
+
+RUN = {"run_id": "r", "controller": "c"}
+
+
+class LineTest(NodeCase):
+    def asked(self, attempt: str, **run: str) -> dict:
+        """A claim of the node's one slot; without a run it is a mere sync's."""
+        return self.ask("claim", attempt=attempt, key="project", slots=1, **run)
+
+    def line(self) -> list[str]:
+        path = Path(self.store.root, "line.json")
+        return list(json.loads(path.read_text())["until"]) if path.exists() else []
+
+    def wait_in_line(self, run: str) -> subprocess.Popen:
+        waits = self.begin("line_up", {"run": run, "slots": 1})
+        self.addCleanup(waits.wait)
+        self.addCleanup(waits.kill)
+        wait_for(lambda: run in self.line())
+        return waits
+
+    def told(self, waits: subprocess.Popen, seconds: float = 10.0) -> str | None:
+        """What it says within these seconds, if anything."""
+        if not select.select([waits.stdout], [], [], seconds)[0]:
+            return None
+        return replies(waits.stdout.readline())[-1]["state"]
+
+    def test_a_run_that_waits_comes_before_one_that_gave_its_slot_back(self) -> None:
+        self.assertFalse(self.asked("one-1", **RUN)["crowded"])
+        self.assertEqual("busy", self.asked("two-1", **RUN)["state"])
+        two, three = self.wait_in_line("two"), self.wait_in_line("three")
+        self.ask("release", attempt="one-1")
+        self.assertEqual("turn", self.told(two))
+        self.assertEqual(["busy", "busy"], [self.asked(name, **RUN)["state"] for name in ("one-2", "three-1")])
+        claimed = self.asked("two-1", **RUN)
+        self.assertEqual(("claimed", True), (claimed["state"], claimed["crowded"]))
+        self.assertIsNone(self.told(three, 0.5))
+        self.ask("release", attempt="two-1")
+        self.assertEqual("turn", self.told(three))
+        self.assertFalse(self.asked("three-1", **RUN)["crowded"])
+
+    def test_a_run_that_leaves_keeps_nobody_waiting(self) -> None:
+        self.asked("one-1", **RUN)
+        two, three = self.wait_in_line("two"), self.wait_in_line("three")
+        two.stdin.close()
+        self.assertEqual("waiting", self.told(two))
+        self.assertEqual(["three"], self.line())
+        self.ask("release", attempt="one-1")
+        self.assertEqual("turn", self.told(three))
+
+    def test_a_wait_that_was_killed_and_a_turn_that_is_not_used_are_passed_over(self) -> None:
+        self.asked("one-1", **RUN)
+        two, three, four = (self.wait_in_line(run) for run in ("two", "three", "four"))
+        two.kill()
+        self.ask("release", attempt="one-1")
+        self.assertEqual(["turn", "turn"], [self.told(three), self.told(four)])
+
+    def test_a_sync_has_no_place_in_the_line_and_takes_any_free_slot(self) -> None:
+        self.asked("one-1", **RUN)
+        self.assertEqual("busy", self.asked("sync-1")["state"])
+        two = self.wait_in_line("two")
+        self.ask("release", attempt="one-1")
+        self.assertEqual("turn", self.told(two))
+        self.assertEqual("claimed", self.asked("sync-2")["state"])
+
+    def test_a_free_node_has_no_line(self) -> None:
+        self.assertEqual("turn", self.told(self.wait_in_line("one")))
+        self.assertEqual("claimed", self.asked("one-1", **RUN)["state"])
+        self.assertEqual([], self.line())

@@ -74,8 +74,8 @@ MIXES: Mapping[str, Callable[[random.Random], Mix]] = {
     **{f"controllers-{count}": controllers(count) for count in range(2, 6)},
 }  # fmt: skip
 WAYS: Mapping[str, Callable[[Fleet], None]] = {
-    "ours": fleet_model.ours, "pull": fleet_model.pull, "least loaded, stale": fleet_model.least_loaded, "random": fleet_model.by_chance,
-    "round robin": fleet_model.round_robin,
+    "ours": fleet_model.ours, "pull": fleet_model.pull, "fastest": fleet_model.fastest,
+    "least loaded, stale": fleet_model.least_loaded, "random": fleet_model.by_chance, "round robin": fleet_model.round_robin,
 }  # fmt: skip
 CROWD, CROWDS = 1_000, (1_000, 10_000, 100_000)  # nodes; jobs
 

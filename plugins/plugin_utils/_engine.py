@@ -42,9 +42,9 @@ from ._sessions import Sessions
 SPEC = 1  # schema of what `start` tells a node of a job
 RANKING_KEPT = 25  # nodes of a ranking that the record keeps
 PAUSE_MOST = 7 * 86400.0  # seconds
-POLL_LONGEST = 45.0  # seconds; a poll, or a wait in a line, returns within 25
-LINE_RETRY = 2.0  # seconds after a wait in a line that broke off
+POLL_LONGEST = 45.0  # seconds; a poll returns within 25
 ACKS_AT_ONCE = 20
+LINE_UP, LEAVE_LINE = b"+", b"-"  # what an open poll is told
 LINGER = 1.0  # seconds that a poll stays open on a node without a job: the next job is often on its way
 PARENT_CHECK = 2.0  # seconds; an engine whose ansible-playbook was killed gives the run up to whoever resumes it
 
@@ -110,7 +110,8 @@ class Engine:
         self._trails: dict[str, Trail] = {}
         self._active: set[str] = set()
         self._watching: dict[str, Process | None] = {}
-        self._in_line: dict[str, Process] = {}
+        self._listening: dict[str, Process] = {}
+        self._in_line: set[str] = set()
         self._wanted: frozenset[str] = frozenset()
         self._idle_since: dict[str, float] = {}
         self._acks: dict[str, list[str]] = {}
@@ -146,7 +147,7 @@ class Engine:
             self._loop()
         finally:
             self._stopped.set()
-            for process in [*self._watching.values(), *self._in_line.values()]:
+            for process in self._watching.values():
                 if process is not None:
                     process.kill()
             self._pool.shutdown(wait=True, cancel_futures=True)
@@ -175,9 +176,6 @@ class Engine:
                     return
                 else:
                     self._do(command)
-            if not self._scheduler.queued():
-                for wait in list(self._in_line.values()):
-                    wait.end_input()
             self._wanted = frozenset(self._scheduler.watched())
             now = time.monotonic()
             for name, process in self._watching.items():
@@ -219,7 +217,12 @@ class Engine:
                 self._watching[command.node] = None
                 threading.Thread(target=self._watch, args=(command.node,), daemon=True).start()
         elif isinstance(command, ev.LineUp):
-            threading.Thread(target=self._line_up, args=(command.node,), daemon=True).start()
+            self._in_line.add(command.node)
+            self._do(ev.Watch(command.node))
+            self._tell(command.node, LINE_UP)
+        elif isinstance(command, ev.LeaveLine):
+            self._in_line.discard(command.node)
+            self._tell(command.node, LEAVE_LINE)
         elif isinstance(command, ev.Quarantine):
             self._quarantines.keep(command)
         elif isinstance(command, ev.Refresh):
@@ -378,6 +381,7 @@ class Engine:
             except Exception as exc:  # noqa: BLE001  # a poll that dies must not leave the run waiting for its events
                 if self._stopped.is_set():
                     return
+                self._in_line.discard(name)
                 self._events.put(ev.LinkDown(name, str(exc) if isinstance(exc, LinkError) else f"{type(exc).__name__}: {exc}"))
                 self._stopped.wait(pause)
                 pause = min(pause * 2, 5.0)
@@ -386,7 +390,8 @@ class Engine:
         def opened(process: Process) -> None:
             self._watching[name] = process
 
-        request = {"prefix": self._record.uid + "-", "told": sorted(told), "watchable": sorted(watchable)}
+        run, slots = self._record.uid, self._nodes[name].slots
+        request = {"prefix": f"{run}-", "told": sorted(told), "watchable": sorted(watchable), "run": run, "slots": slots}
         try:
             for reply in self._link(name).stream("poll", request, POLL_LONGEST, opened):
                 attempt = reply.get("attempt")
@@ -394,6 +399,13 @@ class Engine:
                     raise LinkError(str(reply.get("message", reply)), "reply")
                 if reply["state"] == "watching":
                     self._events.put(ev.LinkUp(name))
+                    if (process := self._watching[name]) is not None:
+                        self._listening[name] = process  # it has read the request; what comes now is no part of it
+                    if name in self._in_line:
+                        self._tell(name, LINE_UP)
+                elif reply["state"] == "turn":
+                    self._in_line.discard(name)
+                    self._events.put(ev.Turn(name))
                 elif attempt in self._active and reply["state"] == "ended":
                     told.add(attempt)
                     self._ended(attempt, reply)
@@ -404,23 +416,13 @@ class Engine:
                 elif attempt in self._active and reply["state"] == "unknown":
                     self._events.put(ev.Unknown(attempt, "its supervisor is gone"))
         finally:
+            self._listening.pop(name, None)
             self._watching[name] = None
 
-    def _line_up(self, name: str) -> None:
-        """Whatever breaks the wait off, the claim that follows it is what tells people and the scheduler."""
-
-        def opened(process: Process) -> None:
-            self._in_line[name] = process
-
-        try:
-            request = {"run": self._record.uid, "slots": self._nodes[name].slots}
-            turn = list(self._link(name).stream("line_up", request, POLL_LONGEST, opened))[-1]["state"] == "turn"
-        except Exception:  # noqa: BLE001
-            self._stopped.wait(LINE_RETRY)
-            turn = True
-        finally:
-            self._in_line.pop(name, None)
-        self._events.put(ev.Waited(name, turn))
+    def _tell(self, name: str, word: bytes) -> None:
+        """Change what an open poll does."""
+        if (process := self._listening.get(name)) is not None:
+            process.write(word)
 
     def _fetch(self, command: ev.Fetch) -> None:
         folder = os.path.join(self._record.folder, f".fetch-{command.attempt}")

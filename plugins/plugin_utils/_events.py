@@ -94,11 +94,10 @@ class Busy(OfAttempt):
 
 
 @dataclass(frozen=True)
-class Waited:
-    """The wait in the node's line is over. turn: a claim is worth a try, for a slot is kept for this run, or its answer tells why none is."""
+class Turn:
+    """The run has come to the head of the node's line: a slot is kept for its claim, for a moment."""
 
     node: str
-    turn: bool
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ class Cancelled:
 
 
 Event = (
-    Tick | Nodes | LinkUp | LinkDown | Claimed | Busy | Waited | Refused | Synced | Started | Failed | Unknown | Fenced | Ended | Fetched | Found
+    Tick | Nodes | LinkUp | LinkDown | Claimed | Busy | Turn | Refused | Synced | Started | Failed | Unknown | Fenced | Ended | Fetched | Found
     | Quarantined | Cancelled
 )  # fmt: skip
 
@@ -241,7 +240,14 @@ class Watch:
 
 @dataclass(frozen=True)
 class LineUp:
-    """Wait in this node's line for a slot that other runs hold, until there is no job that waits for a node."""
+    """Wait in this node's line for a slot that other runs hold."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class LeaveLine:
+    """No job waits for a node any more."""
 
     node: str
 
@@ -309,4 +315,7 @@ class End:
     """Every job has ended, or the run is left to itself: see Scheduler.unfinished."""
 
 
-Command = Record | Place | Claim | Sync | Start | Cancel | Fence | Watch | LineUp | Fetch | Release | Ack | Quarantine | Refresh | Finish | Note | Wake | End
+Command = (
+    Record | Place | Claim | Sync | Start | Cancel | Fence | Watch | LineUp | LeaveLine | Fetch | Release | Ack | Quarantine | Refresh | Finish
+    | Note | Wake | End
+)  # fmt: skip

@@ -100,13 +100,15 @@ class Place:
 class View:
     """The places as jobs of one Need see them.
 
-    `groups`: the names in each state; `full`: those in whose line the run may wait; `woken`: whether one has come that may change an answer.
+    `groups`: the names in each state; `full`: those in whose line the run may wait; `in_line`: where it does;
+    `woken`: whether one has come that may change an answer.
     """
 
     def __init__(self, scale: Scale) -> None:
         self.scale = scale
         self.groups: dict[int, set[str]] = {group: set() for group in (FREE, WAITS, REJECTED, SILENT, CLOSED)}
         self.full: dict[str, tuple[object, ...]] = {}
+        self.in_line: set[str] = set()
         self.woken = False
         self._group: dict[str, int] = {}
         self._serials: dict[str, int] = {}
@@ -125,6 +127,7 @@ class View:
             self.groups[group].add(name)
             self._group[name] = group
             self.woken = self.woken or (before, group) != (FREE, WAITS)
+        (self.in_line.add if place.in_line else self.in_line.discard)(name)
         if group == WAITS and place.may_line_up(now):
             self.woken = self.woken or name not in self.full
             self.full[name] = key
@@ -155,8 +158,9 @@ class View:
         return found
 
     def lines(self, without: Collection[str], most: int) -> list[str]:
-        """The full nodes that rank first."""
-        return heapq.nsmallest(most, [name for name in self.full if name not in without], key=self.full.__getitem__) if most > 0 else []
+        """The full nodes that rank first, with those in whose line the run waits not more than `most`."""
+        left = most - len(self.in_line)
+        return heapq.nsmallest(left, [name for name in self.full if name not in without], key=self.full.__getitem__) if left > 0 else []
 
     def has(self, group: int, without: Collection[str] = ()) -> bool:
         names = self.groups[group]

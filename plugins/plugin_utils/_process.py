@@ -88,6 +88,11 @@ class Process:
         self._errors.seek(max(0, size - 4096))
         return self._errors.read().decode("utf-8", "backslashreplace")
 
+    def write(self, data: bytes) -> None:
+        """A few bytes more for a stdin that was kept."""
+        with contextlib.suppress(OSError, ValueError):  # it has ended, which its reader finds out
+            self._process.stdin.write(data)  # type: ignore[union-attr]
+
     def end_input(self) -> None:
         """Tell a verb that waits for its caller that the caller has gone."""
         self._process.stdin.close()  # type: ignore[union-attr]

@@ -23,7 +23,7 @@ from ._queue import Bucket, Job, Queue
 from ._stages import BEGINS, HOLDS_SLOT, MAY_RUN, Attempt, ProtocolError
 
 FRESH = 30.0  # seconds that a load snapshot is good for while jobs wait
-LINES = 16  # full nodes in whose lines a run waits at once
+LINES = 16  # full nodes in whose lines jobs of one kind wait at once
 FETCH_RETRY = 2.0  # seconds, doubling; a node that is merely out of reach is asked until lost_after
 FETCHES = 4  # tries when the node answers and the fetch itself fails
 QUOTA_PAUSE = 900.0  # seconds that an account rests when its agent does not say until when
@@ -67,7 +67,6 @@ class Scheduler:
         self._refreshed = float("-inf")
         self._unheard: set[str] = set()  # nodes that failed to answer since any node last did
         self._asking_all_until = float("-inf")
-        self._lines = 0
         self._offline_since: float | None = None
         self._overdue = False
         self._out: list[ev.Command] = []
@@ -75,6 +74,7 @@ class Scheduler:
         self._open = len(self._jobs)
         self._stages: Counter[str] = Counter()
         self._watched: set[str] = set()
+        self._lines: set[str] = set()  # nodes in whose line this run waits
         self._touched: dict[Place, None] = {}
         self._begun = self._ended = False
         self._detach = detach
@@ -93,6 +93,11 @@ class Scheduler:
         while self._begun and (bucket := self._queue.next()) is not None:
             bucket.ready = self._place(bucket)
             self._settle()
+        if not len(self._queue):
+            for name in sorted(self._lines):
+                self._leave_line(name)
+                self._say(ev.LeaveLine(name))
+            self._settle()
         self._refresh(now)
         if not self._ended and (not self._open or self._may_detach()):
             self._ended = True
@@ -101,13 +106,9 @@ class Scheduler:
             self._say(ev.Wake(wake))
         return self._out
 
-    def queued(self) -> bool:
-        """Whether a job waits for a node."""
-        return len(self._queue) > 0
-
     def watched(self) -> set[str]:
-        """Nodes that may run an attempt of ours."""
-        return set(self._watched)
+        """Nodes that may run an attempt of ours, or in whose line we wait."""
+        return self._watched | self._lines
 
     def unfinished(self) -> dict[str, tuple[Attempt | None, str]]:
         """By job that has not ended: its attempt that goes on, or None and what it waits for."""
@@ -138,7 +139,8 @@ class Scheduler:
         elif isinstance(event, ev.LinkUp):
             self._link_up(self._touch(event.node))
         elif isinstance(event, ev.LinkDown):
-            place = self._touch(event.node)
+            place = self._leave_line(event.node)
+            place.crowded = False  # a claim will tell
             if place.silent_since is None:
                 place.silent_since, place.silence = now, []
                 self._at(now + self._lost_after, lambda: self._give_up(place))
@@ -146,10 +148,9 @@ class Scheduler:
                 place.silence.append(event.reason)
                 if place.may_run:
                     self._say(ev.Note("wait", f"no contact: {event.reason}; its jobs go on, asking again", node=event.node))
-        elif isinstance(event, ev.Waited):
-            self._lines -= 1
-            place = self._touch(event.node)
-            place.in_line, place.turn = False, event.turn
+        elif isinstance(event, ev.Turn):
+            self._leave_line(event.node)
+            self._places[event.node].turn = True
         elif isinstance(event, ev.Found):
             self._queue.remove(self._jobs[event.job])
             attempt = Attempt(event.attempt, event.job, event.node, stage="")
@@ -494,13 +495,21 @@ class Scheduler:
         return False
 
     def _line_up(self, view: View, without: Collection[str] = ()) -> None:
-        for name in [] if self._detach else view.lines(without, LINES - self._lines):
+        for name in view.lines(without, LINES):
             self._wait_at(self._places[name])
 
     def _wait_at(self, place: Place) -> None:
-        self._lines += 1
+        if self._detach or self._overdue:
+            return
         self._touch(place).in_line = True
+        self._lines.add(place.node.name)
         self._say(ev.LineUp(place.node.name))
+
+    def _leave_line(self, name: str) -> Place:
+        self._lines.discard(name)
+        place = self._touch(name)
+        place.in_line = False
+        return place
 
     def _wait(self, job: Job, why: str | None = None, failure: str = "queue") -> bool:
         """What it waits for is told once, and only when others make it wait: that the run's own jobs take turns is no news."""
@@ -545,7 +554,7 @@ class Scheduler:
             return self._end_queued(job, "unreachable", "localhost is not among the hosts of this play (--limit drops it)")
         if place.node.name in job.failed_on:
             return self._end_queued(job, *job.last)
-        if place.crowded and not place.turn and not place.in_line and not self._detach:
+        if place.crowded and place.may_line_up(self._now):
             self._wait_at(place)
         if place.live or place.busy_until > self._now or (place.crowded and not place.turn):
             return self._wait(job, "the controller takes one job at a time")
@@ -569,7 +578,7 @@ class Scheduler:
         """A node that did not prove itself is asked once; the others whose turn is there go on, or elsewhere, when it has answered."""
         for attempt in [attempt for attempt in place.live.values() if attempt.held]:
             attempt.held = False
-            if place.proved and place.busy_until <= self._now:
+            if place.proved and place.busy_until <= self._now and not place.crowded:
                 self._say(ev.Claim(attempt.id, attempt.job, attempt.node))
             else:
                 self._move(attempt, "void")

@@ -12,6 +12,7 @@ ASKS_PASSWORD = "it asks for a password"
 FAILURES = (
     (r"IDENTIFICATION HAS CHANGED", "host_key", "its host key has changed: if that is right, remove the old one with `ssh-keygen -R`"),
     (r"Host key verification failed|No .* host key is known", "host_key", "its host key is not known: log in once by hand"),
+    (r"[Ss]ession open refused", "unreachable", "its sshd allows no more sessions over one connection (MaxSessions): try again when fewer runs go on"),
     (r"Permission denied.*(password|keyboard-interactive)", "login", ASKS_PASSWORD),
     (r"Permission denied|Too many authentication failures", "login", "it refuses the login: try it with `ssh` by hand"),
     (r"Connection refused", "unreachable", "connection refused: no sshd listens there"),

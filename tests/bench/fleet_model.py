@@ -25,7 +25,7 @@ KEPT = 2.0  # seconds that a slot is kept for the run whose turn it is
 class Machine:
     """jobs, background: slots taken; dead: nothing gets through, what runs goes on; `ends` is told then, when it is back.
 
-    line: runs that wait, with what tells them that it is their turn; kept: slots for runs that were told so, until when.
+    line: runs that wait, with what tells them that it is their turn, or to ask why the wait broke off; kept: slots for runs that were told so, until when.
     """
 
     name: str
@@ -268,9 +268,6 @@ class Run:
         for command in commands:
             if carry_out := getattr(self, f"on_{type(command).__name__.lower()}", None):
                 carry_out(command)
-        if not self.scheduler.queued():
-            for machine in self.fleet.machines:
-                machine.line.pop(self.name, None)
 
     def later(self, seconds: float, event: ev.Event) -> None:
         self.fleet.at(self.fleet.now + seconds, lambda: self.send(event))
@@ -296,8 +293,11 @@ class Run:
 
     def on_lineup(self, command: ev.LineUp) -> None:
         machine = self.machines[command.node]
-        machine.line[self.name] = lambda: self.send(ev.Waited(machine.name, True))
+        machine.line[self.name] = lambda: self.send(ev.Turn(machine.name))
         self.fleet.at(self.fleet.now, lambda: self.fleet.call(machine))
+
+    def on_leaveline(self, command: ev.LeaveLine) -> None:
+        self.machines[command.node].line.pop(self.name, None)
 
     def on_sync(self, command: ev.Sync) -> None:
         self.later(0.0, ev.Synced(command.attempt))

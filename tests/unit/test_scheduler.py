@@ -139,10 +139,17 @@ class World:
         self.reply(down if command.node in self.dead else self.dice.choice(odd) if self.chance(0.2) else ev.Claimed(command.attempt))
 
     def on_lineup(self, command):
-        assert command.node not in self.lines and self.tested.queued()
+        assert command.node in self.tested.watched()
         self.lines.add(command.node)
-        turn = command.node in self.dead or self.dice.random() < 0.7
-        self.later(self.dice.uniform(0.01, 25), lambda: (self.lines.discard(command.node), self.send(ev.Waited(command.node, turn))))
+        self.later(self.dice.uniform(0.01, 25), self.turn, command.node)
+
+    def turn(self, name):
+        if name in self.lines:
+            self.lines.discard(name)
+            self.send(ev.LinkDown(name, "down") if name in self.dead else ev.Turn(name))
+
+    def on_leaveline(self, command):
+        self.lines.discard(command.node)
 
     def on_sync(self, command):
         bad = self.dice.choice([ev.Failed(command.attempt, "sync", "rsync"), ev.Refused(command.attempt, "refused", "node", "in use")])
@@ -242,7 +249,7 @@ def test_busy_and_a_mistake_of_ours_cost_no_attempt():
     tested = scheduler([ev.Work("job", Need(), attempts=1)], [node("n")])
     assert told(begin(tested, ev.Busy(A)), ev.LineUp) == [ev.LineUp("n")]
     assert claims(feed(tested, 60.0)) == []
-    turn = ev.Waited("n", True)
+    turn = ev.Turn("n")
     assert claims(feed(tested, turn)) == [("job", "n")]
     assert claims(feed(tested, ev.Refused("2", "refused", "ours", "", "known"), turn)) == [("job", "n")]
     assert claims(feed(tested, ev.Refused("3", "refused", "ours", "", "other"), turn)) == [("job", "n")]
@@ -371,8 +378,7 @@ def test_a_busy_controller_is_waited_for_in_its_line():
     tested = scheduler([ev.Work("job", Need(node="local"))], [], fallback=LOCAL)
     out = begin(tested, ev.Busy(A))
     assert (claims(out), told(out, ev.LineUp)) == ([("job", "localhost")], [ev.LineUp("localhost")])
-    assert told(feed(tested, ev.Waited("localhost", False)), ev.LineUp) == [ev.LineUp("localhost")]
-    assert claims(feed(tested, ev.Waited("localhost", True))) == [("job", "localhost")]
+    assert claims(feed(tested, ev.Turn("localhost"))) == [("job", "localhost")]
 
 
 # -- the lines of full nodes
@@ -383,18 +389,19 @@ def test_a_run_waits_in_the_lines_of_the_full_nodes_that_rank_first_and_claims_w
     tested = scheduler(["a", "b"], full)
     out = begin(tested)
     assert [line.node for line in told(out, ev.LineUp)] == [f"n{number}" for number in range(LINES)] and not claims(out)
-    out = feed(tested, ev.Waited("n3", True))
+    out = feed(tested, ev.Turn("n3"))
     assert claims(out) == [("a", "n3")] and told(out, ev.LineUp) == [ev.LineUp("n3")]
-    assert not claims(feed(tested, ev.Claimed(A, crowded=True))) and tested.queued()
-    assert claims(feed(tested, ev.Waited("n5", True))) == [("b", "n5")]
-    assert not tested.queued()
+    assert not claims(feed(tested, ev.Claimed(A, crowded=True)))
+    out = feed(tested, ev.Turn("n5"))
+    assert claims(out) == [("b", "n5")]
+    assert [line.node for line in told(out, ev.LeaveLine)] == sorted({f"n{number}" for number in range(LINES)} - {"n5"})
 
 
 def test_a_slot_that_the_run_gave_back_goes_to_those_who_wait_for_it():
     tested = scheduler(["a", "b"], [node("n", slots=1)])
     out = begin(tested, ev.Claimed(A, crowded=True), ev.Synced(A), ev.Started(A), GOOD)
     assert (claims(out), told(out, ev.LineUp)) == ([("a", "n")], [ev.LineUp("n")])
-    assert claims(feed(tested, ev.Waited("n", True))) == [("b", "n")]
+    assert claims(feed(tested, ev.Turn("n"))) == [("b", "n")]
 
 
 def test_jobs_of_its_own_are_no_reason_to_wait_in_a_line_and_a_detached_run_does_not_wait():

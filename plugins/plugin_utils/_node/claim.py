@@ -13,7 +13,7 @@ import json
 import os
 
 from . import runs
-from .line import KEPT, Line
+from .line import ALIVE, APART, KEPT, Line
 from .states import state_of
 from .store import TYPE_CHECKING, Refused, boot_clock, boot_id, checked, is_locked, read_json, write_durably
 
@@ -117,16 +117,20 @@ def turn(store: Store, run: str, slots: int) -> bool:
     """Whether a slot is kept for this run now. It has a place in the line, for as long as it asks again within a second."""
     with store.locked():
         line, free = Line(store), len(Claims(store).free_slots(slots))
-        line.stay(run)
+        line.stay(run, ALIVE)
         its = line.is_turn(run, free)
         if its:
-            line.stay(run, KEPT)  # until its claim comes
+            line.stay(run, KEPT)
     return its
 
 
-def leave(store: Store, run: str) -> None:
+def leave(store: Store, run: str, comes_back: bool = False) -> None:
+    """It waits no longer. comes_back: soon it will again, and its place is kept."""
     with store.locked():
-        Line(store).leave(run)
+        if comes_back:
+            Line(store).stay(run, APART)
+        else:
+            Line(store).leave(run)
 
 
 def refuse_known(attempt: Attempt) -> None:

@@ -16,7 +16,9 @@ from .store import TYPE_CHECKING, boot_clock, boot_id, read_json, write_whole
 if TYPE_CHECKING:
     from .store import Store
 
-KEPT = 2.0  # seconds that a place outlives the last sign of its run; so long a slot is kept for the claim of whose turn it is
+ALIVE = 2.0  # seconds that a place outlives the last sign of its run
+KEPT = 4.0  # the same when it is its turn: its claim is on its way
+APART = 20.0  # the same between two waits of it
 
 
 class Line:
@@ -35,11 +37,11 @@ class Line:
         """Whether one of the free slots may go to this run, or to a mere sync (None)."""
         return free > 0 and (run is None or (list(self._until).index(run) if run in self._until else len(self._until)) < free)
 
-    def stay(self, run: str, least: float = KEPT / 2) -> None:
-        """It has a place, for these seconds from now on at least."""
+    def stay(self, run: str, seconds: float) -> None:
+        """It has a place for these seconds, or half of them: the file is not written each time."""
         now = boot_clock()
-        if self._until.get(run, 0.0) < now + least:
-            self._until[run] = now + KEPT
+        if self._until.get(run, 0.0) < now + seconds / 2:
+            self._until[run] = now + seconds
             self._save()
 
     def leave(self, run: str) -> None:

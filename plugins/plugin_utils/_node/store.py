@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
@@ -57,6 +58,7 @@ def _output(*argv: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
+@functools.cache
 def boot_id() -> str:
     """Changes with every boot: a lease of another boot is void."""
     try:

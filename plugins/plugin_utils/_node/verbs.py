@@ -38,22 +38,6 @@ def _claim(store: Store, request: Reply) -> Iterator[Reply]:
     yield claim.claim(store, request)
 
 
-def _line_up(store: Store, request: Reply) -> Iterator[Reply]:
-    """Tells a run when it is its turn to claim a slot; ends with its caller, or after POLL seconds."""
-    import select
-
-    until, pause = time.monotonic() + POLL, 0.05
-    while time.monotonic() < until:
-        if claim.turn(store, request["run"], int(request["slots"])):
-            yield {"state": "turn"}
-            return
-        if select.select([0], [], [], pause)[0] and not os.read(0, 4096):
-            claim.leave(store, request["run"])
-            break
-        pause = min(pause * 1.005, 0.25)
-    yield {"state": "waiting"}
-
-
 def _release(store: Store, request: Reply) -> Iterator[Reply]:
     yield claim.release(store, request["attempt"])
 
@@ -89,9 +73,13 @@ def _adopt(store: Store, request: Reply) -> Iterator[Reply]:
 
 
 def _poll(store: Store, request: Reply) -> Iterator[Reply]:
-    """What happens to the attempts of one run (ids with this prefix), as it happens; ends with its caller, or after POLL seconds."""
+    """What happens to the attempts of one run (ids with this prefix), as it happens; ends with its caller, or after POLL seconds.
+
+    Told `+` on stdin it waits in the line until `-`, and says when it is the run's turn to claim a slot.
+    """
     import select
 
+    waits = False
     told, watchable, running = set(request["told"]), set(request.get("watchable", ())), set[str]()
     until, pause = time.monotonic() + POLL, 0.02
     yield {"state": "watching"}
@@ -110,9 +98,19 @@ def _poll(store: Store, request: Reply) -> Iterator[Reply]:
                 known = {"state": "unknown"} if ended is None else {**ended, "state": "ended", "files": _small_harvest(attempt)}
                 yield {"attempt": attempt.id, **known}
                 pause = 0.02
-        if select.select([0], [], [], pause)[0] and not os.read(0, 4096):
-            return
+        if waits and claim.turn(store, request["run"], int(request["slots"])):
+            waits = False
+            yield {"state": "turn"}
+        if select.select([0], [], [], min(pause, 0.05) if waits else pause)[0]:
+            word = os.read(0, 4096)
+            if waits and not word.endswith(b"+"):
+                claim.leave(store, request["run"])
+            waits = word.endswith(b"+")
+            if not word:
+                return
         pause = min(pause * 1.2, 0.25)
+    if waits:
+        claim.leave(store, request["run"], comes_back=True)
 
 
 def _small_harvest(attempt: Attempt) -> dict[str, str] | None:
@@ -202,8 +200,9 @@ def _ack(store: Store, request: Reply) -> Iterator[Reply]:
 
 
 VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
-    "claim": _claim, "line_up": _line_up, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs,
-    "ack": _ack, "cancel": _cancel, "harvest": _harvest, "adopt": _adopt, "specialists": _specialists, "clean": _clean,
+    "claim": _claim, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs, "ack": _ack,
+    "cancel": _cancel, "harvest": _harvest, "adopt": _adopt,
+    "specialists": _specialists, "clean": _clean,
 }  # fmt: skip
 
 

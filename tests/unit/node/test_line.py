@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import select
 import subprocess
+import time
 from pathlib import Path
+from unittest import mock
 
-from node_case import NodeCase, replies, wait_for
+from node_case import NodeCase, replies, verbs, wait_for
 
 RUN = {"run_id": "r", "controller": "c"}
 
@@ -22,11 +24,17 @@ class LineTest(NodeCase):
         return list(json.loads(path.read_text())["until"]) if path.exists() else []
 
     def wait_in_line(self, run: str) -> subprocess.Popen:
-        waits = self.begin("line_up", {"run": run, "slots": 1})
+        waits = self.begin("poll", {"prefix": f"{run}-", "told": [], "run": run, "slots": 1})
         self.addCleanup(waits.wait)
         self.addCleanup(waits.kill)
+        self.assertEqual("watching", self.told(waits))
+        self.tell(waits, b"+")
         wait_for(lambda: run in self.line())
         return waits
+
+    def tell(self, waits: subprocess.Popen, word: bytes) -> None:
+        waits.stdin.write(word)
+        waits.stdin.flush()
 
     def told(self, waits: subprocess.Popen, seconds: float = 10.0) -> str | None:
         """What it says within these seconds, if anything."""
@@ -50,12 +58,21 @@ class LineTest(NodeCase):
 
     def test_a_run_that_leaves_keeps_nobody_waiting(self) -> None:
         self.asked("one-1", **RUN)
-        two, three = self.wait_in_line("two"), self.wait_in_line("three")
-        two.stdin.close()
-        self.assertEqual("waiting", self.told(two))
-        self.assertEqual(["three"], self.line())
+        two, three, four = (self.wait_in_line(run) for run in ("two", "three", "four"))
+        self.tell(two, b"-")
+        three.stdin.close()
+        wait_for(lambda: self.line() == ["four"])
         self.ask("release", attempt="one-1")
-        self.assertEqual("turn", self.told(three))
+        self.assertEqual("turn", self.told(four))
+        self.assertIsNone(two.poll())  # it goes on to tell what happens to its attempts
+
+    def test_a_run_keeps_its_place_between_two_polls(self) -> None:
+        self.asked("one-1", **RUN)
+        with mock.patch.object(verbs, "POLL", 0.1), mock.patch("os.read", return_value=b"+"), mock.patch("select.select", return_value=([0], [], [])):
+            list(verbs.VERBS["poll"](self.store, {"prefix": "two-", "told": [], "run": "two", "slots": 1}))
+        self.wait_in_line("three")
+        time.sleep(2.5)  # longer than one who is gone keeps his place
+        self.assertEqual(["two", "three"], self.line())
 
     def test_a_wait_that_was_killed_and_a_turn_that_is_not_used_are_passed_over(self) -> None:
         self.asked("one-1", **RUN)

@@ -44,11 +44,18 @@ CHANGED = (
 )
 
 
+CROWDED = (
+    "mux_client_request_session: session request failed: Session open refused by peer\r\n"
+    "ControlSocket /tmp/gummy-0/1 already exists, disabling multiplexing\r\nu@n: Permission denied (publickey,password).\r\n"
+)
+
+
 @pytest.mark.parametrize(
     ("errors", "kind", "start"),
     [
         (CHANGED, "host_key", "its host key has changed"),
         ("No ED25519 host key is known for n and you have requested strict checking.\r\n", "host_key", "its host key is not known"),
+        (CROWDED, "unreachable", "its sshd allows no more sessions"),
         ("u@n: Permission denied (publickey,password).\r\n", "login", "it asks for a password"),
         ("Received disconnect from 10.0.0.9 port 22:2: Too many authentication failures\r\nDisconnected from 10.0.0.9\r\n", "login", "it refuses the login"),
         ("ssh: connect to host 10.0.0.9 port 22: Connection refused\r\n", "unreachable", "connection refused"),

@@ -404,6 +404,26 @@ def test_a_slot_that_the_run_gave_back_goes_to_those_who_wait_for_it():
     assert claims(feed(tested, ev.Turn("n"))) == [("b", "n")]
 
 
+def test_lines_for_other_jobs_keep_no_pinned_job_from_its_node():
+    full = [node(f"n{number}", slots=1, busy=1) for number in range(LINES)]
+    work = [ev.Work("any", Need(nodes=frozenset(each.name for each in full))), ev.Work("pinned", Need(node="b"))]
+    lines = told(begin(scheduler(work, [*full, node("b", slots=1, busy=1)])), ev.LineUp)
+    assert len(lines) == LINES + 1 and ev.LineUp("b") in lines
+
+
+def test_a_line_that_breaks_off_is_a_node_that_does_not_answer():
+    tested = scheduler(["job"], [node("n", busy=2)], fallback=LOCAL)
+    assert told(begin(tested), ev.LineUp)
+    out = feed(tested, ev.LinkDown("n", "cut"))
+    assert [(note.node, note.failures) for note in told(out, ev.Quarantine)] == [("n", 1)] and claims(out) == [("job", "localhost")]
+
+
+def test_who_waits_for_the_first_answer_of_a_node_that_is_full_claims_nothing_there():
+    tested = scheduler(["a", "b"], [node("n", slots=4)], trust_links=False)
+    assert claims(begin(tested)) == [("a", "n")]
+    assert claims(feed(tested, ev.Nodes((node("n", slots=4),)), ev.Busy(A))) == []
+
+
 def test_jobs_of_its_own_are_no_reason_to_wait_in_a_line_and_a_detached_run_does_not_wait():
     assert not told(begin(scheduler(["a", "b", "c"], [node("n")]), ev.Claimed(A), ev.Claimed("2")), ev.LineUp)
     assert not told(begin(scheduler(["a"], [node("n", busy=2)], detach=True)), ev.LineUp)

@@ -74,7 +74,7 @@ class Scheduler:
         self._open = len(self._jobs)
         self._stages: Counter[str] = Counter()
         self._watched: set[str] = set()
-        self._lines: set[str] = set()  # nodes in whose line this run waits
+        self._lines: set[str] = set()  # nodes in whose line this run waits, or where its turn has come
         self._touched: dict[Place, None] = {}
         self._begun = self._ended = False
         self._detach = detach
@@ -107,7 +107,7 @@ class Scheduler:
         return self._out
 
     def watched(self) -> set[str]:
-        """Nodes that may run an attempt of ours, or in whose line we wait."""
+        """Nodes that may run an attempt of ours, or in whose line we have a place."""
         return self._watched | self._lines
 
     def unfinished(self) -> dict[str, tuple[Attempt | None, str]]:
@@ -149,8 +149,9 @@ class Scheduler:
                 if place.may_run:
                     self._say(ev.Note("wait", f"no contact: {event.reason}; its jobs go on, asking again", node=event.node))
         elif isinstance(event, ev.Turn):
-            self._leave_line(event.node)
-            self._places[event.node].turn = True
+            place = self._touch(event.node)
+            place.in_line, place.turn = False, True
+            self._lines.add(event.node)
         elif isinstance(event, ev.Found):
             self._queue.remove(self._jobs[event.job])
             attempt = Attempt(event.attempt, event.job, event.node, stage="")
@@ -508,7 +509,7 @@ class Scheduler:
     def _leave_line(self, name: str) -> Place:
         self._lines.discard(name)
         place = self._touch(name)
-        place.in_line = False
+        place.in_line = place.turn = False
         return place
 
     def _wait(self, job: Job, why: str | None = None, failure: str = "queue") -> bool:
@@ -568,6 +569,8 @@ class Scheduler:
         nodes = self._places.seen()
         place.last_used = next(self._serial)
         place.turn = False
+        if not place.in_line:
+            self._lines.discard(place.node.name)
         self._move(attempt, "reserved")
         self._say(ev.Place(attempt.id, attempt.job, attempt.node, why, nodes), self._record(attempt))
         if not attempt.held:

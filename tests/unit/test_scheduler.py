@@ -404,6 +404,15 @@ def test_a_slot_that_the_run_gave_back_goes_to_those_who_wait_for_it():
     assert claims(feed(tested, ev.Turn("n"))) == [("b", "n")]
 
 
+def test_a_turn_that_no_job_needs_any_more_is_given_back():
+    tested = scheduler(["a"], [node(name, busy=2) for name in "nm"])
+    begin(tested)
+    out = feed(tested, ev.Turn("n"))
+    assert claims(out) == [("a", "n")] and told(out, ev.LeaveLine) == [ev.LeaveLine("m")]
+    assert told(feed(tested, ev.Turn("m")), ev.LeaveLine) == [ev.LeaveLine("m")]  # it was on its way
+    assert tested.watched() == set()
+
+
 def test_lines_for_other_jobs_keep_no_pinned_job_from_its_node():
     full = [node(f"n{number}", slots=1, busy=1) for number in range(LINES)]
     work = [ev.Work("any", Need(nodes=frozenset(each.name for each in full))), ev.Work("pinned", Need(node="b"))]

@@ -103,7 +103,7 @@ def _poll(store: Store, request: Reply) -> Iterator[Reply]:
             yield {"state": "turn"}
         if select.select([0], [], [], min(pause, 0.05) if waits else pause)[0]:
             word = os.read(0, 4096)
-            if waits and not word.endswith(b"+"):
+            if word.endswith(b"-") or (waits and not word):
                 claim.leave(store, request["run"])
             waits = word.endswith(b"+")
             if not word:

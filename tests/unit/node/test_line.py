@@ -81,6 +81,15 @@ class LineTest(NodeCase):
         self.ask("release", attempt="one-1")
         self.assertEqual(["turn", "turn"], [self.told(three), self.told(four)])
 
+    def test_a_turn_that_is_given_back_is_the_next_ones_at_once(self) -> None:
+        self.asked("one-1", **RUN)
+        two = self.wait_in_line("two")
+        self.ask("release", attempt="one-1")
+        self.assertEqual("turn", self.told(two))
+        self.tell(two, b"-")
+        wait_for(lambda: self.line() == [])
+        self.assertEqual("claimed", self.asked("three-1", **RUN)["state"])
+
     def test_a_sync_has_no_place_in_the_line_and_takes_any_free_slot(self) -> None:
         self.asked("one-1", **RUN)
         self.assertEqual("busy", self.asked("sync-1")["state"])

@@ -127,7 +127,7 @@ class View:
             self.groups[group].add(name)
             self._group[name] = group
             self.woken = self.woken or (before, group) != (FREE, WAITS)
-        (self.in_line.add if place.in_line else self.in_line.discard)(name)
+        (self.in_line.add if group == WAITS and place.in_line else self.in_line.discard)(name)
         if group == WAITS and place.may_line_up(now):
             self.woken = self.woken or name not in self.full
             self.full[name] = key

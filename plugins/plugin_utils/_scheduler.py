@@ -496,7 +496,7 @@ class Scheduler:
         return False
 
     def _line_up(self, view: View, without: Collection[str] = ()) -> None:
-        for name in view.lines(without, LINES):
+        for name in view.lines(without, LINES) if self._offline_since is None else []:
             self._wait_at(self._places[name])
 
     def _wait_at(self, place: Place) -> None:

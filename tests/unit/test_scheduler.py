@@ -413,11 +413,12 @@ def test_a_turn_that_no_job_needs_any_more_is_given_back():
     assert tested.watched() == set()
 
 
-def test_lines_for_other_jobs_keep_no_pinned_job_from_its_node():
-    full = [node(f"n{number}", slots=1, busy=1) for number in range(LINES)]
-    work = [ev.Work("any", Need(nodes=frozenset(each.name for each in full))), ev.Work("pinned", Need(node="b"))]
-    lines = told(begin(scheduler(work, [*full, node("b", slots=1, busy=1)])), ev.LineUp)
-    assert len(lines) == LINES + 1 and ev.LineUp("b") in lines
+def test_lines_for_other_jobs_keep_no_job_from_a_node_that_they_can_not_use():
+    full = [node(f"n{number}", slots=1, busy=1, agents=frozenset({"claude"})) for number in range(LINES)]
+    other = [node("b", slots=1, busy=1, agents=frozenset({"codex"})), node("c", slots=1, busy=1, agents=frozenset())]
+    work = [ev.Work("claude", Need("claude")), ev.Work("codex", Need("codex")), ev.Work("pinned", Need(node="c"))]
+    lines = told(begin(scheduler(work, [*full, *other])), ev.LineUp)
+    assert {line.node for line in lines} == {each.name for each in (*full, *other)} and len(lines) == LINES + 2
 
 
 def test_a_line_that_breaks_off_is_a_node_that_does_not_answer():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ALIVE = 2.0  # seconds that a place outlives the last sign of its run
 KEPT = 4.0  # the same when it is its turn: its claim is on its way
-APART = 20.0  # the same between two waits of it
+APART = 6.0  # the same between two waits of it
 
 
 class Line:

@@ -390,8 +390,8 @@ class Engine:
         def opened(process: Process) -> None:
             self._watching[name] = process
 
-        run, slots = self._record.uid, self._nodes[name].slots
-        request = {"prefix": f"{run}-", "told": sorted(told), "watchable": sorted(watchable), "run": run, "slots": slots}
+        slots = self._nodes[name].slots
+        request = {"prefix": self._record.uid + "-", "told": sorted(told), "watchable": sorted(watchable), "slots": slots}
         try:
             for reply in self._link(name).stream("poll", request, POLL_LONGEST, opened):
                 attempt = reply.get("attempt")

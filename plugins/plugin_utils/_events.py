@@ -41,6 +41,13 @@ class OfAttempt:
 
 
 @dataclass(frozen=True)
+class OfNode:
+    """What names a node."""
+
+    node: str
+
+
+@dataclass(frozen=True)
 class AttemptOn(OfAttempt):
     """What names an attempt and the node that has it."""
 
@@ -70,9 +77,8 @@ class Nodes:
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class LinkUp:
-    node: str
+class LinkUp(OfNode):
+    """The node answers."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,8 @@ class Busy(OfAttempt):
     """No slot on the node is free for this run: costs no attempt."""
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(OfNode):
     """The run has come to the head of the node's line: a slot is kept for its claim, for a moment."""
-
-    node: str
 
 
 @dataclass(frozen=True)
@@ -231,25 +234,16 @@ class Fence(AttemptOn):
     """Prove that it did not start, or learn that it did."""
 
 
-@dataclass(frozen=True)
-class Watch:
+class Watch(OfNode):
     """Follow this node's attempts until `Scheduler.watched()` no longer names it."""
 
-    node: str
 
-
-@dataclass(frozen=True)
-class LineUp:
+class LineUp(OfNode):
     """Wait in this node's line for a slot that other runs hold."""
 
-    node: str
 
-
-@dataclass(frozen=True)
-class LeaveLine:
+class LeaveLine(OfNode):
     """No job waits for a node any more."""
-
-    node: str
 
 
 class Fetch(Step):

@@ -93,9 +93,9 @@ class Scheduler:
         while self._begun and (bucket := self._queue.next()) is not None:
             bucket.ready = self._place(bucket)
             self._settle()
-        if not len(self._queue):
+        if self._lines and not len(self._queue):
             for name in sorted(self._lines):
-                self._leave_line(name)
+                self._stand(self._places[name])
                 self._say(ev.LeaveLine(name))
             self._settle()
         self._refresh(now)
@@ -139,7 +139,8 @@ class Scheduler:
         elif isinstance(event, ev.LinkUp):
             self._link_up(self._touch(event.node))
         elif isinstance(event, ev.LinkDown):
-            place = self._leave_line(event.node)
+            place = self._touch(event.node)
+            self._stand(place)
             place.crowded = False  # a claim will tell
             if place.silent_since is None:
                 place.silent_since, place.silence = now, []
@@ -149,9 +150,7 @@ class Scheduler:
                 if place.may_run:
                     self._say(ev.Note("wait", f"no contact: {event.reason}; its jobs go on, asking again", node=event.node))
         elif isinstance(event, ev.Turn):
-            place = self._touch(event.node)
-            place.in_line, place.turn = False, True
-            self._lines.add(event.node)
+            self._stand(self._places[event.node], turn=True)
         elif isinstance(event, ev.Found):
             self._queue.remove(self._jobs[event.job])
             attempt = Attempt(event.attempt, event.job, event.node, stage="")
@@ -502,15 +501,14 @@ class Scheduler:
     def _wait_at(self, place: Place) -> None:
         if self._detach or self._overdue:
             return
-        self._touch(place).in_line = True
-        self._lines.add(place.node.name)
+        self._stand(place, in_line=True)
         self._say(ev.LineUp(place.node.name))
 
-    def _leave_line(self, name: str) -> Place:
-        self._lines.discard(name)
-        place = self._touch(name)
-        place.in_line = place.turn = False
-        return place
+    def _stand(self, place: Place, in_line: bool = False, turn: bool = False) -> None:
+        """Whether this run waits in the node's line, or its turn has come there."""
+        place.in_line, place.turn = in_line, turn
+        (self._lines.add if in_line or turn else self._lines.discard)(place.node.name)
+        self._touch(place)
 
     def _wait(self, job: Job, why: str | None = None, failure: str = "queue") -> bool:
         """What it waits for is told once, and only when others make it wait: that the run's own jobs take turns is no news."""
@@ -568,9 +566,7 @@ class Scheduler:
         self._attempts[attempt.id] = attempt
         nodes = self._places.seen()
         place.last_used = next(self._serial)
-        place.turn = False
-        if not place.in_line:
-            self._lines.discard(place.node.name)
+        self._stand(place)
         self._move(attempt, "reserved")
         self._say(ev.Place(attempt.id, attempt.job, attempt.node, why, nodes), self._record(attempt))
         if not attempt.held:

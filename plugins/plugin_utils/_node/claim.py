@@ -13,7 +13,7 @@ import json
 import os
 
 from . import runs
-from .line import ALIVE, APART, KEPT, Line
+from .line import ALIVE, KEPT, Line
 from .states import state_of
 from .store import TYPE_CHECKING, Refused, boot_clock, boot_id, checked, is_locked, read_json, write_durably
 
@@ -103,7 +103,8 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
             slots = claims.free_slots(max(1, int(request["slots"])))
             if not line.is_turn(run, len(slots)):
                 return {"state": "busy"}
-            line.leave(run or "")
+            if run is not None:
+                line.leave(run)
             claims.generation += 1
             row = {"attempt": attempt.id, "generation": claims.generation, "slot": slots[0], "key": key, "workspace": claims.free_workspace(key)}
             claims.rows.append(row)
@@ -122,15 +123,6 @@ def turn(store: Store, run: str, slots: int) -> bool:
         if its:
             line.stay(run, KEPT)
     return its
-
-
-def leave(store: Store, run: str, comes_back: bool = False) -> None:
-    """It waits no longer. comes_back: soon it will again, and its place is kept."""
-    with store.locked():
-        if comes_back:
-            Line(store).stay(run, APART)
-        else:
-            Line(store).leave(run)
 
 
 def refuse_known(attempt: Attempt) -> None:

@@ -50,3 +50,15 @@ class Line:
 
     def _save(self) -> None:
         write_whole(self._path, json.dumps({"boot": boot_id(), "until": self._until}).encode())
+
+
+def leave(store: Store, run: str) -> None:
+    """It waits no longer."""
+    with store.locked():
+        Line(store).leave(run)
+
+
+def go_apart(store: Store, run: str) -> None:
+    """It waits no longer, and soon will again: its place is kept."""
+    with store.locked():
+        Line(store).stay(run, APART)

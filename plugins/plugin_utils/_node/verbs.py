@@ -14,7 +14,7 @@ import os
 import sys
 import time
 
-from . import claim, runs
+from . import claim, line, runs
 from .states import move, state_of
 from .store import TYPE_CHECKING, Refused, Store, is_locked, try_lock, write_whole
 
@@ -79,7 +79,7 @@ def _poll(store: Store, request: Reply) -> Iterator[Reply]:
     """
     import select
 
-    waits = False
+    run, waits = runs.uid_of(request["prefix"]), False
     told, watchable, running = set(request["told"]), set(request.get("watchable", ())), set[str]()
     until, pause = time.monotonic() + POLL, 0.02
     yield {"state": "watching"}
@@ -98,19 +98,19 @@ def _poll(store: Store, request: Reply) -> Iterator[Reply]:
                 known = {"state": "unknown"} if ended is None else {**ended, "state": "ended", "files": _small_harvest(attempt)}
                 yield {"attempt": attempt.id, **known}
                 pause = 0.02
-        if waits and claim.turn(store, request["run"], int(request["slots"])):
+        if waits and claim.turn(store, run, int(request["slots"])):
             waits = False
             yield {"state": "turn"}
         if select.select([0], [], [], min(pause, 0.05) if waits else pause)[0]:
             word = os.read(0, 4096)
             if word.endswith(b"-") or (waits and not word):
-                claim.leave(store, request["run"])
+                line.leave(store, run)
             waits = word.endswith(b"+")
             if not word:
                 return
         pause = min(pause * 1.2, 0.25)
     if waits:
-        claim.leave(store, request["run"], comes_back=True)
+        line.go_apart(store, run)
 
 
 def _small_harvest(attempt: Attempt) -> dict[str, str] | None:

@@ -24,7 +24,7 @@ class LineTest(NodeCase):
         return list(json.loads(path.read_text())["until"]) if path.exists() else []
 
     def wait_in_line(self, run: str) -> subprocess.Popen:
-        waits = self.begin("poll", {"prefix": f"{run}-", "told": [], "run": run, "slots": 1})
+        waits = self.begin("poll", {"prefix": f"{run}-", "told": [], "slots": 1})
         self.addCleanup(waits.wait)
         self.addCleanup(waits.kill)
         self.assertEqual("watching", self.told(waits))
@@ -69,7 +69,7 @@ class LineTest(NodeCase):
     def test_a_run_keeps_its_place_between_two_polls(self) -> None:
         self.asked("one-1", **RUN)
         with mock.patch.object(verbs, "POLL", 0.1), mock.patch("os.read", return_value=b"+"), mock.patch("select.select", return_value=([0], [], [])):
-            list(verbs.VERBS["poll"](self.store, {"prefix": "two-", "told": [], "run": "two", "slots": 1}))
+            list(verbs.VERBS["poll"](self.store, {"prefix": "two-", "told": [], "slots": 1}))
         self.wait_in_line("three")
         time.sleep(2.5)  # longer than one who is gone keeps his place
         self.assertEqual(["two", "three"], self.line())

@@ -18,8 +18,10 @@ from ._project import Project, look_at, portable_config
 
 LONGEST = 6 * 3600.0  # seconds; rsync's own --timeout ends one that stands still
 
-# A specialist's session lives on one node and for one path: it neither goes there nor is deleted there.
+# A specialist's session lives on one node and for one path, so the project's own copy of it stays at home.
 NODE_OWNED = ("/.gummy/specialists/*/session.txt", "/.gummy/specialists/*/meta.yaml")
+# A specialist that was made on the node stays there whole, although the project at home has none: gummy can't resume one without its prompt.
+KEPT_THERE = "/.gummy/specialists/**"
 NOT_PORTABLE = ("/.git/worktrees", "/.git/modules")  # paths of this machine; submodules go as plain content
 BOUND_TO_HERE = ("/.git/commondir", "/.git/gitdir", "/.git/objects/info/alternates")
 GIT = frozenset({".git", ".git/", "/.git", "/.git/"})  # how sync_exclude says that the repository stays at home
@@ -117,7 +119,7 @@ def upload_argv(given: Sequence[str], link_words: Sequence[str], place: str) -> 
     """
     together = ["--relative"] if len(given) > 1 else []
     return [
-        "rsync", "-rlpt", *together, "--delete", "--from0", "--exclude-from=-", "--stats", "--timeout=60", *link_words, "--", *given, place,
+        "rsync", "-rlpt", *together, "--delete", f"--filter=P {KEPT_THERE}", "--from0", "--exclude-from=-", "--stats", "--timeout=60", *link_words, "--", *given, place,
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pathlib
 import secrets
 import threading
@@ -35,6 +36,32 @@ def test_fifty_jobs_at_once_for_one_node_each_run_once_and_get_their_own_result(
         assert (row["cost_usd"], len(row["attempts"])) == (number + 1, 1), row
         assert f"+{tag}-{number}\n" in pathlib.Path(row["patch"]).read_text(encoding="utf-8")
     assert len({row["watch"] for row in played.jobs.values()}) == CROWD
+
+
+@pytest.mark.parametrize("at_home", [False, True])
+def test_a_specialist_works_for_a_second_job_with_and_without_its_folder_at_home(controller: Controller, with_doubles: Fleet, at_home: bool) -> None:
+    gummy = controller.project / ".gummy"
+    (gummy / "lib").mkdir(parents=True)
+    (gummy / "lib" / "core.sh").touch()
+    if at_home:
+        own = gummy / "specialists" / "database-expert"
+        own.mkdir(parents=True)
+        (own / "prompt.txt").write_text("You know this project's database.\n", encoding="utf-8")
+        (own / "session.txt").write_text("a-session-of-this-machine\n", encoding="utf-8")
+        (own / "meta.yaml").write_text("name: database-expert\nturns: 7\nsession_id: a-session-of-this-machine\n", encoding="utf-8")
+    sessions = []
+    for number in (1, 2):
+        played = controller.run("-e", json.dumps({"gummy_prompt": f"write made-{number}.txt by the database expert", "gummy_node": "node-1"}))
+        assert played.status == 0 and played.job["status"] == "success", played
+        assert f"made-{number}.txt" in pathlib.Path(played.job["patch"]).read_text(encoding="utf-8")
+        sessions.append(played.job["session_id"])
+    assert sessions[0] == sessions[1]
+    played = controller.play("specialists", "--limit", "node-1", "-e", f"gummy_output_file={controller.folder / 'specialists.json'}")
+    document = json.loads((controller.folder / "specialists.json").read_text(encoding="utf-8"))
+    (seen,) = [one for one in document["nodes"][0]["specialists"] if one["project"] == str(controller.project)]
+    assert (seen["name"], seen["sessions"]) == ("database-expert", 2), played
+    (prompt,) = with_doubles.home("node-1").rglob(f"{seen['workspace']}/tree/.gummy/specialists/database-expert/prompt.txt")
+    assert ("this project's database" in prompt.read_text(encoding="utf-8")) is at_home
 
 
 class Argvs:

@@ -123,6 +123,18 @@ def test_a_specialist_is_routed_made_resumed_and_left_dormant(with_specialists, 
     assert not (machine.home / ".claude/logs").exists()
 
 
+def test_a_specialist_without_its_prompt_ends_gummy_before_claude_is_called(with_specialists):
+    machine = with_specialists
+    machine.run("gummy", "task", "say hi")
+    (machine.work / ".gummy/specialists/general-specialist/prompt.txt").unlink()
+    status, out, err = machine.run("gummy", "task", "say hi again")
+    assert status == 1 and "COMPLETED" not in out and len(machine.starts()) == 1
+    assert err.splitlines() == [
+        "head: cannot open '.gummy/specialists/general-specialist/prompt.txt' for reading: No such file or directory",
+        "Error: No prompt file found for general-specialist",
+    ]
+
+
 def test_a_session_that_came_from_elsewhere_is_a_false_success(with_specialists):
     machine = with_specialists
     machine.run("gummy", "task", "say hi")

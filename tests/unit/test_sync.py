@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _project, _sync
 
 ODD = [b"a*b", b"new\nline.ign", b"caf\xe9.ign", b"[x].ign", b"back\\slash.ign", b"wild*\\.ign", b"q?.ign", b" blank .ign", b"#hash.ign", b"- dash.ign"]
+SPECIALIST = {b".gummy/specialists/db/" + name for name in (b"session.txt", b"meta.yaml", b"prompt.txt", b"notes/made.md")}
 LOOKALIKES = [b"axb", b"a\\*b", b"x", b"sub/a*b.txt", b"sub/build/kept", b"new", b"line"]
 
 
@@ -66,14 +67,27 @@ def commit(folder, name, text="x\n"):
 
 def test_just_what_is_excluded_stays_at_home_and_stats_say_what_went(project, tmp_path):
     place = tmp_path / "tree"
-    make(place, b".gummy/specialists/db/session.txt", b".gummy/specialists/db/prompt.txt", b"stale", b"build/cache")
+    make(place, *SPECIALIST, b"stale", b"build/cache")
     sent = upload(project, place, "node_modules", "*.log")
     kept = {*LOOKALIKES, b"tracked.ign", b"src/main.py", b"dist/tracked", b".gitignore"}
-    assert names_in(place) == kept | {b".gummy/specialists/db/session.txt", b"build/cache"}
+    assert names_in(place) == kept | SPECIALIST | {b"build/cache"}
     inside = sum(len(files) for _where, _folders, files in os.walk(project / ".git"))
     assert sent["files"] == len(kept) + inside
     assert sent["bytes"] > 1000 * len(LOOKALIKES)
     assert upload(project, place, "node_modules", "*.log") == {"files": 0, "bytes": 0}
+
+
+def test_a_node_s_specialist_stays_whole_and_takes_what_the_project_itself_has_for_it_but_no_session(tmp_path):
+    home, place = tmp_path / "home", tmp_path / "tree"
+    make(place, *SPECIALIST, b".gummy/lib/core.sh", b".gummy/lib/stale.sh")
+    for name in SPECIALIST:
+        (place / os.fsdecode(name)).write_text("the node's own\n")
+    make(home, b".gummy/lib/core.sh", b".gummy/specialists/db/session.txt", b".gummy/specialists/db/meta.yaml", b".gummy/specialists/ui/prompt.txt")
+    (home / ".gummy/specialists/db/prompt.txt").write_text("the project's own\n")
+    upload(home, place)
+    assert names_in(place) == SPECIALIST | {b".gummy/lib/core.sh", b".gummy/specialists/ui/prompt.txt"}
+    after = {name: (place / os.fsdecode(name)).read_text() for name in SPECIALIST}
+    assert after == {**dict.fromkeys(SPECIALIST, "the node's own\n"), b".gummy/specialists/db/prompt.txt": "the project's own\n"}
 
 
 def test_what_is_left_out_is_said(project):

@@ -73,7 +73,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..plugin_utils._keys import BadValue
+from ..plugin_utils._errors import BadValue
 from ..plugin_utils._plan import plan_for_filter
 
 

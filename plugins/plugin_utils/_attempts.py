@@ -21,8 +21,9 @@ from . import _sync
 from ._config import default_path
 from ._deliver import DeliverError, deliver_branch, told
 from ._engine import size, workspace_key
+from ._errors import InputError
 from ._fleet import Fleet
-from ._keys import NAME, InputError, hint, show
+from ._keys import NAME, hint, show
 from ._link import Link, LinkError
 from ._record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
 from ._secrets import secrets_in, warnings

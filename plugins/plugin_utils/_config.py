@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from ._keys import NAME, BadValue, InputError, hint, read_count, show
+from ._errors import BadValue, InputError
+from ._keys import NAME, hint, read_count, show
 from ._node_data import check_preferences, check_weights, read_names
 from ._placement import DEFAULT_WEIGHTS
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._keys import InputError
+from ._errors import InputError
 from ._project import GitError, git, in_git
 
 NONE = "0" * 40

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ._keys import NAME, InputError
+from ._errors import InputError
+from ._keys import NAME
 from ._request import Job, Request
 
 

@@ -28,7 +28,8 @@ from . import _events as ev
 from . import _sync
 from ._config import Config
 from ._deliver import DeliverError, deliver_branch, head, told
-from ._keys import NAME, InputError
+from ._errors import InputError
+from ._keys import NAME
 from ._link import Link, LinkError
 from ._pass_env import values_for
 from ._placement import Need, Node, Ranked

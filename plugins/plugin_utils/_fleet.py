@@ -20,7 +20,8 @@ from ansible.plugins.loader import lookup_loader
 from ._config import Config, load_config
 from ._connect import LinkMaker, local_link, settings_of, why_no_node
 from ._each import on_each
-from ._keys import TOP_KEYS, BadValue, InputError, setting
+from ._errors import BadValue, InputError
+from ._keys import TOP_KEYS, setting
 from ._left_out import LEFT_OUT
 from ._link import Link, LinkError
 from ._measure import measure_link

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from ._errors import BadValue, InputError
 from ._routing import ROUTES
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -24,18 +25,6 @@ DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
 LONGEST = 365 * 86400.0
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 TRUE, FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
-
-
-class BadValue(ValueError):
-    """A value that can't be used; its text is a sentence without the place."""
-
-
-class InputError(Exception):
-    """Input that can't be used. `problems`: a sentence each, with what, where, and what to do."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = list(problems)
-        super().__init__("\n".join(self.problems))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._keys import BadValue, hint, show
+from ._errors import BadValue
+from ._keys import hint, show
 from ._placement import DEFAULT_WEIGHTS, LOAD_PARTS, Need, Node, Ranked, rank
 from ._task_types import TASK_TYPES
 

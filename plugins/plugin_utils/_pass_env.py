@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ._keys import InputError
+from ._errors import InputError
 from ._request import Job
 
 

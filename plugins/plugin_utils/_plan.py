@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import _events as ev
-from ._keys import BadValue, hint, show
+from ._errors import BadValue
+from ._keys import hint, show
 from ._node_data import check_preferences, check_weights, nodes_for_filter, read_names, read_task_type
 from ._placement import DEFAULT_WEIGHTS, Need, Node
 from ._scheduler import Scheduler

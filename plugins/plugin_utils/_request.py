@@ -21,7 +21,8 @@ from ansible.errors import AnsibleError
 from ansible.parsing.splitter import parse_kv
 
 from ._config import Config
-from ._keys import JOB_KEYS, TOP_KEYS, BadValue, InputError, Key, coerce, hint, plain, show
+from ._errors import BadValue, InputError
+from ._keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
 from ._node_data import check_preferences, check_weights
 from ._routing import why_not
 from ._task_types import task_type_of

@@ -12,8 +12,8 @@ from typing import Any
 from . import _events as ev
 from ._attempts import ask_all, listed
 from ._engine import Outcome, job_row
+from ._errors import InputError
 from ._fleet import Fleet
-from ._keys import InputError
 from ._link import Link, LinkError
 from ._record import History, RunRecord
 from ._request import Job, Request

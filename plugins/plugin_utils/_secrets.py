@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 
-from ._keys import InputError
+from ._errors import InputError
 from ._record import state_home
 from ._sync import Exclusions, sources, upload_argv
 

@@ -8,6 +8,7 @@ import pathlib
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _config, _keys, _probe
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import agents, launch
 
 PROGRAMS = sorted({program for agent in agents.AGENTS.values() for program in agent.programs})
@@ -37,7 +38,7 @@ def test_what_the_probe_calls_usable_is_what_the_node_would_start(
 def test_both_sides_refuse_the_same_names_of_variables(name: str) -> None:
     try:
         _keys.coerce(_keys.JOB_KEYS["pass_env"], [name])
-    except _keys.BadValue:
+    except BadValue:
         assert not launch.PASSED.match(name)
     else:
         assert launch.PASSED.match(name)

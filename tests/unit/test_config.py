@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _config
-from ansible_collections.distributed.gummy.plugins.plugin_utils._keys import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 
 
 @pytest.fixture

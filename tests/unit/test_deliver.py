@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _conflicts, _deliver
-from ansible_collections.distributed.gummy.plugins.plugin_utils._keys import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest
 
 sys.path.insert(0, str(Path(__file__).parent / "node"))

@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _request
 from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._each import missing, on_each
-from ansible_collections.distributed.gummy.plugins.plugin_utils._keys import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 
 SYSTEMS = {"mac": "macos", "web": "linux", "db": "linux", "new": None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._keys import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._pass_env import require_values, values_for
 from test_record import JOB
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _record
-from ansible_collections.distributed.gummy.plugins.plugin_utils._keys import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._request import Job
 

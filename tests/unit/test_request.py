@@ -15,7 +15,7 @@ from ansible.utils.context_objects import CLIArgs
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _request
 from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
-from ansible_collections.distributed.gummy.plugins.plugin_utils._request import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 
 HOSTS = ["node-1", "node-2", "web"]
 HOSTILE = [

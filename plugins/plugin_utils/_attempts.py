@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 from . import _sync
 from ._config import default_path
 from ._deliver import DeliverError, deliver_branch, told
-from ._engine import size, workspace_key
 from ._errors import InputError
 from ._fleet import Fleet
 from ._keys import NAME, hint, show
@@ -183,7 +182,7 @@ def sync(fleet: Fleet, project: str | None, show: Callable[[str], None]) -> dict
         raise InputError(["gummy_project=none leaves nothing to sync: name a directory"])
     controller = controller_id()
     excluded = _sync.exclusions(project, fleet.config.sync_exclude)
-    suspects = secrets_in(excluded, workspace_key(project, controller))
+    suspects = secrets_in(excluded, _sync.workspace_key(project, controller))
     for line in warnings({project: suspects} if suspects else {}, fleet.config.sync_exclude, default_path()):
         show(line)
     slots = {node.name: node.slots for node in fleet.nodes}
@@ -192,7 +191,7 @@ def sync(fleet: Fleet, project: str | None, show: Callable[[str], None]) -> dict
         if node not in slots:
             return {}
         begun, attempt = time.monotonic(), f"sync-{secrets.token_hex(6)}"
-        reply = link.call("claim", {"attempt": attempt, "key": workspace_key(project, controller), "slots": slots[node]}, 60)
+        reply = link.call("claim", {"attempt": attempt, "key": _sync.workspace_key(project, controller), "slots": slots[node]}, 60)
         if reply["state"] != "claimed":
             return {"status": "failed", "message": reply.get("message") or "every slot is taken: try again later"}
         try:
@@ -201,7 +200,7 @@ def sync(fleet: Fleet, project: str | None, show: Callable[[str], None]) -> dict
             return {"status": "failed", "message": str(exc)}
         finally:
             link.call("release", {"attempt": attempt})
-        told = {"message": f"{sent['files']} files, {size(sent['bytes'])}", "workspace": os.path.join(reply["workspace"], "tree")}
+        told = {"message": f"{sent['files']} files, {_sync.size(sent['bytes'])}", "workspace": os.path.join(reply["workspace"], "tree")}
         return {"status": "success", **sent, **told, "seconds": round(time.monotonic() - begun, 2)}
 
     answers, silent = ask_all(fleet, question)

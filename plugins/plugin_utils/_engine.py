@@ -9,12 +9,9 @@ This is private to the collection.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import os
 import queue
-import re
 import secrets
 import shutil
 import threading
@@ -29,7 +26,6 @@ from . import _sync
 from ._config import Config
 from ._deliver import DeliverError, deliver_branch, head, told
 from ._errors import InputError
-from ._keys import NAME
 from ._link import Link, LinkError
 from ._pass_env import values_for
 from ._placement import Need, Node, Ranked
@@ -265,7 +261,7 @@ class Engine:
         job, trail = self._jobs[command.job], self._trails[command.attempt]
         trail.counts = True
         request = {
-            "attempt": command.attempt, "key": workspace_key(job.project, self._controller), "slots": self._nodes[command.node].slots,
+            "attempt": command.attempt, "key": _sync.workspace_key(job.project, self._controller), "slots": self._nodes[command.node].slots,
             "run_id": self._request.run_id, "controller": self._controller,
         }  # fmt: skip
         try:
@@ -305,7 +301,7 @@ class Engine:
         else:
             seconds = round(time.monotonic() - begun, 2)
             trail.sync = {**sent, "seconds": seconds, "excluded": excluded.describe()}
-            self._say(command.job, "sync", command.node, f"{sent['files']} files, {size(sent['bytes'])} sent in {seconds:.1f} s")
+            self._say(command.job, "sync", command.node, f"{sent['files']} files, {_sync.size(sent['bytes'])} sent in {seconds:.1f} s")
             self._events.put(ev.Synced(command.attempt))
 
     def _start(self, command: ev.Start) -> None:
@@ -430,7 +426,7 @@ class Engine:
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder, mode=0o700)
         try:
-            if not unpack(self._trails[command.attempt].files, folder):
+            if not _sync.unpack(self._trails[command.attempt].files, folder):
                 _sync.fetch_harvest(self._link(command.node), command.attempt, folder)
         except LinkError as exc:
             self._events.put(failed(command.attempt, exc))
@@ -558,32 +554,6 @@ def title_of(job: Job) -> str:
     """The message of a commit that holds the job's work."""
     asked = (job.prompt or job.command or "").strip().split("\n", 1)[0]
     return f"{job.name}: {asked}"[:72]
-
-
-def workspace_key(project: str | None, controller: str) -> str:
-    """Stable per controller and project, so that session memory survives; jobs without a project share a scratch one."""
-    if project is None:
-        return f"scratch-{controller}"
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", os.path.basename(project)).strip("-_")[:40] or "project"
-    return f"{name}-{hashlib.sha256(f'{controller}:{project}'.encode()).hexdigest()[:12]}"
-
-
-def unpack(files: Mapping[str, str] | None, folder: str) -> bool:
-    """Write a harvest that came with the word that its attempt ended; False if it did not, or is not what it should be."""
-    if not files or not all(NAME.fullmatch(name) for name in files):
-        return False
-    for name, text in files.items():
-        with open(os.path.join(folder, name), "wb") as file:
-            file.write(base64.b64decode(text))
-    return True
-
-
-def size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def changes(row: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from ._config import default_path
 from ._conflicts import find_conflicts
 from ._deliver import check_branches
 from ._each import missing
-from ._engine import Engine, work_of, workspace_key
+from ._engine import Engine, work_of
 from ._fleet import Fleet, command, looked_at
 from ._interrupt import cancel_if_we_die
 from ._pass_env import require_values
@@ -47,7 +47,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     begun_already = {event.job for event in left.found}
     require_values(job for job in left.again if job.name not in begun_already)
     _introduce(request, fleet, record, left, projects, printer)
-    secrets = {path: found for path, excluded in projects.items() if (found := secrets_in(excluded, workspace_key(path, controller)))}
+    secrets = {path: found for path, excluded in projects.items() if (found := secrets_in(excluded, _sync.workspace_key(path, controller)))}
     for line in warnings(secrets, request.config.sync_exclude, default_path()):
         printer.say(line)
     record.begin({job.name: job.digest() for job in request.jobs}, {job.name: job.content() for job in request.jobs}, controller)

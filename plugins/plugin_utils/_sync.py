@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import os
 import re
 import tempfile
@@ -13,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ._keys import NAME
 from ._link import Link, decode
 from ._project import Project, look_at, portable_config
 
@@ -48,6 +51,14 @@ class Exclusions:
     def describe(self) -> str:
         counted = ((len(self.project.ignored), "ignored by git"), (len(self.project.plain), ".git of submodules"))
         return ", ".join([*self.patterns, *(f"{count} {what}" for count, what in counted if count)]) or "nothing"
+
+
+def workspace_key(project: str | None, controller: str) -> str:
+    """Stable per controller and project, so that session memory survives; jobs without a project share a scratch one."""
+    if project is None:
+        return f"scratch-{controller}"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", os.path.basename(project)).strip("-_")[:40] or "project"
+    return f"{name}-{hashlib.sha256(f'{controller}:{project}'.encode()).hexdigest()[:12]}"
 
 
 def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
@@ -145,3 +156,21 @@ def why_rsync_failed(status: int, errors: str) -> tuple[str, str]:
     if status in (10, 30, 35, 255):
         return "unreachable", lines[-1] if lines else f"rsync exit status {status}"
     return "sync", next((line for line in lines if "rsync error" not in line), lines[-1] if lines else "") or f"rsync exit status {status}"
+
+
+def unpack(files: Mapping[str, str] | None, folder: str) -> bool:
+    """Write a harvest that came with the word that its attempt ended; False if it did not, or is not what it should be."""
+    if not files or not all(NAME.fullmatch(name) for name in files):
+        return False
+    for name, text in files.items():
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(base64.b64decode(text))
+    return True
+
+
+def size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -22,12 +22,12 @@ from ansible.playbook.task import Task  # collections are there from here on
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _sync, _views
 from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
-from ansible_collections.distributed.gummy.plugins.plugin_utils._engine import workspace_key
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all
 from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Node
 from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import LOAD_LASTS, Snapshots
+from ansible_collections.distributed.gummy.plugins.plugin_utils._sync import workspace_key
 
 PATIENCE = 30.0
 

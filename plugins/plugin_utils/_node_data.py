@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ._errors import BadValue
 from ._keys import hint, show
-from ._placement import DEFAULT_WEIGHTS, LOAD_PARTS, Need, Node, Ranked, rank
+from ._placement import DEFAULT_WEIGHTS, LOAD_PARTS, Node
 from ._task_types import TASK_TYPES
 
 _ALIASES = {"mem": "memory"}
@@ -43,9 +43,9 @@ def check_weights(raw: object) -> dict[str, float]:
 
 def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
     """A Node of the host variables `gummy_facts` and `gummy_tailnet`; what is missing or odd is not known."""
-    facts, tailnet = _mapping(variables.get("gummy_facts")), _mapping(variables.get("gummy_tailnet"))
-    slots, load, state, agents = _mapping(facts.get("slots")), _mapping(facts.get("load")), facts.get("state"), facts.get("agents")
-    cpus, disk, online = _count(facts.get("cpus"), 1), _number(_mapping(facts.get("disk")).get("free")), tailnet.get("online")
+    facts, tailnet = as_mapping(variables.get("gummy_facts")), as_mapping(variables.get("gummy_tailnet"))
+    slots, load, state, agents = as_mapping(facts.get("slots")), as_mapping(facts.get("load")), facts.get("state"), facts.get("agents")
+    cpus, disk, online = _count(facts.get("cpus"), 1), _number(as_mapping(facts.get("disk")).get("free")), tailnet.get("online")
     return Node(
         name=name,
         state=state if state in ("measured", "unreachable") else "unknown",
@@ -111,43 +111,12 @@ def read_task_type(name: object) -> str:
     return str(name)
 
 
-def rank_for_filter(data: Any, hostvars: Any, task_type: str, exclude: Any, weights: Any) -> list[Ranked]:
-    """`rank` for people's playbooks. BadValue: a sentence."""
-    need = Need(task_type=read_task_type(task_type), exclude=frozenset(map(str, [exclude] if isinstance(exclude, str) else exclude or ())))
-    return rank(nodes_for_filter(data, hostvars), need, check_weights(weights))
-
-
-def nodes_for_filter(data: Any, hostvars: Any) -> list[Node]:
-    """Nodes as host names (with `hostvars`), a hostvars mapping, or records. BadValue: a sentence."""
-    if isinstance(data, Mapping):
-        nodes = [node_from_vars(str(name), _mapping(data[name])) for name in data]
-    elif isinstance(data, Iterable) and not isinstance(data, str):
-        nodes = [_node_of(item, hostvars) for item in data]
-    else:
-        raise BadValue(f"nodes are a list of host names, a list of records or hostvars, not {show(data)}")
-    if len({node.name for node in nodes}) < len(nodes):
-        raise BadValue("a node stands in the list more than once; name each one once")
-    return nodes
-
-
-def _node_of(item: Any, hostvars: Any) -> Node:
-    if isinstance(item, Mapping):
-        return node_from_record(item)
-    if not isinstance(item, str):
-        raise BadValue(f"a node is a host name or a record, not {show(item)}")
-    if hostvars is None:
-        raise BadValue("a list of host names needs their variables as well: hostvars=hostvars")
-    if item not in hostvars:
-        raise BadValue(f"hostvars has no host {show(item)}; {hint(item, hostvars)}")
-    return node_from_vars(str(item), _mapping(hostvars[item]))
-
-
 def _system(value: object) -> str | None:
     """linux, macos, ...: what Tailscale says of a machine is the machine's own free text."""
     return value.lower() if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,19}", value) else None
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def as_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 

@@ -12,8 +12,8 @@ from ansible.utils.display import Display
 
 from ..plugin_utils import _panels, _report
 from ..plugin_utils._action import FleetAction
+from ..plugin_utils._files.record import write_json
 from ..plugin_utils._printer import shown
-from ..plugin_utils._record import write_json
 
 PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "plan": _report.plan_text,

@@ -21,10 +21,10 @@ from . import _sync
 from ._config import default_path
 from ._deliver import DeliverError, deliver_branch, told
 from ._errors import InputError
+from ._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
 from ._fleet import Fleet
 from ._keys import NAME, hint, show
 from ._link import Link, LinkError
-from ._record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
 from ._secrets import secrets_in, warnings
 
 MESSAGE_MOST = 300  # characters of a node's own words

@@ -14,9 +14,9 @@ from typing import Any
 
 from ._attempts import ask_all, whole
 from ._config import Keep
+from ._files.record import SCHEMA_VERSION, read_history, state_home
 from ._fleet import Fleet
 from ._node.clean import size_of
-from ._record import SCHEMA_VERSION, read_history, state_home
 
 LONGEST = 600.0  # seconds
 OPEN = frozenset({"sent", "running", "lost"})  # attempts of which this controller may be the only one that knows

@@ -26,15 +26,15 @@ from . import _sync
 from ._config import Config
 from ._deliver import DeliverError, deliver_branch, head, told
 from ._errors import InputError
+from ._files.quarantines import Quarantines
+from ._files.record import RunRecord
+from ._files.sessions import Sessions
 from ._link import Link, LinkError
 from ._pass_env import values_for
 from ._placement import Need, Node, Ranked
 from ._process import Process
-from ._quarantines import Quarantines
-from ._record import RunRecord
 from ._request import Job, Request
 from ._scheduler import Scheduler
-from ._sessions import Sessions
 
 SPEC = 1  # schema of what `start` tells a node of a job
 RANKING_KEPT = 25  # nodes of a ranking that the record keeps

@@ -21,6 +21,8 @@ from ._config import Config, load_config
 from ._connect import LinkMaker, local_link, settings_of, why_no_node
 from ._each import on_each
 from ._errors import BadValue, InputError
+from ._files.quarantines import Quarantines
+from ._files.record import run_folder
 from ._keys import TOP_KEYS, setting
 from ._left_out import LEFT_OUT
 from ._link import Link, LinkError
@@ -28,8 +30,6 @@ from ._measure import measure_link
 from ._node_data import node_from_vars
 from ._pass_env import require_values
 from ._placement import Node
-from ._quarantines import Quarantines
-from ._record import run_folder
 from ._request import Request, read_project, read_request, unknown_settings
 from ._snapshots import Snapshots
 

@@ -13,9 +13,9 @@ from . import _events as ev
 from ._attempts import ask_all, listed
 from ._engine import Outcome, job_row
 from ._errors import InputError
+from ._files.record import History, RunRecord
 from ._fleet import Fleet
 from ._link import Link, LinkError
-from ._record import History, RunRecord
 from ._request import Job, Request
 
 # When the run is resumed, what ended before its agent began or for want of quota is taken up again, and a harvest that is still away; so is a lost job.

@@ -16,17 +16,17 @@ from ._conflicts import find_conflicts
 from ._deliver import check_branches
 from ._each import missing
 from ._engine import Engine, work_of
+from ._files.record import SCHEMA_VERSION, RunRecord, controller_id
+from ._files.sessions import Sessions
 from ._fleet import Fleet, command, looked_at
 from ._interrupt import cancel_if_we_die
 from ._pass_env import require_values
 from ._placement import Node
 from ._plan import plan_work
 from ._printer import Printer
-from ._record import SCHEMA_VERSION, RunRecord, controller_id
 from ._request import Request
 from ._resume import Left, refuse_lost_record, take_over, take_up
 from ._secrets import secrets_in, warnings
-from ._sessions import Sessions
 
 
 def read_projects(request: Request) -> dict[str, _sync.Exclusions]:

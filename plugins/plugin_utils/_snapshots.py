@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ._at_once import Outcome
-from ._private_file import cache_file, read_private, write_private
+from ._files.private_file import cache_file, read_private, write_private
 
 LOAD_LASTS = 30.0  # seconds
 HOST_LASTS = 60.0  # seconds; whether a node answers, its programs, disk and cpus

@@ -10,8 +10,9 @@ import threading
 import time
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _measure, _private_file
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _measure
 from ansible_collections.distributed.gummy.plugins.plugin_utils._at_once import Outcome
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files import private_file
 from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all, measure_link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import DEFAULT_WEIGHTS
@@ -269,4 +270,4 @@ def test_a_cache_that_can_not_be_written_costs_nothing_else(world):
 def test_the_cache_is_where_xdg_says_and_a_relative_path_does_not_count(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "here")
     monkeypatch.setenv("HOME", "/home/me")
-    assert _private_file.cache_file("nodes.json") == "/home/me/.cache/distributed-gummy/nodes.json"
+    assert private_file.cache_file("nodes.json") == "/home/me/.cache/distributed-gummy/nodes.json"

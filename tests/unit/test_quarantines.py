@@ -6,7 +6,7 @@ import json
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
-from ansible_collections.distributed.gummy.plugins.plugin_utils._quarantines import REMEMBERED, Quarantines
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.quarantines import REMEMBERED, Quarantines
 
 KEYS = {"a": "a 1", "b": "b 1"}
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _record
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._record import RunRecord
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files import record as _record
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._request import Job
 
 JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
@@ -59,8 +59,8 @@ def test_a_second_engine_is_told_which_process_drives_the_run():
 
 
 def test_the_lock_ends_with_its_process(state):
-    code = "import os; from ansible_collections.distributed.gummy.plugins.plugin_utils._record import RunRecord; RunRecord('r'); os._exit(9)"
-    path = os.pathsep.join([str(Path(_record.__file__).parents[5]), *filter(None, sys.path)])
+    code = "import os; from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord; RunRecord('r'); os._exit(9)"
+    path = os.pathsep.join([str(Path(_record.__file__).parents[6]), *filter(None, sys.path)])
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False).returncode == 9
     RunRecord("r").close()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.sessions import Sessions
 from ansible_collections.distributed.gummy.plugins.plugin_utils._request import Job
-from ansible_collections.distributed.gummy.plugins.plugin_utils._sessions import Sessions
 
 JOB = Job("a", None, "tune the database", None, "/p", "database", "gummy", None, None, 60.0, None, False, 3, specialist="database-expert")
 

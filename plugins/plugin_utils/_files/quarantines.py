@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import _events as ev
-from ._places import QUARANTINE_MOST
-from ._private_file import cache_file, read_private, write_private
+from .. import _events as ev
+from .._places import QUARANTINE_MOST
+from .private_file import cache_file, read_private, write_private
 
 FORMAT = 1
 REMEMBERED = 3600.0  # seconds after its pause that a node's failures still count

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import threading
 
-from ._private_file import cache_file, read_private, write_private
-from ._request import Job
-from ._routing import specialist_of
+from .._request import Job
+from .._routing import specialist_of
+from .private_file import cache_file, read_private, write_private
 
 FORMAT = 1
 KEPT = 1000  # sessions, the newest

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._errors import InputError
+from .._errors import InputError
 
 SCHEMA_VERSION = 1
 OURS = frozenset({"lock", "cancel", "journal.jsonl", "run.json", "junit.xml", "report.md", "report.html"})  # names in the folder that jobs may have too

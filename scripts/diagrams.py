@@ -25,10 +25,10 @@ def page() -> str:
     """The page as it should be."""
     sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "plugins" / "plugin_utils")]
     from _node import states
-    from ansible_collections.distributed.gummy.plugins.plugin_utils import _stages
+    from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import stages
 
     text = PAGE.read_text(encoding="utf-8")
-    for name, table in {"node": states.TABLE, "controller": _stages.STAGES}.items():
+    for name, table in {"node": states.TABLE, "controller": stages.STAGES}.items():
         begin, rest = text.split(f"<!-- {name} -->\n", 1)
         text = f"{begin}<!-- {name} -->\n{diagram(table)}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
     return text

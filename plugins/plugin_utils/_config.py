@@ -15,7 +15,7 @@ import yaml
 from ._errors import BadValue, InputError
 from ._keys import NAME, hint, read_count, show
 from ._node_data import check_preferences, check_weights, read_names
-from ._placement import DEFAULT_WEIGHTS
+from ._schedule.placement import DEFAULT_WEIGHTS
 
 SYNC_EXCLUDE = (
     "node_modules",

@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import _events as ev
 from . import _sync
 from ._config import Config
 from ._deliver import DeliverError, deliver_branch, head, told
@@ -31,10 +30,11 @@ from ._files.record import RunRecord
 from ._files.sessions import Sessions
 from ._link import Link, LinkError
 from ._pass_env import values_for
-from ._placement import Need, Node, Ranked
 from ._process import Process
 from ._request import Job, Request
-from ._scheduler import Scheduler
+from ._schedule import messages as ev
+from ._schedule.placement import Need, Node, Ranked
+from ._schedule.scheduler import Scheduler
 
 SPEC = 1  # schema of what `start` tells a node of a job
 RANKING_KEPT = 25  # nodes of a ranking that the record keeps

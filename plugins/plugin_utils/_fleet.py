@@ -29,8 +29,8 @@ from ._link import Link, LinkError
 from ._measure import measure_link
 from ._node_data import node_from_vars
 from ._pass_env import require_values
-from ._placement import Node
 from ._request import Request, read_project, read_request, unknown_settings
+from ._schedule.placement import Node
 from ._snapshots import Snapshots
 
 LOCAL = "localhost"

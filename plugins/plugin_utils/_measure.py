@@ -13,8 +13,8 @@ from typing import Any
 from ._at_once import Outcome, run_all
 from ._dw import dw_argv, parse_load
 from ._link import Link, LinkError
-from ._placement import DEFAULT_WEIGHTS, LOAD_PARTS, score
 from ._probe import LOAD_SCRIPT, SCRIPT, default_slots, facts_of, has_answered, is_silent, no_facts
+from ._schedule.placement import DEFAULT_WEIGHTS, LOAD_PARTS, score
 from ._snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 
 SOURCES = ("probe", "dw")

@@ -15,8 +15,8 @@ from typing import Any
 
 from ._errors import BadValue
 from ._keys import hint, show
-from ._placement import DEFAULT_WEIGHTS, LOAD_PARTS, Node
-from ._task_types import TASK_TYPES
+from ._schedule.placement import DEFAULT_WEIGHTS, LOAD_PARTS, Node
+from ._schedule.task_types import TASK_TYPES
 
 _ALIASES = {"mem": "memory"}
 

@@ -25,7 +25,7 @@ from ._errors import BadValue, InputError
 from ._keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
 from ._node_data import check_preferences, check_weights
 from ._routing import why_not
-from ._task_types import task_type_of
+from ._schedule.task_types import task_type_of
 
 __all__ = ["InputError", "Job", "Request", "new_run_id", "read_project", "read_request", "unknown_settings"]
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import _events as ev
 from ._attempts import ask_all, listed
 from ._engine import Outcome, job_row
 from ._errors import InputError
@@ -17,6 +16,7 @@ from ._files.record import History, RunRecord
 from ._fleet import Fleet
 from ._link import Link, LinkError
 from ._request import Job, Request
+from ._schedule import messages as ev
 
 # When the run is resumed, what ended before its agent began or for want of quota is taken up again, and a harvest that is still away; so is a lost job.
 TAKEN_UP_AGAIN = frozenset({"queue", "quota", "unreachable", "sync", "refused", "start", "input", "harvest"})

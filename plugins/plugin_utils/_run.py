@@ -21,11 +21,11 @@ from ._files.sessions import Sessions
 from ._fleet import Fleet, command, looked_at
 from ._interrupt import cancel_if_we_die
 from ._pass_env import require_values
-from ._placement import Node
-from ._plan import plan_work
 from ._printer import Printer
 from ._request import Request
 from ._resume import Left, refuse_lost_record, take_over, take_up
+from ._schedule.placement import Node
+from ._schedule.plan import plan_work
 from ._secrets import secrets_in, warnings
 
 

@@ -17,7 +17,7 @@ from ._attempts import ask_all, whole
 from ._files.record import SCHEMA_VERSION
 from ._fleet import Fleet, measured
 from ._link import Link, LinkError
-from ._placement import LOAD_PARTS, Need, Node, Ranked, rank, score
+from ._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank, score
 
 SECONDS = 30.0  # that a node may take to answer
 NO_CONTACT = frozenset({"unreachable", "timeout", "login", "host_key"})  # kinds of LinkError

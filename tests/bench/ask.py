@@ -25,7 +25,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import 
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import LOAD_LASTS, Snapshots
 from ansible_collections.distributed.gummy.plugins.plugin_utils._sync import workspace_key
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
-from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import FRESH, Scheduler
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import FRESH, Scheduler
 
 TIMEOUT = 10.0  # seconds until a claim on a dead node fails
 KEPT = 2.0  # seconds that a slot is kept for the run whose turn it is

@@ -102,7 +102,7 @@ def promise_8(counted: Counted) -> None:
 # The line without which a promise is broken, what stands there instead, and how that is seen.
 LINES: dict[Callable[[Counted], None], tuple[str, str, str, str]] = {
     promise_1: (
-        "_scheduler.py", "self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))",
+        "_schedule/scheduler.py", "self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))",
         "self._say(ev.Start(attempt.id, attempt.job, attempt.node))", r"\['once', 'once'\] == \['once'\]",
     ),
     promise_3: ("_node/supervisor.py", 'if ended["class"] is None and spec.get("verify"):', "if False:", r"{'says-so': \('success', None\)} != "),

@@ -15,7 +15,7 @@ from real_nodes import ROOT, copy_of_collection
 # What is broken: file of the collection, text, what stands there instead, what must be said of it, and the words that make its soak meet it.
 BREAKAGES = {
     "a start goes out before `sent` is written": (
-        "plugins/plugin_utils/_scheduler.py",
+        "plugins/plugin_utils/_schedule/scheduler.py",
         "self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))",
         "self._say(ev.Start(attempt.id, attempt.job, attempt.node))",
         "^run twice: ",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
-from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import Scheduler
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import Scheduler
 
 A = "1"  # the first attempt's id
 LOCAL = Node("localhost", local=True)

@@ -15,7 +15,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._at_once import 
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import private_file
 from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all, measure_link
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import DEFAULT_WEIGHTS
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import DEFAULT_WEIGHTS
 from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys, _node_data, _placement, _task_types
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node, rank
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys, _node_data
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import placement, task_types
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node, rank
 
 GOLDEN = [
     Node("node-1", "measured", load={"cpu": 0.15, "io_wait": 0.45}),
@@ -45,7 +46,7 @@ def test_the_task_type_decides_which_load_matters(task_type, best):
     ],
 )
 def test_score_is_the_weighted_mean_of_what_was_measured_and_at_least_the_share_of_slots_taken(load, task_type, taken, expected):
-    assert _placement.score(load, _placement.DEFAULT_WEIGHTS, task_type, taken, 4) == (
+    assert placement.score(load, placement.DEFAULT_WEIGHTS, task_type, taken, 4) == (
         None if expected is None else pytest.approx(expected)
     )
 
@@ -155,12 +156,12 @@ def test_the_reason_and_the_parts_explain_the_score():
     ],
 )
 def test_the_task_type_is_read_from_whole_words_and_a_tie_is_general(prompt, task_type):
-    assert _task_types.task_type_of(prompt) == task_type
+    assert task_types.task_type_of(prompt) == task_type
 
 
 def test_the_keys_know_the_same_task_types():
-    assert set(_keys.JOB_KEYS["task_type"].choices) == {"auto", *_task_types.TASK_TYPES}
-    assert set(_task_types.KEYWORDS) == set(_task_types.TASK_TYPES) - {"general"}
+    assert set(_keys.JOB_KEYS["task_type"].choices) == {"auto", *task_types.TASK_TYPES}
+    assert set(task_types.KEYWORDS) == set(task_types.TASK_TYPES) - {"general"}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_bad_weights_are_refused_with_a_sentence(raw, sentence):
 
 def test_weights_given_replace_the_defaults_and_blank_is_not_given():
     assert _node_data.check_weights({"mem": "0.5"}) == {"cpu": 0, "memory": 0.5, "load_average": 0, "io_wait": 0}
-    assert _node_data.check_weights(None) == _node_data.check_weights("") == dict(_placement.DEFAULT_WEIGHTS)
+    assert _node_data.check_weights(None) == _node_data.check_weights("") == dict(placement.DEFAULT_WEIGHTS)
 
 
 def test_a_node_is_read_from_host_variables():

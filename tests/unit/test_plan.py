@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.distributed.gummy.plugins.filter.plan_jobs import plan_jobs
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _report
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
-from ansible_collections.distributed.gummy.plugins.plugin_utils._plan import plan_work
-from ansible_collections.distributed.gummy.plugins.plugin_utils._task_types import KEYWORDS, TASK_TYPES
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.plan import plan_work
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.task_types import KEYWORDS, TASK_TYPES
 
 NOW = 1_000_000.0
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _probe
 from ansible_collections.distributed.gummy.plugins.plugin_utils._at_once import Outcome, run_all
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import store
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import DEFAULT_WEIGHTS
 from ansible_collections.distributed.gummy.plugins.plugin_utils._probe import facts_of, parse
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import DEFAULT_WEIGHTS
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "probe"
 LINUX = (FIXTURES / "linux.txt").read_text(encoding="utf-8")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.quarantines import REMEMBERED, Quarantines
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 
 KEYS = {"a": "a 1", "b": "b 1"}
 

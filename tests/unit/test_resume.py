@@ -6,13 +6,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord, read_history
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._request import Job
 from ansible_collections.distributed.gummy.plugins.plugin_utils._resume import take_over, take_up
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 
 JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
 EDITED = replace(JOB, command="make test")

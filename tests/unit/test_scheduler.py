@@ -8,11 +8,11 @@ import random
 from collections import Counter
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node
-from ansible_collections.distributed.gummy.plugins.plugin_utils._places import QUARANTINE
-from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import LINES
-from ansible_collections.distributed.gummy.plugins.plugin_utils._stages import MAY_RUN, STAGES, ProtocolError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.nodes import QUARANTINE
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import LINES
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.stages import MAY_RUN, STAGES, ProtocolError
 from scheduling import GOOD, LOCAL, A, begin, claims, feed, node, scheduler, told
 
 # -- the table

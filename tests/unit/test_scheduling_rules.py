@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _events as ev
-from ansible_collections.distributed.gummy.plugins.plugin_utils._placement import Need, Node, rank
-from ansible_collections.distributed.gummy.plugins.plugin_utils._places import QUARANTINE
-from ansible_collections.distributed.gummy.plugins.plugin_utils._plan import plan_work
-from ansible_collections.distributed.gummy.plugins.plugin_utils._scheduler import QUOTA_PAUSE
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.nodes import QUARANTINE
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node, rank
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.plan import plan_work
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import QUOTA_PAUSE
 from scheduling import GOOD, LOCAL, A, begin, claims, feed, node, scheduler, told
 
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import _events as ev
-from .._places import QUARANTINE_MOST
+from .._schedule import messages as ev
+from .._schedule.nodes import QUARANTINE_MOST
 from .private_file import cache_file, read_private, write_private
 
 FORMAT = 1

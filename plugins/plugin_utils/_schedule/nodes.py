@@ -13,8 +13,8 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ._placement import FREE, REJECTED, WAITS, Need, Node, Scale
-from ._stages import Attempt
+from .placement import FREE, REJECTED, WAITS, Need, Node, Scale
+from .stages import Attempt
 
 QUARANTINE = 30.0  # seconds after a node's first failure; doubles with each further one
 QUARANTINE_MOST = 600.0

@@ -16,11 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from . import _events as ev
-from ._placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, Ranked, rank
-from ._places import CLOSED, SILENT, Place, Places, View
-from ._queue import Bucket, Job, Queue
-from ._stages import BEGINS, HOLDS_SLOT, MAY_RUN, Attempt, ProtocolError
+from . import messages as ev
+from .nodes import CLOSED, SILENT, Place, Places, View
+from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, Ranked, rank
+from .queue import Bucket, Job, Queue
+from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, Attempt, ProtocolError
 
 FRESH = 30.0  # seconds that a load snapshot is good for while jobs wait
 LINES = 16  # full nodes in whose lines jobs of one kind wait at once

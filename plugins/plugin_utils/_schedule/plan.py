@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from . import _events as ev
-from ._placement import DEFAULT_WEIGHTS, Node
-from ._scheduler import Scheduler
+from . import messages as ev
+from .placement import DEFAULT_WEIGHTS, Node
+from .scheduler import Scheduler
 
 
 def plan_work(

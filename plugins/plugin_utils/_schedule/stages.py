@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from . import _events as ev
+from . import messages as ev
 
 # stage -> event -> next stage. `sent`: a start may be under way. `fencing`: we ask whether it began.
 STAGES: Mapping[str, Mapping[str, str]] = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from ._task_types import TASK_TYPES
+from .task_types import TASK_TYPES
 
 LOAD_PARTS = ("cpu", "memory", "load_average", "io_wait")
 DEFAULT_WEIGHTS: Mapping[str, float] = MappingProxyType({"cpu": 0.4, "memory": 0.3, "load_average": 0.3, "io_wait": 0.0})

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._placement import Need, Node
+from .placement import Need, Node
 
 
 @dataclass(frozen=True)

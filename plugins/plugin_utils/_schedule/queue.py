@@ -10,9 +10,9 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from . import _events as ev
-from ._placement import Need
-from ._places import View
+from . import messages as ev
+from .nodes import View
+from .placement import Need
 
 Order = tuple[int, int]  # priority, the highest first; then as they stand in the list
 

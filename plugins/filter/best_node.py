@@ -81,7 +81,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ..plugin_utils._errors import BadValue
-from ..plugin_utils._filters import rank_for_filter
+from ..plugin_utils._input.filters import rank_for_filter
 
 
 def best_node(nodes: Any, hostvars: Any = None, task_type: str = "general", exclude: Any = (), weights: Any = None) -> dict[str, Any]:

@@ -74,7 +74,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ..plugin_utils._errors import BadValue
-from ..plugin_utils._filters import plan_for_filter
+from ..plugin_utils._input.filters import plan_for_filter
 
 
 def plan_jobs(nodes: Any, jobs: Any, hostvars: Any = None, weights: Any = None, preferences: Any = None) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ..plugin_utils._errors import BadValue
-from ..plugin_utils._filters import rank_for_filter
+from ..plugin_utils._input.filters import rank_for_filter
 
 
 def rank_nodes(

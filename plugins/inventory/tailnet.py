@@ -173,10 +173,10 @@ from ansible.template import trust_as_template
 from ansible.utils.path import unfrackpath
 from ansible.utils.vars import load_extra_vars
 
-from ..plugin_utils._config import Config, load_config
 from ..plugin_utils._connect import LinkMaker, settings_of
 from ..plugin_utils._errors import InputError
-from ..plugin_utils._keys import hint, setting
+from ..plugin_utils._input.config import Config, load_config
+from ..plugin_utils._input.keys import hint, setting
 from ..plugin_utils._left_out import LEFT_OUT
 from ..plugin_utils._link import REMOTE_SHELL, LinkError
 from ..plugin_utils._measure import SOURCES, Way, measure_all

@@ -18,12 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from . import _sync
-from ._config import default_path
 from ._deliver import DeliverError, deliver_branch, told
 from ._errors import InputError
 from ._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
 from ._fleet import Fleet
-from ._keys import NAME, hint, show
+from ._input.config import default_path
+from ._input.keys import NAME, hint, show
 from ._link import Link, LinkError
 from ._secrets import secrets_in, warnings
 

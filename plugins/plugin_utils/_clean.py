@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._attempts import ask_all, whole
-from ._config import Keep
 from ._files.record import SCHEMA_VERSION, read_history, state_home
 from ._fleet import Fleet
+from ._input.config import Keep
 from ._node.clean import size_of
 
 LONGEST = 600.0  # seconds

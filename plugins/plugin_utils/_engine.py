@@ -22,16 +22,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import _sync
-from ._config import Config
 from ._deliver import DeliverError, deliver_branch, head, told
 from ._errors import InputError
 from ._files.quarantines import Quarantines
 from ._files.record import RunRecord
 from ._files.sessions import Sessions
+from ._input.config import Config
+from ._input.pass_env import values_for
+from ._input.request import Job, Request
 from ._link import Link, LinkError
-from ._pass_env import values_for
 from ._process import Process
-from ._request import Job, Request
 from ._schedule import messages as ev
 from ._schedule.placement import Need, Node, Ranked
 from ._schedule.scheduler import Scheduler

@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import _sync
-from ._config import default_path
 from ._conflicts import find_conflicts
 from ._deliver import check_branches
-from ._each import missing
 from ._engine import Engine, work_of
 from ._files.record import SCHEMA_VERSION, RunRecord, controller_id
 from ._files.sessions import Sessions
 from ._fleet import Fleet, command, looked_at
+from ._input.config import default_path
+from ._input.each import missing
+from ._input.pass_env import require_values
+from ._input.request import Request
 from ._interrupt import cancel_if_we_die
-from ._pass_env import require_values
 from ._printer import Printer
-from ._request import Request
 from ._resume import Left, refuse_lost_record, take_over, take_up
 from ._schedule.placement import Node
 from ._schedule.plan import plan_work

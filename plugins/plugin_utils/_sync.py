@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._keys import NAME
+from ._input.keys import NAME
 from ._link import Link, decode
 from ._project import Project, look_at, portable_config
 

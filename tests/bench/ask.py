@@ -20,9 +20,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collectio
 init_plugin_loader()
 from ansible.playbook.task import Task  # collections are there from here on
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _sync, _views
-from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node

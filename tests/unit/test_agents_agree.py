@@ -7,8 +7,9 @@ import os
 import pathlib
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _config, _keys, _probe
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _probe
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config, keys
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import agents, launch
 
 PROGRAMS = sorted({program for agent in agents.AGENTS.values() for program in agent.programs})
@@ -16,7 +17,7 @@ SETS = [list(some) for count in range(len(PROGRAMS) + 1) for some in itertools.c
 
 
 def test_every_agent_of_the_table_can_be_asked_for_and_configured() -> None:
-    assert set(agents.AGENTS) == set(_keys.JOB_KEYS["agent"].choices) == set(_config.AGENT_SETTINGS)
+    assert set(agents.AGENTS) == set(keys.JOB_KEYS["agent"].choices) == set(config.AGENT_SETTINGS)
 
 
 @pytest.mark.parametrize("root", [False, True])
@@ -37,7 +38,7 @@ def test_what_the_probe_calls_usable_is_what_the_node_would_start(
 @pytest.mark.parametrize("name", ["PATH", "HOME", "GUMMY_X", "GIT_CEILING_DIRECTORIES", "A-B", "1A", "PATHS", "home", "_", "GUMMY", "TOKEN"])
 def test_both_sides_refuse_the_same_names_of_variables(name: str) -> None:
     try:
-        _keys.coerce(_keys.JOB_KEYS["pass_env"], [name])
+        keys.coerce(keys.JOB_KEYS["pass_env"], [name])
     except BadValue:
         assert not launch.PASSED.match(name)
     else:

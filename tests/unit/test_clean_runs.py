@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _clean
-from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Keep
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord, state_home
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Keep
 
 OLD = time.time() - 40 * 86400
 

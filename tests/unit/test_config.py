@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config as _config
 
 
 @pytest.fixture

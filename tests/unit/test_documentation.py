@@ -10,27 +10,28 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys, _report
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _report
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import states
 
-COLLECTIONS = Path(_keys.__file__).parents[5]
+COLLECTIONS = Path(keys.__file__).parents[5]
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PLUGINS = sorted([*ROOT.glob("plugins/modules/*.py"), *ROOT.glob("plugins/filter/*.py"), *ROOT.glob("plugins/inventory/*.py")])
 
 
-@pytest.mark.parametrize("key", _keys.JOB_KEYS.values(), ids=lambda key: str(key.name))
-def test_the_readme_has_every_job_key_with_the_text_of_the_table(key: _keys.Key) -> None:
+@pytest.mark.parametrize("key", keys.JOB_KEYS.values(), ids=lambda key: str(key.name))
+def test_the_readme_has_every_job_key_with_the_text_of_the_table(key: keys.Key) -> None:
     assert f"| `{key.name}` | {key.text}" in README
 
 
 def test_the_readme_has_no_job_key_that_the_table_lacks() -> None:
     table = README.partition("| key | meaning (default) |\n|---|---|\n")[2].partition("\n\n")[0]
-    assert {row.split("`")[1] for row in table.splitlines()} == set(_keys.JOB_KEYS)
+    assert {row.split("`")[1] for row in table.splitlines()} == set(keys.JOB_KEYS)
 
 
-@pytest.mark.parametrize("name", [key.name for key in _keys.KEYS if key.level in ("run", "any")])
+@pytest.mark.parametrize("name", [key.name for key in keys.KEYS if key.level in ("run", "any")])
 def test_the_readme_names_every_setting_of_a_run(name: str) -> None:
     assert f"gummy_{name}" in README
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _request
-from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
-from ansible_collections.distributed.gummy.plugins.plugin_utils._each import missing, on_each
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import request as _request
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.each import missing, on_each
 
 SYSTEMS = {"mac": "macos", "web": "linux", "db": "linux", "new": None}
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
-from ansible_collections.distributed.gummy.plugins.plugin_utils._keys import JOB_KEYS, TOP_KEYS, coerce
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys as _keys
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.keys import JOB_KEYS, TOP_KEYS, coerce
 
 NO_NAME = "is no name; use 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit"
 NO_DURATION = "is no duration; write 90s, 30m, 4h or a number of seconds, more than 0 and at most 365d"

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._pass_env import require_values, values_for
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.pass_env import require_values, values_for
 from test_record import JOB
 
 GIVEN = dataclasses.replace(JOB, pass_env=("TOKEN", "OTHER"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _keys, _node_data
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys, node_data
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import placement, task_types
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node, rank
 
@@ -160,7 +160,7 @@ def test_the_task_type_is_read_from_whole_words_and_a_tie_is_general(prompt, tas
 
 
 def test_the_keys_know_the_same_task_types():
-    assert set(_keys.JOB_KEYS["task_type"].choices) == {"auto", *task_types.TASK_TYPES}
+    assert set(keys.JOB_KEYS["task_type"].choices) == {"auto", *task_types.TASK_TYPES}
     assert set(task_types.KEYWORDS) == set(task_types.TASK_TYPES) - {"general"}
 
 
@@ -179,13 +179,13 @@ def test_the_keys_know_the_same_task_types():
 )
 def test_bad_weights_are_refused_with_a_sentence(raw, sentence):
     with pytest.raises(ValueError) as error:
-        _node_data.check_weights(raw)
+        node_data.check_weights(raw)
     assert str(error.value) == sentence
 
 
 def test_weights_given_replace_the_defaults_and_blank_is_not_given():
-    assert _node_data.check_weights({"mem": "0.5"}) == {"cpu": 0, "memory": 0.5, "load_average": 0, "io_wait": 0}
-    assert _node_data.check_weights(None) == _node_data.check_weights("") == dict(placement.DEFAULT_WEIGHTS)
+    assert node_data.check_weights({"mem": "0.5"}) == {"cpu": 0, "memory": 0.5, "load_average": 0, "io_wait": 0}
+    assert node_data.check_weights(None) == node_data.check_weights("") == dict(placement.DEFAULT_WEIGHTS)
 
 
 def test_a_node_is_read_from_host_variables():
@@ -199,7 +199,7 @@ def test_a_node_is_read_from_host_variables():
         "disk": {"free": 5e9},
         "measured_at": 12.5,
     }
-    node = _node_data.node_from_vars("n", {"gummy_facts": facts, "gummy_tailnet": {"online": True, "expired": True}})
+    node = node_data.node_from_vars("n", {"gummy_facts": facts, "gummy_tailnet": {"online": True, "expired": True}})
     assert node == Node(
         "n",
         "measured",
@@ -225,4 +225,4 @@ def test_a_node_is_read_from_host_variables():
     ],
 )
 def test_odd_host_variables_mean_not_known(variables):
-    assert _node_data.node_from_vars("n", variables) == Node("n")
+    assert node_data.node_from_vars("n", variables) == Node("n")

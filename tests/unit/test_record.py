@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import record as _record
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
-from ansible_collections.distributed.gummy.plugins.plugin_utils._request import Job
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 
 JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
 

@@ -13,9 +13,9 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.context_objects import CLIArgs
 from ansible.utils.vars import load_extra_vars
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _request
-from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import request as _request
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 
 HOSTS = ["node-1", "node-2", "web"]
 HOSTILE = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._routing import ROUTES, specialist_of, why_not
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.routing import ROUTES, specialist_of, why_not
 from test_doubles import DOUBLES
 
 

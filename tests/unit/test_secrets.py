@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 import yaml
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _config, _secrets, _sync
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _secrets, _sync
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config
 
 SECRET = [".env", ".env.production", "deep/er/.ENV.local", "tls/server.key", "id_ed25519", "aws/credentials", "secrets.yaml", "odd\nname.pem"]
 HARMLESS = [".env.example", "id_ed25519.pub", "keyboard.py", "environment", "monkey", "credentials.py", "secrets.py", "tls/server.crt"]
@@ -27,7 +28,7 @@ def project(tmp_path, monkeypatch):
 
 
 def test_what_looks_secret_and_goes_is_told_once_for_each_project(project):
-    excluded = _sync.exclusions(str(project), _config.SYNC_EXCLUDE)
+    excluded = _sync.exclusions(str(project), config.SYNC_EXCLUDE)
     before = sorted(project.rglob("*"))
     told = [name.replace("odd\\#012name.pem", "odd\nname.pem") for name in _secrets.secrets_in(excluded, "one")]
     assert told == sorted([*SECRET, "own/.env"])
@@ -36,9 +37,9 @@ def test_what_looks_secret_and_goes_is_told_once_for_each_project(project):
 
 
 def test_the_line_that_is_told_keeps_them_at_home(project):
-    found = _secrets.secrets_in(_sync.exclusions(str(project), _config.SYNC_EXCLUDE), "one")[:2]
-    first, then = _secrets.warnings({str(project): found}, _config.SYNC_EXCLUDE, "/my/config.yaml")
+    found = _secrets.secrets_in(_sync.exclusions(str(project), config.SYNC_EXCLUDE), "one")[:2]
+    first, then = _secrets.warnings({str(project): found}, config.SYNC_EXCLUDE, "/my/config.yaml")
     assert f"{project}: {', '.join(found)}" in first and "/my/config.yaml" in then
     patterns = yaml.safe_load(then.partition("config.yaml: ")[2])["sync_exclude"]
-    assert patterns[: len(_config.SYNC_EXCLUDE)] == list(_config.SYNC_EXCLUDE)
+    assert patterns[: len(config.SYNC_EXCLUDE)] == list(config.SYNC_EXCLUDE)
     assert not set(found) & set(_secrets.secrets_in(_sync.exclusions(str(project), patterns), "two"))

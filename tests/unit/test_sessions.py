@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.sessions import Sessions
-from ansible_collections.distributed.gummy.plugins.plugin_utils._request import Job
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 
 JOB = Job("a", None, "tune the database", None, "/p", "database", "gummy", None, None, 60.0, None, False, 3, specialist="database-expert")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _views
-from ansible_collections.distributed.gummy.plugins.plugin_utils._config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import threading
 
-from .._request import Job
-from .._routing import specialist_of
+from .._input.request import Job
+from .._input.routing import specialist_of
 from .private_file import cache_file, read_private, write_private
 
 FORMAT = 1

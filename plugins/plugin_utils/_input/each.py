@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ._errors import InputError
-from ._keys import NAME
-from ._request import Job, Request
+from .._errors import InputError
+from .keys import NAME
+from .request import Job, Request
 
 
 def on_each(request: Request, systems: Mapping[str, str | None]) -> Request:

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._errors import BadValue
-from ._keys import hint, show
-from ._node_data import as_mapping, check_preferences, check_weights, node_from_record, node_from_vars, read_names, read_task_type
-from ._schedule import messages as ev
-from ._schedule.placement import Need, Node, Ranked, rank
-from ._schedule.plan import plan_work
-from ._schedule.task_types import task_type_of
+from .._errors import BadValue
+from .._schedule import messages as ev
+from .._schedule.placement import Need, Node, Ranked, rank
+from .._schedule.plan import plan_work
+from .._schedule.task_types import task_type_of
+from .keys import hint, show
+from .node_data import as_mapping, check_preferences, check_weights, node_from_record, node_from_vars, read_names, read_task_type
 
 JOB = ("name", "task_type", "prompt", "node", "nodes", "exclude", "priority")
 

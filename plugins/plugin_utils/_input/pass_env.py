@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ._errors import InputError
-from ._request import Job
+from .._errors import InputError
+from .request import Job
 
 
 def require_values(jobs: Iterable[Job]) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from ._errors import BadValue, InputError
-from ._routing import ROUTES
+from .._errors import BadValue, InputError
+from .routing import ROUTES
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

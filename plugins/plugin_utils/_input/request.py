@@ -20,12 +20,12 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.parsing.splitter import parse_kv
 
-from ._config import Config
-from ._errors import BadValue, InputError
-from ._keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
-from ._node_data import check_preferences, check_weights
-from ._routing import why_not
-from ._schedule.task_types import task_type_of
+from .._errors import BadValue, InputError
+from .._schedule.task_types import task_type_of
+from .config import Config
+from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
+from .node_data import check_preferences, check_weights
+from .routing import why_not
 
 __all__ = ["InputError", "Job", "Request", "new_run_id", "read_project", "read_request", "unknown_settings"]
 

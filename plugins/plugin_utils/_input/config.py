@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from ._errors import BadValue, InputError
-from ._keys import NAME, hint, read_count, show
-from ._node_data import check_preferences, check_weights, read_names
-from ._schedule.placement import DEFAULT_WEIGHTS
+from .._errors import BadValue, InputError
+from .._schedule.placement import DEFAULT_WEIGHTS
+from .keys import NAME, hint, read_count, show
+from .node_data import check_preferences, check_weights, read_names
 
 SYNC_EXCLUDE = (
     "node_modules",

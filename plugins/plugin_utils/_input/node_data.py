@@ -13,10 +13,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ._errors import BadValue
-from ._keys import hint, show
-from ._schedule.placement import DEFAULT_WEIGHTS, LOAD_PARTS, Node
-from ._schedule.task_types import TASK_TYPES
+from .._errors import BadValue
+from .._schedule.placement import DEFAULT_WEIGHTS, LOAD_PARTS, Node
+from .._schedule.task_types import TASK_TYPES
+from .keys import hint, show
 
 _ALIASES = {"mem": "memory"}
 

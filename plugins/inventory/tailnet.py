@@ -178,12 +178,12 @@ from ..plugin_utils._errors import InputError
 from ..plugin_utils._input.config import Config, load_config
 from ..plugin_utils._input.keys import hint, setting
 from ..plugin_utils._left_out import LEFT_OUT
-from ..plugin_utils._link import REMOTE_SHELL, LinkError
+from ..plugin_utils._links.link import REMOTE_SHELL, LinkError
+from ..plugin_utils._links.ssh_failures import ASKS_PASSWORD
 from ..plugin_utils._measure import SOURCES, Way, measure_all
 from ..plugin_utils._probe import no_facts
 from ..plugin_utils._snapshots import Snapshots
 from ..plugin_utils._ssh_config import Reach, Route, proxy_command, routes
-from ..plugin_utils._ssh_failures import ASKS_PASSWORD
 from ..plugin_utils._tailscale import (
     RESERVED,
     Choice,

@@ -24,7 +24,7 @@ from ._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_
 from ._fleet import Fleet
 from ._input.config import default_path
 from ._input.keys import NAME, hint, show
-from ._link import Link, LinkError
+from ._links.link import Link, LinkError
 from ._secrets import secrets_in, warnings
 
 MESSAGE_MOST = 300  # characters of a node's own words

@@ -30,8 +30,8 @@ from ._files.sessions import Sessions
 from ._input.config import Config
 from ._input.pass_env import values_for
 from ._input.request import Job, Request
-from ._link import Link, LinkError
-from ._process import Process
+from ._links.link import Link, LinkError
+from ._links.process import Process
 from ._schedule import messages as ev
 from ._schedule.placement import Need, Node, Ranked
 from ._schedule.scheduler import Scheduler

@@ -28,7 +28,7 @@ from ._input.node_data import node_from_vars
 from ._input.pass_env import require_values
 from ._input.request import Request, read_project, read_request, unknown_settings
 from ._left_out import LEFT_OUT
-from ._link import Link, LinkError
+from ._links.link import Link, LinkError
 from ._measure import measure_link
 from ._schedule.placement import Node
 from ._snapshots import Snapshots

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ._files.record import RunRecord, read_history
 from ._fleet import Fleet
-from ._link import LinkError
+from ._links.link import LinkError
 
 
 def cancel_if_we_die(record: RunRecord, fleet: Fleet) -> Callable[[], None]:

@@ -15,7 +15,7 @@ from ._errors import InputError
 from ._files.record import History, RunRecord
 from ._fleet import Fleet
 from ._input.request import Job, Request
-from ._link import Link, LinkError
+from ._links.link import Link, LinkError
 from ._schedule import messages as ev
 
 # When the run is resumed, what ended before its agent began or for want of quota is taken up again, and a harvest that is still away; so is a lost job.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ._input.keys import NAME
-from ._link import Link, decode
+from ._links.link import Link, decode
 from ._project import Project, look_at, portable_config
 
 LONGEST = 6 * 3600.0  # seconds; rsync's own --timeout ends one that stands still

@@ -16,7 +16,7 @@ from typing import Any
 from ._attempts import ask_all, whole
 from ._files.record import SCHEMA_VERSION
 from ._fleet import Fleet, measured
-from ._link import Link, LinkError
+from ._links.link import Link, LinkError
 from ._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank, score
 
 SECONDS = 30.0  # that a node may take to answer

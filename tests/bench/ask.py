@@ -23,7 +23,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils import _sync, _v
 from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
-from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import LOAD_LASTS, Snapshots

@@ -14,7 +14,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils import _report
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import states
 
-COLLECTIONS = Path(keys.__file__).parents[5]
+COLLECTIONS = Path(keys.__file__).parents[6]
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,11 +12,13 @@ import sys
 
 import pytest
 from ansible.playbook.task import Task
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _link, _process, _ssh_failures
 from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
-from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link, LinkError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._process import DeadlinePassed, Process, run
-from ansible_collections.distributed.gummy.plugins.plugin_utils._program import build
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link as _link
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links import process as _process
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links import ssh_failures
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.process import DeadlinePassed, Process, run
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import build
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ CROWDED = (
     ],
 )
 def test_what_ssh_says_has_a_kind_and_one_line(errors, kind, start):
-    found, reason = _ssh_failures.why_ssh_failed(errors)
+    found, reason = ssh_failures.why_ssh_failed(errors)
     assert (found, reason[: len(start)]) == (kind, start)
     assert "\n" not in reason
 

@@ -11,9 +11,9 @@ import time
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _measure
-from ansible_collections.distributed.gummy.plugins.plugin_utils._at_once import Outcome
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import private_file
-from ansible_collections.distributed.gummy.plugins.plugin_utils._link import Link, LinkError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import Outcome
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all, measure_link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import DEFAULT_WEIGHTS
 from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _probe
-from ansible_collections.distributed.gummy.plugins.plugin_utils._at_once import Outcome, run_all
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import Outcome, run_all
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import store
 from ansible_collections.distributed.gummy.plugins.plugin_utils._probe import facts_of, parse
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import DEFAULT_WEIGHTS

@@ -10,7 +10,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import I
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord, read_history
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
-from ansible_collections.distributed.gummy.plugins.plugin_utils._link import LinkError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._resume import take_over, take_up
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 

@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils import _views
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
-from ansible_collections.distributed.gummy.plugins.plugin_utils._link import LinkError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 
 KNOWN = {"state": "measured", "load": {"cpu": 0.2, "memory": 0.4, "load_average": 0.2}, "cpus": 8, "slots": 4, "busy": 1, "measured_at": 1e6}

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ._process import DeadlinePassed, Process
+from .process import DeadlinePassed, Process
 
 K = TypeVar("K")
 

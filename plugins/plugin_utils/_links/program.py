@@ -36,7 +36,7 @@ class Program:
 def build() -> Program:
     """The same sources give the same bytes, so that nodes get a program once."""
     buffer = io.BytesIO()
-    folder = Path(__file__).parent / "_node"
+    folder = Path(__file__).parents[1] / "_node"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         sources = {f"_node/{source.name}": source.read_bytes() for source in sorted(folder.glob("*.py"))}
         sources = {"__main__.py": sources.pop("_node/__main__.py"), "_node/__init__.py": b"", **sources}

@@ -21,9 +21,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ._process import DeadlinePassed, Process, run
-from ._program import INSTALLER, Program
-from ._ssh_failures import why_ssh_failed
+from .process import DeadlinePassed, Process, run
+from .program import INSTALLER, Program
+from .ssh_failures import why_ssh_failed
 
 PYTHONS = "python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/bin/python3 /usr/local/bin/python3 /opt/homebrew/bin/python3"
 HELLO = """

@@ -180,9 +180,9 @@ from ..plugin_utils._input.keys import hint, setting
 from ..plugin_utils._left_out import LEFT_OUT
 from ..plugin_utils._links.link import REMOTE_SHELL, LinkError
 from ..plugin_utils._links.ssh_failures import ASKS_PASSWORD
-from ..plugin_utils._measure import SOURCES, Way, measure_all
-from ..plugin_utils._probe import no_facts
-from ..plugin_utils._snapshots import Snapshots
+from ..plugin_utils._load.measure import SOURCES, Way, measure_all
+from ..plugin_utils._load.probe import no_facts
+from ..plugin_utils._load.snapshots import Snapshots
 from ..plugin_utils._ssh_config import Reach, Route, proxy_command, routes
 from ..plugin_utils._tailscale import (
     RESERVED,

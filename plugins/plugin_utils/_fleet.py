@@ -29,9 +29,9 @@ from ._input.pass_env import require_values
 from ._input.request import Request, read_project, read_request, unknown_settings
 from ._left_out import LEFT_OUT
 from ._links.link import Link, LinkError
-from ._measure import measure_link
+from ._load.measure import measure_link
+from ._load.snapshots import Snapshots
 from ._schedule.placement import Node
-from ._snapshots import Snapshots
 
 LOCAL = "localhost"
 

@@ -24,9 +24,9 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import 
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
-from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import Way, measure_all
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import LOAD_LASTS, Snapshots
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
-from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import LOAD_LASTS, Snapshots
 from ansible_collections.distributed.gummy.plugins.plugin_utils._sync import workspace_key
 
 PATIENCE = 30.0

@@ -7,9 +7,9 @@ import os
 import pathlib
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _probe
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config, keys
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load import probe
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import agents, launch
 
 PROGRAMS = sorted({program for agent in agents.AGENTS.values() for program in agent.programs})
@@ -30,7 +30,7 @@ def test_what_the_probe_calls_usable_is_what_the_node_would_start(
     monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
     monkeypatch.delenv("IS_SANDBOX", raising=False)
     words = " ".join([*there, *(["is-root"] if root and "claude" in there else [])])
-    probed = _probe.parse(f"@gummy-probe programs {words} @end\n").agents
+    probed = probe.parse(f"@gummy-probe programs {words} @end\n").agents
     assert probed is not None
     assert {*probed, "shell"} == {name for name in agents.AGENTS if agents.unusable(name, str(tmp_path)) is None}
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 import yaml
-from ansible_collections.distributed.gummy.plugins.plugin_utils._dw import Row, dw_argv, parse_load
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.dw import Row, dw_argv, parse_load
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 CAPTURED = yaml.safe_load((TESTS / "fixtures" / "dw" / "captures.yml").read_text(encoding="utf-8"))

@@ -10,13 +10,13 @@ import threading
 import time
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _measure
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import private_file
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import Outcome
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._measure import Way, measure_all, measure_link
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load import measure as _measure
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import Way, measure_all, measure_link
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import DEFAULT_WEIGHTS
-from ansible_collections.distributed.gummy.plugins.plugin_utils._snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 MACOS = (TESTS / "fixtures" / "probe" / "macos_made_by_hand.txt").read_text(encoding="utf-8")

@@ -9,10 +9,10 @@ import shutil
 import subprocess
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _probe
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import Outcome, run_all
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load import probe
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.probe import facts_of, parse
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import store
-from ansible_collections.distributed.gummy.plugins.plugin_utils._probe import facts_of, parse
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import DEFAULT_WEIGHTS
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "probe"
@@ -170,7 +170,7 @@ def home(tmp_path):
     return tmp_path
 
 
-def run_script(shell, home, script=_probe.SCRIPT, **env):
+def run_script(shell, home, script=probe.SCRIPT, **env):
     settings = {"HOME": str(home), "PATH": os.environ["PATH"], "IS_SANDBOX": "1", "SHELL": "/bin/sh", **env}
     return subprocess.run([shell, "-s"], input=script, env=settings, capture_output=True, text=True, check=True, timeout=60).stdout
 
@@ -184,7 +184,7 @@ def test_the_script_measures_this_machine(shell, home):
 
 
 def test_the_load_alone_is_measured_without_starting_a_program(home):
-    seen = parse(run_script("/bin/sh", home, _probe.LOAD_SCRIPT, PATH=str(home)))
+    seen = parse(run_script("/bin/sh", home, probe.LOAD_SCRIPT, PATH=str(home)))
     assert seen.begun and seen.done and seen.agents is None
     if os.path.exists("/proc/stat"):
         assert seen.cpus == os.cpu_count() and None not in (seen.load["memory"], seen.load["load_average"])
@@ -210,7 +210,7 @@ def test_only_slots_of_living_processes_are_busy(home):
 
 
 def test_the_script_and_the_node_program_name_the_machine_alike():
-    script = _probe.MACHINE_ID + "LC_ALL=C; export LC_ALL; machine_id; printf %s $id"
+    script = probe.MACHINE_ID + "LC_ALL=C; export LC_ALL; machine_id; printf %s $id"
     assert subprocess.run(["/bin/sh", "-s"], input=script, capture_output=True, text=True, check=True).stdout == store.machine_id()
 
 

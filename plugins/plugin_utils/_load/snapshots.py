@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ._files.private_file import cache_file, read_private, write_private
-from ._links.at_once import Outcome
+from .._files.private_file import cache_file, read_private, write_private
+from .._links.at_once import Outcome
 
 LOAD_LASTS = 30.0  # seconds
 HOST_LASTS = 60.0  # seconds; whether a node answers, its programs, disk and cpus

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._links.at_once import Outcome
-from ._links.ssh_failures import why_ssh_failed
-from ._schedule.placement import LOAD_PARTS, score
+from .._links.at_once import Outcome
+from .._links.ssh_failures import why_ssh_failed
+from .._schedule.placement import LOAD_PARTS, score
 
 REMOTE_COMMAND = "/bin/sh -s"  # the same in every login shell; SCRIPT goes to its stdin
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._dw import dw_argv, parse_load
-from ._links.at_once import Outcome, run_all
-from ._links.link import Link, LinkError
-from ._probe import LOAD_SCRIPT, SCRIPT, default_slots, facts_of, has_answered, is_silent, no_facts
-from ._schedule.placement import DEFAULT_WEIGHTS, LOAD_PARTS, score
-from ._snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
+from .._links.at_once import Outcome, run_all
+from .._links.link import Link, LinkError
+from .._schedule.placement import DEFAULT_WEIGHTS, LOAD_PARTS, score
+from .dw import dw_argv, parse_load
+from .probe import LOAD_SCRIPT, SCRIPT, default_slots, facts_of, has_answered, is_silent, no_facts
+from .snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 
 SOURCES = ("probe", "dw")
 LINK_SECONDS = 15.0

@@ -177,14 +177,14 @@ from ..plugin_utils._connect import LinkMaker, settings_of
 from ..plugin_utils._errors import InputError
 from ..plugin_utils._input.config import Config, load_config
 from ..plugin_utils._input.keys import hint, setting
-from ..plugin_utils._left_out import LEFT_OUT
 from ..plugin_utils._links.link import REMOTE_SHELL, LinkError
 from ..plugin_utils._links.ssh_failures import ASKS_PASSWORD
 from ..plugin_utils._load.measure import SOURCES, Way, measure_all
 from ..plugin_utils._load.probe import no_facts
 from ..plugin_utils._load.snapshots import Snapshots
-from ..plugin_utils._ssh_config import Reach, Route, proxy_command, routes
-from ..plugin_utils._tailscale import (
+from ..plugin_utils._tailnet.left_out import LEFT_OUT
+from ..plugin_utils._tailnet.ssh_config import Reach, Route, proxy_command, routes
+from ..plugin_utils._tailnet.status import (
     RESERVED,
     Choice,
     Peer,

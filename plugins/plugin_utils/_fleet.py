@@ -27,11 +27,11 @@ from ._input.keys import TOP_KEYS, setting
 from ._input.node_data import node_from_vars
 from ._input.pass_env import require_values
 from ._input.request import Request, read_project, read_request, unknown_settings
-from ._left_out import LEFT_OUT
 from ._links.link import Link, LinkError
 from ._load.measure import measure_link
 from ._load.snapshots import Snapshots
 from ._schedule.placement import Node
+from ._tailnet.left_out import LEFT_OUT
 
 LOCAL = "localhost"
 

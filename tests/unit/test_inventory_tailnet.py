@@ -22,8 +22,8 @@ from ansible.plugins.loader import inventory_loader
 from ansible.template import Templar, is_trusted_as_template
 from ansible.utils.display import Display
 from ansible_collections.distributed.gummy.plugins.inventory import tailnet
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _tailscale
-from ansible_collections.distributed.gummy.plugins.plugin_utils._left_out import LEFT_OUT as LEFT_OUT_OF
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as _tailscale
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.left_out import LEFT_OUT as LEFT_OUT_OF
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 MEASURED = (FIXTURES / "probe" / "macos_made_by_hand.txt").read_text(encoding="utf-8")

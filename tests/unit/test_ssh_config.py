@@ -6,8 +6,8 @@ import contextlib
 import shlex
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _ssh_config
-from ansible_collections.distributed.gummy.plugins.plugin_utils._ssh_config import Reach, proxy_command, routes
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import ssh_config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.ssh_config import Reach, proxy_command, routes
 
 CONFIG = """
 Include "{folder}/more" {folder}/missing*
@@ -98,21 +98,21 @@ def test_settings_for_full_names_hold(config):
 
 def test_only_names_that_the_config_knows_are_asked_about(config, monkeypatch):
     asked = []
-    monkeypatch.setattr(_ssh_config, "_ask", lambda names, base, timeout: asked.extend(names) or {})
-    names = _ssh_config.read_names(config)
+    monkeypatch.setattr(ssh_config, "_ask", lambda names, base, timeout: asked.extend(names) or {})
+    names = ssh_config.read_names(config)
     assert {"mapped", "my-gpu", "other-name", "quoted", "notme", "matched", "public.t.ts.net"} <= set(names.aliases)
     assert not [name for name in names.aliases if set(name) & set("{};") or name.startswith("-")]
     assert names.known(["jump7", "x.t.ts.net", "stranger", "mapped", "jump[1]"]) == ["jump7", "x.t.ts.net", "mapped", "jump[1]"]
     assert not names.any_name
     with contextlib.suppress(KeyError):
         routes({f"node-{number}": reach("stranger") for number in range(5000)}, config)
-    assert asked == [_ssh_config.NOBODY]
+    assert asked == [ssh_config.NOBODY]
 
 
 def test_includes_that_go_in_a_circle_end(tmp_path):
     config = tmp_path / "config"
     config.write_text(f"Include {config}\nHost a\n", encoding="utf-8")
-    assert list(_ssh_config.read_names(str(config)).aliases) == ["a"]
+    assert list(ssh_config.read_names(str(config)).aliases) == ["a"]
 
 
 def test_a_match_that_runs_a_program_may_be_about_any_node(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from ansible import constants as C
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.distributed.gummy.plugins.plugin_utils._tailscale import NAME, RESERVED, TailscaleError, parse_status
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status import NAME, RESERVED, TailscaleError, parse_status
 
 pytestmark = pytest.mark.once
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "tailscale"

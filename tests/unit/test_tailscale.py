@@ -7,8 +7,8 @@ import pathlib
 import sys
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _tailscale
-from ansible_collections.distributed.gummy.plugins.plugin_utils._tailscale import Choice, TailscaleError, parse_status, read_status
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as _tailscale
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status import Choice, TailscaleError, parse_status, read_status
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "tailscale"
 TEAM = "ci-runner-1 exit-fra gpu-box raspberrypi raspberrypi-1 relay-1 router-hq v6only web-1 web-2 zos-bro-pc"

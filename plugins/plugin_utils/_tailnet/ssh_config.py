@@ -19,7 +19,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ._links.at_once import Outcome, run_all
+from .._links.at_once import Outcome, run_all
 
 NOBODY = "gummy-no-host-has-this-name"  # tells what the config says of every host
 ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:+-]*")

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from ._links.at_once import run_all
+from .._links.at_once import run_all
 
 PROGRAM = "tailscale"
 ELSEWHERE = ("/Applications/Tailscale.app/Contents/MacOS/Tailscale", "/usr/local/bin/tailscale", "/opt/homebrew/bin/tailscale")  # off many PATHs

@@ -21,8 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import _sync
-from ._deliver import DeliverError, deliver_branch, head, told
 from ._errors import InputError
 from ._files.quarantines import Quarantines
 from ._files.record import RunRecord
@@ -32,6 +30,8 @@ from ._input.pass_env import values_for
 from ._input.request import Job, Request
 from ._links.link import Link, LinkError
 from ._links.process import Process
+from ._project import sync as _sync
+from ._project.branch import DeliverError, deliver_branch, head, told
 from ._schedule import messages as ev
 from ._schedule.placement import Need, Node, Ranked
 from ._schedule.scheduler import Scheduler

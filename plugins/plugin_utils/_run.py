@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import _sync
-from ._conflicts import find_conflicts
-from ._deliver import check_branches
 from ._engine import Engine, work_of
 from ._files.record import SCHEMA_VERSION, RunRecord, controller_id
 from ._files.sessions import Sessions
@@ -23,17 +20,20 @@ from ._input.pass_env import require_values
 from ._input.request import Request
 from ._interrupt import cancel_if_we_die
 from ._printer import Printer
+from ._project import sync
+from ._project.branch import check_branches
+from ._project.conflicts import find_conflicts
+from ._project.secrets import secrets_in, warnings
 from ._resume import Left, refuse_lost_record, take_over, take_up
 from ._schedule.placement import Node
 from ._schedule.plan import plan_work
-from ._secrets import secrets_in, warnings
 
 
-def read_projects(request: Request) -> dict[str, _sync.Exclusions]:
+def read_projects(request: Request) -> dict[str, sync.Exclusions]:
     """What stays at home of each project. Raises InputError, also where a branch is asked for that can't be."""
     check_branches(request.jobs)
     projects = {job.project for job in request.jobs if job.project is not None}
-    return {project: _sync.exclusions(project, request.config.sync_exclude) for project in projects}
+    return {project: sync.exclusions(project, request.config.sync_exclude) for project in projects}
 
 
 def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     begun_already = {event.job for event in left.found}
     require_values(job for job in left.again if job.name not in begun_already)
     _introduce(request, fleet, record, left, projects, printer)
-    secrets = {path: found for path, excluded in projects.items() if (found := secrets_in(excluded, _sync.workspace_key(path, controller)))}
+    secrets = {path: found for path, excluded in projects.items() if (found := secrets_in(excluded, sync.workspace_key(path, controller)))}
     for line in warnings(secrets, request.config.sync_exclude, default_path()):
         printer.say(line)
     record.begin({job.name: job.digest() for job in request.jobs}, {job.name: job.content() for job in request.jobs}, controller)
@@ -81,7 +81,7 @@ def verdict(statuses: set[str], too_few: bool) -> str:
 
 
 def _introduce(
-    request: Request, fleet: Fleet, record: RunRecord, left: Left, projects: Mapping[str, _sync.Exclusions], printer: Printer
+    request: Request, fleet: Fleet, record: RunRecord, left: Left, projects: Mapping[str, sync.Exclusions], printer: Printer
 ) -> None:  # fmt: skip
     printer.say(f"run {request.run_id}: {len(request.jobs)} jobs, {len(fleet.nodes)} nodes")
     ends = "are cancelled" if request.on_interrupt == "cancel" else "go on"

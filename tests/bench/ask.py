@@ -19,15 +19,16 @@ from ansible.plugins.loader import init_plugin_loader
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
 init_plugin_loader()
 from ansible.playbook.task import Task  # collections are there from here on
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _sync, _views
+from ansible_collections.distributed.gummy.plugins.plugin_utils import _views
 from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import Way, measure_all
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import LOAD_LASTS, Snapshots
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync as _sync
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import workspace_key
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
-from ansible_collections.distributed.gummy.plugins.plugin_utils._sync import workspace_key
 
 PATIENCE = 30.0
 

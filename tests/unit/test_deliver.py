@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _conflicts, _deliver
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import branch as _deliver
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import conflicts
 
 sys.path.insert(0, str(Path(__file__).parent / "node"))
 import trees
@@ -216,13 +217,13 @@ def test_files_of_two_jobs_are_listed_with_an_order_in_which_they_apply(work):
     work.commit(work.project, "long", long=text)
     trees.git(work.project, "stash")
     before = identity(work.project)
-    found = _conflicts.find_conflicts(rows(
+    found = conflicts.find_conflicts(rows(
         work, one=lambda tree: (tree / "long").write_text("first\n" + text), two=lambda tree: (tree / "long").write_text(text + "last\n"),
         alone=lambda tree: (tree / "a").write_text("x\n"), third=lambda tree: (tree / "long").write_text("another first\n" + text),
     ))  # fmt: skip
     assert identity(work.project) == before
     assert found == [{"project": str(work.project), "files": [{"path": "long", "jobs": ["one", "two", "third"]}], "order": ["one", "two"], "left": ["third"]}]
-    assert _conflicts.find_conflicts(rows(work, one=agent, two=lambda tree: (tree / "c").write_text("x\n"))) == []
+    assert conflicts.find_conflicts(rows(work, one=agent, two=lambda tree: (tree / "c").write_text("x\n"))) == []
 
 
 def test_an_order_is_found_where_only_one_works_and_without_git(work):
@@ -230,4 +231,4 @@ def test_an_order_is_found_where_only_one_works_and_without_git(work):
     (first, second) = rows(work, first=lambda tree: (tree / "g").write_text("g\nh\n"), second=lambda tree: (tree / "g").write_text("g\ni\n"))
     Path(second["patch"]).write_text(Path(second["patch"]).read_text().replace("+i\n", " h\n+i\n").replace("@@ -1 +1,2 @@", "@@ -1,2 +1,3 @@"))
     shutil.rmtree(work.project / ".git")
-    assert _conflicts.find_conflicts([second, first])[0]["order"] == ["first", "second"]
+    assert conflicts.find_conflicts([second, first])[0]["order"] == ["first", "second"]

@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 import yaml
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _secrets, _sync
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import secrets as _secrets
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync as _sync
 
 SECRET = [".env", ".env.production", "deep/er/.ENV.local", "tls/server.key", "id_ed25519", "aws/credentials", "secrets.yaml", "odd\nname.pem"]
 HARMLESS = [".env.example", "id_ed25519.pub", "keyboard.py", "environment", "monkey", "credentials.py", "secrets.py", "tls/server.crt"]

@@ -6,7 +6,8 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _project, _sync
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import git as _project
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync
 
 ODD = [b"a*b", b"new\nline.ign", b"caf\xe9.ign", b"[x].ign", b"back\\slash.ign", b"wild*\\.ign", b"q?.ign", b" blank .ign", b"#hash.ign", b"- dash.ign"]
 SPECIALIST = {b".gummy/specialists/db/" + name for name in (b"session.txt", b"meta.yaml", b"prompt.txt", b"notes/made.md")}
@@ -39,11 +40,11 @@ def project(tmp_path):
 
 
 def upload(project, place, *patterns):
-    excluded = _sync.exclusions(str(project), patterns)
-    with _sync.sources(excluded.project) as given:
-        argv = _sync.upload_argv(given, [], f"{place}/")
+    excluded = sync.exclusions(str(project), patterns)
+    with sync.sources(excluded.project) as given:
+        argv = sync.upload_argv(given, [], f"{place}/")
         done = subprocess.run(argv, input=excluded.rules, env={**os.environ, "LC_ALL": "C"}, capture_output=True, check=True)
-    return _sync.sent(done.stdout.decode())
+    return sync.sent(done.stdout.decode())
 
 
 def git(folder, *words):
@@ -91,7 +92,7 @@ def test_a_node_s_specialist_stays_whole_and_takes_what_the_project_itself_has_f
 
 
 def test_what_is_left_out_is_said(project):
-    assert _sync.exclusions(str(project), ["node_modules"]).describe() == f"node_modules, {len(ODD) + 2} ignored by git"
+    assert sync.exclusions(str(project), ["node_modules"]).describe() == f"node_modules, {len(ODD) + 2} ignored by git"
 
 
 def test_the_project_is_read_and_never_written_whatever_the_caller_s_git_settings(project, monkeypatch):
@@ -102,15 +103,15 @@ def test_the_project_is_read_and_never_written_whatever_the_caller_s_git_setting
 
     os.utime(project / "src/main.py", (1, 1))  # git would like to refresh its index
     before = seen()
-    assert len(_sync.exclusions(str(project), []).project.ignored) == len(ODD) + 2
+    assert len(sync.exclusions(str(project), []).project.ignored) == len(ODD) + 2
     assert seen() == before
 
 
 def test_a_project_without_git_has_no_ignored_files_and_a_broken_one_is_an_error(tmp_path):
-    assert _sync.exclusions(str(tmp_path), []).describe() == "nothing"
+    assert sync.exclusions(str(tmp_path), []).describe() == "nothing"
     (tmp_path / ".git").write_text("gitdir: /nowhere")
     with pytest.raises(_project.ProjectError, match="git can't read the project"):
-        _sync.exclusions(str(tmp_path), [])
+        sync.exclusions(str(tmp_path), [])
 
 
 def worktree(tmp_path):
@@ -183,7 +184,7 @@ def test_submodules_and_repositories_inside_are_content_and_what_they_ignore_sta
     git(work / "own", "clone", "-q", ".", "deep er")
     make(work, b"sub/made", b"sub/dirty", b"own/made", b"own/deep er/made", b"own/deep er/kept", b"linked/made")
     (work / ".git" / "modules" / "leave").mkdir()
-    excluded = _sync.exclusions(str(work), ["*.log"])
+    excluded = sync.exclusions(str(work), ["*.log"])
     assert excluded.describe() == "*.log, 4 ignored by git, 2 .git of submodules"
     upload(work, place, "*.log")
     there = {name for name in names_in(place) if b"/.git/" not in name}
@@ -206,8 +207,8 @@ def test_sync_exclude_cuts_nothing_out_of_the_repository_unless_it_names_it(tmp_
 
 @pytest.mark.parametrize("label", ["regular files transferred", "files transferred"])
 def test_stats_are_read_with_either_rsync_s_words_and_thousands(label):
-    assert _sync.sent(f"\nNumber of {label}: 1,247\nTotal transferred file size: 45,000,123 bytes\n") == {"files": 1247, "bytes": 45000123}
-    assert _sync.sent("") == {"files": 0, "bytes": 0}
+    assert sync.sent(f"\nNumber of {label}: 1,247\nTotal transferred file size: 45,000,123 bytes\n") == {"files": 1247, "bytes": 45000123}
+    assert sync.sent("") == {"files": 0, "bytes": 0}
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_stats_are_read_with_either_rsync_s_words_and_thousands(label):
     ],
 )
 def test_rsync_s_failures_have_a_class_and_one_line(status, errors, failure, reason):
-    found = _sync.why_rsync_failed(status, errors)
+    found = sync.why_rsync_failed(status, errors)
     assert found[0] == failure
     assert reason in found[1]
     assert "\n" not in found[1]

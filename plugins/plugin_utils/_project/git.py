@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO, Any
 
-from ._errors import InputError
+from .._errors import InputError
 
 # Nothing of the user's runs, nothing but what was asked for is written, whatever the settings of the user and the repository say.
 QUIET = (

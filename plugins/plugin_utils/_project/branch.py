@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._errors import InputError
-from ._project import GitError, git, in_git
+from .._errors import InputError
+from .git import GitError, git, in_git
 
 NONE = "0" * 40
 LOOSE = 100  # contents; more than these come as a pack

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ._project import GitError, git
+from .git import GitError, git
 
 TRIES = 100  # applied patches; then the longest order so far counts
 SHOWN = 1000

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._input.keys import NAME
-from ._links.link import Link, decode
-from ._project import Project, look_at, portable_config
+from .._input.keys import NAME
+from .._links.link import Link, decode
+from .git import Project, look_at, portable_config
 
 LONGEST = 6 * 3600.0  # seconds; rsync's own --timeout ends one that stands still
 

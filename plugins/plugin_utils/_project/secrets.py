@@ -12,9 +12,9 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 
-from ._errors import InputError
-from ._files.record import state_home
-from ._sync import Exclusions, sources, upload_argv
+from .._errors import InputError
+from .._files.record import state_home
+from .sync import Exclusions, sources, upload_argv
 
 LOOKS_SECRET = re.compile(
     r"\.env(\.(?!example$|sample$|template$|dist$).*)?|.*\.(pem|key|p12|pfx|jks|keystore|kdbx|ovpn)|id_(rsa|dsa|ecdsa|ed25519)(_sk)?|\.netrc|\.pgpass"

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from ..plugin_utils._action import FleetAction
 from ..plugin_utils._fleet import find_fleet, find_request
-from ..plugin_utils._printer import Printer
 from ..plugin_utils._run import plan, run
+from ..plugin_utils._show.printer import Printer
 
 
 class ActionModule(FleetAction):

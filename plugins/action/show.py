@@ -10,21 +10,21 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ..plugin_utils import _panels, _report
 from ..plugin_utils._action import FleetAction
 from ..plugin_utils._files.record import write_json
-from ..plugin_utils._printer import shown
+from ..plugin_utils._show import panels, report
+from ..plugin_utils._show.printer import shown
 
 PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
-    "plan": _report.plan_text,
-    "run": _report.run_summary,
-    "sync": _report.sync_text,
-    "logs": _report.logs_text,
-    "cancel": _report.cancel_text,
-    "harvest": _report.harvest_text,
-    "clean": _report.clean_text,
-    "status": _panels.status_text,
-    "specialists": _panels.specialists_text,
+    "plan": report.plan_text,
+    "run": report.run_summary,
+    "sync": report.sync_text,
+    "logs": report.logs_text,
+    "cancel": report.cancel_text,
+    "harvest": report.harvest_text,
+    "clean": report.clean_text,
+    "status": panels.status_text,
+    "specialists": panels.specialists_text,
 }
 
 

@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 from ..plugin_utils import _attempts
 from ..plugin_utils._action import FleetAction
 from ..plugin_utils._fleet import check_names, find_fleet, find_project, setting
-from ..plugin_utils._printer import shown
+from ..plugin_utils._show.printer import shown
 
 
 class ActionModule(FleetAction):

@@ -19,7 +19,6 @@ from ._input.each import missing
 from ._input.pass_env import require_values
 from ._input.request import Request
 from ._interrupt import cancel_if_we_die
-from ._printer import Printer
 from ._project import sync
 from ._project.branch import check_branches
 from ._project.conflicts import find_conflicts
@@ -27,6 +26,7 @@ from ._project.secrets import secrets_in, warnings
 from ._resume import Left, refuse_lost_record, take_over, take_up
 from ._schedule.placement import Node
 from ._schedule.plan import plan_work
+from ._show.printer import Printer
 
 
 def read_projects(request: Request) -> dict[str, sync.Exclusions]:

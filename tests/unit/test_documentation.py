@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _report
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import states
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import report
 
 COLLECTIONS = Path(keys.__file__).parents[6]
 
@@ -52,7 +52,7 @@ def test_every_state_and_every_status_has_its_row() -> None:
     node, _head, rest = page.partition("## On the controller")
     ends = rest.partition("## How a job ends")[2]
     assert [state for state in states.TABLE if f"\n| `{state}`" not in node] == []
-    assert [status for status in _report.MARKS if not re.search(rf"\n\|.*`{status}[` ]", ends)] == []
+    assert [status for status in report.MARKS if not re.search(rf"\n\|.*`{status}[` ]", ends)] == []
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda path: f"{path.parent.name}/{path.stem}")

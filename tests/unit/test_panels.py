@@ -7,7 +7,8 @@ import time
 import unicodedata
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _panels, _width
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import panels as _panels
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import width
 
 LONG_AGO = 1e6
 NODE = {
@@ -95,9 +96,9 @@ def test_long_names_leave_the_last_columns_whole():
 
 @pytest.mark.parametrize(("text", "columns"), [("a", 1), ("⚡💤", 4), ("日本語", 6), ("e\u0301", 1), ("ｗ", 2), ("…✗▶·", 4), ("❤\ufe0f", 2)])
 def test_text_is_as_wide_as_a_terminal_shows_it(text, columns):
-    assert _width.width(text) == columns and _width.fit(text, columns) == text
-    assert _width.width(_width.fit(text, columns - 1)) <= columns - 1
-    assert _width.fit("a\tb\nc\x1b[2J\u202e", 20) == "a b\N{REPLACEMENT CHARACTER}c\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"
+    assert width.width(text) == columns and width.fit(text, columns) == text
+    assert width.width(width.fit(text, columns - 1)) <= columns - 1
+    assert width.fit("a\tb\nc\x1b[2J\u202e", 20) == "a b\N{REPLACEMENT CHARACTER}c\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"
 
 
 def odd(chance, value):

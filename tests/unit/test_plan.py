@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.distributed.gummy.plugins.filter.plan_jobs import plan_jobs
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _report
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.plan import plan_work
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.task_types import KEYWORDS, TASK_TYPES
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import report
 
 NOW = 1_000_000.0
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -51,7 +51,7 @@ def tricky_plan():
 
 
 def test_the_tricky_case_of_the_documentation_is_what_a_plan_prints():
-    text = "\n".join(_report.plan_text({"jobs": tricky_plan(), "left_out": [], "notes": []}))
+    text = "\n".join(report.plan_text({"jobs": tricky_plan(), "left_out": [], "notes": []}))
     assert f"```\n{text}\n```\n" in (DOCS / "placement.md").read_text(encoding="utf-8"), text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _report
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import report
 
 ROW = {
     "name": "docs", "status": "success", "class": None, "message": "", "node": "node-1", "seconds": 3.25, "folder": "/r/docs", "patch": None,
@@ -13,7 +13,7 @@ PATCH = {"patch": "/r/build/changes.patch", "files_changed": 2, "lines_added": 1
 
 def run(*rows):
     command = "ansible-playbook -i net.yml"
-    return _report.run_summary({"run_id": "r", "command": command, "seconds": 61.04, "folder": "/r", "jobs": [{**ROW, **row} for row in rows]})
+    return report.run_summary({"run_id": "r", "command": command, "seconds": 61.04, "folder": "/r", "jobs": [{**ROW, **row} for row in rows]})
 
 
 def test_the_summary_of_a_run():
@@ -57,7 +57,7 @@ def test_a_plan():
         {"name": "none", "node": None, "waits": False, "why": "can't run", "task_type": "api", "ranking": []},
     ]
     left_out = [*({"name": f"tv-{number}", "reason": "a TV"} for number in range(7)), {"name": "p", "reason": "a phone"}]
-    assert _report.plan_text({"jobs": rows, "left_out": left_out, "notes": ["a note"]}) == [
+    assert report.plan_text({"jobs": rows, "left_out": left_out, "notes": ["a note"]}) == [
         "plan: nothing is changed",
         "docs   ->  node-1   score 0.18",
         "later  ->  waits    every usable slot is taken",
@@ -75,14 +75,14 @@ def test_a_plan():
 
 def test_a_sync_and_a_harvest():
     nodes = [{"node": "n1", "status": "success", "seconds": 1.0, "message": "3 files"}, {"node": "n2", "status": "failed", "message": "down"}]
-    assert _report.sync_text({"project": "/p", "excluded": "*.log", "nodes": nodes}) == [
+    assert report.sync_text({"project": "/p", "excluded": "*.log", "nodes": nodes}) == [
         "sync /p; left out: *.log",
         "✓  n1  1.0 s  3 files",
         "✗  n2  0.0 s  down",
     ]
     row = {"run_id": "r", "job": "a", "node": "n1"}
     rows = [{**row, "state": "ended", "folder": "/r/a", "message": ""}, {**row, "state": "running"}]
-    assert _report.harvest_text({"attempts": rows, "no_answer": {"n9": "down"}}) == [
+    assert report.harvest_text({"attempts": rows, "no_answer": {"n9": "down"}}) == [
         "r/a  n1  ended    /r/a",
         "r/a  n1  running  still running",
         "no answer from n9: down",
@@ -97,7 +97,7 @@ def test_branches_conflicts_and_a_harvest_that_failed_say_what_to_do():
     files = [{"path": "a", "jobs": ["one", "two"]}]
     document = {"run_id": "r", "command": "play", "seconds": 1.0, "folder": "/r", "jobs": [{**ROW, **row} for row in jobs]}
     document["conflicts"] = [{"project": "/p", "files": files, "order": ["one"], "left": ["two"]}]
-    assert _report.run_summary(document)[1:-1] == [
+    assert report.run_summary(document)[1:-1] == [
         "✓  one  success           node-1  3.2 s  2 changed (+10/-3)  branch gummy/r/one (starts at the old base)",
         "✗  two  failed (harvest)  node-1  3.2 s  no harvest could be made",
         "  two: once that is mended: play distributed.gummy.harvest -e gummy_job=u-1",

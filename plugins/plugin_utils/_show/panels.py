@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ._report import left_out_lines
-from ._width import fit, table
+from .report import left_out_lines
+from .width import fit, table
 
 COLUMNS = 80
 MOST_ENDED = 20  # attempts that `status` shows; the document has all

@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from ._printer import shown
+from .printer import shown
 
 GAP = "  "
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ..plugin_utils import _attempts, _clean, _views
 from ..plugin_utils._action import FleetAction
+from ..plugin_utils._commands import attempts, clean, views
 from ..plugin_utils._fleet import check_names, find_fleet, setting
 from ..plugin_utils._show.printer import shown
 
@@ -24,16 +24,16 @@ class ActionModule(FleetAction):
         fleet, verb = find_fleet(self, variables), args["verb"]
         job, run_id = setting(variables, "job"), setting(variables, "run_id")
         if verb == "status":
-            document = _views.status(fleet)
+            document = views.status(fleet)
         elif verb == "specialists":
-            document = _views.specialists(fleet)
+            document = views.specialists(fleet)
         elif verb == "logs":
-            document = _attempts.logs(fleet, job, run_id, lambda line: Display().display(shown(line)))
+            document = attempts.logs(fleet, job, run_id, lambda line: Display().display(shown(line)))
         elif verb == "cancel":
-            document = _attempts.cancel(fleet, job, run_id)
+            document = attempts.cancel(fleet, job, run_id)
         elif verb == "clean":
-            document = _clean.clean(fleet, self._task.check_mode)
+            document = clean.clean(fleet, self._task.check_mode)
         else:
-            document = _attempts.harvest(fleet, job, run_id)
+            document = attempts.harvest(fleet, job, run_id)
         changed = verb in ("cancel", "harvest") or verb == "clean" and document["bytes"] > 0
         return {"changed": changed, "document": document, "output_file": setting(variables, "output_file")}

@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from ..plugin_utils import _attempts
 from ..plugin_utils._action import FleetAction
+from ..plugin_utils._commands import attempts
 from ..plugin_utils._fleet import check_names, find_fleet, find_project, setting
 from ..plugin_utils._show.printer import shown
 
@@ -20,5 +20,5 @@ class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         fleet = find_fleet(self, variables)
-        document = _attempts.sync(fleet, find_project(variables), lambda line: Display().display(shown(line), stderr=True))
+        document = attempts.sync(fleet, find_project(variables), lambda line: Display().display(shown(line), stderr=True))
         return {"changed": True, "document": document, "output_file": setting(variables, "output_file")}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ._attempts import ask_all, listed
+from ._commands.attempts import ask_all, listed
 from ._engine import Outcome, job_row
 from ._errors import InputError
 from ._files.record import History, RunRecord

@@ -19,7 +19,7 @@ from ansible.plugins.loader import init_plugin_loader
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
 init_plugin_loader()
 from ansible.playbook.task import Task  # collections are there from here on
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _views
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import views
 from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
@@ -51,7 +51,7 @@ def specialists(names: list[str], words: str) -> dict[str, int]:
         raise AssertionError("the dashboard measures nobody")
 
     fleet = Fleet(tuple(names), tuple(map(Node, names)), None, known.__getitem__, no_measure, Config())
-    return dict(_views.specialists(fleet)["totals"])
+    return dict(views.specialists(fleet)["totals"])
 
 
 def sync(link: Link, controller: str) -> dict[str, float]:

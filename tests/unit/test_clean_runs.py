@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _clean
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import clean as _clean
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord, state_home
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Keep
 

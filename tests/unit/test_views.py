@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils import _views
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import views
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
@@ -49,7 +49,7 @@ def told(*rows, **more):
 def test_status_has_every_node_with_its_load_or_the_reason_why_it_is_left_out():
     nodes = [Node("ready", **KNOWN), Node("off", "unreachable", "offline, says Tailscale"), Node("new"), Node("dead"), Node("old", **KNOWN)]
     answers = {"ready": listed(), "new": listed(), "dead": LinkError("no route"), "old": LinkError("install python3 there", "python"), "localhost": listed()}
-    view = _views.status(fleet(nodes, answers, Node("localhost", local=True), (("printer", "shared in"),)))
+    view = views.status(fleet(nodes, answers, Node("localhost", local=True), (("printer", "shared in"),)))
     rows = {row["name"]: row for row in view["nodes"]}
     assert list(rows) == ["ready", "off", "new", "dead", "old", "localhost"]
     assert {name: (row["state"], row["usable"], row["reason"]) for name, row in rows.items()} == {
@@ -72,7 +72,7 @@ def test_status_says_how_each_attempt_stands_once():
     ]  # fmt: skip
     rows = [{"attempt": f"u-{n}", "state": "ended", "ended": end, "ended_at": 10.0 + n, "seconds": 2.5} for n, end in enumerate(ended)]
     rows += [{"attempt": "u-5", "state": "running"}, {"attempt": "u-6", "state": "dead"}, {"attempt": "u-7", "state": "void"}]
-    view = _views.status(fleet([Node("a", **KNOWN), Node("b", **KNOWN)], {"a": listed(*rows), "b": listed(*rows)}))
+    view = views.status(fleet([Node("a", **KNOWN), Node("b", **KNOWN)], {"a": listed(*rows), "b": listed(*rows)}))
     assert [(row["attempt"], row["status"], row["class"]) for row in view["attempts"]] == [
         ("u-5", "running", None), ("u-6", "dead", None), ("u-3", "cancelled", "cancelled"), ("u-2", "failed", "verify"), ("u-1", "unproven", None),
         ("u-0", "success", None),
@@ -88,7 +88,7 @@ def test_the_dashboard_counts_what_is_there_once_and_names_those_that_say_nothin
     answers = {
         "a": told(*rows), "bare": told(reason="gummy is not there", store="t", cost_today=None), "dead": LinkError("no route"), "localhost": told(*rows),
     }  # fmt: skip
-    view = _views.specialists(fleet(nodes, answers, Node("localhost", local=True)))
+    view = views.specialists(fleet(nodes, answers, Node("localhost", local=True)))
     assert {row["name"]: (row["state"], row["reason"], row["same_as"], len(row["specialists"])) for row in view["nodes"]} == {
         "a": ("usable", None, None, 2),
         "bare": ("unusable", "gummy is not there", None, 0),
@@ -104,23 +104,23 @@ def test_the_dashboard_counts_what_is_there_once_and_names_those_that_say_nothin
 def test_what_a_node_says_gets_its_type(odd):
     keys = ("name", "where", "status", "seen_by", "workspace", "project", "sessions", "last_active", "session_id", "cost_usd", "reason")
     node = fleet([Node("a", **KNOWN)], {"a": told({"state": "specialist", **dict.fromkeys(keys, odd)}, cost_today=odd, more=odd, evidence=odd)})
-    (one,) = _views.specialists(node)["nodes"][0]["specialists"]
+    (one,) = views.specialists(node)["nodes"][0]["specialists"]
     assert one["where"] == "workspace" and one["status"] == "dormant" and one["sessions"] is one["cost_usd"] is None
     assert all(value is None or (isinstance(value, str) and len(value) <= 4096) for value in one.values())
     keys = ("attempt", "run_id", "job", "agent", "project_path", "controller", "begun_at", "ended_at", "seconds", "ended")
-    (row,) = _views.status(fleet([Node("a", **KNOWN)], {"a": [{"state": "running", **dict.fromkeys(keys, odd)}, {"state": "listed"}]}))["attempts"]
+    (row,) = views.status(fleet([Node("a", **KNOWN)], {"a": [{"state": "running", **dict.fromkeys(keys, odd)}, {"state": "listed"}]}))["attempts"]
     assert row["status"] == "running" and row["seconds"] is row["begun_at"] is row["cost_usd"] is None
 
 
 @pytest.mark.parametrize("fallback", [None, Node("localhost", local=True)], ids=["nodes alone", "with the controller"])
 def test_a_view_fails_when_no_node_answers_whatever_the_controller_says(fallback):
     for answer in (LinkError("down"), LinkError("no Python", "python"), [ONE], [{"state": "refused", "message": "its store is newer"}]):
-        view = _views.specialists(fleet([Node("a")], {"a": answer, "localhost": told()}, fallback))
+        view = views.specialists(fleet([Node("a")], {"a": answer, "localhost": told()}, fallback))
         assert (view["status"], view["message"]) == ("failed", "no node answers: see the reasons above")
         assert view["nodes"][0]["state"] == "no_answer" and view["nodes"][0]["reason"] and view["nodes"][0]["specialists"] == []
-    assert _views.status(fleet([Node("a")], {"a": LinkError("down"), "localhost": listed()}, fallback))["status"] == "failed"
+    assert views.status(fleet([Node("a")], {"a": LinkError("down"), "localhost": listed()}, fallback))["status"] == "failed"
 
 
 def test_the_controller_alone_is_shown_and_is_no_fleet():
-    view = _views.status(fleet([], {"localhost": listed({"state": "running"})}, Node("localhost", local=True)))
+    view = views.status(fleet([], {"localhost": listed({"state": "running"})}, Node("localhost", local=True)))
     assert view["status"] == "failed" and "no node is among the hosts" in view["message"] and view["totals"]["running"] == 1

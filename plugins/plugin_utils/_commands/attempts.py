@@ -17,15 +17,15 @@ from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from ._errors import InputError
-from ._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
-from ._fleet import Fleet
-from ._input.config import default_path
-from ._input.keys import NAME, hint, show
-from ._links.link import Link, LinkError
-from ._project import sync as _sync
-from ._project.branch import DeliverError, deliver_branch, told
-from ._project.secrets import secrets_in, warnings
+from .._errors import InputError
+from .._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
+from .._fleet import Fleet
+from .._input.config import default_path
+from .._input.keys import NAME, hint, show
+from .._links.link import Link, LinkError
+from .._project import sync as _sync
+from .._project.branch import DeliverError, deliver_branch, told
+from .._project.secrets import secrets_in, warnings
 
 MESSAGE_MOST = 300  # characters of a node's own words
 T = TypeVar("T")

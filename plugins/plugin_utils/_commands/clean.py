@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ._attempts import ask_all, whole
-from ._files.record import SCHEMA_VERSION, read_history, state_home
-from ._fleet import Fleet
-from ._input.config import Keep
-from ._node.clean import size_of
+from .._files.record import SCHEMA_VERSION, read_history, state_home
+from .._fleet import Fleet
+from .._input.config import Keep
+from .._node.clean import size_of
+from .attempts import ask_all, whole
 
 LONGEST = 600.0  # seconds
 OPEN = frozenset({"sent", "running", "lost"})  # attempts of which this controller may be the only one that knows

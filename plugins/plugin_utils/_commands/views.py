@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ._attempts import ask_all, whole
-from ._files.record import SCHEMA_VERSION
-from ._fleet import Fleet, measured
-from ._links.link import Link, LinkError
-from ._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank, score
+from .._files.record import SCHEMA_VERSION
+from .._fleet import Fleet, measured
+from .._links.link import Link, LinkError
+from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank, score
+from .attempts import ask_all, whole
 
 SECONDS = 30.0  # that a node may take to answer
 NO_CONTACT = frozenset({"unreachable", "timeout", "login", "host_key"})  # kinds of LinkError

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ..plugin_utils._action import FleetAction
 from ..plugin_utils._fleet import find_fleet, find_request
-from ..plugin_utils._run import plan, run
+from ..plugin_utils._run.run import plan, run
 from ..plugin_utils._show.printer import Printer
 
 

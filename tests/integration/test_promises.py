@@ -107,7 +107,7 @@ LINES: dict[Callable[[Counted], None], tuple[str, str, str, str]] = {
     ),
     promise_3: ("_node/supervisor.py", 'if ended["class"] is None and spec.get("verify"):', "if False:", r"{'says-so': \('success', None\)} != "),
     promise_7: ("_input/request.py", "raise InputError(dict.fromkeys(problems))", "pass", r"not {'good': "),
-    promise_8: ("_resume.py", '(ended["class"] not in TAKEN_UP_AGAIN or status == "success")', "True", r"{'nobody': \('failed', 'unreachable'\)} != "),
+    promise_8: ("_run/resume.py", '(ended["class"] not in TAKEN_UP_AGAIN or status == "success")', "True", r"{'nobody': \('failed', 'unreachable'\)} != "),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._resume import take_over, take_up
+from ansible_collections.distributed.gummy.plugins.plugin_utils._run.resume import take_over, take_up
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 
 JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)

@@ -14,9 +14,9 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from ._files.record import RunRecord, read_history
-from ._fleet import Fleet
-from ._links.link import LinkError
+from .._files.record import RunRecord, read_history
+from .._fleet import Fleet
+from .._links.link import LinkError
 
 
 def cancel_if_we_die(record: RunRecord, fleet: Fleet) -> Callable[[], None]:

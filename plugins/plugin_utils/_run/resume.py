@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ._commands.attempts import ask_all, listed
-from ._engine import Outcome, job_row
-from ._errors import InputError
-from ._files.record import History, RunRecord
-from ._fleet import Fleet
-from ._input.request import Job, Request
-from ._links.link import Link, LinkError
-from ._schedule import messages as ev
+from .._commands.attempts import ask_all, listed
+from .._errors import InputError
+from .._files.record import History, RunRecord
+from .._fleet import Fleet
+from .._input.request import Job, Request
+from .._links.link import Link, LinkError
+from .._schedule import messages as ev
+from .engine import Outcome, job_row
 
 # When the run is resumed, what ended before its agent began or for want of quota is taken up again, and a harvest that is still away; so is a lost job.
 TAKEN_UP_AGAIN = frozenset({"queue", "quota", "unreachable", "sync", "refused", "start", "input", "harvest"})

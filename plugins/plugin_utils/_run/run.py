@@ -10,23 +10,23 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ._engine import Engine, work_of
-from ._files.record import SCHEMA_VERSION, RunRecord, controller_id
-from ._files.sessions import Sessions
-from ._fleet import Fleet, command, looked_at
-from ._input.config import default_path
-from ._input.each import missing
-from ._input.pass_env import require_values
-from ._input.request import Request
-from ._interrupt import cancel_if_we_die
-from ._project import sync
-from ._project.branch import check_branches
-from ._project.conflicts import find_conflicts
-from ._project.secrets import secrets_in, warnings
-from ._resume import Left, refuse_lost_record, take_over, take_up
-from ._schedule.placement import Node
-from ._schedule.plan import plan_work
-from ._show.printer import Printer
+from .._files.record import SCHEMA_VERSION, RunRecord, controller_id
+from .._files.sessions import Sessions
+from .._fleet import Fleet, command, looked_at
+from .._input.config import default_path
+from .._input.each import missing
+from .._input.pass_env import require_values
+from .._input.request import Request
+from .._project import sync
+from .._project.branch import check_branches
+from .._project.conflicts import find_conflicts
+from .._project.secrets import secrets_in, warnings
+from .._schedule.placement import Node
+from .._schedule.plan import plan_work
+from .._show.printer import Printer
+from .engine import Engine, work_of
+from .interrupt import cancel_if_we_die
+from .resume import Left, refuse_lost_record, take_over, take_up
 
 
 def read_projects(request: Request) -> dict[str, sync.Exclusions]:

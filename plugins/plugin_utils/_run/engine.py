@@ -21,20 +21,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._errors import InputError
-from ._files.quarantines import Quarantines
-from ._files.record import RunRecord
-from ._files.sessions import Sessions
-from ._input.config import Config
-from ._input.pass_env import values_for
-from ._input.request import Job, Request
-from ._links.link import Link, LinkError
-from ._links.process import Process
-from ._project import sync as _sync
-from ._project.branch import DeliverError, deliver_branch, head, told
-from ._schedule import messages as ev
-from ._schedule.placement import Need, Node, Ranked
-from ._schedule.scheduler import Scheduler
+from .._errors import InputError
+from .._files.quarantines import Quarantines
+from .._files.record import RunRecord
+from .._files.sessions import Sessions
+from .._input.config import Config
+from .._input.pass_env import values_for
+from .._input.request import Job, Request
+from .._links.link import Link, LinkError
+from .._links.process import Process
+from .._project import sync as _sync
+from .._project.branch import DeliverError, deliver_branch, head, told
+from .._schedule import messages as ev
+from .._schedule.placement import Need, Node, Ranked
+from .._schedule.scheduler import Scheduler
 
 SPEC = 1  # schema of what `start` tells a node of a job
 RANKING_KEPT = 25  # nodes of a ranking that the record keeps

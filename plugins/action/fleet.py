@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ..plugin_utils._action import FleetAction
+from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.fleet import check_names, find_fleet, setting
 from ..plugin_utils._commands import attempts, clean, views
-from ..plugin_utils._fleet import check_names, find_fleet, setting
 from ..plugin_utils._show.printer import shown
 
 

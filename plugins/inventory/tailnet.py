@@ -173,7 +173,7 @@ from ansible.template import trust_as_template
 from ansible.utils.path import unfrackpath
 from ansible.utils.vars import load_extra_vars
 
-from ..plugin_utils._connect import LinkMaker, settings_of
+from ..plugin_utils._ansible.connect import LinkMaker, settings_of
 from ..plugin_utils._errors import InputError
 from ..plugin_utils._input.config import Config, load_config
 from ..plugin_utils._input.keys import hint, setting

@@ -19,9 +19,9 @@ from ansible.plugins.loader import init_plugin_loader
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
 init_plugin_loader()
 from ansible.playbook.task import Task  # collections are there from here on
+from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect import LinkMaker
+from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import views
-from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
-from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import Way, measure_all

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 from ansible.playbook.task import Task
-from ansible_collections.distributed.gummy.plugins.plugin_utils._connect import LinkMaker
+from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect import LinkMaker
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link as _link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import process as _process
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import ssh_failures

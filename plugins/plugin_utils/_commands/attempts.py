@@ -17,9 +17,9 @@ from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from .._ansible.fleet import Fleet
 from .._errors import InputError
 from .._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
-from .._fleet import Fleet
 from .._input.config import default_path
 from .._input.keys import NAME, hint, show
 from .._links.link import Link, LinkError

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from .._ansible.fleet import Fleet
 from .._files.record import SCHEMA_VERSION, read_history, state_home
-from .._fleet import Fleet
 from .._input.config import Keep
 from .._node.clean import size_of
 from .attempts import ask_all, whole

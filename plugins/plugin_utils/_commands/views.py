@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from .._ansible.fleet import Fleet, measured
 from .._files.record import SCHEMA_VERSION
-from .._fleet import Fleet, measured
 from .._links.link import Link, LinkError
 from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank, score
 from .attempts import ask_all, whole

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._ansible.fleet import Fleet
 from .._commands.attempts import ask_all, listed
 from .._errors import InputError
 from .._files.record import History, RunRecord
-from .._fleet import Fleet
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
 from .._schedule import messages as ev

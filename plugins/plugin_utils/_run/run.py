@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from .._ansible.fleet import Fleet, command, looked_at
 from .._files.record import SCHEMA_VERSION, RunRecord, controller_id
 from .._files.sessions import Sessions
-from .._fleet import Fleet, command, looked_at
 from .._input.config import default_path
 from .._input.each import missing
 from .._input.pass_env import require_values

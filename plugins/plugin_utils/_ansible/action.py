@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from ._errors import InputError
+from .._errors import InputError
 
 
 class FleetAction(ActionBase):  # type: ignore[misc]  # ansible has no types

@@ -17,21 +17,21 @@ from ansible import context
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-from ._connect import LinkMaker, local_link, settings_of, why_no_node
-from ._errors import BadValue, InputError
-from ._files.quarantines import Quarantines
-from ._files.record import run_folder
-from ._input.config import Config, load_config
-from ._input.each import on_each
-from ._input.keys import TOP_KEYS, setting
-from ._input.node_data import node_from_vars
-from ._input.pass_env import require_values
-from ._input.request import Request, read_project, read_request, unknown_settings
-from ._links.link import Link, LinkError
-from ._load.measure import measure_link
-from ._load.snapshots import Snapshots
-from ._schedule.placement import Node
-from ._tailnet.left_out import LEFT_OUT
+from .._errors import BadValue, InputError
+from .._files.quarantines import Quarantines
+from .._files.record import run_folder
+from .._input.config import Config, load_config
+from .._input.each import on_each
+from .._input.keys import TOP_KEYS, setting
+from .._input.node_data import node_from_vars
+from .._input.pass_env import require_values
+from .._input.request import Request, read_project, read_request, unknown_settings
+from .._links.link import Link, LinkError
+from .._load.measure import measure_link
+from .._load.snapshots import Snapshots
+from .._schedule.placement import Node
+from .._tailnet.left_out import LEFT_OUT
+from .connect import LinkMaker, local_link, settings_of, why_no_node
 
 LOCAL = "localhost"
 

@@ -18,8 +18,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 
-from ._links.link import Link, LinkError, control_folder, digest
-from ._links.program import build
+from .._links.link import Link, LinkError, control_folder, digest
+from .._links.program import build
 
 SSH = "ansible.builtin.ssh"
 OF_ONE_HOST = frozenset({"ansible_host", "ansible_ssh_host", "inventory_hostname", "delegated_vars['ansible_host']", "delegated_vars['ansible_ssh_host']"})

@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.pass_env import require_values, values_for
-from test_record import JOB
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 
+JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
 GIVEN = dataclasses.replace(JOB, pass_env=("TOKEN", "OTHER"))
 
 

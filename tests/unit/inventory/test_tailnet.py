@@ -25,7 +25,7 @@ from ansible_collections.distributed.gummy.plugins.inventory import tailnet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as _tailscale
 from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.left_out import LEFT_OUT as LEFT_OUT_OF
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
+FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures"
 MEASURED = (FIXTURES / "probe" / "macos_made_by_hand.txt").read_text(encoding="utf-8")
 NOT_ASKED = {"load_sources": []}
 

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as _tailscale
 from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status import Choice, TailscaleError, parse_status, read_status
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "tailscale"
+FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "tailscale"
 TEAM = "ci-runner-1 exit-fra gpu-box raspberrypi raspberrypi-1 relay-1 router-hq v6only web-1 web-2 zos-bro-pc"
 HOSTILE = (
     "2j0pwnx ab-ansible-host127-0-0-1 dupip2 etcshadow h19 hk loc lookuppipetouch-tmppwned meta nas nodot nulbyte oproxycommandtouch-tmppwned osinject "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.routing import ROUTES, specialist_of, why_not
-from test_doubles import DOUBLES
+
+DOUBLES = Path(__file__).resolve().parents[2] / "doubles"
 
 
 def test_the_table_is_the_one_of_gummy():

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.dw import Row, dw_argv, parse_load
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
+TESTS = pathlib.Path(__file__).resolve().parents[2]
 CAPTURED = yaml.safe_load((TESTS / "fixtures" / "dw" / "captures.yml").read_text(encoding="utf-8"))
 CAPTURES = [pytest.param(each, id=" ".join(each["argv"])) for each in CAPTURED["captures"]]
 

@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status import NAME, RESERVED, TailscaleError, parse_status
 
 pytestmark = pytest.mark.once
-FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "tailscale"
+FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "tailscale"
 NAMES = ("home", "headscale", "old_client_1_34", "no_magicdns", "self_only", "team", "hostile")
 BASES = [json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8")) for name in NAMES]
 TEXTS = [

@@ -15,7 +15,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._load.probe impo
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import store
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import DEFAULT_WEIGHTS
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "probe"
+FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "probe"
 LINUX = (FIXTURES / "linux.txt").read_text(encoding="utf-8")
 MACOS = (FIXTURES / "macos_made_by_hand.txt").read_text(encoding="utf-8")
 

@@ -14,7 +14,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.task_t
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show import report
 
 NOW = 1_000_000.0
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 def node(name, cpu, memory=0.3, average=0.2, io_wait=0.0, **more):

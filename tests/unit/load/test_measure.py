@@ -18,7 +18,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure im
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import DEFAULT_WEIGHTS
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
+TESTS = pathlib.Path(__file__).resolve().parents[2]
 MACOS = (TESTS / "fixtures" / "probe" / "macos_made_by_hand.txt").read_text(encoding="utf-8")
 LONG = 60.0  # seconds that no answer here takes
 

@@ -13,7 +13,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._node import har
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import branch as _deliver
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import conflicts
 
-sys.path.insert(0, str(Path(__file__).parent / "node"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "node"))
 import trees
 from trees import identity, said
 

@@ -1,4 +1,7 @@
-"""Writes the diagrams of docs/states.md from the tables in the code: `.venv/bin/python scripts/diagrams.py`. A test compares them."""
+"""Writes the diagrams of docs/states.md from the tables in the code:
+
+`.venv/bin/python scripts/diagrams.py`. A test compares them.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,12 @@ def diagram(table: Mapping[str, Mapping[str, str]]) -> str:
         for event, after in row.items():
             if after != before:
                 ways.setdefault((before, after), []).append(event)
-    lines = [f"    {before} --> {after}: {', '.join(events)}" for (before, after), events in ways.items()]
-    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {next(iter(table))}", *lines, "```"])
+    lines = [
+        f"    {before} --> {after}: {', '.join(events)}" for (before, after), events in ways.items()
+    ]
+    return "\n".join(
+        ["```mermaid", "stateDiagram-v2", f"    [*] --> {next(iter(table))}", *lines, "```"]
+    )
 
 
 def page() -> str:

@@ -1,4 +1,6 @@
-"""Makes this checkout importable as ansible_collections.distributed.gummy, in the tests and in the ansible programs that they start."""
+"""Makes this checkout importable as ansible_collections.distributed.gummy, in the tests and in the
+ansible programs that they start.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,20 @@ def _is_this_checkout() -> bool:
         spec = importlib.util.find_spec("ansible_collections.distributed.gummy")
     except ImportError:
         return False
-    return spec is not None and any(pathlib.Path(p).resolve() == ROOT for p in spec.submodule_search_locations or [])
+    return spec is not None and any(
+        pathlib.Path(p).resolve() == ROOT for p in spec.submodule_search_locations or []
+    )
 
 
 _holder = tempfile.TemporaryDirectory(prefix="gummy-collections-")
 COLLECTIONS = pathlib.Path(_holder.name)
 (COLLECTIONS / "ansible_collections" / "distributed").mkdir(parents=True)
-(COLLECTIONS / "ansible_collections" / "distributed" / "gummy").symlink_to(ROOT, target_is_directory=True)
+(COLLECTIONS / "ansible_collections" / "distributed" / "gummy").symlink_to(
+    ROOT, target_is_directory=True
+)
 
-if not _is_this_checkout():  # a copy in ~/.ansible must not be the one that is tested
+# A copy in ~/.ansible must not be the one that is tested.
+if not _is_this_checkout():
     from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
     _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
@@ -40,10 +47,16 @@ def pytest_configure() -> None:
 
 
 def environment_in(home: pathlib.Path) -> dict[str, str]:
-    """The environment for a started ansible program: this checkout, this ansible-core first on PATH, and homes of its own."""
+    """The environment for a started ansible program: this checkout, this ansible-core first on
+    PATH, and homes of its own.
+    """
     home.mkdir()
     (home / "ansible.cfg").touch()
-    kept = {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith(("ANSIBLE_", "GIT_", "XDG_", "SSH_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lstrip("_").startswith(("ANSIBLE_", "GIT_", "XDG_", "SSH_"))
+    }
     return {
         **kept,
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What people ask of the whole fleet: one action, a verb."""
 
@@ -17,18 +17,27 @@ from ..plugin_utils._show.printer import shown
 
 
 class ActionModule(FleetAction):
-    spec: ClassVar = {"verb": {"choices": ["status", "specialists", "logs", "cancel", "harvest", "clean"], "required": True}}
+    spec: ClassVar = {
+        "verb": {
+            "choices": ["status", "specialists", "logs", "cancel", "harvest", "clean"],
+            "required": True,
+        }
+    }
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
-        fleet, verb = find_fleet(self, variables), args["verb"]
-        job, run_id = setting(variables, "job"), setting(variables, "run_id")
+        fleet = find_fleet(self, variables)
+        verb = args["verb"]
+        job = setting(variables, "job")
+        run_id = setting(variables, "run_id")
         if verb == "status":
             document = views.status(fleet)
         elif verb == "specialists":
             document = views.specialists(fleet)
         elif verb == "logs":
-            document = attempts.logs(fleet, job, run_id, lambda line: Display().display(shown(line)))
+            document = attempts.logs(
+                fleet, job, run_id, lambda line: Display().display(shown(line))
+            )
         elif verb == "cancel":
             document = attempts.cancel(fleet, job, run_id)
         elif verb == "clean":
@@ -36,4 +45,8 @@ class ActionModule(FleetAction):
         else:
             document = attempts.harvest(fleet, job, run_id)
         changed = verb in ("cancel", "harvest") or verb == "clean" and document["bytes"] > 0
-        return {"changed": changed, "document": document, "output_file": setting(variables, "output_file")}
+        return {
+            "changed": changed,
+            "document": document,
+            "output_file": setting(variables, "output_file"),
+        }

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one task of the `run` playbook: check the input, place the jobs, drive them, bring the harvest home."""
+"""The one task of the `run` playbook: check the input, place the jobs, drive them, bring the
+harvest home.
+"""
 
 from __future__ import annotations
 

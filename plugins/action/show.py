@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows the document of an earlier task to people, writes it to gummy_output_file, and lets the exit status tell the truth."""
+"""Shows the document of an earlier task to people, writes it to gummy_output_file, and lets the
+exit status tell the truth.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,22 @@ class ActionModule(FleetAction):
     spec: ClassVar = {"of": {"required": True}}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        # Read raw, never as a task argument: what came from nodes and prompts must not meet a template.
+        # Read raw, never as a task argument: what came from nodes and prompts must not meet a
+        # template.
         result = variables[args["of"]]
-        document, path = result["document"], result.get("output_file")
+        document = result["document"]
+        path = result.get("output_file")
         for line in PANELS[document["kind"]](document):
             Display().display(shown(line))
         if path:
             write_json(path, document)
         bad = document["status"] not in ("success", "plan", "unfinished")
-        return {"changed": False, "failed": bad, **({"msg": document.get("message") or "not every job is good: see above"} if bad else {})}
+        return {
+            "changed": False,
+            "failed": bad,
+            **(
+                {"msg": document.get("message") or "not every job is good: see above"}
+                if bad
+                else {}
+            ),
+        }

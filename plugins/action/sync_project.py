@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one task of the `sync` playbook: the project to every candidate's workspace."""
 
@@ -20,5 +20,11 @@ class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         fleet = find_fleet(self, variables)
-        document = attempts.sync(fleet, find_project(variables), lambda line: Display().display(shown(line), stderr=True))
-        return {"changed": True, "document": document, "output_file": setting(variables, "output_file")}
+        document = attempts.sync(
+            fleet, find_project(variables), lambda line: Display().display(shown(line), stderr=True)
+        )
+        return {
+            "changed": True,
+            "document": document,
+            "output_file": setting(variables, "output_file"),
+        }

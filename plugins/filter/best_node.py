@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -84,7 +84,13 @@ from ..plugin_utils._errors import BadValue
 from ..plugin_utils._input.filters import rank_for_filter
 
 
-def best_node(nodes: Any, hostvars: Any = None, task_type: str = "general", exclude: Any = (), weights: Any = None) -> dict[str, Any]:
+def best_node(
+    nodes: Any,
+    hostvars: Any = None,
+    task_type: str = "general",
+    exclude: Any = (),
+    weights: Any = None,
+) -> dict[str, Any]:
     """The first usable node, as `Ranked.as_dict`."""
     try:
         ranked = rank_for_filter(nodes, hostvars, task_type, exclude, weights)

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ from ..plugin_utils._errors import BadValue
 from ..plugin_utils._input.filters import plan_for_filter
 
 
-def plan_jobs(nodes: Any, jobs: Any, hostvars: Any = None, weights: Any = None, preferences: Any = None) -> list[dict[str, Any]]:
+def plan_jobs(
+    nodes: Any, jobs: Any, hostvars: Any = None, weights: Any = None, preferences: Any = None
+) -> list[dict[str, Any]]:
     """Rows as `plan_work` gives them."""
     try:
         return plan_for_filter(nodes, jobs, hostvars, weights, preferences)

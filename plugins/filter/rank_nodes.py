@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -78,11 +78,18 @@ from ..plugin_utils._input.filters import rank_for_filter
 
 
 def rank_nodes(
-    nodes: Any, hostvars: Any = None, task_type: str = "general", exclude: Any = (), weights: Any = None
+    nodes: Any,
+    hostvars: Any = None,
+    task_type: str = "general",
+    exclude: Any = (),
+    weights: Any = None,
 ) -> list[dict[str, Any]]:
     """Every node, best first, as `Ranked.as_dict`."""
     try:
-        return [entry.as_dict(time.time()) for entry in rank_for_filter(nodes, hostvars, task_type, exclude, weights)]
+        return [
+            entry.as_dict(time.time())
+            for entry in rank_for_filter(nodes, hostvars, task_type, exclude, weights)
+        ]
     except BadValue as exc:
         raise AnsibleFilterError(f"rank_nodes - {exc}") from exc
 

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The machines of a Tailscale network as an inventory, with their load."""
 
@@ -127,7 +127,8 @@ EXAMPLES = r"""
 plugin: distributed.gummy.tailnet
 
 ---
-# Only the tagged servers, and one machine that a friend shares; this machine is no host, and nobody is asked for the load.
+# Only the tagged servers, and one machine that a friend shares; this machine is no host, and nobody
+# is asked for the load.
 plugin: distributed.gummy.tailnet
 include_self: false
 tags: [server]
@@ -199,7 +200,8 @@ from ..plugin_utils._tailnet.status import (
 
 OURS = ("gummy_ready", "gummy_idle", "gummy_busy")
 LISTS = ("status_command", "load_sources", "include", "exclude", "tags", "users", "os")
-PLAIN = re.compile(r"[^{}#]*")  # holds no template: each begins with a brace, or with #jinja2
+# Holds no template: each begins with a brace, or with #jinja2.
+PLAIN = re.compile(r"[^{}#]*")
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
@@ -224,14 +226,34 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         except InputError as exc:
             raise AnsibleParserError(str(exc)) from None
         status = self._status(path)
-        groups = {to_safe_group_name(name, force=True, silent=True) for name in self.get_option("groups")} | set(inventory.groups)
+        groups = {
+            to_safe_group_name(name, force=True, silent=True) for name in self.get_option("groups")
+        } | set(inventory.groups)
         peers = [peer for peer in status.peers if peer.name not in groups]
-        self._tell(path, status, [*status.left_out, *((peer.name, "a group has that name") for peer in status.peers if peer.name in groups)])
+        self._tell(
+            path,
+            status,
+            [
+                *status.left_out,
+                *(
+                    (peer.name, "a group has that name")
+                    for peer in status.peers
+                    if peer.name in groups
+                ),
+            ],
+        )
         ways = self._routes(peers, path, status.userspace)
-        logins = self._logins(peers, ways, {key: value for key, value in extra.items() if key.startswith("ansible_")})
+        logins = self._logins(
+            peers, ways, {key: value for key, value in extra.items() if key.startswith("ansible_")}
+        )
         facts = self._facts(peers, ways, logins, config, snapshots)
-        # The user's expressions may raise: tried on a copy first, so that it is the whole inventory or nothing.
-        tried = [_copy(inventory)] if any(self.get_option(name) for name in ("compose", "groups", "keyed_groups")) else []
+        # The user's expressions may raise: tried on a copy first, so that it is the whole inventory
+        # or nothing.
+        tried = (
+            [_copy(inventory)]
+            if any(self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+            else []
+        )
         for self.inventory in (*tried, inventory):
             self._populate(peers, ways, facts)
             self._construct(peers)
@@ -250,53 +272,88 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
         for name in given:
             if name not in self.option_definitions:
-                raise wrong(clean(str(name)), f"there is no such option; {hint(str(name), self.option_definitions)}")
+                raise wrong(
+                    clean(str(name)),
+                    f"there is no such option; {hint(str(name), self.option_definitions)}",
+                )
         for name in LISTS:
             value = given.get(name)
-            if value is not None and not (isinstance(value, list) and all(isinstance(word, str) for word in value)):
+            if value is not None and not (
+                isinstance(value, list) and all(isinstance(word, str) for word in value)
+            ):
                 raise wrong(name, "is no list of words; write it as [one, two]")
         for name in ("include_self", "strict"):
             try:
                 boolean(given.get(name, False), strict=True)
             except TypeError:
-                raise wrong(name, f"{clean(str(given[name]))!r} is neither true nor false") from None
+                raise wrong(
+                    name, f"{clean(str(given[name]))!r} is neither true nor false"
+                ) from None
         if given.get("status_command") == []:
             raise wrong("status_command", "is empty; name a command, or leave the option out")
-        for name, other in (("status_file", "status_command"), ("socket", "status_command"), ("socket", "status_file")):
+        for name, other in (
+            ("status_file", "status_command"),
+            ("socket", "status_command"),
+            ("socket", "status_file"),
+        ):
             if given.get(name) and given.get(other):
                 raise wrong(name, f"stands beside {other}; keep one of them")
         for name in self.get_option("load_sources"):
             if name not in SOURCES:
-                raise wrong("load_sources", f"{clean(name)!r} is no source of load; {hint(name, SOURCES)}")
+                raise wrong(
+                    "load_sources", f"{clean(name)!r} is no source of load; {hint(name, SOURCES)}"
+                )
         if not 0 < self.get_option("probe_timeout") <= 600:
             raise wrong("probe_timeout", "give a number of seconds above 0, at most 600")
         for name in ("status_file", "ssh_config_file"):
             file = self._path_option(name, path)
             if file is not None and not (os.path.isfile(file) and os.access(file, os.R_OK)):
-                raise wrong(name, f"{file} is no file that can be read; mend the path, or make the file")
+                raise wrong(
+                    name, f"{file} is no file that can be read; mend the path, or make the file"
+                )
 
     def _path_option(self, name: str, path: str) -> str | None:
         value = self.get_option(name)
-        return str(unfrackpath(str(value), follow=False, basedir=os.path.dirname(os.path.abspath(path)))) if value else None
+        return (
+            str(
+                unfrackpath(
+                    str(value), follow=False, basedir=os.path.dirname(os.path.abspath(path))
+                )
+            )
+            if value
+            else None
+        )
 
     def _status(self, path: str) -> Status:
-        """What Tailscale knows. When it knows nothing this machine is what there is, and the user reads why."""
+        """What Tailscale knows.
+
+        When it knows nothing this machine is what there is, and the user reads why.
+        """
 
         def lower(name: str) -> frozenset[str] | None:
-            return None if self.get_option(name) is None else frozenset(each.lower() for each in self.get_option(name))
+            return (
+                None
+                if self.get_option(name) is None
+                else frozenset(each.lower() for each in self.get_option(name))
+            )
 
         tags = lower("tags")
         choice = Choice(
             include=tuple(self.get_option("include")),
             exclude=tuple(self.get_option("exclude")),
-            tags=None if tags is None else frozenset("tag:" + tag.removeprefix("tag:") for tag in tags),
+            tags=None
+            if tags is None
+            else frozenset("tag:" + tag.removeprefix("tag:") for tag in tags),
             users=lower("users"),
             os=lower("os"),
             include_self=self.get_option("include_self"),
         )
         try:
-            command, socket = self.get_option("status_command"), self._path_option("socket", path)
-            return parse_status(read_status(command, self._path_option("status_file", path), socket), choice)
+            command = self.get_option("status_command")
+            socket = self._path_option("socket", path)
+            return parse_status(
+                read_status(command, self._path_option("status_file", path), socket), choice
+            )
         except TailscaleError as exc:
             return this_machine(str(exc), choice)
 
@@ -311,15 +368,30 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             self.display.warning(f"{path}: {alone}: {status.fault}")
 
     def _routes(self, peers: list[Peer], path: str, userspace: bool) -> dict[str, Route]:
-        others = {peer.name: Reach(peer.vars["dns_name"], tuple(peer.vars["ips"])) for peer in peers if not peer.vars["self"]}
-        command, socket = self.get_option("status_command"), self._path_option("socket", path)
-        program = command[:-2] if command and command[-2:] == ["status", "--json"] else tailscale_argv(socket)
-        ways, complaint = routes(others, self._path_option("ssh_config_file", path), proxy_command(program) if userspace else None)
+        others = {
+            peer.name: Reach(peer.vars["dns_name"], tuple(peer.vars["ips"]))
+            for peer in peers
+            if not peer.vars["self"]
+        }
+        command = self.get_option("status_command")
+        socket = self._path_option("socket", path)
+        program = (
+            command[:-2]
+            if command and command[-2:] == ["status", "--json"]
+            else tailscale_argv(socket)
+        )
+        ways, complaint = routes(
+            others,
+            self._path_option("ssh_config_file", path),
+            proxy_command(program) if userspace else None,
+        )
         if complaint:
             self.display.warning(complaint)
         return ways
 
-    def _logins(self, peers: list[Peer], ways: Mapping[str, Route], extra: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def _logins(
+        self, peers: list[Peer], ways: Mapping[str, Route], extra: Mapping[str, Any]
+    ) -> dict[str, dict[str, Any]]:
         """The connection variables of each host, as far as this source and -e set them."""
         composed = [name for name in self.get_option("compose") if name.startswith("ansible_")]
         logins = {peer.name: {**_connection(peer, ways), **extra} for peer in peers}
@@ -328,51 +400,100 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             self._populate(peers, ways, {peer.name: no_facts("unknown", None) for peer in peers})
             for peer in peers:
                 known = self.inventory.get_host(peer.name).get_vars()
-                self._set_composite_vars({name: self.get_option("compose")[name] for name in composed}, known, peer.name, strict=False)
+                self._set_composite_vars(
+                    {name: self.get_option("compose")[name] for name in composed},
+                    known,
+                    peer.name,
+                    strict=False,
+                )
                 set_now = self.inventory.get_host(peer.name).get_vars()
-                logins[peer.name] = {**logins[peer.name], **{name: set_now[name] for name in composed if name in set_now}, **extra}
+                logins[peer.name] = {
+                    **logins[peer.name],
+                    **{name: set_now[name] for name in composed if name in set_now},
+                    **extra,
+                }
         return logins
 
     def _facts(
-        self, peers: list[Peer], ways: Mapping[str, Route], logins: Mapping[str, Mapping[str, Any]], config: Config, snapshots: Snapshots
+        self,
+        peers: list[Peer],
+        ways: Mapping[str, Route],
+        logins: Mapping[str, Mapping[str, Any]],
+        config: Config,
+        snapshots: Snapshots,
     ) -> dict[str, dict[str, Any]]:
         """gummy_facts by host."""
-        slots = {name: settings["slots"] for name, settings in config.nodes.items() if "slots" in settings}
-        sources, timeout, task = self.get_option("load_sources"), self.get_option("probe_timeout"), Task()
+        slots = {
+            name: settings["slots"]
+            for name, settings in config.nodes.items()
+            if "slots" in settings
+        }
+        sources = self.get_option("load_sources")
+        timeout = self.get_option("probe_timeout")
+        task = Task()
         maker = LinkMaker(task)
         facts: dict[str, dict[str, Any]] = {}
         asked: dict[str, Way] = {}
-        unasked = cache(no_facts)  # one record for all that have the same: there may be thousands
+        # One record for all that have the same: there may be thousands.
+        unasked = cache(no_facts)
         for peer in peers:
             try:
                 if not peer.vars["online"] and not peer.vars["self"]:
-                    facts[peer.name] = unasked("unreachable", "offline, says Tailscale", slots.get(peer.name))
+                    facts[peer.name] = unasked(
+                        "unreachable", "offline, says Tailscale", slots.get(peer.name)
+                    )
                 elif not sources:
-                    facts[peer.name] = unasked("unknown", "not measured: load_sources is empty", slots.get(peer.name))
+                    facts[peer.name] = unasked(
+                        "unknown", "not measured: load_sources is empty", slots.get(peer.name)
+                    )
                 elif peer.vars["self"]:
                     asked[peer.name] = Way("local", REMOTE_SHELL.split(), peer.name)
                 elif any("{{" in str(value) for value in logins[peer.name].values()):
-                    facts[peer.name] = unasked("unknown", "not measured: its connection settings are templates", slots.get(peer.name))
+                    facts[peer.name] = unasked(
+                        "unknown",
+                        "not measured: its connection settings are templates",
+                        slots.get(peer.name),
+                    )
                 else:
                     link = maker.make(peer.name, logins[peer.name])
-                    asked[peer.name] = Way(link.key, link.probe_argv(timeout), ways[peer.name].alias or ways[peer.name].destination)
+                    asked[peer.name] = Way(
+                        link.key,
+                        link.probe_argv(timeout),
+                        ways[peer.name].alias or ways[peer.name].destination,
+                    )
             except LinkError as exc:
                 facts[peer.name] = unasked("unknown", str(exc), slots.get(peer.name))
-        password = context.CLIARGS.get("ask_pass") or context.CLIARGS.get("connection_password_file")
-        for name, record in measure_all(asked, snapshots, sources, timeout, slots, config.load_weights).items():
+        password = context.CLIARGS.get("ask_pass") or context.CLIARGS.get(
+            "connection_password_file"
+        )
+        for name, record in measure_all(
+            asked, snapshots, sources, timeout, slots, config.load_weights
+        ).items():
             facts[name] = {**record, "via": settings_of(logins[name], task)}
             if password and record["reason"] == ASKS_PASSWORD:
-                facts[name].update(state="unknown", reason=f"{ASKS_PASSWORD}, which a run will give")
+                facts[name].update(
+                    state="unknown", reason=f"{ASKS_PASSWORD}, which a run will give"
+                )
         return facts
 
-    def _populate(self, peers: list[Peer], ways: Mapping[str, Route], facts: Mapping[str, dict[str, Any]]) -> None:
-        plain_facts = {id(record): _plain(record) for record in {id(each): each for each in facts.values()}.values()}
+    def _populate(
+        self, peers: list[Peer], ways: Mapping[str, Route], facts: Mapping[str, dict[str, Any]]
+    ) -> None:
+        plain_facts = {
+            id(record): _plain(record)
+            for record in {id(each): each for each in facts.values()}.values()
+        }
         for group in OURS:
             self.inventory.add_group(group)
         for peer in peers:
             self.inventory.add_host(peer.name)
-            variables = {**_connection(peer, ways), "gummy_tailnet": _plain(peer.vars), "gummy_facts": plain_facts[id(facts[peer.name])]}
-            self.inventory.hosts[peer.name].vars.update(variables)  # its set_variable would note the file as the origin of each single value
+            variables = {
+                **_connection(peer, ways),
+                "gummy_tailnet": _plain(peer.vars),
+                "gummy_facts": plain_facts[id(facts[peer.name])],
+            }
+            # Its set_variable would note the file as the origin of each single value.
+            self.inventory.hosts[peer.name].vars.update(variables)
             for group in (*peer.groups(), *_load_groups(peer, facts[peer.name])):
                 self.inventory.add_group(group)
                 self.inventory.add_child(group, peer.name)
@@ -381,7 +502,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """compose, groups and keyed_groups of the user's."""
         self._names = {peer.name for peer in peers}
         self._sanitize_group_name = self._group_name
-        compose, groups, keyed_groups, strict = (self.get_option(name) for name in ("compose", "groups", "keyed_groups", "strict"))
+        compose, groups, keyed_groups, strict = (
+            self.get_option(name) for name in ("compose", "groups", "keyed_groups", "strict")
+        )
         if not (compose or groups or keyed_groups):
             return
         for peer in peers:
@@ -391,16 +514,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             self._add_host_to_keyed_groups(keyed_groups, {}, peer.name, strict)
 
     def _group_name(self, name: str) -> str:
-        """Group names may be made of texts from the network: they never become a host's name or one that Ansible reserves."""
+        """Group names may be made of texts from the network: they never become a host's name or one
+        that Ansible reserves.
+        """
         safe = str(to_safe_group_name(name, force=True, silent=True))
         return f"group_{safe}" if safe in RESERVED or safe in self._names else safe
 
 
 @contextmanager
 def _all_is_kept() -> Iterator[None]:
-    """No garbage collection: of the objects of thousands of peers none is garbage, and to look for some took a third of the time.
+    """No garbage collection: of the objects of thousands of peers none is garbage, and to look for
+    some took a third of the time.
 
-    Nor later: a playbook keeps its inventory to the end, and workers that don't look at these objects share their memory.
+    Nor later: a playbook keeps its inventory to the end, and workers that don't look at these
+    objects share their memory.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -431,7 +558,9 @@ def _text(value: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Texts that can hold no template, so that `ansible-inventory --list` shows them as they are; all others stay untrusted."""
+    """Texts that can hold no template, so that `ansible-inventory --list` shows them as they are;
+    all others stay untrusted.
+    """
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, dict):
@@ -442,7 +571,8 @@ def _plain(value: Any) -> Any:
 def _load_groups(peer: Peer, facts: Mapping[str, Any]) -> list[str]:
     if not (peer.vars["online"] or peer.vars["self"]) or facts["state"] == "unreachable":
         return []
-    slots, measured = facts["slots"], facts["state"] == "measured"
+    slots = facts["slots"]
+    measured = facts["state"] == "measured"
     return [
         "gummy_ready",
         *(["gummy_idle"] if measured and not slots["busy"] else []),

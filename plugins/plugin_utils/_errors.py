@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two errors for what a user gave, which every wing may raise. This is private to the collection."""
+"""The two errors for what a user gave, which every wing may raise."""
 
 from __future__ import annotations
 

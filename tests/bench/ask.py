@@ -1,8 +1,11 @@
-"""Our side of the rows that ask many nodes, without Ansible's start: `ask.py WHAT SSH_CONFIG ANSWER NODE...`.
+"""Our side of the rows that ask many nodes, without Ansible's start:
 
-The answer is a file: the seconds that it took, links included, and what came of it. WHAT is `specialists`, `load` (new connections) or
-`load-again` (those of a question before, whose answer has just become too old), or `sync:CONTROLLER` (the folder `big`, over links that are open;
-without the claim before it).
+`ask.py WHAT SSH_CONFIG ANSWER NODE...`.
+
+The answer is a file: the seconds that it took, links included, and what came of it. WHAT is
+`specialists`, `load` (new connections) or `load-again` (those of a question before, whose answer
+has just become too old), or `sync:CONTROLLER` (the folder `big`, over links that are open; without
+the claim before it).
 """
 
 from __future__ import annotations
@@ -18,14 +21,21 @@ from ansible.plugins.loader import init_plugin_loader
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
 init_plugin_loader()
-from ansible.playbook.task import Task  # collections are there from here on
+# Collections are there from here on.
+from ansible.playbook.task import Task
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect import LinkMaker
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import views
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
-from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import Way, measure_all
-from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import LOAD_LASTS, Snapshots
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
+    Way,
+    measure_all,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import (
+    LOAD_LASTS,
+    Snapshots,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync as _sync
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import workspace_key
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
@@ -35,11 +45,17 @@ PATIENCE = 30.0
 
 def links(names: list[str], words: str) -> dict[str, Link]:
     maker = LinkMaker(Task())
-    return {name: maker.make(name, {"ansible_host": name, "ansible_ssh_common_args": words}) for name in names}
+    return {
+        name: maker.make(name, {"ansible_host": name, "ansible_ssh_common_args": words})
+        for name in names
+    }
 
 
 def load(names: list[str], words: str, snapshots: Snapshots) -> dict[str, int]:
-    ways = {name: Way(link.key, link.probe_argv(PATIENCE), name) for name, link in links(names, words).items()}
+    ways = {
+        name: Way(link.key, link.probe_argv(PATIENCE), name)
+        for name, link in links(names, words).items()
+    }
     found = measure_all(ways, snapshots, timeout=PATIENCE)
     return {"measured": sum(record["state"] == "measured" for record in found.values())}
 
@@ -50,16 +66,25 @@ def specialists(names: list[str], words: str) -> dict[str, int]:
     def no_measure(name: str, link: Link) -> Node:
         raise AssertionError("the dashboard measures nobody")
 
-    fleet = Fleet(tuple(names), tuple(map(Node, names)), None, known.__getitem__, no_measure, Config())
+    fleet = Fleet(
+        tuple(names), tuple(map(Node, names)), None, known.__getitem__, no_measure, Config()
+    )
     return dict(views.specialists(fleet)["totals"])
 
 
 def sync(link: Link, controller: str) -> dict[str, float]:
     """What a run does between claim and start."""
-    project, attempt = str(pathlib.Path("big").resolve()), f"bench-{secrets.token_hex(6)}"
-    claimed = link.call("claim", {"attempt": attempt, "key": workspace_key(project, controller), "slots": 2}, PATIENCE)
+    project = str(pathlib.Path("big").resolve())
+    attempt = f"bench-{secrets.token_hex(6)}"
+    claimed = link.call(
+        "claim",
+        {"attempt": attempt, "key": workspace_key(project, controller), "slots": 2},
+        PATIENCE,
+    )
     begun = time.monotonic()
-    sent = _sync.send_project(link, _sync.exclusions(project, Config().sync_exclude), attempt, int(claimed["generation"]))
+    sent = _sync.send_project(
+        link, _sync.exclusions(project, Config().sync_exclude), attempt, int(claimed["generation"])
+    )
     seconds = time.monotonic() - begun
     link.call("release", {"attempt": attempt})
     return {**sent, "wall": seconds}
@@ -69,7 +94,8 @@ def main() -> None:
     what, config, answer, *names = sys.argv[1:]
     words = shlex.join(["-F", config])
     if what == "load":
-        words += f" -o SendEnv=BENCH_{secrets.token_hex(4)}"  # other settings, so other connections
+        # Other settings, so other connections.
+        words += f" -o SendEnv=BENCH_{secrets.token_hex(4)}"
     elif what == "load-again":
         load(names, words, Snapshots(believe=False))
     begun = time.monotonic()
@@ -78,8 +104,12 @@ def main() -> None:
     elif what == "specialists":
         told = specialists(names, words)
     else:
-        told = load(names, words, Snapshots(what == "load-again", lambda: time.time() + LOAD_LASTS + 1))
-    pathlib.Path(answer).write_text(json.dumps({"wall": time.monotonic() - begun, **told}), encoding="utf-8")
+        told = load(
+            names, words, Snapshots(what == "load-again", lambda: time.time() + LOAD_LASTS + 1)
+        )
+    pathlib.Path(answer).write_text(
+        json.dumps({"wall": time.monotonic() - begun, **told}), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What is big: 100,000 files, a log of 200 MB, a patch of 50 MB. The largest memory of any process of ours, on the controller and on the node."""
+"""What is big: 100,000 files, a log of 200 MB, a patch of 50 MB. The largest memory of any process
+of ours, on the controller and on the node.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,11 @@ from typing import Any
 import sync
 from world import ROOT, BenchError, World
 
-FILES, LOG, PATCH = 100_000, 200_000_000, 50_000_000
-# What the supervisor does, in a process whose memory can be asked for: its own, and that of the largest git.
+FILES = 100_000
+LOG = 200_000_000
+PATCH = 50_000_000
+# What the supervisor does, in a process whose memory can be asked for: its own, and that of the
+# largest git.
 HARVEST = """
 import json, os, resource, sys
 sys.path.insert(0, sys.argv[1])
@@ -33,27 +38,64 @@ GROW = f"open(tree + '/large', 'wb').write(os.urandom({PATCH}))"
 
 
 def peak(world: World, *argv: str) -> tuple[float, float]:
-    """Seconds and MB of the largest process among the command and its children. Raises BenchError."""
+    """Seconds and MB of the largest process among the command and its children.
+
+    Raises BenchError.
+    """
     with tempfile.TemporaryFile("w+") as output:
         begun = time.monotonic()
-        process = subprocess.Popen(argv, cwd=world.folder, env=world.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            argv,
+            cwd=world.folder,
+            env=world.env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
         _pid, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         if process.returncode:
-            raise BenchError(f"{' '.join(argv)[:200]} ended with {process.returncode}: {output.read()[-2000:]}")
+            raise BenchError(
+                f"{' '.join(argv)[:200]} ended with {process.returncode}: {output.read()[-2000:]}"
+            )
     return time.monotonic() - begun, usage.ru_maxrss / 1024
 
 
 def run(world: World, command: str, **settings: Any) -> tuple[float, float, dict[str, Any]]:
-    given = {"gummy_agent": "shell", "gummy_command": command, "gummy_output_file": str(world.folder / "run.json"), **settings}
-    seconds, mb = peak(world, "ansible-playbook", "-i", "static.yml", "distributed.gummy.run", "-e", f"@{world.write('big.json', given)}")
-    return seconds, mb, json.loads((world.folder / "run.json").read_text(encoding="utf-8"))["jobs"][0]
+    given = {
+        "gummy_agent": "shell",
+        "gummy_command": command,
+        "gummy_output_file": str(world.folder / "run.json"),
+        **settings,
+    }
+    seconds, mb = peak(
+        world,
+        "ansible-playbook",
+        "-i",
+        "static.yml",
+        "distributed.gummy.run",
+        "-e",
+        f"@{world.write('big.json', given)}",
+    )
+    return (
+        seconds,
+        mb,
+        json.loads((world.folder / "run.json").read_text(encoding="utf-8"))["jobs"][0],
+    )
 
 
 def harvested(world: World, tree: pathlib.Path, change: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=world.folder) as top:
-        words = [sys.executable, "-c", HARVEST, str(ROOT / "plugins" / "plugin_utils"), str(tree), top, change]
+        words = [
+            sys.executable,
+            "-c",
+            HARVEST,
+            str(ROOT / "plugins" / "plugin_utils"),
+            str(tree),
+            top,
+            change,
+        ]
         done = subprocess.run(words, capture_output=True, check=True)
     return dict(json.loads(done.stdout))
 
@@ -61,7 +103,9 @@ def harvested(world: World, tree: pathlib.Path, change: str) -> dict[str, Any]:
 def measure(world: World, progress: Callable[[str], None]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
 
-    def keep(what: str, seconds: float, controller: float | None = None, node: float | None = None) -> None:
+    def keep(
+        what: str, seconds: float, controller: float | None = None, node: float | None = None
+    ) -> None:
         rows.append({"what": what, "seconds": seconds, "controller": controller, "node": node})
         progress(lines(rows)[-1])
 
@@ -72,7 +116,12 @@ def measure(world: World, progress: Callable[[str], None]) -> list[dict[str, Any
     if size < LOG:
         raise BenchError(f"the log came home with {size} bytes")
     keep("a log of 200 MB, run and brought home", seconds, mb)
-    seconds, mb, job = run(world, f"head -c {PATCH} /dev/urandom > large", gummy_project="project", gummy_deliver="branch")
+    seconds, mb, job = run(
+        world,
+        f"head -c {PATCH} /dev/urandom > large",
+        gummy_project="project",
+        gummy_deliver="branch",
+    )
     if os.path.getsize(job["patch"]) < PATCH or not job["delivered"]:
         raise BenchError(f"the patch did not come home as a branch: {job}")
     tree = world.folder / "copy"
@@ -82,7 +131,8 @@ def measure(world: World, progress: Callable[[str], None]) -> list[dict[str, Any
     shutil.rmtree(world.folder / "big", ignore_errors=True)
     sync.lay(world, FILES, FILES * 1000)
     for what in ("cold", "unchanged"):
-        seconds, peer = sync.ours(world, "large")["wall"], sync.peers(world, "large")["wall"]
+        seconds = sync.ours(world, "large")["wall"]
+        peer = sync.peers(world, "large")["wall"]
         keep(f"sync of {FILES:,} files, {what} ({seconds / peer:.2f} x rsync)", seconds)
     seconds, mb, job = run(world, "echo x > new", gummy_project="big")
     found = harvested(world, world.folder / "big", "open(tree + '/new', 'w').write('x')")
@@ -95,4 +145,10 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         return "" if number is None else f"{number:.0f} MB"
 
     head = f"{'big':58} {'seconds':>8} {'controller':>11} {'node':>8}   (the largest process)"
-    return [head, *(f"{row['what']:58} {row['seconds']:8.1f} {mb(row['controller']):>11} {mb(row['node']):>8}" for row in rows)]
+    return [
+        head,
+        *(
+            f"{row['what']:58} {row['seconds']:8.1f} {mb(row['controller']):>11} {mb(row['node']):>8}"
+            for row in rows
+        ),
+    ]

@@ -1,4 +1,6 @@
-"""A fleet on a virtual clock, and ways to use it: the real scheduler, and what one would do instead."""
+"""A fleet on a virtual clock, and ways to use it: the real scheduler, and what one would do
+instead.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +16,28 @@ from dataclasses import dataclass, field
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import FRESH, Scheduler
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import (
+    Need,
+    Node,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import (
+    FRESH,
+    Scheduler,
+)
 
-TIMEOUT = 10.0  # seconds until a claim on a dead node fails
-KEPT = 2.0  # seconds that a slot is kept for the run whose turn it is
+# Seconds until a claim on a dead node fails.
+TIMEOUT = 10.0
+# Seconds that a slot is kept for the run whose turn it is.
+KEPT = 2.0
 
 
 @dataclass
 class Machine:
-    """jobs, background: slots taken; dead: nothing gets through, what runs goes on; `ends` is told then, when it is back.
+    """jobs, background: slots taken; dead: nothing gets through, what runs goes on; `ends` is told
+    then, when it is back.
 
-    line: runs that wait, with what tells them that it is their turn, or to ask why the wait broke off; kept: slots for runs that were told so, until when.
+    line: runs that wait, with what tells them that it is their turn, or to ask why the wait broke
+    off; kept: slots for runs that were told so, until when.
     """
 
     name: str
@@ -42,13 +54,22 @@ class Machine:
         return self.jobs + self.background
 
     def free(self, now: float, run: str) -> bool:
-        """Whether this run may take a slot: none is kept for it, and it comes after those for which one is."""
-        return self.taken() + sum(until > now for name, until in self.kept.items() if name != run) < self.slots
+        """Whether this run may take a slot: none is kept for it, and it comes after those for which
+        one is.
+        """
+        return (
+            self.taken() + sum(until > now for name, until in self.kept.items() if name != run)
+            < self.slots
+        )
 
 
 @dataclass(frozen=True)
 class Mix:
-    """jobs: (when it comes, its work: seconds at speed 1); background: (when, machine, +1 or -1 slots); deaths: (when, machine, for how long)."""
+    """jobs:
+
+    (when it comes, its work: seconds at speed 1); background: (when, machine, +1 or -1 slots);
+    deaths: (when, machine, for how long).
+    """
 
     machines: Sequence[tuple[int, float]]
     jobs: Sequence[tuple[float, float]]
@@ -58,20 +79,32 @@ class Mix:
 
     def bound(self) -> float:
         """No way is faster than this, were all jobs there at once."""
-        work, speeds = [work for _when, work in self.jobs], [speed for _slots, speed in self.machines]
-        return max(sum(work) / sum(slots * speed for slots, speed in self.machines), max(work) / max(speeds))
+        work = [work for _when, work in self.jobs]
+        speeds = [speed for _slots, speed in self.machines]
+        return max(
+            sum(work) / sum(slots * speed for slots, speed in self.machines),
+            max(work) / max(speeds),
+        )
 
 
 class Fleet:
     """The clock and the machines. A way to use it gets jobs one by one, and calls `begin`."""
 
     def __init__(self, mix: Mix) -> None:
-        self.mix, self.now, self.done = mix, 0.0, 0
-        self.seconds, self.decisions = 0.0, 0  # of the scheduler, on the real clock
+        self.mix = mix
+        self.now = 0.0
+        self.done = 0
+        self.seconds = 0.0
+        # Of the scheduler, on the real clock.
+        self.decisions = 0
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
-        self.machines = [Machine(f"n{number:04}", slots, speed) for number, (slots, speed) in enumerate(mix.machines)]
-        self.listeners: list[Callable[[Machine], None]] = []  # told when a machine has changed
+        self.machines = [
+            Machine(f"n{number:04}", slots, speed)
+            for number, (slots, speed) in enumerate(mix.machines)
+        ]
+        # Told when a machine has changed.
+        self.listeners: list[Callable[[Machine], None]] = []
         for when, number, change in mix.background:
             self.at(when, self._background(self.machines[number], change))
         for when, number, seconds in mix.deaths:
@@ -115,8 +148,11 @@ class Fleet:
             told()
 
     def _background(self, machine: Machine, change: int) -> Callable[[], None]:
-        def happens() -> None:  # others only take what is free; what they could not take they do not give back
-            machine.background = max(0, machine.background + min(change, machine.slots - machine.taken()))
+        # Others only take what is free; what they could not take they do not give back.
+        def happens() -> None:
+            machine.background = max(
+                0, machine.background + min(change, machine.slots - machine.taken())
+            )
             self._tell(machine)
 
         return happens
@@ -124,7 +160,8 @@ class Fleet:
     def _dies(self, machine: Machine, seconds: float) -> Callable[[], None]:
         def returns() -> None:
             machine.dead = False
-            late, machine.late = machine.late, []
+            late = machine.late
+            machine.late = []
             self._tell(machine)
             for ended in late:
                 ended()
@@ -132,7 +169,8 @@ class Fleet:
         def happens() -> None:
             machine.dead = True
             self._tell(machine)
-            line, machine.line = machine.line, {}
+            line = machine.line
+            machine.line = {}
             for broken_off in line.values():
                 self.at(self.now + TIMEOUT, broken_off)
             self.at(self.now + seconds, returns)
@@ -141,7 +179,9 @@ class Fleet:
 
 
 def pull(fleet: Fleet) -> None:
-    """Any free slot takes the next job, without any overhead; of several that are free, one of the emptiest machine."""
+    """Any free slot takes the next job, without any overhead; of several that are free, one of the
+    emptiest machine.
+    """
     _pull(fleet, lambda machine: machine.taken() / machine.slots)
 
 
@@ -177,7 +217,8 @@ def early(choose: Callable[[Fleet], Callable[[], Machine]]) -> Callable[[Fleet],
     """Each job goes to the queue of a machine when it comes."""
 
     def way(fleet: Fleet) -> None:
-        chosen, queues = choose(fleet), {machine.name: deque[float]() for machine in fleet.machines}
+        chosen = choose(fleet)
+        queues = {machine.name: deque[float]() for machine in fleet.machines}
 
         def ended() -> None:
             fleet.done += 1
@@ -208,7 +249,9 @@ def _least_loaded(fleet: Fleet) -> Callable[[], Machine]:
     def choose() -> Machine:
         if fleet.now >= old[0] + FRESH:
             old[0] = fleet.now
-            seen.update({machine.name: machine.taken() / machine.slots for machine in fleet.machines})
+            seen.update(
+                {machine.name: machine.taken() / machine.slots for machine in fleet.machines}
+            )
         return min(fleet.machines, key=lambda machine: seen[machine.name])
 
     return choose
@@ -223,23 +266,34 @@ def _round_robin(fleet: Fleet) -> Callable[[], Machine]:
     return itertools.cycle(fleet.machines).__next__
 
 
-least_loaded, by_chance, round_robin = early(_least_loaded), early(_random), early(_round_robin)
+least_loaded = early(_least_loaded)
+by_chance = early(_random)
+round_robin = early(_round_robin)
 
 
 def ours(fleet: Fleet) -> None:
-    """The scheduler of a run; of several runs, when the jobs come one after another or from several controllers."""
+    """The scheduler of a run; of several runs, when the jobs come one after another or from several
+    controllers.
+    """
     groups: dict[tuple[float, int], list[tuple[str, float]]] = {}
     for number, (when, work) in enumerate(fleet.mix.jobs):
-        groups.setdefault((when, number % fleet.mix.controllers), []).append((f"job-{number}", work))
+        groups.setdefault((when, number % fleet.mix.controllers), []).append(
+            (f"job-{number}", work)
+        )
     for (when, number), jobs in groups.items():
         fleet.at(when, Run(fleet, f"{when}-{number}", jobs).begin)
 
 
 class Run:
-    """Carries out what the scheduler says, as the engine does, on the model. Loads are up to FRESH seconds old."""
+    """Carries out what the scheduler says, as the engine does, on the model.
+
+    Loads are up to FRESH seconds old.
+    """
 
     def __init__(self, fleet: Fleet, name: str, jobs: Iterable[tuple[str, float]]) -> None:
-        self.fleet, self.name, self.work = fleet, name, dict(jobs)
+        self.fleet = fleet
+        self.name = name
+        self.work = dict(jobs)
         self.machines = {machine.name: machine for machine in fleet.machines}
         self.wake: float | None = None
         self.over = False
@@ -247,7 +301,9 @@ class Run:
     def begin(self) -> None:
         nodes = [self.seen(machine) for machine in self.fleet.machines]
         work = [ev.Work(job, Need()) for job in self.work]
-        self.scheduler = Scheduler(work, nodes, map(f"{self.name}-{{}}".format, itertools.count()).__next__)
+        self.scheduler = Scheduler(
+            work, nodes, map(f"{self.name}-{{}}".format, itertools.count()).__next__
+        )
         self.fleet.listeners.append(self.changed)
         self.watched = dict.fromkeys(self.machines, False)
         self.send(ev.Tick())
@@ -256,7 +312,14 @@ class Run:
         if machine.dead:
             return Node(machine.name, "unreachable", slots=machine.slots)
         load = {"cpu": machine.taken() / machine.slots}
-        return Node(machine.name, "measured", load=load, slots=machine.slots, cpus=2 * machine.slots, busy=machine.taken())
+        return Node(
+            machine.name,
+            "measured",
+            load=load,
+            slots=machine.slots,
+            cpus=2 * machine.slots,
+            busy=machine.taken(),
+        )
 
     def send(self, event: ev.Event) -> None:
         if self.over:
@@ -275,7 +338,9 @@ class Run:
     def changed(self, machine: Machine) -> None:
         """Its polls notice at once that a node has died or is back."""
         if self.watched[machine.name]:
-            self.send(ev.LinkDown(machine.name, "dead") if machine.dead else ev.LinkUp(machine.name))
+            self.send(
+                ev.LinkDown(machine.name, "dead") if machine.dead else ev.LinkUp(machine.name)
+            )
 
     def on_watch(self, command: ev.Watch) -> None:
         self.watched[command.node] = True

@@ -1,4 +1,6 @@
-"""Rows about empty jobs, end to end: what one costs, what many cost, and what the controller pays for each."""
+"""Rows about empty jobs, end to end: what one costs, what many cost, and what the controller pays
+for each.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,19 @@ MANY = 50
 def run(world: World, inventory: str, count: int) -> Sample:
     names = [f"job-{number}" for number in range(count)]
     settings = {
-        "gummy_agent": "shell", "gummy_project": "project", "gummy_jobs": [{"name": name, "command": "true"} for name in names],
+        "gummy_agent": "shell",
+        "gummy_project": "project",
+        "gummy_jobs": [{"name": name, "command": "true"} for name in names],
         "gummy_output_file": str(world.folder / "run.json"),
-    }  # fmt: skip
+    }
     jobs = world.write(f"jobs-{count}.yml", settings)
-    sample = world.timed("ansible-playbook", "-i", inventory, "distributed.gummy.run", "-e", f"@{jobs}")
+    sample = world.timed(
+        "ansible-playbook", "-i", inventory, "distributed.gummy.run", "-e", f"@{jobs}"
+    )
     rows = json.loads((world.folder / "run.json").read_text(encoding="utf-8"))["jobs"]
-    if elsewhere := [row["name"] for row in rows if row["status"] != "success" or row["node"] not in world.nodes]:
+    if elsewhere := [
+        row["name"] for row in rows if row["status"] != "success" or row["node"] not in world.nodes
+    ]:
         raise BenchError(f"jobs that did not succeed on a node: {elsewhere}")
     return {**sample, "cpu per job": sample["cpu"] / count}
 
@@ -42,14 +50,45 @@ def debug_task(world: World) -> Sample:
 
 
 def parallel(world: World) -> Sample:
-    """The same outcome: the project there in a folder of its own, the command run, its log and a patch of what it changed back here."""
-    masters = ["-o", "ControlMaster=auto", "-o", f"ControlPath={world.sockets}/%C", "-o", "ControlPersist=60"]
+    """The same outcome: the project there in a folder of its own, the command run, its log and a
+    patch of what it changed back here.
+    """
+    masters = [
+        "-o",
+        "ControlMaster=auto",
+        "-o",
+        f"ControlPath={world.sockets}/%C",
+        "-o",
+        "ControlPersist=60",
+    ]
     ssh = shlex.join(["ssh", "-F", str(world.fleet_dir / "ssh_config"), *masters])
     nodes = ",".join(f"{SLOTS}/{name}" for name in world.nodes)
     job = "(cd project && true) > log-{} 2>&1; git -C project add -A; git -C project diff --cached --binary HEAD > patch-{}"
-    words = ["--transferfile", f"{world.folder}/./project", "--return", "log-{}", "--return", "patch-{}", "--cleanup"]
+    words = [
+        "--transferfile",
+        f"{world.folder}/./project",
+        "--return",
+        "log-{}",
+        "--return",
+        "patch-{}",
+        "--cleanup",
+    ]
     numbers = [str(number) for number in range(MANY)]
-    sample = world.timed("parallel", "--will-cite", "-S", nodes, "--ssh", ssh, "--workdir", "...", *words, job, ":::", *numbers, cwd="out")
+    sample = world.timed(
+        "parallel",
+        "--will-cite",
+        "-S",
+        nodes,
+        "--ssh",
+        ssh,
+        "--workdir",
+        "...",
+        *words,
+        job,
+        ":::",
+        *numbers,
+        cwd="out",
+    )
     fetched = list((world.folder / "out").iterdir())
     if len(fetched) != 2 * MANY:
         raise BenchError(f"GNU parallel brought {len(fetched)} files home, not {2 * MANY}")
@@ -59,8 +98,36 @@ def parallel(world: World) -> Sample:
 
 
 ROWS = [
-    Row("one-job", "one empty job, warm / a playbook with one debug", one_job, debug_task, "wall", 3.0),
-    Row("one-job-static", "the same with a static inventory (no probe before it)", one_job_static, debug_task, "wall", 3.0),
-    Row("many-jobs", f"{MANY} empty jobs, 5 nodes x 2 slots / GNU parallel", many_jobs, parallel, "wall", 0.6),
-    Row("cpu-per-job", "controller CPU per job of these / GNU parallel", many_jobs, parallel, "cpu per job", 0.8),
+    Row(
+        "one-job",
+        "one empty job, warm / a playbook with one debug",
+        one_job,
+        debug_task,
+        "wall",
+        3.0,
+    ),
+    Row(
+        "one-job-static",
+        "the same with a static inventory (no probe before it)",
+        one_job_static,
+        debug_task,
+        "wall",
+        3.0,
+    ),
+    Row(
+        "many-jobs",
+        f"{MANY} empty jobs, 5 nodes x 2 slots / GNU parallel",
+        many_jobs,
+        parallel,
+        "wall",
+        0.6,
+    ),
+    Row(
+        "cpu-per-job",
+        "controller CPU per job of these / GNU parallel",
+        many_jobs,
+        parallel,
+        "cpu per job",
+        0.8,
+    ),
 ]

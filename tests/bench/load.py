@@ -1,4 +1,6 @@
-"""The rows about the inventory: the load of many nodes against plain ssh, and thousands of machines against as many bare hosts."""
+"""The rows about the inventory: the load of many nodes against plain ssh, and thousands of machines
+against as many bare hosts.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,17 @@ from table import Row
 from views import MANY, ask
 from world import BenchError, Sample, World
 
-SILENT, PEERS = 10, 5000
-SSH = ("ssh", "-F", "load_config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3")  # as long as our probe waits
+SILENT = 10
+PEERS = 5000
+# As long as our probe waits.
+SSH = ("ssh", "-F", "load_config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3")
 
 
 @contextlib.contextmanager
 def silent(world: World) -> Iterator[list[str]]:
-    """Names of machines that take a connection and never say a word, in an ssh config beside the nodes."""
+    """Names of machines that take a connection and never say a word, in an ssh config beside the
+    nodes.
+    """
     names = [f"silent-{number}" for number in range(SILENT)]
     with contextlib.ExitStack() as stack:
         config = (world.fleet_dir / "ssh_config").read_text(encoding="utf-8")
@@ -32,7 +38,9 @@ def silent(world: World) -> Iterator[list[str]]:
 def all_at_once(world: World, names: list[str], *options: str) -> Sample:
     """What people type: ssh of all nodes at once, and true there."""
     script = f'{shlex.join([*SSH, *options])} "$1" true || :'
-    return world.timed("xargs", "-P", str(len(names)), "-n", "1", "sh", "-c", script, "sh", stdin="\n".join(names))
+    return world.timed(
+        "xargs", "-P", str(len(names)), "-n", "1", "sh", "-c", script, "sh", stdin="\n".join(names)
+    )
 
 
 def measured(sample: Sample, told: dict[str, float], wanted: int) -> Sample:
@@ -58,7 +66,14 @@ def load_warm(world: World) -> Sample:
 
 
 def ssh_warm(world: World) -> Sample:
-    masters = ("-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", f"ControlPath={world.sockets}/%C")
+    masters = (
+        "-o",
+        "ControlMaster=auto",
+        "-o",
+        "ControlPersist=60",
+        "-o",
+        f"ControlPath={world.sockets}/%C",
+    )
     with silent(world):
         all_at_once(world, world.nodes, *masters)
         return all_at_once(world, world.nodes, *masters)
@@ -83,13 +98,22 @@ def many_peers(world: World) -> Sample:
         suffix = known["MagicDNSSuffix"]
         peers = {
             f"nodekey:{number}": {
-                **like, "ID": f"n{number}", "DNSName": f"peer-{number}.{suffix}.", "Tags": [f"tag:role{number % 8}"],
-                "TailscaleIPs": [f"100.{65 + number // 65536}.{number // 256 % 256}.{number % 256}", f"fd7a:115c:a1e0::{number + 1:x}"],
+                **like,
+                "ID": f"n{number}",
+                "DNSName": f"peer-{number}.{suffix}.",
+                "Tags": [f"tag:role{number % 8}"],
+                "TailscaleIPs": [
+                    f"100.{65 + number // 65536}.{number // 256 % 256}.{number % 256}",
+                    f"fd7a:115c:a1e0::{number + 1:x}",
+                ],
             }
             for number in range(PEERS)
-        }  # fmt: skip
+        }
         world.write("many.json", {**known, "Peer": peers})
-        world.write("many.tailnet.yml", {"plugin": "distributed.gummy.tailnet", "status_file": "many.json", "load_sources": []})
+        world.write(
+            "many.tailnet.yml",
+            {"plugin": "distributed.gummy.tailnet", "status_file": "many.json", "load_sources": []},
+        )
     return world.timed("ansible-playbook", "--list-hosts", "-i", "many.tailnet.yml", "debug.yml")
 
 
@@ -99,8 +123,41 @@ def bare_hosts(world: World) -> Sample:
 
 
 ROWS = [
-    Row("load-cold", f"load of {MANY} nodes, {SILENT} of them silent / ssh of all at once", load_cold, ssh_cold, "wall", 1.2, False, MANY),
-    Row("load-warm", f"load of {MANY} nodes, warm / ssh over masters", load_warm, ssh_warm, "wall", 1.5, nodes=MANY),
-    Row("load-in-turn", "load of 10 nodes, 2 of them silent / one after the other, as dw", load_few, in_turn, "wall", 0.5, False, MANY),
-    Row("many-peers", f"inventory of {PEERS} machines, no probe / of {PEERS} bare hosts", many_peers, bare_hosts, "wall", 1.5),
+    Row(
+        "load-cold",
+        f"load of {MANY} nodes, {SILENT} of them silent / ssh of all at once",
+        load_cold,
+        ssh_cold,
+        "wall",
+        1.2,
+        False,
+        MANY,
+    ),
+    Row(
+        "load-warm",
+        f"load of {MANY} nodes, warm / ssh over masters",
+        load_warm,
+        ssh_warm,
+        "wall",
+        1.5,
+        nodes=MANY,
+    ),
+    Row(
+        "load-in-turn",
+        "load of 10 nodes, 2 of them silent / one after the other, as dw",
+        load_few,
+        in_turn,
+        "wall",
+        0.5,
+        False,
+        MANY,
+    ),
+    Row(
+        "many-peers",
+        f"inventory of {PEERS} machines, no probe / of {PEERS} bare hosts",
+        many_peers,
+        bare_hosts,
+        "wall",
+        1.5,
+    ),
 ]

@@ -1,4 +1,6 @@
-"""Rows about who gets the job, on a real fleet: how long jobs of several lengths take, and several controllers at once."""
+"""Rows about who gets the job, on a real fleet: how long jobs of several lengths take, and several
+controllers at once.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,15 @@ import fleet_model
 from table import Row
 from world import BenchError, Sample, World
 
-LENGTHS = (1, 2, 4)  # seconds; EACH jobs of each
+# Seconds; EACH jobs of each.
+LENGTHS = (1, 2, 4)
 EACH = 8
-SLOTS = (1, 2, 4)  # of node-1, node-2, node-3
-RUNS, JOBS, SECONDS, PAIR = 5, 12, 2, 2
+# Of node-1, node-2, node-3.
+SLOTS = (1, 2, 4)
+RUNS = 5
+JOBS = 12
+SECONDS = 2
+PAIR = 2
 
 
 def shuffled() -> list[int]:
@@ -25,15 +32,32 @@ def shuffled() -> list[int]:
 def lengths(world: World) -> Sample:
     """First start to last end, as the nodes saw them."""
     world.set_slots(SLOTS)
-    jobs = [{"name": f"job-{number}", "command": timed(length)} for number, length in enumerate(shuffled())]
-    sample = world.timed("ansible-playbook", "-i", "static.yml", "distributed.gummy.run", "-e", f"@{_settings(world, 'lengths', jobs)}")
+    jobs = [
+        {"name": f"job-{number}", "command": timed(length)}
+        for number, length in enumerate(shuffled())
+    ]
+    sample = world.timed(
+        "ansible-playbook",
+        "-i",
+        "static.yml",
+        "distributed.gummy.run",
+        "-e",
+        f"@{_settings(world, 'lengths', jobs)}",
+    )
     times = [(begun, ended) for _node, begun, ended in seen(world, "lengths")]
-    return {**sample, "wall": max(ended for _begun, ended in times) - min(begun for begun, _ended in times)}
+    return {
+        **sample,
+        "wall": max(ended for _begun, ended in times) - min(begun for begun, _ended in times),
+    }
 
 
 def pull(_world: World) -> Sample:
     """The same jobs where any free slot takes the next one and nothing costs any time."""
-    fleet = fleet_model.Fleet(fleet_model.Mix([(slots, 1.0) for slots in SLOTS], [(0.0, float(length)) for length in shuffled()]))
+    fleet = fleet_model.Fleet(
+        fleet_model.Mix(
+            [(slots, 1.0) for slots in SLOTS], [(0.0, float(length)) for length in shuffled()]
+        )
+    )
     fleet_model.pull(fleet)
     return {"wall": fleet.run()}
 
@@ -43,8 +67,14 @@ def controllers(world: World) -> Sample:
     world.set_slots([PAIR] * len(SLOTS))
     words = []
     for run in range(RUNS):
-        settings = _settings(world, f"run-{run}", [{"name": f"job-{number}", "command": timed(SECONDS)} for number in range(JOBS)])
-        play = shlex.join(["ansible-playbook", "-i", "static.yml", "distributed.gummy.run", "-e", f"@{settings}"])
+        settings = _settings(
+            world,
+            f"run-{run}",
+            [{"name": f"job-{number}", "command": timed(SECONDS)} for number in range(JOBS)],
+        )
+        play = shlex.join(
+            ["ansible-playbook", "-i", "static.yml", "distributed.gummy.run", "-e", f"@{settings}"]
+        )
         words.append(f'XDG_STATE_HOME={world.folder}/state-{run} {play} & pids="$pids $!"')
     sample = world.timed("sh", "-c", "\n".join(["trap 'kill $pids; exit 1' TERM", *words, "wait"]))
     spans = [span for run in range(RUNS) for span in seen(world, f"run-{run}")]
@@ -67,7 +97,9 @@ def seen(world: World, name: str) -> list[tuple[str, float, float]]:
     spans = []
     for row in rows:
         if row["status"] != "success" or row["node"] not in world.nodes:
-            raise BenchError(f"{name}: {row['name']} ended as {row['status']} on {row['node']}: {row['message']}")
+            raise BenchError(
+                f"{name}: {row['name']} ended as {row['status']} on {row['node']}: {row['message']}"
+            )
         with open(f"{row['folder']}/log", encoding="utf-8") as log:
             begun, ended = map(float, log.read().split())
         spans.append((row["node"], begun, ended))
@@ -76,17 +108,45 @@ def seen(world: World, name: str) -> list[tuple[str, float, float]]:
 
 def _together(spans: list[tuple[str, float, float]], node: str) -> int:
     """The most jobs that this node had at once."""
-    changes = sorted(change for name, begun, ended in spans if name == node for change in ((begun, 1), (ended, -1)))
-    at_once = [sum(change for _when, change in changes[: number + 1]) for number in range(len(changes))]
+    changes = sorted(
+        change
+        for name, begun, ended in spans
+        if name == node
+        for change in ((begun, 1), (ended, -1))
+    )
+    at_once = [
+        sum(change for _when, change in changes[: number + 1]) for number in range(len(changes))
+    ]
     return max(at_once)
 
 
 def _settings(world: World, name: str, jobs: list[dict[str, str]]) -> str:
-    document = {"gummy_agent": "shell", "gummy_project": "project", "gummy_jobs": jobs, "gummy_output_file": str(world.folder / f"{name}.json")}
+    document = {
+        "gummy_agent": "shell",
+        "gummy_project": "project",
+        "gummy_jobs": jobs,
+        "gummy_output_file": str(world.folder / f"{name}.json"),
+    }
     return world.write(f"jobs-{name}.yml", document)
 
 
 ROWS = [
-    Row("lengths", "24 jobs of 1, 2 and 4 s on 1 + 2 + 4 slots, first start to last end / pull", lengths, pull, "wall", 1.3, nodes=3),
-    Row("controllers", "60 jobs of 2 s in 5 runs at once on 6 slots / no time between them", controllers, evenly, "wall", 1.5, nodes=3),
+    Row(
+        "lengths",
+        "24 jobs of 1, 2 and 4 s on 1 + 2 + 4 slots, first start to last end / pull",
+        lengths,
+        pull,
+        "wall",
+        1.3,
+        nodes=3,
+    ),
+    Row(
+        "controllers",
+        "60 jobs of 2 s in 5 runs at once on 6 slots / no time between them",
+        controllers,
+        evenly,
+        "wall",
+        1.5,
+        nodes=3,
+    ),
 ]

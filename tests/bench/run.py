@@ -1,4 +1,5 @@
-"""`make bench`: what our calls cost against a floor or a peer, as ratios in one run, on a local fleet of its own.
+"""`make bench`: what our calls cost against a floor or a peer, as ratios in one run, on a local
+fleet of its own.
 
 Exit status 0 also when a target is missed; 1 when something did not do its work.
 """
@@ -27,11 +28,14 @@ from world import ROOT, BenchError, Sample, World
 ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS, *placement.ROWS, *sync.ROWS]
 BIG = "big"
 SIMULATION = "simulation"
-MASTERS_LAST = 40.0  # seconds; ssh masters end after 60 idle ones
+# Seconds; ssh masters end after 60 idle ones.
+MASTERS_LAST = 40.0
 
 
 def measure(world: World, rows: list[Row], runs: int) -> dict[Side, list[Sample]]:
-    """Every side once a round, in an order that turns: what else the machine does then meets all sides alike."""
+    """Every side once a round, in an order that turns: what else the machine does then meets all
+    sides alike.
+    """
     sides = {side: row.warm for row in rows for side in (row.ours, row.peer)}
     samples: dict[Side, list[Sample]] = {side: [] for side in sides}
     used: dict[Side, float] = {}
@@ -53,21 +57,34 @@ def progress(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", choices=[*(row.name for row in ROWS), SIMULATION, BIG], metavar="NAME", help="this row (may be given again)")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[*(row.name for row in ROWS), SIMULATION, BIG],
+        metavar="NAME",
+        help="this row (may be given again)",
+    )
     parser.add_argument("--runs", type=int, default=5, help="rounds; the median counts (5)")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write what was measured there as well")
+    parser.add_argument(
+        "--json", type=pathlib.Path, metavar="FILE", help="write what was measured there as well"
+    )
     options = parser.parse_args()
     rows = [row for row in ROWS if row.name in (options.only or [row.name])]
-    simulated = simulation.measure(progress) if SIMULATION in (options.only or [SIMULATION]) else None
+    simulated = (
+        simulation.measure(progress) if SIMULATION in (options.only or [SIMULATION]) else None
+    )
     folder = ROOT / ".cache" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise SystemExit(f"bench: another one is running in {folder}: wait for it, or end it") from None
+            raise SystemExit(
+                f"bench: another one is running in {folder}: wait for it, or end it"
+            ) from None
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: sys.exit(1))  # so that the fleet goes down
+            # So that the fleet goes down.
+            signal.signal(number, lambda *_: sys.exit(1))
         results = []
         for size in sorted({row.nodes for row in rows}):
             chosen = [row for row in rows if row.nodes == size]
@@ -80,14 +97,23 @@ def main() -> int:
         else:
             large = None
     if rows:
-        print(f"medians of {options.runs} rounds on {os.cpu_count()} cpus that also carry the nodes")
+        print(
+            f"medians of {options.runs} rounds on {os.cpu_count()} cpus that also carry the nodes"
+        )
         print("\n".join(lines(results)))
     if simulated:
         print("\n".join(simulation.lines(simulated)))
     if large:
         print("\n".join(big.lines(large)))
     if options.json:
-        document = {"schema_version": 1, "runs": options.runs, "cpus": os.cpu_count(), "rows": results, "simulation": simulated, "big": large}
+        document = {
+            "schema_version": 1,
+            "runs": options.runs,
+            "cpus": os.cpu_count(),
+            "rows": results,
+            "simulation": simulated,
+            "big": large,
+        }
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
 

@@ -1,4 +1,6 @@
-"""On a virtual clock: how long batches take by the real scheduler and by other ways, and what a decision costs when there are many."""
+"""On a virtual clock: how long batches take by the real scheduler and by other ways, and what a
+decision costs when there are many.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,13 @@ from fleet_model import Fleet, Mix
 from table import columns
 
 MACHINES = ((2, 0.8), (4, 1.0), (4, 1.0), (8, 1.0), (8, 1.2), (16, 1.3))
-JOBS, SEEDS, MORE_SEEDS = 48, 40, 200  # one seed's luck moves a ratio by a third, so a mix that is compared with pull needs many
-MEDIAN, P95, AS_PULL = 1.10, 1.40, 1.03
+JOBS = 48
+SEEDS = 40
+# One seed's luck moves a ratio by a third, so a mix that is compared with pull needs many.
+MORE_SEEDS = 200
+MEDIAN = 1.10
+P95 = 1.40
+AS_PULL = 1.03
 
 
 def lognormal(dice: random.Random) -> float:
@@ -41,7 +48,8 @@ def giant(dice: random.Random) -> Mix:
 
 
 def stream(dice: random.Random) -> Mix:
-    when, jobs = 0.0, []
+    when = 0.0
+    jobs = []
     for _job in range(3 * JOBS):
         when += dice.expovariate(1 / 9)
         jobs.append((when, lognormal(dice)))
@@ -52,36 +60,58 @@ def background(dice: random.Random) -> Mix:
     changes = []
     for number, (slots, _speed) in enumerate(MACHINES):
         for _time in range(6):
-            when, taken, seconds = dice.uniform(0, 1200), dice.randint(1, slots), dice.uniform(60, 600)
+            when = dice.uniform(0, 1200)
+            taken = dice.randint(1, slots)
+            seconds = dice.uniform(60, 600)
             changes += [(when, number, taken), (when + seconds, number, -taken)]
     return Mix(MACHINES, [(0.0, lognormal(dice)) for _job in range(2 * JOBS)], background=changes)
 
 
 def deaths(dice: random.Random) -> Mix:
-    times = [(dice.uniform(0, 600), number, dice.uniform(60, 400)) for number in range(len(MACHINES)) if dice.random() < 0.6]
+    times = [
+        (dice.uniform(0, 600), number, dice.uniform(60, 400))
+        for number in range(len(MACHINES))
+        if dice.random() < 0.6
+    ]
     return Mix(MACHINES, [(0.0, lognormal(dice)) for _job in range(2 * JOBS)], deaths=times)
 
 
 def controllers(count: int) -> Callable[[random.Random], Mix]:
     def mix(dice: random.Random) -> Mix:
-        return Mix(MACHINES, [(0.0, lognormal(dice)) for _job in range(2 * JOBS)], controllers=count)
+        return Mix(
+            MACHINES, [(0.0, lognormal(dice)) for _job in range(2 * JOBS)], controllers=count
+        )
 
     return mix
 
 
 MIXES: Mapping[str, Callable[[random.Random], Mix]] = {
-    "base": base, "bimodal": bimodal, "equal": equal, "giant": giant, "stream": stream, "background": background, "deaths": deaths,
+    "base": base,
+    "bimodal": bimodal,
+    "equal": equal,
+    "giant": giant,
+    "stream": stream,
+    "background": background,
+    "deaths": deaths,
     **{f"controllers-{count}": controllers(count) for count in range(2, 6)},
-}  # fmt: skip
+}
 WAYS: Mapping[str, Callable[[Fleet], None]] = {
-    "ours": fleet_model.ours, "pull": fleet_model.pull, "fastest": fleet_model.fastest,
-    "least loaded, stale": fleet_model.least_loaded, "random": fleet_model.by_chance, "round robin": fleet_model.round_robin,
-}  # fmt: skip
-CROWD, CROWDS = 1_000, (1_000, 10_000, 100_000)  # nodes; jobs
+    "ours": fleet_model.ours,
+    "pull": fleet_model.pull,
+    "fastest": fleet_model.fastest,
+    "least loaded, stale": fleet_model.least_loaded,
+    "random": fleet_model.by_chance,
+    "round robin": fleet_model.round_robin,
+}
+CROWD = 1_000
+# Nodes; jobs.
+CROWDS = (1_000, 10_000, 100_000)
 
 
 def measure(told: Callable[[str], None]) -> dict[str, Any]:
-    """mixes: a row for each, with the median over the seeds of how often the bound each way takes; crowds: what a decision costs."""
+    """mixes: a row for each, with the median over the seeds of how often the bound each way takes;
+    crowds: what a decision costs.
+    """
     with ProcessPoolExecutor() as pool:
         rows = []
         for name in MIXES:
@@ -89,11 +119,18 @@ def measure(told: Callable[[str], None]) -> dict[str, Any]:
             took = list(pool.map(_one, [name] * len(seeds), seeds, chunksize=8))
             ours = sorted(each["ours"] for each in took)
             row = {
-                "mix": name, "seeds": len(seeds), "to_bound": {way: median(each[way] for each in took) for way in WAYS},
-                "p95": {way: sorted(each[way] for each in took)[math.ceil(0.95 * len(took)) - 1] for way in WAYS},
+                "mix": name,
+                "seeds": len(seeds),
+                "to_bound": {way: median(each[way] for each in took) for way in WAYS},
+                "p95": {
+                    way: sorted(each[way] for each in took)[math.ceil(0.95 * len(took)) - 1]
+                    for way in WAYS
+                },
                 "to_pull": median(each["ours"] / each["pull"] for each in took),
-            }  # fmt: skip
-            rows.append({**row, "met": row["to_pull"] <= AS_PULL and (name != "base" or _near(row))})
+            }
+            rows.append(
+                {**row, "met": row["to_pull"] <= AS_PULL and (name != "base" or _near(row))}
+            )
             told(f"{name}: {len(ours)} seeds")
         return {"mixes": rows, "crowds": [_crowd(jobs, told) for jobs in CROWDS]}
 
@@ -102,10 +139,22 @@ def lines(measured: Mapping[str, Any]) -> list[str]:
     """The tables for people."""
     cells = [["mix", "seeds", *WAYS, "p95", "ours / pull", "target", ""]]
     for row in measured["mixes"]:
-        target = f"<= {AS_PULL:g}" + (f", ours <= {MEDIAN:.2f}, p95 <= {P95:.2f}" if row["mix"] == "base" else "")
+        target = f"<= {AS_PULL:g}" + (
+            f", ours <= {MEDIAN:.2f}, p95 <= {P95:.2f}" if row["mix"] == "base" else ""
+        )
         times = [f"{row['to_bound'][way]:.3f}" for way in WAYS]
         verdict = "met" if row["met"] else "MISSED"
-        cells.append([row["mix"], str(row["seeds"]), *times, f"{row['p95']['ours']:.3f}", f"{row['to_pull']:.3f}", target, verdict])
+        cells.append(
+            [
+                row["mix"],
+                str(row["seeds"]),
+                *times,
+                f"{row['p95']['ours']:.3f}",
+                f"{row['to_pull']:.3f}",
+                target,
+                verdict,
+            ]
+        )
     crowds = [
         f"{CROWD} nodes, {row['jobs']} jobs: {row['seconds']:.1f} s to decide {row['decisions']} times, {row['us']:.0f} us each"
         for row in measured["crowds"]
@@ -131,8 +180,18 @@ def _near(row: Mapping[str, Any]) -> bool:
 
 def _crowd(jobs: int, told: Callable[[str], None]) -> dict[str, Any]:
     dice = random.Random(1)
-    fleet = Fleet(Mix([(dice.choice((2, 4, 8)), 1.0) for _node in range(CROWD)], [(0.0, dice.uniform(60, 600)) for _job in range(jobs)]))
+    fleet = Fleet(
+        Mix(
+            [(dice.choice((2, 4, 8)), 1.0) for _node in range(CROWD)],
+            [(0.0, dice.uniform(60, 600)) for _job in range(jobs)],
+        )
+    )
     fleet_model.ours(fleet)
     fleet.run()
     told(f"{jobs} jobs on {CROWD} nodes")
-    return {"jobs": jobs, "seconds": fleet.seconds, "decisions": fleet.decisions, "us": 1e6 * fleet.seconds / fleet.decisions}
+    return {
+        "jobs": jobs,
+        "seconds": fleet.seconds,
+        "decisions": fleet.decisions,
+        "us": 1e6 * fleet.seconds / fleet.decisions,
+    }

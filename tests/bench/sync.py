@@ -12,7 +12,8 @@ from table import Row
 from views import ask
 from world import BenchError, Sample, World
 
-FILES, BYTES = 1247, 45_000_000
+FILES = 1247
+BYTES = 45_000_000
 
 
 def lay(world: World, files: int = FILES, size: int = BYTES) -> None:
@@ -25,7 +26,16 @@ def lay(world: World, files: int = FILES, size: int = BYTES) -> None:
         path = top / f"folder-{number % 40}" / f"sub-{number % 7}" / f"file-{number}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(made.randbytes(size // files))
-    identity = ["-c", "user.name=bench", "-c", "user.email=bench@example.com", "-c", "init.templateDir=", "-c", "gc.auto=0"]
+    identity = [
+        "-c",
+        "user.name=bench",
+        "-c",
+        "user.email=bench@example.com",
+        "-c",
+        "init.templateDir=",
+        "-c",
+        "gc.auto=0",
+    ]
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "empty"]):
         subprocess.run(["git", *identity, *words], cwd=top, check=True)
 
@@ -36,10 +46,23 @@ def ours(world: World, controller: str) -> Sample:
 
 
 def peers(world: World, folder: str) -> Sample:
-    ssh = shlex.join(["ssh", "-F", str(world.fleet_dir / "ssh_config"), "-o", "ControlMaster=auto", "-o", f"ControlPath={world.sockets}/%C",
-                      "-o", "ControlPersist=60"])  # fmt: skip
+    ssh = shlex.join(
+        [
+            "ssh",
+            "-F",
+            str(world.fleet_dir / "ssh_config"),
+            "-o",
+            "ControlMaster=auto",
+            "-o",
+            f"ControlPath={world.sockets}/%C",
+            "-o",
+            "ControlPersist=60",
+        ]
+    )
     world.timed(*shlex.split(ssh), world.nodes[0], "true")
-    return world.timed("rsync", "-rlpt", "--delete", "-e", ssh, "big/", f"{world.nodes[0]}:{folder}/")
+    return world.timed(
+        "rsync", "-rlpt", "--delete", "-e", ssh, "big/", f"{world.nodes[0]}:{folder}/"
+    )
 
 
 def sync_cold(world: World) -> Sample:
@@ -47,7 +70,9 @@ def sync_cold(world: World) -> Sample:
     sample = ours(world, secrets.token_hex(4))
     if sample["files"] < FILES:
         raise BenchError(f"only {sample['files']} files were sent")
-    for folder in world.fleet_dir.glob(f"{world.nodes[0]}/home/.local/state/distributed-gummy/*/workspaces/big-*"):
+    for folder in world.fleet_dir.glob(
+        f"{world.nodes[0]}/home/.local/state/distributed-gummy/*/workspaces/big-*"
+    ):
         shutil.rmtree(folder)
     return sample
 
@@ -75,6 +100,20 @@ def rsync_unchanged(world: World) -> Sample:
 
 
 ROWS = [
-    Row("sync-cold", f"sync of {FILES} files, 45 MB, over a warm connection / rsync over a warm ssh", sync_cold, rsync_cold, "wall", 1.3),
-    Row("sync-unchanged", "the same when nothing has changed", sync_unchanged, rsync_unchanged, "wall", 1.3),
+    Row(
+        "sync-cold",
+        f"sync of {FILES} files, 45 MB, over a warm connection / rsync over a warm ssh",
+        sync_cold,
+        rsync_cold,
+        "wall",
+        1.3,
+    ),
+    Row(
+        "sync-unchanged",
+        "the same when nothing has changed",
+        sync_unchanged,
+        rsync_unchanged,
+        "wall",
+        1.3,
+    ),
 ]

@@ -14,9 +14,11 @@ Side = Callable[[World], Sample]
 
 @dataclass(frozen=True)
 class Row:
-    """ours against peer, by `of` of their samples; met if the ratio of the medians is at most `target`. Rows share a side's calls.
+    """ours against peer, by `of` of their samples; met if the ratio of the medians is at most
+    `target`. Rows share a side's calls.
 
-    warm: call each side once before it counts, and again when its ssh masters may have ended meanwhile.
+    warm: call each side once before it counts, and again when its ssh masters may have ended
+    meanwhile.
     """
 
     name: str
@@ -34,24 +36,42 @@ def result(row: Row, samples: Mapping[Side, Sequence[Sample]]) -> dict[str, Any]
     each = [a / b for a, b in zip(ours, peer, strict=True)]
     ratio = median(ours) / median(peer)
     return {
-        "row": row.name, "text": row.text, "of": row.of, "ours": median(ours), "peer": median(peer), "ratio": ratio,
-        "ratio_of_each": [min(each), max(each)], "target": row.target, "met": ratio <= row.target, "samples": {"ours": ours, "peer": peer},
-    }  # fmt: skip
+        "row": row.name,
+        "text": row.text,
+        "of": row.of,
+        "ours": median(ours),
+        "peer": median(peer),
+        "ratio": ratio,
+        "ratio_of_each": [min(each), max(each)],
+        "target": row.target,
+        "met": ratio <= row.target,
+        "samples": {"ours": ours, "peer": peer},
+    }
 
 
 def lines(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """The table for people. Seconds below a tenth are shown in ms."""
     cells = [("row", "what is compared", "ours", "peer", "ratio", "of each", "target", "")]
     for row in results:
-        spread, verdict = "{:.2f}-{:.2f}".format(*row["ratio_of_each"]), "met" if row["met"] else "MISSED"
-        numbers = (amount(row["ours"]), amount(row["peer"]), f"{row['ratio']:.2f}", spread, f"<= {row['target']:g}")
+        spread = "{:.2f}-{:.2f}".format(*row["ratio_of_each"])
+        verdict = "met" if row["met"] else "MISSED"
+        numbers = (
+            amount(row["ours"]),
+            amount(row["peer"]),
+            f"{row['ratio']:.2f}",
+            spread,
+            f"<= {row['target']:g}",
+        )
         cells.append((row["row"], row["text"], *numbers, verdict))
     return columns(cells)
 
 
 def columns(cells: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
 
 
 def amount(seconds: float) -> str:

@@ -15,7 +15,9 @@ NAMES = ("api-developer", "database-expert")
 
 def ask(world: World, what: str, config: str, names: list[str]) -> tuple[Sample, dict[str, float]]:
     """What the whole program cost, and what it told: `wall` is that of the question alone."""
-    sample = world.timed(sys.executable, str(ROOT / "tests" / "bench" / "ask.py"), what, config, "asked.json", *names)
+    sample = world.timed(
+        sys.executable, str(ROOT / "tests" / "bench" / "ask.py"), what, config, "asked.json", *names
+    )
     return sample, json.loads((world.folder / "asked.json").read_text(encoding="utf-8"))
 
 
@@ -33,7 +35,19 @@ def specialists(world: World) -> Sample:
 
 
 def ping(world: World) -> Sample:
-    return world.timed("ansible", "-i", "static.yml", "all", "-m", "ansible.builtin.ping", "-f", str(MANY))
+    return world.timed(
+        "ansible", "-i", "static.yml", "all", "-m", "ansible.builtin.ping", "-f", str(MANY)
+    )
 
 
-ROWS = [Row("specialists", f"the dashboard of {MANY} nodes, warm / ansible -m ping, {MANY} forks", specialists, ping, "wall", 0.35, nodes=MANY)]
+ROWS = [
+    Row(
+        "specialists",
+        f"the dashboard of {MANY} nodes, warm / ansible -m ping, {MANY} forks",
+        specialists,
+        ping,
+        "wall",
+        0.35,
+        nodes=MANY,
+    )
+]

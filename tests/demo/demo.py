@@ -1,4 +1,7 @@
-"""`make demo`: a batch of real jobs on three sshds of this machine, and a check of what came of it. Exit status 0: everything is as expected."""
+"""`make demo`: a batch of real jobs on three sshds of this machine, and a check of what came of it.
+
+Exit status 0: everything is as expected.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,16 @@ SAMPLE = {
 }
 
 
-def problems(record: Mapping[str, Any], names: Sequence[str], starts: Mapping[str, Sequence[str]], status: int) -> list[str]:
-    """What differs from what the batch should give. `record` is run.json, `names` the batch, `starts` the job names counted on each node."""
+def problems(
+    record: Mapping[str, Any],
+    names: Sequence[str],
+    starts: Mapping[str, Sequence[str]],
+    status: int,
+) -> list[str]:
+    """What differs from what the batch should give.
+
+    `record` is run.json, `names` the batch, `starts` the job names counted on each node.
+    """
     found = []
     jobs = {job["name"]: job for job in record["jobs"]}
     if sorted(jobs) != sorted(names):
@@ -42,7 +53,9 @@ def problems(record: Mapping[str, Any], names: Sequence[str], starts: Mapping[st
             found.append(f"{name}: status, class and exit status are {got}, not {wanted}")
         if bool(job["patch"]) == (name in CHANGES_NOTHING):
             found.append(f"{name}: has {'a' if job['patch'] else 'no'} patch")
-        if elsewhere := {job["node"], *(attempt["node"] for attempt in job["attempts"])} - set(NODES):
+        if elsewhere := {job["node"], *(attempt["node"] for attempt in job["attempts"])} - set(
+            NODES
+        ):
             found.append(f"{name}: was tried on {sorted(map(str, elsewhere))}")
     if record["status"] != "failed":
         found.append(f"the run's status is {record['status']}, not failed")
@@ -59,7 +72,11 @@ class Demo:
         self.folder = folder
         self.fleet_dir = folder / "fleet"
         self.run_id = time.strftime("demo-%Y%m%d-%H%M%S")
-        kept = {k: v for k, v in os.environ.items() if not k.lstrip("_").startswith(("ANSIBLE_", "GIT_")) and k != "SSH_AUTH_SOCK"}
+        kept = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.lstrip("_").startswith(("ANSIBLE_", "GIT_")) and k != "SSH_AUTH_SOCK"
+        }
         self.env = {
             **kept,
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
@@ -71,17 +88,29 @@ class Demo:
         }
 
     def call(self, *argv: str | pathlib.Path, **kwargs: Any) -> subprocess.CompletedProcess[str]:
-        for stream in (1, 2):  # ssh leaves shared streams non-blocking, and Ansible refuses those
+        # Ssh leaves shared streams non-blocking, and Ansible refuses those.
+        for stream in (1, 2):
             os.set_blocking(stream, True)
-        return subprocess.run([str(word) for word in argv], env=self.env, stdin=subprocess.DEVNULL, text=True, check=False, **kwargs)
+        return subprocess.run(
+            [str(word) for word in argv],
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+            **kwargs,
+        )
 
     def fleet(self, *words: str) -> None:
         if words == ("down",) and not self.fleet_dir.exists():
             return
         program = ROOT / "roles" / "local_fleet" / "files" / "fleet.py"
-        done = self.call(sys.executable, program, *words, "--dir", self.fleet_dir, stdout=subprocess.PIPE)
+        done = self.call(
+            sys.executable, program, *words, "--dir", self.fleet_dir, stdout=subprocess.PIPE
+        )
         if done.returncode:
-            raise SystemExit(f"demo: fleet.py {' '.join(words)} ended with {done.returncode}: {done.stdout.strip()}")
+            raise SystemExit(
+                f"demo: fleet.py {' '.join(words)} ended with {done.returncode}: {done.stdout.strip()}"
+            )
 
     def playbook(self, name: str, *words: str) -> int:
         program = pathlib.Path(sys.executable).parent / "ansible-playbook"
@@ -89,12 +118,27 @@ class Demo:
         say("$ ansible-playbook " + " ".join(shown))
         return self.call(program, *shown, cwd=self.folder).returncode
 
-    def git(self, tree: pathlib.Path, *words: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
-        options = ["-c", "user.name=demo", "-c", "user.email=demo@example.com", "-c", "safe.directory=*", "-c", "core.autocrlf=false"]
-        return self.call("git", "-C", tree, *options, *words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    def git(
+        self, tree: pathlib.Path, *words: str | pathlib.Path
+    ) -> subprocess.CompletedProcess[str]:
+        options = [
+            "-c",
+            "user.name=demo",
+            "-c",
+            "user.email=demo@example.com",
+            "-c",
+            "safe.directory=*",
+            "-c",
+            "core.autocrlf=false",
+        ]
+        return self.call(
+            "git", "-C", tree, *options, *words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
 
     def prepare(self) -> None:
-        """Takes down and removes what an earlier demo left, and lays the sample project, its pristine copy, the jobs and a config."""
+        """Takes down and removes what an earlier demo left, and lays the sample project, its
+        pristine copy, the jobs and a config.
+        """
         self.fleet("down")
         for old in ("ansible", "cache", "config", "fleet", "pristine", "sample", "state"):
             shutil.rmtree(self.folder / old, ignore_errors=True)
@@ -107,13 +151,32 @@ class Demo:
                 raise SystemExit(f"demo: git {words[0]}: {done.stdout}")
         shutil.copytree(sample, self.folder / "pristine", symlinks=True)
         (self.folder / "config" / "distributed-gummy").mkdir(parents=True)
-        (self.folder / "config" / "distributed-gummy" / "config.yaml").write_text(CONFIG, encoding="utf-8")
+        (self.folder / "config" / "distributed-gummy" / "config.yaml").write_text(
+            CONFIG, encoding="utf-8"
+        )
         shutil.copy(JOBS, self.folder / "jobs.yml")
 
     def starts(self) -> dict[str, list[str]]:
         """The names of the jobs that each node saw start; nothing for a node that does not answer."""
-        ssh = ["ssh", "-F", str(self.fleet_dir / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
-        read = {node: self.call(*ssh, node, f'cat "$HOME/{STARTS}"', stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout for node in NODES}
+        ssh = [
+            "ssh",
+            "-F",
+            str(self.fleet_dir / "ssh_config"),
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ConnectTimeout=5",
+        ]
+        read = {
+            node: self.call(
+                *ssh,
+                node,
+                f'cat "$HOME/{STARTS}"',
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            ).stdout
+            for node in NODES
+        }
         return {node: text.split() for node, text in read.items()}
 
     def check(self, status: int, names: Sequence[str]) -> list[str]:
@@ -127,17 +190,24 @@ class Demo:
         for job in record["jobs"]:
             if job["patch"]:
                 say(f"  {job['name']}: {job['patch']}")
-                if (done := self.git(self.folder / "pristine", "apply", "--check", job["patch"])).returncode:
+                if (
+                    done := self.git(self.folder / "pristine", "apply", "--check", job["patch"])
+                ).returncode:
                     found.append(f"{job['name']}: its patch does not apply: {done.stdout.strip()}")
         if self.git(self.folder / "sample", "status", "--porcelain").stdout:
             found.append("the sample project itself was changed")
-        say("starts counted on the nodes: " + ", ".join(f"{node} {len(there)}" for node, there in starts.items()))
+        say(
+            "starts counted on the nodes: "
+            + ", ".join(f"{node} {len(there)}" for node, there in starts.items())
+        )
         return found
 
     def run(self, stop: Sequence[str]) -> int:
         import yaml
 
-        names = [job["name"] for job in yaml.safe_load(JOBS.read_text(encoding="utf-8"))["gummy_jobs"]]
+        names = [
+            job["name"] for job in yaml.safe_load(JOBS.read_text(encoding="utf-8"))["gummy_jobs"]
+        ]
         began = time.monotonic()
         self.prepare()
         try:
@@ -154,7 +224,9 @@ class Demo:
             say(f"DIFFERS: {line}")
         seconds = time.monotonic() - began
         if not found:
-            say(f"all as expected: {len(names) - len(FAILS)} jobs good, {len(FAILS)} failed as it should, {len(NODES)} nodes used, {seconds:.0f} s.")
+            say(
+                f"all as expected: {len(names) - len(FAILS)} jobs good, {len(FAILS)} failed as it should, {len(NODES)} nodes used, {seconds:.0f} s."
+            )
             say("Take one over with: git apply PATCH")
         return 1 if found else 0
 
@@ -165,9 +237,22 @@ def say(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dir", type=pathlib.Path, default=ROOT / ".demo", help="where the demo lives (default: .demo in the clone)")
-    parser.add_argument("--stop", action="append", default=[], metavar="NODE", help="end this node before the jobs start, to see the demo fail")
-    parser.add_argument("--down", action="store_true", help="only take down what a killed demo left")
+    parser.add_argument(
+        "--dir",
+        type=pathlib.Path,
+        default=ROOT / ".demo",
+        help="where the demo lives (default: .demo in the clone)",
+    )
+    parser.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="NODE",
+        help="end this node before the jobs start, to see the demo fail",
+    )
+    parser.add_argument(
+        "--down", action="store_true", help="only take down what a killed demo left"
+    )
     options = parser.parse_args()
     folder = options.dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -175,9 +260,12 @@ def main() -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise SystemExit(f"demo: another one is running in {folder}: wait for it, or end it") from None
+            raise SystemExit(
+                f"demo: another one is running in {folder}: wait for it, or end it"
+            ) from None
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: sys.exit(1))  # so that the fleet goes down
+            # So that the fleet goes down.
+            signal.signal(number, lambda *_: sys.exit(1))
         demo = Demo(folder)
         if options.down:
             demo.fleet("down")

@@ -1,4 +1,6 @@
-"""Fixtures: one tailnet for all tests, and for each a controller of its own that plays inside of it."""
+"""Fixtures: one tailnet for all tests, and for each a controller of its own that plays inside of
+it.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,27 @@ from real_tailnet import NODES, Tailnet
 
 @pytest.fixture(scope="session")
 def tailnet() -> Iterator[Tailnet]:
-    assert real_tailnet.BIN.is_dir(), "type `make e2e`: it builds the programs that these tests need"
+    assert real_tailnet.BIN.is_dir(), (
+        "type `make e2e`: it builds the programs that these tests need"
+    )
     with real_tailnet.tailnet() as one:
         yield one
 
 
 @pytest.fixture
-def controller(tailnet: Tailnet, tmp_path: pathlib.Path, make_environment: Callable[[pathlib.Path], dict[str, str]]) -> Iterator[Controller]:
+def controller(
+    tailnet: Tailnet,
+    tmp_path: pathlib.Path,
+    make_environment: Callable[[pathlib.Path], dict[str, str]],
+) -> Iterator[Controller]:
     settings = {"nodes": {node: {"slots": 1} for node in NODES}}
-    one = Controller(tailnet, tmp_path, make_environment(tmp_path / "home"), settings, within=real_tailnet.inside("controller"))
+    one = Controller(
+        tailnet,
+        tmp_path,
+        make_environment(tmp_path / "home"),
+        settings,
+        within=real_tailnet.inside("controller"),
+    )
     yield one
     one.close()
 

@@ -1,7 +1,9 @@
-"""A tailnet on this machine: control server, controller and nodes, each in a network namespace of its own. Root on Linux; `make e2e` builds the programs.
+"""A tailnet on this machine: control server, controller and nodes, each in a network namespace of
+its own. Root on Linux; `make e2e` builds the programs.
 
-All network devices and all processes live in those namespaces, and these carry a mark that is this folder's own. So what a killed run left is
-found by its mark, and nothing else is. Called as a program, this removes it.
+All network devices and all processes live in those namespaces, and these carry a mark that is this
+folder's own. So what a killed run left is found by its mark, and nothing else is. Called as a
+program, this removes it.
 """
 
 from __future__ import annotations
@@ -20,15 +22,24 @@ from typing import Any
 
 from real_nodes import PATIENCE, ROOT, Fleet, until
 
-HERE = pathlib.Path(os.environ.get("GUMMY_E2E_DIR") or ROOT / ".cache" / "e2e")  # another folder, another tailnet
-BIN, FLEET = HERE / "bin", HERE / "fleet"
+# Another folder, another tailnet.
+HERE = pathlib.Path(os.environ.get("GUMMY_E2E_DIR") or ROOT / ".cache" / "e2e")
+BIN = HERE / "bin"
+FLEET = HERE / "fleet"
 MARK = f"gummy-e2e-{hashlib.sha256(os.fsencode(HERE)).hexdigest()[:6]}"
-STATE = pathlib.Path("/run", MARK)  # short, since a socket's path has to fit into 107 bytes
+# Short, since a socket's path has to fit into 107 bytes.
+STATE = pathlib.Path("/run", MARK)
 NODES = ("node-1", "node-2", "node-3", "node-4")
 HOSTS = ("controller", *NODES)
-GATE, SUFFIX = "10.99.0.1", "e2e.gummy.test"
-# no logs to anybody, no questions to a router, and a panic rather than a word to the real control server
-QUIET = {"TS_NO_LOGS_NO_SUPPORT": "true", "TS_DISABLE_PORTMAPPER": "1", "TS_PANIC_IF_HIT_MAIN_CONTROL": "1"}
+GATE = "10.99.0.1"
+SUFFIX = "e2e.gummy.test"
+# no logs to anybody, no questions to a router, and a panic rather than a word to the real control
+# server
+QUIET = {
+    "TS_NO_LOGS_NO_SUPPORT": "true",
+    "TS_DISABLE_PORTMAPPER": "1",
+    "TS_PANIC_IF_HIT_MAIN_CONTROL": "1",
+}
 
 
 def namespace(host: str) -> str:
@@ -59,17 +70,36 @@ def lay_cables() -> None:
     for host in HOSTS:
         here = namespace(host)
         ip("netns", "add", here)
-        ip("-n", control, "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", here)
+        ip(
+            "-n",
+            control,
+            "link",
+            "add",
+            host,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            here,
+        )
         ip("-n", control, "link", "set", host, "master", "bridge", "up")
         ip("-n", here, "link", "set", "lo", "up")
         ip("-n", here, "addr", "add", f"{cable_address(host)}/24", "dev", "eth0")
         ip("-n", here, "link", "set", "eth0", "up")
-        ip("-n", here, "route", "add", "default", "via", GATE)  # without one tailscaled thinks that there is no network
+        # Without one tailscaled thinks that there is no network.
+        ip("-n", here, "route", "add", "default", "via", GATE)
 
 
 def remove() -> None:
     """All that has our mark. A namespace goes after its processes, which are found by it."""
-    subprocess.run(Fleet.command("down", "--dir", str(FLEET)), stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    subprocess.run(
+        Fleet.command("down", "--dir", str(FLEET)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
     for name in sorted(path.name for path in pathlib.Path("/run/netns").glob(f"{MARK}-*")):
         until(lambda name=name: not end_all(name), f"the end of all processes in {name}")
         ip("netns", "del", name)
@@ -90,57 +120,109 @@ class Tailnet(Fleet):
     def __init__(self) -> None:
         STATE.mkdir(mode=0o700)
         lay_cables()
-        self._control = self._start("control", str(BIN / "control"), f"{GATE}:9911", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._control = self._start(
+            "control",
+            str(BIN / "control"),
+            f"{GATE}:9911",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         assert self._control_says() == "ready", self._log("control")
         self._daemons = {host: self._start_daemon(host) for host in HOSTS}
-        settings = (f"--login-server=http://{GATE}:9911", "--accept-dns=false", "--netfilter-mode=off", f"--timeout={PATIENCE:.0f}s")
-        logins = {host: self._start(host, *self.cli(host, "up", f"--hostname={host}", *settings)) for host in HOSTS}
+        settings = (
+            f"--login-server=http://{GATE}:9911",
+            "--accept-dns=false",
+            "--netfilter-mode=off",
+            f"--timeout={PATIENCE:.0f}s",
+        )
+        logins = {
+            host: self._start(host, *self.cli(host, "up", f"--hostname={host}", *settings))
+            for host in HOSTS
+        }
         places = (f"{namespace(node)}@{cable_address(node)}" for node in NODES)
-        super().__init__(FLEET, *(word for place in places for word in ("--net", place)), within=inside("control"))
+        super().__init__(
+            FLEET,
+            *(word for place in places for word in ("--net", place)),
+            within=inside("control"),
+        )
         for host, login in logins.items():
             assert login.wait(PATIENCE) == 0, self._log(host)
         self._ids = {host: self.status(host)["Self"]["ID"] for host in HOSTS}
-        for host in HOSTS:  # our control server gives bare names, and says of nobody that he is online
+        # Our control server gives bare names, and says of nobody that he is online.
+        for host in HOSTS:
             self.announce(host, Name=f"{host}.{SUFFIX}.", Online=True)
         self._until_all_are_online()
         self._write_settings()
 
     def _start(self, host: str, *words: str, **pipes: int) -> subprocess.Popen[str]:
         """A process that does not outlive us: not the thread that calls this, to be exact."""
-        env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        env |= {**QUIET, "HOME": str(STATE), "TS_LOGS_DIR": str(STATE / host)}  # else it writes into /var/lib
+        env = {
+            name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
+        }
+        # Else it writes into /var/lib.
+        env |= {**QUIET, "HOME": str(STATE), "TS_LOGS_DIR": str(STATE / host)}
         (STATE / host).mkdir(exist_ok=True)
         with (STATE / f"{host}.log").open("a") as log:
-            files: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **pipes}
-            return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *inside(host), *words], env=env, cwd=STATE, text=True, **files)
+            files: dict[str, Any] = {
+                "stdin": subprocess.DEVNULL,
+                "stdout": log,
+                "stderr": log,
+                **pipes,
+            }
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *inside(host), *words],
+                env=env,
+                cwd=STATE,
+                text=True,
+                **files,
+            )
 
     def _start_daemon(self, host: str, tun: str = "ts0") -> subprocess.Popen[str]:
-        words = (f"--statedir={STATE / host}", f"--socket={STATE / host}.sock", f"--tun={tun}", "--port=0", "--no-logs-no-support")
+        words = (
+            f"--statedir={STATE / host}",
+            f"--socket={STATE / host}.sock",
+            f"--tun={tun}",
+            "--port=0",
+            "--no-logs-no-support",
+        )
         return self._start(host, str(BIN / "tailscaled"), *words)
 
     def _log(self, host: str) -> str:
         return f"{host}:\n{(STATE / f'{host}.log').read_text(errors='replace')[-4000:]}"
 
     def _write_settings(self) -> None:
-        """What a user has: an inventory source, and an ssh config with user and key for the nodes' names, and no address."""
+        """What a user has: an inventory source, and an ssh config with user and key for the nodes'
+        names, and no address.
+        """
         known = f'UserKnownHostsFile "{FLEET}/known_hosts"\n    GlobalKnownHostsFile /dev/null\n    StrictHostKeyChecking yes'
         login = f'User {self.user}\n    IdentityFile "{FLEET}/id_ed25519"\n    IdentitiesOnly yes\n    IdentityAgent none'
-        stanzas = (f"Host {node}\n    HostKeyAlias {node}\n    {login}\n    {known}\n" for node in NODES)
+        stanzas = (
+            f"Host {node}\n    HostKeyAlias {node}\n    {login}\n    {known}\n" for node in NODES
+        )
         (STATE / "ssh_config").write_text("\n".join(stanzas), encoding="utf-8")
         source = {
             "plugin": "distributed.gummy.tailnet",
             "status_command": self.cli("controller", "status", "--json"),
             "ssh_config_file": "ssh_config",
-            "probe_timeout": 20,  # all nodes share this machine, which may be busy
+            # All nodes share this machine, which may be busy.
+            "probe_timeout": 20,
         }
         (STATE / "my.tailnet.yml").write_text(json.dumps(source), encoding="utf-8")
-        self.ssh_config, self.inventory = str(STATE / "ssh_config"), str(STATE / "my.tailnet.yml")
+        self.ssh_config = str(STATE / "ssh_config")
+        self.inventory = str(STATE / "my.tailnet.yml")
 
     def cli(self, host: str, *words: str) -> list[str]:
         return [str(BIN / "tailscale"), f"--socket={STATE / host}.sock", *words]
 
     def tailscale(self, host: str, *words: str) -> str:
-        done = subprocess.run(self.cli(host, *words), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            self.cli(host, *words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
         assert done.returncode == 0, f"{host}: tailscale {' '.join(words)}: {done.stderr}"
         return done.stdout
 
@@ -149,12 +231,23 @@ class Tailnet(Fleet):
 
     def peer(self, node: str) -> dict[str, Any]:
         """What the controller's tailscale says of it."""
-        return next((peer for peer in (self.status()["Peer"] or {}).values() if peer["ID"] == self._ids[node]), {})
+        return next(
+            (
+                peer
+                for peer in (self.status()["Peer"] or {}).values()
+                if peer["ID"] == self._ids[node]
+            ),
+            {},
+        )
 
     def announce(self, host: str, **fields: Any) -> None:
         """The control server tells all hosts that this one has these fields of a tailcfg.Node."""
         assert self._control.stdin is not None
-        print(json.dumps({"StableID": self._ids[host], **fields}), file=self._control.stdin, flush=True)
+        print(
+            json.dumps({"StableID": self._ids[host], **fields}),
+            file=self._control.stdin,
+            flush=True,
+        )
         assert (said := self._control_says()) == "ok", said
 
     def _control_says(self) -> str:
@@ -163,7 +256,10 @@ class Tailnet(Fleet):
 
     def until_it_says(self, node: str, **wanted: Any) -> None:
         """Until the controller's tailscale says it of the node."""
-        until(lambda: {**self.peer(node), **wanted} == self.peer(node), f"{wanted} in the status of {node}")
+        until(
+            lambda: {**self.peer(node), **wanted} == self.peer(node),
+            f"{wanted} in the status of {node}",
+        )
 
     def _until_all_are_online(self) -> None:
         for node in NODES:
@@ -175,20 +271,40 @@ class Tailnet(Fleet):
         self._daemons[node].wait()
 
     def take_interface(self, node: str) -> None:
-        """Its tailscaled again, in userspace: a machine like many containers, from which only `tailscale nc` reaches the others."""
+        """Its tailscaled again, in userspace: a machine like many containers, from which only
+        `tailscale nc` reaches the others.
+        """
         self.cut_off(node)
         self._daemons[node] = self._start_daemon(node, "userspace-networking")
         until(lambda: self.ready(node), f"{node} in userspace")
 
     def ready(self, node: str) -> bool:
-        done = subprocess.run(self.cli(node, "status", "--json"), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            self.cli(node, "status", "--json"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return done.returncode == 0 and json.loads(done.stdout)["BackendState"] == "Running"
 
     def reconnect(self, node: str) -> None:
-        """Its tailscaled again, and a packet to the controller, which else might go on with the old session for a while."""
+        """Its tailscaled again, and a packet to the controller, which else might go on with the old
+        session for a while.
+        """
         self._daemons[node] = self._start_daemon(node)
-        greet = self.cli(node, "ping", "--tsmp", "-c", "1", self.status()["Self"]["TailscaleIPs"][0])
-        until(lambda: subprocess.run(greet, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0, f"a pong for {node}")
+        greet = self.cli(
+            node, "ping", "--tsmp", "-c", "1", self.status()["Self"]["TailscaleIPs"][0]
+        )
+        until(
+            lambda: (
+                subprocess.run(
+                    greet, stdin=subprocess.DEVNULL, capture_output=True, check=False
+                ).returncode
+                == 0
+            ),
+            f"a pong for {node}",
+        )
 
     def repair(self) -> None:
         for node in NODES:

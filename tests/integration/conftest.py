@@ -1,4 +1,6 @@
-"""Fixtures for tests of whole playbooks: one local fleet of three nodes for all of them, and a controller of its own for each test."""
+"""Fixtures for tests of whole playbooks: one local fleet of three nodes for all of them, and a
+controller of its own for each test.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin:/usr/local/sbin"
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    if missing := [tool for tool in ("sshd", "ssh", "ssh-keygen", "rsync", "git") if not shutil.which(tool, path=SBIN)]:
+    if missing := [
+        tool
+        for tool in ("sshd", "ssh", "ssh-keygen", "rsync", "git")
+        if not shutil.which(tool, path=SBIN)
+    ]:
         pytest.skip(f"needs {', '.join(missing)}")
     nodes = Fleet(tmp_path_factory.mktemp("nodes") / "fleet")
     yield nodes
@@ -25,16 +31,25 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="session")
-def make_controller(fleet: Fleet, make_environment: Callable[[pathlib.Path], dict[str, str]]) -> Callable[[pathlib.Path], Controller]:
+def make_controller(
+    fleet: Fleet, make_environment: Callable[[pathlib.Path], dict[str, str]]
+) -> Callable[[pathlib.Path], Controller]:
     def make(folder: pathlib.Path) -> Controller:
         folder.mkdir(exist_ok=True)
-        return Controller(fleet, folder, make_environment(folder / "home"), {"nodes": {node: {"slots": 2} for node in NODES}})
+        return Controller(
+            fleet,
+            folder,
+            make_environment(folder / "home"),
+            {"nodes": {node: {"slots": 2} for node in NODES}},
+        )
 
     return make
 
 
 @pytest.fixture
-def controller(tmp_path: pathlib.Path, make_controller: Callable[[pathlib.Path], Controller]) -> Iterator[Controller]:
+def controller(
+    tmp_path: pathlib.Path, make_controller: Callable[[pathlib.Path], Controller]
+) -> Iterator[Controller]:
     one = make_controller(tmp_path / "controller")
     yield one
     one.close()
@@ -51,7 +66,8 @@ def repaired(fleet: Fleet) -> Iterator[Fleet]:
 def counter(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[Counter]:
     one = Counter(fleet, re.sub(r"\W+", "-", request.node.name))
     yield one
-    for hold in ("-go", "-go-on"):  # a job that a failed test left would keep its slot
+    # A job that a failed test left would keep its slot.
+    for hold in ("-go", "-go-on"):
         one.let_go(hold)
 
 

@@ -1,4 +1,6 @@
-"""Real nodes, and controllers that play whole playbooks on them: what the fixtures in conftest.py hand out."""
+"""Real nodes, and controllers that play whole playbooks on them: what the fixtures in conftest.py
+hand out.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "roles" / "local_fleet" / "files" / "fleet.py"
 NODES = ("node-1", "node-2", "node-3")
-PATIENCE = 90.0  # seconds after which a playbook or a condition counts as never coming
+# Seconds after which a playbook or a condition counts as never coming.
+PATIENCE = 90.0
 
 
 def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -36,19 +39,34 @@ def applies(patch: str | None, project: pathlib.Path) -> bool:
     return git(project, "apply", "--check", patch, check=False).returncode == 0
 
 
-def git(tree: pathlib.Path, *words: str | pathlib.Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+def git(
+    tree: pathlib.Path, *words: str | pathlib.Path, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     who = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    who |= {f"GIT_{part}_{what}": "tester" for part in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")} | {"GIT_CONFIG_GLOBAL": os.devnull}
-    return subprocess.run(["git", "-c", "safe.directory=*", *words], cwd=tree, env=who, capture_output=True, text=True, check=check)
+    who |= {
+        f"GIT_{part}_{what}": "tester"
+        for part in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    } | {"GIT_CONFIG_GLOBAL": os.devnull}
+    return subprocess.run(
+        ["git", "-c", "safe.directory=*", *words],
+        cwd=tree,
+        env=who,
+        capture_output=True,
+        text=True,
+        check=check,
+    )
 
 
 class Fleet:
     """The nodes, seen from outside."""
 
     def __init__(self, folder: pathlib.Path, *words: str, within: Sequence[str] = ()) -> None:
-        self.folder, self._within = folder, within
+        self.folder = folder
+        self._within = within
         self.state = self.call("up", *(words or ("--size", str(len(NODES)))))
-        self.inventory, self.ssh_config = self.state["inventory"], self.state["ssh_config"]
+        self.inventory = self.state["inventory"]
+        self.ssh_config = self.state["ssh_config"]
         self._nodes = {node["name"]: node for node in self.state["nodes"]}
 
     @staticmethod
@@ -57,7 +75,14 @@ class Fleet:
 
     def call(self, *words: str) -> dict[str, Any]:
         command = [*self._within, *self.command(*words, "--dir", str(self.folder))]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -83,14 +108,25 @@ class Fleet:
 
     def ssh(self, node: str, command: str) -> str:
         ask = ["ssh", "-F", self.ssh_config, node, command]
-        return subprocess.run(ask, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+        return subprocess.run(
+            ask,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        ).stdout
 
     def lines(self, name: str) -> dict[str, list[str]]:
         """The lines of a file in each node's home."""
         found = {}
         for node in self._nodes:
             with contextlib.suppress(FileNotFoundError):
-                found[node] = (self.home(node) / name).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+                found[node] = (
+                    (self.home(node) / name)
+                    .read_text(encoding="utf-8", errors="surrogateescape")
+                    .splitlines()
+                )
         return found
 
     def count(self, name: str, word: str = "") -> int:
@@ -101,19 +137,27 @@ class Fleet:
         return {path for node in self._nodes for path in self.home(node).rglob("*")}
 
     def login(self, node: str) -> dict[str, Any]:
-        """Variables of an inventory that knows the node's address, port, user and key, and no ssh config."""
+        """Variables of an inventory that knows the node's address, port, user and key, and no ssh
+        config.
+        """
         words = f"-o HostKeyAlias={node} -o UserKnownHostsFile='{self.folder}/known_hosts' -o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes"
         return {
-            "ansible_host": "127.0.0.1", "ansible_port": self._nodes[node]["port"], "ansible_user": self._nodes[node]["user"],
-            "ansible_private_key_file": str(self.folder / "id_ed25519"), "ansible_ssh_common_args": words,
-        }  # fmt: skip
+            "ansible_host": "127.0.0.1",
+            "ansible_port": self._nodes[node]["port"],
+            "ansible_user": self._nodes[node]["user"],
+            "ansible_private_key_file": str(self.folder / "id_ed25519"),
+            "ansible_ssh_common_args": words,
+        }
 
 
 class Counter:
-    """Commands that count their starts in their nodes' homes and, to be held, wait there for a file."""
+    """Commands that count their starts in their nodes' homes and, to be held, wait there for a
+    file.
+    """
 
     def __init__(self, fleet: Fleet, name: str) -> None:
-        self.fleet, self.name = fleet, name
+        self.fleet = fleet
+        self.name = name
 
     def command(self, hold: str = "") -> str:
         wait = f'until [ -e "$HOME/{self.name}{hold}" ]; do sleep 0.05; done; ' if hold else ""
@@ -124,17 +168,24 @@ class Counter:
             self.fleet.put(node, f"{self.name}{hold}", "")
 
     def starts(self) -> list[str]:
-        return sorted(line for lines in self.fleet.lines(f"{self.name}-starts").values() for line in lines)
+        return sorted(
+            line for lines in self.fleet.lines(f"{self.name}-starts").values() for line in lines
+        )
 
 
 class Played:
     """A playbook that ended: exit status, output, and the document of its run, if it came that far."""
 
     def __init__(self, status: int, output: str) -> None:
-        self.status, self.output = status, output
+        self.status = status
+        self.output = output
         record = re.search(r"^record: (.*)$", output, re.MULTILINE)
-        self.run: dict[str, Any] = json.loads(pathlib.Path(record[1]).read_text(encoding="utf-8")) if record else {}
-        self.jobs: dict[str, dict[str, Any]] = {row["name"]: row for row in self.run.get("jobs", [])}
+        self.run: dict[str, Any] = (
+            json.loads(pathlib.Path(record[1]).read_text(encoding="utf-8")) if record else {}
+        )
+        self.jobs: dict[str, dict[str, Any]] = {
+            row["name"]: row for row in self.run.get("jobs", [])
+        }
 
     def __repr__(self) -> str:
         return f"exit status {self.status}\n{self.output}"
@@ -146,9 +197,15 @@ class Played:
 
 
 def descendants(pid: int) -> list[int]:
-    rows = [line.split() for line in subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.splitlines()]
+    rows = [
+        line.split()
+        for line in subprocess.run(
+            ["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+    ]
     found = [pid]
-    for one in found:  # grows while it is walked
+    # Grows while it is walked.
+    for one in found:
         found += [int(child) for child, parent in rows if int(parent) == one]
     return found
 
@@ -156,10 +213,23 @@ def descendants(pid: int) -> list[int]:
 class Playing:
     """A playbook that runs."""
 
-    def __init__(self, command: Sequence[str], cwd: pathlib.Path, env: Mapping[str, str], output: pathlib.Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        cwd: pathlib.Path,
+        env: Mapping[str, str],
+        output: pathlib.Path,
+    ) -> None:
         self._output = output
         with output.open("wb") as stream:
-            self.process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
 
     def said(self) -> str:
         return self._output.read_text(encoding="utf-8", errors="surrogateescape")
@@ -168,7 +238,9 @@ class Playing:
         """Until the condition holds; a playbook that ends before fails the test."""
         deadline = time.monotonic() + PATIENCE / 3
         while not condition():
-            assert self.process.poll() is None and time.monotonic() < deadline, f"never came: {what}:\n{self.said()}"
+            assert self.process.poll() is None and time.monotonic() < deadline, (
+                f"never came: {what}:\n{self.said()}"
+            )
             time.sleep(0.02)
 
     def end(self) -> Played:
@@ -191,8 +263,18 @@ class Playing:
 class Controller:
     """A machine that plays: its environment, its state, and the playbooks that it started."""
 
-    def __init__(self, fleet: Fleet, folder: pathlib.Path, env: dict[str, str], config: Mapping[str, Any], within: Sequence[str] = ()) -> None:
-        self.fleet, self.folder, self.env, self.within = fleet, folder, env, within
+    def __init__(
+        self,
+        fleet: Fleet,
+        folder: pathlib.Path,
+        env: dict[str, str],
+        config: Mapping[str, Any],
+        within: Sequence[str] = (),
+    ) -> None:
+        self.fleet = fleet
+        self.folder = folder
+        self.env = env
+        self.within = within
         self.state = pathlib.Path(env["XDG_STATE_HOME"], "distributed-gummy")
         self.project = self.make_project(folder / "project")
         self._started: list[Playing] = []
@@ -204,9 +286,18 @@ class Controller:
         path.write_text(text, encoding="utf-8")
 
     def make_project(self, tree: pathlib.Path, repository: bool = True) -> pathlib.Path:
-        """A small project; sync_exclude keeps trace.log at home and, in a repository, .gitignore keeps `secret`."""
+        """A small project; sync_exclude keeps trace.log at home and, in a repository, .gitignore
+        keeps `secret`.
+        """
         (tree / "docs").mkdir(parents=True)
-        texts = {"a.txt": "one\ntwo\n", "docs/b c.txt": "text\n", "gone.txt": "old\n", ".gitignore": "secret\n", "secret": "x\n", "trace.log": "x\n"}
+        texts = {
+            "a.txt": "one\ntwo\n",
+            "docs/b c.txt": "text\n",
+            "gone.txt": "old\n",
+            ".gitignore": "secret\n",
+            "secret": "x\n",
+            "trace.log": "x\n",
+        }
         for name, text in texts.items():
             (tree / name).write_text(text, encoding="utf-8")
         if repository:
@@ -217,7 +308,12 @@ class Controller:
     def jobs(self, *jobs: Mapping[str, Any], **settings: Any) -> str:
         """A file with this batch, as an argument of -e."""
         path = self.folder / f"jobs-{len(list(self.folder.glob('jobs-*')))}.json"
-        path.write_text(json.dumps({"gummy_agent": "shell", **settings, "gummy_jobs": list(jobs)}, ensure_ascii=False), encoding="utf-8")
+        path.write_text(
+            json.dumps(
+                {"gummy_agent": "shell", **settings, "gummy_jobs": list(jobs)}, ensure_ascii=False
+            ),
+            encoding="utf-8",
+        )
         return f"@{path}"
 
     def static(self, hosts: Mapping[str, Mapping[str, Any]], **groups: Any) -> str:
@@ -227,11 +323,31 @@ class Controller:
         return str(path)
 
     def begin(
-        self, playbook: str, *words: str, inventory: str | None = None, cwd: pathlib.Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        playbook: str,
+        *words: str,
+        inventory: str | None = None,
+        cwd: pathlib.Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Playing:
         book = playbook if "/" in playbook else f"distributed.gummy.{playbook}"
-        command = [*self.within, sys.executable, "-m", "ansible", "playbook", "-i", inventory or self.fleet.inventory, book, *words]
-        started = Playing(command, cwd or self.project, {**self.env, **(env or {})}, self.folder / f"output-{len(self._started)}")
+        command = [
+            *self.within,
+            sys.executable,
+            "-m",
+            "ansible",
+            "playbook",
+            "-i",
+            inventory or self.fleet.inventory,
+            book,
+            *words,
+        ]
+        started = Playing(
+            command,
+            cwd or self.project,
+            {**self.env, **(env or {})},
+            self.folder / f"output-{len(self._started)}",
+        )
         self._started.append(started)
         return started
 
@@ -243,20 +359,26 @@ class Controller:
 
     def shell(self, command: str, *words: str, **more: Any) -> Played:
         """One job of the agent shell."""
-        return self.run("-e", "gummy_agent=shell", "-e", json.dumps({"gummy_command": command}), *words, **more)
+        return self.run(
+            "-e", "gummy_agent=shell", "-e", json.dumps({"gummy_command": command}), *words, **more
+        )
 
     def close(self) -> None:
         for started in self._started:
             started.kill()
 
 
-def copy_of_collection(folder: pathlib.Path, changes: Mapping[str, tuple[str, str]]) -> pathlib.Path:
+def copy_of_collection(
+    folder: pathlib.Path, changes: Mapping[str, tuple[str, str]]
+) -> pathlib.Path:
     """A copy in which these texts of these files are others; the folder by which Ansible finds it."""
     copy = folder / "ansible_collections" / "distributed" / "gummy"
     copy.mkdir(parents=True)
     for part in ("plugins", "playbooks", "roles", "meta", "galaxy.yml"):
         source = ROOT / part
-        shutil.copytree(source, copy / part) if source.is_dir() else shutil.copy(source, copy / part)
+        shutil.copytree(source, copy / part) if source.is_dir() else shutil.copy(
+            source, copy / part
+        )
     for name, (right, wrong) in changes.items():
         text = (copy / name).read_text(encoding="utf-8")
         assert text.count(right) == 1, f"{name} has not one {right!r}"

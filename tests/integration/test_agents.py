@@ -1,4 +1,6 @@
-"""Agents on real nodes: many at once each do their own work once, and the values of pass_env go to the agent and nowhere else."""
+"""Agents on real nodes: many at once each do their own work once, and the values of pass_env go to
+the agent and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,27 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_fifty_jobs_at_once_for_one_node_each_run_once_and_get_their_own_result(controller: Controller, with_doubles: Fleet) -> None:
+def test_fifty_jobs_at_once_for_one_node_each_run_once_and_get_their_own_result(
+    controller: Controller, with_doubles: Fleet
+) -> None:
     controller.configure('{"nodes": {"node-1": {"slots": 8}}}')
     tag = secrets.token_hex(4)
-    prompts = {f"job-{number}": f"write made {tag}-{number} ;; cost {number + 1} ;; say answer {number}" for number in range(CROWD)}
-    jobs = controller.jobs(*({"name": name, "prompt": prompt} for name, prompt in prompts.items()), gummy_agent="gummy", gummy_node="node-1")
+    prompts = {
+        f"job-{number}": f"write made {tag}-{number} ;; cost {number + 1} ;; say answer {number}"
+        for number in range(CROWD)
+    }
+    jobs = controller.jobs(
+        *({"name": name, "prompt": prompt} for name, prompt in prompts.items()),
+        gummy_agent="gummy",
+        gummy_node="node-1",
+    )
     playing = controller.begin("run", "-e", jobs)
-    playing.process.wait(4 * CROWD)  # seconds: gummy's starts lie one apart
+    # Seconds: gummy's starts lie one apart.
+    playing.process.wait(4 * CROWD)
     played = playing.end()
-    assert played.status == 0 and {row["status"] for row in played.jobs.values()} == {"success"}, played
+    assert played.status == 0 and {row["status"] for row in played.jobs.values()} == {"success"}, (
+        played
+    )
     starts = [line.split()[1] for line in with_doubles.lines("claude-starts.log")["node-1"]]
     assert {starts.count(digest(prompt)) for prompt in prompts.values()} == {1}
     for number, name in enumerate(prompts):
@@ -39,7 +53,9 @@ def test_fifty_jobs_at_once_for_one_node_each_run_once_and_get_their_own_result(
 
 
 @pytest.mark.parametrize("at_home", [False, True])
-def test_a_specialist_works_for_a_second_job_with_and_without_its_folder_at_home(controller: Controller, with_doubles: Fleet, at_home: bool) -> None:
+def test_a_specialist_works_for_a_second_job_with_and_without_its_folder_at_home(
+    controller: Controller, with_doubles: Fleet, at_home: bool
+) -> None:
     gummy = controller.project / ".gummy"
     (gummy / "lib").mkdir(parents=True)
     (gummy / "lib" / "core.sh").touch()
@@ -48,19 +64,42 @@ def test_a_specialist_works_for_a_second_job_with_and_without_its_folder_at_home
         own.mkdir(parents=True)
         (own / "prompt.txt").write_text("You know this project's database.\n", encoding="utf-8")
         (own / "session.txt").write_text("a-session-of-this-machine\n", encoding="utf-8")
-        (own / "meta.yaml").write_text("name: database-expert\nturns: 7\nsession_id: a-session-of-this-machine\n", encoding="utf-8")
+        (own / "meta.yaml").write_text(
+            "name: database-expert\nturns: 7\nsession_id: a-session-of-this-machine\n",
+            encoding="utf-8",
+        )
     sessions = []
     for number in (1, 2):
-        played = controller.run("-e", json.dumps({"gummy_prompt": f"write made-{number}.txt by the database expert", "gummy_node": "node-1"}))
+        played = controller.run(
+            "-e",
+            json.dumps(
+                {
+                    "gummy_prompt": f"write made-{number}.txt by the database expert",
+                    "gummy_node": "node-1",
+                }
+            ),
+        )
         assert played.status == 0 and played.job["status"] == "success", played
         assert f"made-{number}.txt" in pathlib.Path(played.job["patch"]).read_text(encoding="utf-8")
         sessions.append(played.job["session_id"])
     assert sessions[0] == sessions[1]
-    played = controller.play("specialists", "--limit", "node-1", "-e", f"gummy_output_file={controller.folder / 'specialists.json'}")
+    played = controller.play(
+        "specialists",
+        "--limit",
+        "node-1",
+        "-e",
+        f"gummy_output_file={controller.folder / 'specialists.json'}",
+    )
     document = json.loads((controller.folder / "specialists.json").read_text(encoding="utf-8"))
-    (seen,) = [one for one in document["nodes"][0]["specialists"] if one["project"] == str(controller.project)]
+    (seen,) = [
+        one
+        for one in document["nodes"][0]["specialists"]
+        if one["project"] == str(controller.project)
+    ]
     assert (seen["name"], seen["sessions"]) == ("database-expert", 2), played
-    (prompt,) = with_doubles.home("node-1").rglob(f"{seen['workspace']}/tree/.gummy/specialists/database-expert/prompt.txt")
+    (prompt,) = with_doubles.home("node-1").rglob(
+        f"{seen['workspace']}/tree/.gummy/specialists/database-expert/prompt.txt"
+    )
     assert ("this project's database" in prompt.read_text(encoding="utf-8")) is at_home
 
 
@@ -69,7 +108,9 @@ class Argvs:
 
     def __init__(self, *words: str) -> None:
         self.seen: set[str] = set()
-        self._words, self._end, self._thread = words, threading.Event(), threading.Thread(target=self._look)
+        self._words = words
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look)
         self._thread.start()
 
     def _look(self) -> None:
@@ -77,7 +118,8 @@ class Argvs:
             for file in PROC.glob("[0-9]*/cmdline"):
                 try:
                     text = file.read_bytes()
-                except OSError:  # it has ended
+                except OSError:
+                    # It has ended.
                     continue
                 self.seen.update(word for word in self._words if word.encode() in text)
 
@@ -105,7 +147,8 @@ def holding(word: str, *folders: pathlib.Path) -> set[pathlib.Path]:
         try:
             if word.encode() in path.read_bytes():
                 found.add(path)
-        except OSError:  # it went in the meantime, or is a socket
+        except OSError:
+            # It went in the meantime, or is a socket.
             continue
     return found
 
@@ -118,17 +161,33 @@ def test_a_passed_value_reaches_the_agents_and_is_in_no_argv_file_output_or_resu
     tag = secrets.token_hex(4)
     folders = (controller.folder, with_doubles.folder)
     look = f'printf %s "$TOKEN" | sha256sum > seen-by-AGENT-{tag}; until [ -e $HOME/go-{tag} ]; do sleep 0.05; done'
-    jobs = [{"name": name, "agent": name, "prompt": f"run {look.replace('AGENT', name)}"} for name in ("gummy", "claude")]
-    jobs.append({"name": "shell", "agent": "shell", "command": look.replace("AGENT", "shell"), "verify": 'test -z "$TOKEN"'})
+    jobs = [
+        {"name": name, "agent": name, "prompt": f"run {look.replace('AGENT', name)}"}
+        for name in ("gummy", "claude")
+    ]
+    jobs.append(
+        {
+            "name": "shell",
+            "agent": "shell",
+            "command": look.replace("AGENT", "shell"),
+            "verify": 'test -z "$TOKEN"',
+        }
+    )
     file = controller.jobs(*({**job, "pass_env": ["TOKEN"]} for job in jobs))
     env = {"ANSIBLE_PIPELINING": pipelining}
-    first = controller.begin("run", "-vvv", "-e", file, "-e", "gummy_run_id=passing", env={**env, "TOKEN": secret})
-    first.wait_for(lambda: len({*with_doubles.folder.rglob(f"seen-by-*-{tag}")}) == len(jobs), "three agents at work")
+    first = controller.begin(
+        "run", "-vvv", "-e", file, "-e", "gummy_run_id=passing", env={**env, "TOKEN": secret}
+    )
+    first.wait_for(
+        lambda: len({*with_doubles.folder.rglob(f"seen-by-*-{tag}")}) == len(jobs),
+        "three agents at work",
+    )
     assert not holding(secret, *folders)
     first.kill()
     for node in NODES:
         with_doubles.put(node, f"go-{tag}", "")
-    played = controller.run("-vvv", "-e", file, "-e", "gummy_run_id=passing", env=env)  # what runs needs the value no more
+    # What runs needs the value no more.
+    played = controller.run("-vvv", "-e", file, "-e", "gummy_run_id=passing", env=env)
     assert played.status == 0, played
     argvs.end()
     assert argvs.seen == {"seen-by-shell"}
@@ -137,7 +196,12 @@ def test_a_passed_value_reaches_the_agents_and_is_in_no_argv_file_output_or_resu
     assert not holding(secret, *folders) and secret not in first.said() + played.output
 
 
-def test_a_passed_variable_that_is_not_set_stops_the_run_before_anything_starts(controller: Controller, fleet: Fleet) -> None:
+def test_a_passed_variable_that_is_not_set_stops_the_run_before_anything_starts(
+    controller: Controller, fleet: Fleet
+) -> None:
     played = controller.shell("echo x > x", "-e", "gummy_pass_env=GUMMYLESS_TOKEN")
-    assert played.status == 2 and "GUMMYLESS_TOKEN is not set here; export it, or take it out" in played.output, played
+    assert (
+        played.status == 2
+        and "GUMMYLESS_TOKEN is not set here; export it, or take it out" in played.output
+    ), played
     assert not (controller.state / "runs").exists()

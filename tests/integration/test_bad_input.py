@@ -1,4 +1,6 @@
-"""Input that can't be used: a sentence says so before anything starts, the exit status is not 0, no ssh is started, and nothing is left behind."""
+"""Input that can't be used: a sentence says so before anything starts, the exit status is not 0, no
+ssh is started, and nothing is left behind.
+"""
 
 from __future__ import annotations
 
@@ -41,41 +43,99 @@ CASES = {
     "prompt and command": Case("a prompt and a command", {**PROMPT, "gummy_command": "x"}),
     "command for gummy": Case("add gummy_agent=shell", {"gummy_command": "x"}),
     "agent": Case("gummy_agent: .*'gumy'.*did you mean 'gummy'", {**PROMPT, "gummy_agent": "gumy"}),
-    "task type": Case("gummy_task_type: .*did you mean 'database'", {**PROMPT, "gummy_task_type": "databse"}),
-    "node": Case("gummy_node: .*'bilder'.*did you mean 'builder'", {**PROMPT, "gummy_node": "bilder"}),
-    "nodes of a job": Case("job 1: nodes: .*matches no host", batch({"command": "x", "nodes": "os_windows"})),
-    "job key": Case("job 1: unknown key 'comand'; did you mean 'command'", batch({"command": "x", "comand": "x"})),
-    "extra var": Case("'gummy_promt' is no setting; did you mean 'gummy_prompt'", {"gummy_promt": "x"}),
-    "extra var as a word": Case("'gummy_time_out' is no setting; did you mean 'gummy_timeout'", PROMPT, ("-e", "gummy_time_out=5m")),
-    "project": Case("gummy_project: /.*/nowhere does not exist", {**PROMPT, "gummy_project": "nowhere"}),
+    "task type": Case(
+        "gummy_task_type: .*did you mean 'database'", {**PROMPT, "gummy_task_type": "databse"}
+    ),
+    "node": Case(
+        "gummy_node: .*'bilder'.*did you mean 'builder'", {**PROMPT, "gummy_node": "bilder"}
+    ),
+    "nodes of a job": Case(
+        "job 1: nodes: .*matches no host", batch({"command": "x", "nodes": "os_windows"})
+    ),
+    "job key": Case(
+        "job 1: unknown key 'comand'; did you mean 'command'",
+        batch({"command": "x", "comand": "x"}),
+    ),
+    "extra var": Case(
+        "'gummy_promt' is no setting; did you mean 'gummy_prompt'", {"gummy_promt": "x"}
+    ),
+    "extra var as a word": Case(
+        "'gummy_time_out' is no setting; did you mean 'gummy_timeout'",
+        PROMPT,
+        ("-e", "gummy_time_out=5m"),
+    ),
+    "project": Case(
+        "gummy_project: /.*/nowhere does not exist", {**PROMPT, "gummy_project": "nowhere"}
+    ),
     "project is a file": Case("a.txt is no directory", {**PROMPT, "gummy_project": "a.txt"}),
     "project is home": Case("is your home directory", {**PROMPT, "gummy_project": "~"}),
     "project is all": Case("/ is the whole machine", {**PROMPT, "gummy_project": "/"}),
     "branch without project": Case(
-        "job-1: deliver: branch needs a git project", {"gummy_agent": "shell", "gummy_command": "x", "gummy_project": "none", "gummy_deliver": "branch"}
+        "job-1: deliver: branch needs a git project",
+        {
+            "gummy_agent": "shell",
+            "gummy_command": "x",
+            "gummy_project": "none",
+            "gummy_deliver": "branch",
+        },
     ),
-    "artifacts": Case("gummy_artifacts: '../x' leaves the workspace", {**PROMPT, "gummy_artifacts": ["../x"]}),
-    "timeout": Case("gummy_timeout: 'soon' is no duration; write 90s, 30m, 4h", {**PROMPT, "gummy_timeout": "soon"}),
+    "artifacts": Case(
+        "gummy_artifacts: '../x' leaves the workspace", {**PROMPT, "gummy_artifacts": ["../x"]}
+    ),
+    "timeout": Case(
+        "gummy_timeout: 'soon' is no duration; write 90s, 30m, 4h",
+        {**PROMPT, "gummy_timeout": "soon"},
+    ),
     "no time": Case("gummy_timeout: 0 is no duration", {**PROMPT, "gummy_timeout": 0}),
-    "only without a run": Case("gummy_only: give the run's name as well", {**PROMPT, "gummy_only": "failed"}),
-    "adopt without a run": Case("gummy_adopt: give the run's name as well", {**PROMPT, "gummy_adopt": True}),
-    "on interrupt": Case("gummy_on_interrupt: .*did you mean 'cancel'", {**PROMPT, "gummy_on_interrupt": "cancl"}),
-    "two of one name": Case("two jobs have the name 'twin'", batch({"name": "twin", "command": "x"}, {"name": "twin", "command": "y"})),
+    "only without a run": Case(
+        "gummy_only: give the run's name as well", {**PROMPT, "gummy_only": "failed"}
+    ),
+    "adopt without a run": Case(
+        "gummy_adopt: give the run's name as well", {**PROMPT, "gummy_adopt": True}
+    ),
+    "on interrupt": Case(
+        "gummy_on_interrupt: .*did you mean 'cancel'", {**PROMPT, "gummy_on_interrupt": "cancl"}
+    ),
+    "two of one name": Case(
+        "two jobs have the name 'twin'",
+        batch({"name": "twin", "command": "x"}, {"name": "twin", "command": "y"}),
+    ),
     "no list": Case("gummy_jobs: .* is no list", {"gummy_jobs": {"prompt": "x"}}),
     "empty list": Case("gummy_jobs: the list is empty", {"gummy_jobs": []}),
     "NUL": Case("gummy_prompt: it contains a NUL", {"gummy_prompt": "a\0b"}),
     "run id": Case("gummy_run_id: .* is no name", {**PROMPT, "gummy_run_id": "../x"}),
-    "text sets a variable": Case("its text would set ansible_user", {}, ("-e", "gummy_prompt=log in with ansible_user=root")),
+    "text sets a variable": Case(
+        "its text would set ansible_user", {}, ("-e", "gummy_prompt=log in with ansible_user=root")
+    ),
     "config no YAML": Case(r"config\.yaml.*YAML", config="load_weights: [unclosed"),
-    "config key": Case("config.yaml: .*load_weight.*did you mean 'load_weights'", config="load_weight: {cpu: 1}"),
-    "nodes match nothing": Case("gummy_nodes=elsewhere matches no host", {**PROMPT, "gummy_nodes": "elsewhere"}),
-    "host_vars": Case("gummy_timeout is set for host node-2 alone", hosts={**HOSTS, "node-2": {"gummy_timeout": "5m"}}),
-    "serial": Case("remove serial", play="[{hosts: all, gather_facts: false, serial: 1, tasks: [{distributed.gummy.run_jobs: {}}]}]"),
-    "connection": Case("builder has the connection community.docker.docker", hosts={**HOSTS, "builder": {"ansible_connection": "community.docker.docker"}}),
+    "config key": Case(
+        "config.yaml: .*load_weight.*did you mean 'load_weights'", config="load_weight: {cpu: 1}"
+    ),
+    "nodes match nothing": Case(
+        "gummy_nodes=elsewhere matches no host", {**PROMPT, "gummy_nodes": "elsewhere"}
+    ),
+    "host_vars": Case(
+        "gummy_timeout is set for host node-2 alone",
+        hosts={**HOSTS, "node-2": {"gummy_timeout": "5m"}},
+    ),
+    "serial": Case(
+        "remove serial",
+        play="[{hosts: all, gather_facts: false, serial: 1, tasks: [{distributed.gummy.run_jobs: {}}]}]",
+    ),
+    "connection": Case(
+        "builder has the connection community.docker.docker",
+        hosts={**HOSTS, "builder": {"ansible_connection": "community.docker.docker"}},
+    ),
     "become": Case("set to become another user", words=("--become",)),
-    "become of a host": Case("builder is set to become another user", hosts={**HOSTS, "builder": {"ansible_become": True}}),
+    "become of a host": Case(
+        "builder is set to become another user",
+        hosts={**HOSTS, "builder": {"ansible_become": True}},
+    ),
     "inventory": Case("a broken or missing -i", hosts={}),
-    "limit": Case("Specified inventory, host pattern and/or --limit leaves us with no hosts to target", words=("--limit", "nowhere")),
+    "limit": Case(
+        "Specified inventory, host pattern and/or --limit leaves us with no hosts to target",
+        words=("--limit", "nowhere"),
+    ),
 }
 
 
@@ -87,10 +147,14 @@ def told(
     top = tmp_path_factory.mktemp("bad-input")
 
     def play(name: str) -> tuple[Controller, Played]:
-        case, controller = CASES[name], make_controller(top / name.replace(" ", "-"))
+        case = CASES[name]
+        controller = make_controller(top / name.replace(" ", "-"))
         fake = controller.folder / "bin" / "ssh"
         fake.parent.mkdir()
-        fake.write_text(f"#!/bin/sh\necho \"$@\" >> '{controller.folder}/ssh-was-started'\nexit 255\n", encoding="utf-8")
+        fake.write_text(
+            f"#!/bin/sh\necho \"$@\" >> '{controller.folder}/ssh-was-started'\nexit 255\n",
+            encoding="utf-8",
+        )
         fake.chmod(0o755)
         controller.env["PATH"] = f"{fake.parent}{os.pathsep}{controller.env['PATH']}"
         if case.config:
@@ -100,7 +164,9 @@ def told(
             book = str(controller.folder / "play.yml")
             pathlib.Path(book).write_text(case.play, encoding="utf-8")
         inventory = controller.static(case.hosts) if case.hosts else "/nonexistent/hosts"
-        return controller, controller.play(book, "-e", json.dumps(case.given), *case.words, inventory=inventory)
+        return controller, controller.play(
+            book, "-e", json.dumps(case.given), *case.words, inventory=inventory
+        )
 
     with ThreadPoolExecutor(2) as pool:
         answers = dict(zip(CASES, pool.map(play, CASES), strict=True))
@@ -110,23 +176,44 @@ def told(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_bad_input_is_told_before_anything_starts(told: dict[str, tuple[Controller, Played]], name: str) -> None:
+def test_bad_input_is_told_before_anything_starts(
+    told: dict[str, tuple[Controller, Played]], name: str
+) -> None:
     controller, played = told[name]
-    said = " ".join(json.loads(f'"{text}"') for text in re.findall(r'"msg": "((?:[^"\\]|\\.)*)"', played.output)) + played.output
+    said = (
+        " ".join(
+            json.loads(f'"{text}"')
+            for text in re.findall(r'"msg": "((?:[^"\\]|\\.)*)"', played.output)
+        )
+        + played.output
+    )
     assert played.status != 0 and re.search(CASES[name].says, said), played
     assert "Traceback" not in played.output and "  place  " not in played.output, played
     assert not (controller.folder / "ssh-was-started").exists(), played
-    assert not pathlib.Path(controller.env["XDG_STATE_HOME"]).exists(), list(controller.state.rglob("*"))
+    assert not pathlib.Path(controller.env["XDG_STATE_HOME"]).exists(), list(
+        controller.state.rglob("*")
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read every directory")
 def test_a_project_that_can_not_be_read_is_bad_input(controller: Controller) -> None:
     controller.project.chmod(0)
-    played = controller.run("-e", json.dumps({**PROMPT, "gummy_project": str(controller.project)}), cwd=controller.folder)
+    played = controller.run(
+        "-e",
+        json.dumps({**PROMPT, "gummy_project": str(controller.project)}),
+        cwd=controller.folder,
+    )
     controller.project.chmod(0o755)
     assert played.status != 0 and "can't be read" in played.output, played
 
 
 def test_several_problems_are_told_together(controller: Controller) -> None:
-    played = controller.run("-e", controller.jobs({"command": "x", "timeout": "soon"}, {"comand": "x"}, 5), inventory=controller.static(HOSTS))
-    assert played.status != 0 and all(text in played.output for text in ("job 1: timeout", "job 2: unknown key", "job 3: 5 is no job")), played
+    played = controller.run(
+        "-e",
+        controller.jobs({"command": "x", "timeout": "soon"}, {"comand": "x"}, 5),
+        inventory=controller.static(HOSTS),
+    )
+    assert played.status != 0 and all(
+        text in played.output
+        for text in ("job 1: timeout", "job 2: unknown key", "job 3: 5 is no job")
+    ), played

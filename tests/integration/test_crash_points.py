@@ -1,4 +1,6 @@
-"""Every point at which the process that drives a run can be ended: the run goes on under its name, and its job starts once."""
+"""Every point at which the process that drives a run can be ended: the run goes on under its name,
+and its job starts once.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,17 @@ from real_nodes import NODES, Controller, Fleet, applies, until
 pytestmark = pytest.mark.once
 HOOK = pathlib.Path(__file__).with_name("crash_point")
 AT_ONCE = 6
-MOST = 60  # points of a run, at the very most
+# Points of a run, at the very most.
+MOST = 60
 
 
 def marks(fleet: Fleet, uid: str) -> dict[str, set[str]]:
     """The files of each attempt of this run that a node knows of."""
-    folders = [path for node in NODES for path in fleet.home(node).glob(f".local/state/distributed-gummy/*/attempts/{uid}-*")]
+    folders = [
+        path
+        for node in NODES
+        for path in fleet.home(node).glob(f".local/state/distributed-gummy/*/attempts/{uid}-*")
+    ]
     return {folder.name: {path.name for path in folder.iterdir()} for folder in folders}
 
 
@@ -28,18 +35,27 @@ class Crashed:
     """A run of one job on a controller of its own, ended at one point and called again."""
 
     def __init__(self, controller: Controller, fleet: Fleet, who: str, number: int) -> None:
-        self.controller, self.fleet, self.name = controller, fleet, f"crash-{who}-{number}"
-        more = f" -o ConnectionAttempts={number + 1}"  # settings of its own give it an ssh master of its own
+        self.controller = controller
+        self.fleet = fleet
+        self.name = f"crash-{who}-{number}"
+        # Settings of its own give it an ssh master of its own.
+        more = f" -o ConnectionAttempts={number + 1}"
         login = fleet.login("node-1")
-        hosts = {"node-1": {**login, "ansible_ssh_common_args": login["ansible_ssh_common_args"] + more}}
-        job = {"name": self.name, "command": f'echo "$GUMMY_JOB" >> "$HOME/crash-starts"; echo {number} > done.txt'}
+        hosts = {
+            "node-1": {**login, "ansible_ssh_common_args": login["ansible_ssh_common_args"] + more}
+        }
+        job = {
+            "name": self.name,
+            "command": f'echo "$GUMMY_JOB" >> "$HOME/crash-starts"; echo {number} > done.txt',
+        }
         self.words = ("-e", controller.jobs(job), "-e", f"gummy_run_id={self.name}")
         self.inventory = controller.static(hosts)
         mark = controller.folder / "crash"
         crash = {"PYTHONPATH": str(HOOK), "GUMMY_CRASH_POINT": f"{who} {number} {mark}"}
         first = controller.begin("run", *self.words, inventory=self.inventory, env=crash)
         until(lambda: mark.exists() or first.process.poll() is not None, "the point, or the end")
-        with contextlib.suppress(subprocess.TimeoutExpired):  # a worker that dies in the middle of a word to its playbook can make it hang
+        # A worker that dies in the middle of a word to its playbook can make it hang.
+        with contextlib.suppress(subprocess.TimeoutExpired):
             first.process.wait(3)
         first.kill()
         self.point = mark.read_text(encoding="utf-8") if mark.exists() else ""
@@ -54,11 +70,15 @@ class Crashed:
         where = f"ended at {self.name}, {self.point!r}:\n{played}"
         assert played.status == 0 and applies(played.job["patch"], self.controller.project), where
         assert self.fleet.count("crash-starts", self.name) == 1, where
-        journal = (self.controller.state / "runs" / self.name / "journal.jsonl").read_text(encoding="utf-8")
+        journal = (self.controller.state / "runs" / self.name / "journal.jsonl").read_text(
+            encoding="utf-8"
+        )
         attempts = marks(self.fleet, played.run["uid"])
         assert all(attempt in journal for attempt in attempts), where
         assert sum("agent" in files for files in attempts.values()) == 1, where
-        assert all(files & {"ended.json", "void"} for files in attempts.values() if "starting" in files), where
+        assert all(
+            files & {"ended.json", "void"} for files in attempts.values() if "starting" in files
+        ), where
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +92,10 @@ def leases_end(fleet: Fleet) -> Iterator[None]:
 
 @pytest.mark.parametrize("who", ["worker", "all"])
 def test_wherever_a_run_is_ended_it_goes_on_and_its_job_starts_once(
-    fleet: Fleet, make_controller: Callable[[pathlib.Path], Controller], tmp_path: pathlib.Path, who: str
+    fleet: Fleet,
+    make_controller: Callable[[pathlib.Path], Controller],
+    tmp_path: pathlib.Path,
+    who: str,
 ) -> None:
     def crash(number: int) -> str:
         controller = make_controller(tmp_path / f"{who}-{number}")
@@ -92,4 +115,6 @@ def test_wherever_a_run_is_ended_it_goes_on_and_its_job_starts_once(
                 break
     assert not all(points), "it never got through"
     verbs = ("claim", "rsync", "start", "poll", "ack")
-    assert points.count("journal") == 6 and {f"{when} {verb}" for verb in verbs for when in ("before", "begun", "ended")} <= {*points}, points
+    assert points.count("journal") == 6 and {
+        f"{when} {verb}" for verb in verbs for when in ("before", "begun", "ended")
+    } <= {*points}, points

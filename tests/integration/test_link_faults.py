@@ -1,4 +1,6 @@
-"""The way to a node breaks while its jobs run: they go on, the run takes them up again, and none starts twice."""
+"""The way to a node breaks while its jobs run: they go on, the run takes them up again, and none
+starts twice.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,15 @@ pytestmark = pytest.mark.once
 
 def commands(pids: Iterable[int] | None = None) -> dict[int, str]:
     """Command lines by process id."""
-    listing = subprocess.run(["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = {int(pid): words for pid, words in (line.split(None, 1) for line in listing.splitlines() if len(line.split()) > 1)}
+    listing = subprocess.run(
+        ["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    rows = {
+        int(pid): words
+        for pid, words in (
+            line.split(None, 1) for line in listing.splitlines() if len(line.split()) > 1
+        )
+    }
     return rows if pids is None else {pid: rows[pid] for pid in pids if pid in rows}
 
 
@@ -33,32 +42,50 @@ def send(number: signal.Signals, pids: Iterable[int]) -> None:
 
 def begin(controller: Controller, counter: Counter, *words: str) -> tuple[Playing, tuple[str, ...]]:
     """Two jobs that wait on node-1, and the words that call their run again."""
-    jobs = controller.jobs(*({"name": f"job-{number}", "command": counter.command("-go"), "node": "node-1"} for number in (1, 2)))
+    jobs = controller.jobs(
+        *(
+            {"name": f"job-{number}", "command": counter.command("-go"), "node": "node-1"}
+            for number in (1, 2)
+        )
+    )
     again = ("-e", jobs, "-e", f"gummy_run_id={counter.name[:60]}", *words)
     started = controller.begin("run", *again)
-    started.wait_for(lambda: started.said().count("  start  ") == 2 and len(counter.starts()) == 2, "both starts")
+    started.wait_for(
+        lambda: started.said().count("  start  ") == 2 and len(counter.starts()) == 2, "both starts"
+    )
     return started, again
 
 
 @pytest.mark.parametrize("what", ["ssh", "master", "worker"])
-def test_what_the_controller_loses_is_made_anew_and_starts_nothing_twice(controller: Controller, counter: Counter, what: str) -> None:
+def test_what_the_controller_loses_is_made_anew_and_starts_nothing_twice(
+    controller: Controller, counter: Counter, what: str
+) -> None:
     started, again = begin(controller, counter)
 
     def polls() -> dict[int, str]:
-        return {pid: words for pid, words in commands(descendants(started.process.pid)).items() if re.match(r"\S*ssh .* poll'?$", words)}
+        return {
+            pid: words
+            for pid, words in commands(descendants(started.process.pid)).items()
+            if re.match(r"\S*ssh .* poll'?$", words)
+        }
 
     (poll, words), *_others = until(polls, "the poll").items()
     socket = re.search(r"ControlPath=(\S+)", words)
     assert socket
     victims = {
         "ssh": lambda: [poll],
-        "master": lambda: [pid for pid, title in commands().items() if title.startswith(f"ssh: {socket[1]} ")],
-        "worker": lambda: [int((controller.state / "runs" / again[3].partition("=")[2] / "lock").read_text())],
+        "master": lambda: [
+            pid for pid, title in commands().items() if title.startswith(f"ssh: {socket[1]} ")
+        ],
+        "worker": lambda: [
+            int((controller.state / "runs" / again[3].partition("=")[2] / "lock").read_text())
+        ],
     }[what]()
     assert len(victims) == 1
     send(signal.SIGKILL, victims)
     if what == "worker":
-        with contextlib.suppress(subprocess.TimeoutExpired):  # its playbook may wait for a word that it began
+        # Its playbook may wait for a word that it began.
+        with contextlib.suppress(subprocess.TimeoutExpired):
             started.process.wait(5)
         started.kill()
         started = controller.begin("run", *again)
@@ -67,16 +94,30 @@ def test_what_the_controller_loses_is_made_anew_and_starts_nothing_twice(control
     counter.let_go("-go")
     played = started.end()
     assert played.status == 0 and counter.starts() == ["job-1", "job-2"], played
-    assert all(applies(row["patch"], controller.project) and len(row["attempts"]) == 1 for row in played.jobs.values())
+    assert all(
+        applies(row["patch"], controller.project) and len(row["attempts"]) == 1
+        for row in played.jobs.values()
+    )
 
 
-def test_a_node_that_is_silent_for_longer_than_every_time_out_is_found_again(controller: Controller, fleet: Fleet, counter: Counter) -> None:
-    hosts = {"node-1": {**fleet.login("node-1"), "ansible_ssh_args": "-o ServerAliveInterval=1 -o ServerAliveCountMax=2 -o ConnectTimeout=2"}}
+def test_a_node_that_is_silent_for_longer_than_every_time_out_is_found_again(
+    controller: Controller, fleet: Fleet, counter: Counter
+) -> None:
+    hosts = {
+        "node-1": {
+            **fleet.login("node-1"),
+            "ansible_ssh_args": "-o ServerAliveInterval=1 -o ServerAliveCountMax=2 -o ConnectTimeout=2",
+        }
+    }
     jobs = controller.jobs({"command": counter.command("-go")})
     started = controller.begin("run", "-e", jobs, inventory=controller.static(hosts))
     started.wait_for(lambda: "  start  " in started.said() and counter.starts(), "the start")
     (node,) = (node for node in fleet.call("status")["nodes"] if node["name"] == "node-1")
-    sshds = [pid for pid, words in commands(node["pids"]).items() if words.lstrip("/").startswith(("sshd", "usr/sbin/sshd"))]
+    sshds = [
+        pid
+        for pid, words in commands(node["pids"]).items()
+        if words.lstrip("/").startswith(("sshd", "usr/sbin/sshd"))
+    ]
     assert len(sshds) > 1
     send(signal.SIGSTOP, sshds)
     try:
@@ -84,11 +125,18 @@ def test_a_node_that_is_silent_for_longer_than_every_time_out_is_found_again(con
         counter.let_go("-go")
         store = fleet.home("node-1") / ".local" / "state" / "distributed-gummy"
         (uid,) = re.findall(r"attempt (\S+)", started.said())
-        until(lambda: list(store.glob(f"*/attempts/{uid}/ended.json")), "the end of the job on its node")
+        until(
+            lambda: list(store.glob(f"*/attempts/{uid}/ended.json")),
+            "the end of the job on its node",
+        )
     finally:
         send(signal.SIGCONT, sshds)
     played = started.end()
-    assert played.status == 0 and "back in contact" in played.output and applies(played.job["patch"], controller.project), played
+    assert (
+        played.status == 0
+        and "back in contact" in played.output
+        and applies(played.job["patch"], controller.project)
+    ), played
     assert counter.starts() == ["job-1"] and len(played.job["attempts"]) == 1
 
 
@@ -99,7 +147,9 @@ def slow_rsync(controller: Controller) -> pathlib.Path:
     program = controller.folder / "bin" / "rsync"
     program.parent.mkdir()
     real = shlex.quote(str(shutil.which("rsync")))
-    program.write_text(f'#!/bin/sh\n[ -e {shlex.quote(str(wish))} ] && set -- --bwlimit=20 "$@"\nexec {real} "$@"\n')
+    program.write_text(
+        f'#!/bin/sh\n[ -e {shlex.quote(str(wish))} ] && set -- --bwlimit=20 "$@"\nexec {real} "$@"\n'
+    )
     program.chmod(0o755)
     controller.env["PATH"] = f"{program.parent}{os.pathsep}{controller.env['PATH']}"
     return wish
@@ -109,11 +159,19 @@ def slow_rsync(controller: Controller) -> pathlib.Path:
 def test_an_rsync_that_is_killed_half_way_is_another_attempt_of_a_job_that_starts_once(
     controller: Controller, fleet: Fleet, counter: Counter, where: str
 ) -> None:
-    wish, big = slow_rsync(controller), os.urandom(400_000)
+    wish = slow_rsync(controller)
+    big = os.urandom(400_000)
     (controller.project / "big").write_bytes(big)
-    started = controller.begin("run", "-e", controller.jobs({"command": counter.command(), "node": "node-3"}))
+    started = controller.begin(
+        "run", "-e", controller.jobs({"command": counter.command(), "node": "node-3"})
+    )
     trees = fleet.home("node-3") / ".local" / "state" / "distributed-gummy"
-    started.wait_for(lambda: any(path.stat().st_size for path in trees.glob("*/workspaces/project-*/*/tree/.big.*")), "half of the file")
+    started.wait_for(
+        lambda: any(
+            path.stat().st_size for path in trees.glob("*/workspaces/project-*/*/tree/.big.*")
+        ),
+        "half of the file",
+    )
     (node,) = (node for node in fleet.call("status")["nodes"] if node["name"] == "node-3")
     pids = descendants(started.process.pid) if where == "here" else node["pids"]
     rsyncs = [pid for pid, words in commands(pids).items() if re.match(r"\S*rsync ", words)]
@@ -124,5 +182,7 @@ def test_an_rsync_that_is_killed_half_way_is_another_attempt_of_a_job_that_start
     assert played.status == 0 and applies(played.job["patch"], controller.project), played
     assert played.job["attempts"][0]["state"] == "void" and len(played.job["attempts"]) == 2, played
     assert counter.starts() == ["job-1"]
-    (whole,) = trees.glob(f"*/workspaces/{pathlib.Path(played.job['workspace']).parents[1].name}/*/tree/big")
+    (whole,) = trees.glob(
+        f"*/workspaces/{pathlib.Path(played.job['workspace']).parents[1].name}/*/tree/big"
+    )
     assert whole.read_bytes() == big

@@ -20,7 +20,13 @@ def pythons() -> list[tuple[tuple[int, ...], str]]:
     found = {(tuple(sys.version_info[:3]), sys.executable)}
     for name in filter(None, names):
         try:
-            done = subprocess.run([name, "-I", "-S", "-c", ASK], capture_output=True, text=True, timeout=20, check=False)
+            done = subprocess.run(
+                [name, "-I", "-S", "-c", ASK],
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired):
             continue
         if done.returncode == 0:
@@ -30,10 +36,18 @@ def pythons() -> list[tuple[tuple[int, ...], str]]:
 
 
 @pytest.mark.once
-def test_the_node_program_works_on_the_oldest_python_here(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_node_program_works_on_the_oldest_python_here(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     version, python = pythons()[0]
     with capsys.disabled():
         print(f"\nthe node program's tests run on Python {'.'.join(map(str, version))} ({python})")
-    done = subprocess.run([python, "-m", "unittest", "discover", "-s", str(NODE_TESTS)], capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        [python, "-m", "unittest", "discover", "-s", str(NODE_TESTS)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-8000:]
     assert "Ran 0 tests" not in done.stderr

@@ -1,4 +1,6 @@
-"""Promises 1, 3, 7 and 8 (docs: once, and told truthfully), each on real nodes, each tried as well on a copy that lacks the line which keeps it."""
+"""Promises 1, 3, 7 and 8 (docs: once, and told truthfully), each on real nodes, each tried as well
+on a copy that lacks the line which keeps it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class Counted:
     """Jobs that count their starts under a word of their own."""
 
     def __init__(self, controller: Controller, word: str) -> None:
-        self.controller, self.fleet, self.word = controller, controller.fleet, f"promise-{word}"
+        self.controller = controller
+        self.fleet = controller.fleet
+        self.word = f"promise-{word}"
 
     def job(self, name: str, command: str = "true", **more: Any) -> dict[str, Any]:
         return {"name": name, "command": f'echo {name} >> "$HOME/{self.word}"; {command}', **more}
@@ -27,7 +31,12 @@ class Counted:
         return sorted(line for lines in self.fleet.lines(self.word).values() for line in lines)
 
     def words(self, *jobs: Mapping[str, Any], **settings: Any) -> tuple[str, ...]:
-        return "-e", self.controller.jobs(*jobs, gummy_local_fallback=False, **settings), "-e", f"gummy_run_id={self.word}"
+        return (
+            "-e",
+            self.controller.jobs(*jobs, gummy_local_fallback=False, **settings),
+            "-e",
+            f"gummy_run_id={self.word}",
+        )
 
 
 def ends(played: Played) -> dict[str, tuple[str, str | None]]:
@@ -35,10 +44,12 @@ def ends(played: Played) -> dict[str, tuple[str, str | None]]:
 
 
 def promise_1(counted: Counted) -> None:
-    """An attempt's agent starts at most once; a job gets another attempt only when the last one is proved void.
+    """An attempt's agent starts at most once; a job gets another attempt only when the last one is
+    proved void.
 
-    The whole ansible-playbook is killed when the start has gone out and nothing was heard of it. Without the record in
-    `self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))` (_scheduler.py) the next call does not know of it.
+    The whole ansible-playbook is killed when the start has gone out and nothing was heard of it.
+    Without the record in `self._say(self._record(attempt), ev.Start(attempt.id, attempt.job,
+    attempt.node))` (_schedule/scheduler.py) the next call does not know of it.
     """
     words = counted.words(counted.job("once", "echo done > done.txt", node="node-1"))
     mark = counted.controller.folder / "crash"
@@ -48,70 +59,139 @@ def promise_1(counted: Counted) -> None:
     first.process.wait()
     first.kill()
     played = counted.controller.run(*words)
-    assert ends(played) == {"once": ("success", None)} and applies(played.job["patch"], counted.controller.project), played
+    assert ends(played) == {"once": ("success", None)} and applies(
+        played.job["patch"], counted.controller.project
+    ), played
     assert counted.starts() == ["once"]
 
 
 def promise_3(counted: Counted) -> None:
     """Success is proved, or it is not called success: the agent's own exit status, and `verify`.
 
-    Without `if ended["class"] is None and spec.get("verify"):` (_node/supervisor.py) an agent that only says it is done would be believed.
+    Without `if ended["class"] is None and spec.get("verify"):` (_node/supervisor.py) an agent that
+    only says it is done would be believed.
     """
     claims = "echo TASK COMPLETED; echo done > done.txt"
-    played = counted.controller.run(*counted.words(
-        counted.job("says-so", claims, verify="test -e really-done.txt"), counted.job("fails", f"{claims}; exit 1"),
-        counted.job("dies", f"{claims}; kill -9 $$"), counted.job("does", f"{claims}; touch really-done.txt", verify="test -e really-done.txt"),
-    ))  # fmt: skip
-    told = {"says-so": ("failed", "verify"), "fails": ("failed", "agent"), "dies": ("failed", "killed"), "does": ("success", None)}
-    assert ends(played) == told and played.status == 2 and played.jobs["does"]["proof"] == "verify", played
+    played = counted.controller.run(
+        *counted.words(
+            counted.job("says-so", claims, verify="test -e really-done.txt"),
+            counted.job("fails", f"{claims}; exit 1"),
+            counted.job("dies", f"{claims}; kill -9 $$"),
+            counted.job(
+                "does", f"{claims}; touch really-done.txt", verify="test -e really-done.txt"
+            ),
+        )
+    )
+    told = {
+        "says-so": ("failed", "verify"),
+        "fails": ("failed", "agent"),
+        "dies": ("failed", "killed"),
+        "does": ("success", None),
+    }
+    assert (
+        ends(played) == told and played.status == 2 and played.jobs["does"]["proof"] == "verify"
+    ), played
     assert counted.starts() == sorted(told)
 
 
 def promise_7(counted: Counted) -> None:
     """Bad input gets a clear error before anything starts: what, where, and what to do.
 
-    Without `raise InputError(dict.fromkeys(problems))` (_request.py) the good jobs of the batch would begin.
+    Without `raise InputError(dict.fromkeys(problems))` (_input/request.py) the good jobs of the batch
+    would begin.
     """
     known = counted.fleet.files()
-    jobs = [counted.job("good"), counted.job("never", timeout=0), {**counted.job("typo"), "verfiy": "true"}]
+    jobs = [
+        counted.job("good"),
+        counted.job("never", timeout=0),
+        {**counted.job("typo"), "verfiy": "true"},
+    ]
     played = counted.controller.run(*counted.words(*jobs))
     said = " ".join(played.output.split())
     assert played.status != 0 and not played.jobs and not counted.starts(), played
-    assert "job 2: timeout" in said and "job 3" in said and "'verfiy'" in said and "did you mean 'verify'" in said, played
-    assert not {path for path in counted.fleet.files() - known if "attempts" in path.parts} and not (counted.controller.state / "runs").exists()
+    assert (
+        "job 2: timeout" in said
+        and "job 3" in said
+        and "'verfiy'" in said
+        and "did you mean 'verify'" in said
+    ), played
+    assert (
+        not {path for path in counted.fleet.files() - known if "attempts" in path.parts}
+        and not (counted.controller.state / "runs").exists()
+    )
 
 
 def promise_8(counted: Counted) -> None:
-    """Every failure has a class, and the class decides: what did not begin is taken up by the next call, what failed is not.
+    """Every failure has a class, and the class decides: what did not begin is taken up by the next
+    call, what failed is not.
 
-    Without `(ended["class"] not in TAKEN_UP_AGAIN or status == "success")` (_resume.py) all that has ended would stay as it is.
+    Without `(ended["class"] not in TAKEN_UP_AGAIN or status == "success")` (_run/resume.py) all that
+    has ended would stay as it is.
     """
     login = counted.fleet.login("node-2")
     jobs = [
-        counted.job("wrong", "exit 7", node="node-1"), counted.job("slow", "sleep 60", node="node-1", timeout="1s"),
-        counted.job("dies", "kill -9 $$", node="node-1"), counted.job("nobody", node="node-2", attempts=1),
-    ]  # fmt: skip
-    words, failed = counted.words(*jobs), {"wrong": ("failed", "agent"), "slow": ("failed", "timeout"), "dies": ("failed", "killed")}
-    hosts = {"node-1": counted.fleet.login("node-1"), "node-2": {**login, "ansible_port": free_port()}}
+        counted.job("wrong", "exit 7", node="node-1"),
+        counted.job("slow", "sleep 60", node="node-1", timeout="1s"),
+        counted.job("dies", "kill -9 $$", node="node-1"),
+        counted.job("nobody", node="node-2", attempts=1),
+    ]
+    words = counted.words(*jobs)
+    failed = {
+        "wrong": ("failed", "agent"),
+        "slow": ("failed", "timeout"),
+        "dies": ("failed", "killed"),
+    }
+    hosts = {
+        "node-1": counted.fleet.login("node-1"),
+        "node-2": {**login, "ansible_port": free_port()},
+    }
     first = counted.controller.run(*words, inventory=counted.controller.static(hosts))
-    assert ends(first) == {**failed, "nobody": ("failed", "unreachable")} and first.status == 2, first
-    second = counted.controller.run(*words, "-e", "gummy_refresh=true", inventory=counted.controller.static({**hosts, "node-2": login}))
-    assert ends(second) == {**failed, "nobody": ("success", None)} and counted.starts() == sorted(second.jobs), second
+    assert ends(first) == {**failed, "nobody": ("failed", "unreachable")} and first.status == 2, (
+        first
+    )
+    second = counted.controller.run(
+        *words,
+        "-e",
+        "gummy_refresh=true",
+        inventory=counted.controller.static({**hosts, "node-2": login}),
+    )
+    assert ends(second) == {**failed, "nobody": ("success", None)} and counted.starts() == sorted(
+        second.jobs
+    ), second
 
 
 # The line without which a promise is broken, what stands there instead, and how that is seen.
 LINES: dict[Callable[[Counted], None], tuple[str, str, str, str]] = {
     promise_1: (
-        "_schedule/scheduler.py", "self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))",
-        "self._say(ev.Start(attempt.id, attempt.job, attempt.node))", r"\['once', 'once'\] == \['once'\]",
+        "_schedule/scheduler.py",
+        "self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))",
+        "self._say(ev.Start(attempt.id, attempt.job, attempt.node))",
+        r"\['once', 'once'\] == \['once'\]",
     ),
-    promise_3: ("_node/supervisor.py", 'if ended["class"] is None and spec.get("verify"):', "if False:", r"{'says-so': \('success', None\)} != "),
-    promise_7: ("_input/request.py", "raise InputError(dict.fromkeys(problems))", "pass", r"not {'good': "),
-    promise_8: ("_run/resume.py", '(ended["class"] not in TAKEN_UP_AGAIN or status == "success")', "True", r"{'nobody': \('failed', 'unreachable'\)} != "),
-}  # fmt: skip
+    promise_3: (
+        "_node/supervisor.py",
+        'if ended["class"] is None and spec.get("verify"):',
+        "if False:",
+        r"{'says-so': \('success', None\)} != ",
+    ),
+    promise_7: (
+        "_input/request.py",
+        "raise InputError(dict.fromkeys(problems))",
+        "pass",
+        r"not {'good': ",
+    ),
+    promise_8: (
+        "_run/resume.py",
+        '(ended["class"] not in TAKEN_UP_AGAIN or status == "success")',
+        "True",
+        r"{'nobody': \('failed', 'unreachable'\)} != ",
+    ),
+}
 
 
-def test_promise_1_an_attempt_starts_once_and_a_job_gets_another_one_only_after_proof(controller: Controller) -> None:
+def test_promise_1_an_attempt_starts_once_and_a_job_gets_another_one_only_after_proof(
+    controller: Controller,
+) -> None:
     promise_1(Counted(controller, "1"))
 
 
@@ -128,9 +208,13 @@ def test_promise_8_every_failure_has_a_class_and_the_class_decides(controller: C
 
 
 @pytest.mark.parametrize("promise", LINES, ids=lambda promise: promise.__name__)
-def test_without_its_line_a_promise_is_broken(controller: Controller, tmp_path: pathlib.Path, promise: Callable[[Counted], None]) -> None:
+def test_without_its_line_a_promise_is_broken(
+    controller: Controller, tmp_path: pathlib.Path, promise: Callable[[Counted], None]
+) -> None:
     name, line, instead, sees = LINES[promise]
     assert line in " ".join((promise.__doc__ or "").split()) and name in promise.__doc__
-    controller.env["ANSIBLE_COLLECTIONS_PATH"] = str(copy_of_collection(tmp_path / "copy", {f"{PLUGIN_UTILS}/{name}": (line, instead)}))
+    controller.env["ANSIBLE_COLLECTIONS_PATH"] = str(
+        copy_of_collection(tmp_path / "copy", {f"{PLUGIN_UTILS}/{name}": (line, instead)})
+    )
     with pytest.raises(AssertionError, match=sees):
         promise(Counted(controller, f"broken-{promise.__name__[-1]}"))

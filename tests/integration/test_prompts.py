@@ -1,4 +1,6 @@
-"""Prompts and commands reach the agent byte for byte, by every way in; and what agents say of themselves decides how their jobs end."""
+"""Prompts and commands reach the agent byte for byte, by every way in; and what agents say of
+themselves decides how their jobs end.
+"""
 
 from __future__ import annotations
 
@@ -38,26 +40,49 @@ def nasty(controller: Controller) -> list[str]:
 
 
 def nothing_ran(controller: Controller, fleet: Fleet) -> bool:
-    marks = [controller.folder / "templated", pathlib.Path(controller.env["HOME"], "executed"), *(fleet.home(node) / "executed" for node in NODES)]
+    marks = [
+        controller.folder / "templated",
+        pathlib.Path(controller.env["HOME"], "executed"),
+        *(fleet.home(node) / "executed" for node in NODES),
+    ]
     return not any(mark.exists() for mark in marks)
 
 
 @pytest.mark.parametrize("way", ["a word", "JSON", "a file"])
-def test_a_prompt_reaches_the_agent_byte_for_byte(controller: Controller, with_doubles: Fleet, way: str) -> None:
+def test_a_prompt_reaches_the_agent_byte_for_byte(
+    controller: Controller, with_doubles: Fleet, way: str
+) -> None:
     text = nasty(controller)[0] + ("" if way == "a word" else NASTY[2])
-    (controller.folder / "prompt.json").write_text(json.dumps({"gummy_prompt": text}), encoding="utf-8")
-    given = {"a word": f"gummy_prompt={text}", "JSON": json.dumps({"gummy_prompt": text}), "a file": f"@{controller.folder}/prompt.json"}
+    (controller.folder / "prompt.json").write_text(
+        json.dumps({"gummy_prompt": text}), encoding="utf-8"
+    )
+    given = {
+        "a word": f"gummy_prompt={text}",
+        "JSON": json.dumps({"gummy_prompt": text}),
+        "a file": f"@{controller.folder}/prompt.json",
+    }
     before = with_doubles.count("claude-starts.log", digest(text))
     played = controller.run("-e", given[way], "-e", "gummy_project=none")
     assert played.status == 0 and played.job["task_type"] == "database", played
-    assert with_doubles.count("claude-starts.log", digest(text)) == before + 1 and nothing_ran(controller, with_doubles)
+    assert with_doubles.count("claude-starts.log", digest(text)) == before + 1 and nothing_ran(
+        controller, with_doubles
+    )
 
 
-def test_prompts_and_commands_of_a_list_reach_their_agents_byte_for_byte(controller: Controller, with_doubles: Fleet) -> None:
+def test_prompts_and_commands_of_a_list_reach_their_agents_byte_for_byte(
+    controller: Controller, with_doubles: Fleet
+) -> None:
     texts = nasty(controller)
-    prompts = [{"name": f"prompt-{n}", "agent": "gummy", "prompt": text, "project": "none"} for n, text in enumerate(texts)]
+    prompts = [
+        {"name": f"prompt-{n}", "agent": "gummy", "prompt": text, "project": "none"}
+        for n, text in enumerate(texts)
+    ]
     commands = [
-        {"name": f"command-{n}", "command": f"printf %s {shlex.quote(text)} > got", "verify": f'test "$(cat got; echo .)" = {shlex.quote(text + ".")}'}
+        {
+            "name": f"command-{n}",
+            "command": f"printf %s {shlex.quote(text)} > got",
+            "verify": f'test "$(cat got; echo .)" = {shlex.quote(text + ".")}',
+        }
         for n, text in enumerate(texts)
     ]
     played = controller.run("-e", controller.jobs(*prompts, *commands))
@@ -65,20 +90,33 @@ def test_prompts_and_commands_of_a_list_reach_their_agents_byte_for_byte(control
     for text in texts:
         assert with_doubles.count("claude-starts.log", digest(text)) >= 1
     for n, text in enumerate(texts):
-        body = pathlib.Path(played.jobs[f"command-{n}"]["patch"]).read_text(encoding="utf-8").partition("+++ b/got\n")[2]
+        body = (
+            pathlib.Path(played.jobs[f"command-{n}"]["patch"])
+            .read_text(encoding="utf-8")
+            .partition("+++ b/got\n")[2]
+        )
         lines = [line[1:] for line in body.split("\n")[1:] if line.startswith("+")]
         assert "\n".join(lines) == text.removesuffix("\n"), text
     assert nothing_ran(controller, with_doubles)
 
 
 def test_a_command_given_as_a_word_is_taken_as_typed(controller: Controller, fleet: Fleet) -> None:
-    played = controller.run("-e", "gummy_agent=shell", "-e", "gummy_command=printf '<%s>' a  \"b  c\" {{ x }} d=e 'f g' > got  ; test -s got")
+    played = controller.run(
+        "-e",
+        "gummy_agent=shell",
+        "-e",
+        "gummy_command=printf '<%s>' a  \"b  c\" {{ x }} d=e 'f g' > got  ; test -s got",
+    )
     assert played.status == 0, played
-    assert "+<a><b  c><{{><x><}}><d=e><f g>\n" in pathlib.Path(played.job["patch"]).read_text(encoding="utf-8")
+    assert "+<a><b  c><{{><x><}}><d=e><f g>\n" in pathlib.Path(played.job["patch"]).read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.fixture(scope="module")
-def answers(with_doubles: Fleet, make_controller: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Controller, Played]]:
+def answers(
+    with_doubles: Fleet, make_controller: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Controller, Played]]:
     """A run of agents that succeed, fail in their ways, and say nothing."""
     controller = make_controller(tmp_path_factory.mktemp("answers") / "controller")
     specialists = controller.make_project(controller.folder / "with-specialists")
@@ -103,14 +141,27 @@ def answers(with_doubles: Fleet, make_controller: Any, tmp_path_factory: pytest.
         "accepted": {"node": "node-3", "accept_unproven": True},
         "proved-by-verify": {"node": "node-3", "verify": "test -e made.txt"},
     }
-    prompts |= {"changed": prompts["good"], "unchanged": "say all done", "specialist": f"{prompts['good']} with its database"}
+    prompts |= {
+        "changed": prompts["good"],
+        "unchanged": "say all done",
+        "specialist": f"{prompts['good']} with its database",
+    }
     prompts |= {"false-specialist": prompts["false-success"], "one-object": "object"}
     prompts |= dict.fromkeys(("unproven", "accepted", "proved-by-verify"), "write made.txt x")
-    jobs = [{"name": name, "prompt": prompt, **more.get(name, there)} for name, prompt in prompts.items()]
-    jobs += [{**job, "name": f"claude-{job['name']}", "agent": "claude"} for job in jobs if job["name"] in CLAUDES]
+    jobs = [
+        {"name": name, "prompt": prompt, **more.get(name, there)}
+        for name, prompt in prompts.items()
+    ]
+    jobs += [
+        {**job, "name": f"claude-{job['name']}", "agent": "claude"}
+        for job in jobs
+        if job["name"] in CLAUDES
+    ]
     yield controller, controller.run("-e", controller.jobs(*jobs, gummy_agent="gummy"))
     controller.close()
-    with_doubles.put("node-3", "bin/gummy", (ROOT / "tests" / "doubles" / "gummy").read_bytes(), 0o755)
+    with_doubles.put(
+        "node-3", "bin/gummy", (ROOT / "tests" / "doubles" / "gummy").read_bytes(), 0o755
+    )
 
 
 @pytest.mark.once
@@ -136,27 +187,48 @@ def test_only_what_claude_itself_says_proves_a_success(answers: tuple[Controller
 
 
 @pytest.mark.once
-def test_a_usage_limit_is_no_success_and_has_a_class_of_its_own(controller: Controller, with_doubles: Fleet) -> None:
-    jobs = [{"name": agent, "agent": agent, "prompt": "limit", "attempts": 1} for agent in ("gummy", "claude")]
+def test_a_usage_limit_is_no_success_and_has_a_class_of_its_own(
+    controller: Controller, with_doubles: Fleet
+) -> None:
+    jobs = [
+        {"name": agent, "agent": agent, "prompt": "limit", "attempts": 1}
+        for agent in ("gummy", "claude")
+    ]
     played = controller.run("-e", controller.jobs(*jobs))
-    assert played.status == 2 and {(row["status"], row["class"]) for row in played.jobs.values()} == {("failed", "quota")}, played
+    assert played.status == 2 and {
+        (row["status"], row["class"]) for row in played.jobs.values()
+    } == {("failed", "quota")}, played
 
 
 @pytest.mark.once
-def test_cost_patch_and_how_to_watch_come_with_the_result(answers: tuple[Controller, Played]) -> None:
+def test_cost_patch_and_how_to_watch_come_with_the_result(
+    answers: tuple[Controller, Played],
+) -> None:
     controller, played = answers
     for name in ("good", "specialist", "claude-good"):
         row = played.jobs[name]
-        assert (row["cost_usd"], row["turns"], row["proof"]) == (0.25, 4, "claude's result event") and row["session_id"], row
+        assert (row["cost_usd"], row["turns"], row["proof"]) == (
+            0.25,
+            4,
+            "claude's result event",
+        ) and row["session_id"], row
         assert "made.txt" in pathlib.Path(row["patch"]).read_text(encoding="utf-8")
     good = played.jobs["good"]
-    assert good["watch"].startswith("gummy-watch gummy-") and applies(good["patch"], controller.project)
+    assert good["watch"].startswith("gummy-watch gummy-") and applies(
+        good["patch"], controller.project
+    )
     assert good["watch"] in played.output and "could not do it" in played.output
 
 
 @pytest.mark.once
-def test_a_prompt_too_long_for_gummy_is_refused_before_anything_starts(controller: Controller, fleet: Fleet) -> None:
+def test_a_prompt_too_long_for_gummy_is_refused_before_anything_starts(
+    controller: Controller, fleet: Fleet
+) -> None:
     path = controller.folder / "long.json"
     path.write_text(json.dumps({"gummy_prompt": "x" * 60_001}), encoding="utf-8")
     played = controller.run("-e", f"@{path}")
-    assert played.status == 2 and "60001 bytes and gummy takes 60000" in played.output and not (controller.state / "runs").exists(), played
+    assert (
+        played.status == 2
+        and "60001 bytes and gummy takes 60000" in played.output
+        and not (controller.state / "runs").exists()
+    ), played

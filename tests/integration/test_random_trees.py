@@ -1,4 +1,6 @@
-"""The property of a harvest, on two hundred random trees that each have at least one change of every kind."""
+"""The property of a harvest, on two hundred random trees that each have at least one change of
+every kind.
+"""
 
 from __future__ import annotations
 
@@ -16,4 +18,6 @@ import test_harvest
 @pytest.mark.once
 def test_applying_the_harvest_to_a_copy_of_the_baseline_gives_the_workspace_byte_for_byte() -> None:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        assert [problem for problem in pool.map(test_harvest.one_tree, range(200)) if problem][:3] == []
+        assert [problem for problem in pool.map(test_harvest.one_tree, range(200)) if problem][
+            :3
+        ] == []

@@ -1,4 +1,6 @@
-"""Ansible's own settings hold: how hosts are reached, which are candidates, what the user's ansible.cfg says; and values come as text."""
+"""Ansible's own settings hold: how hosts are reached, which are candidates, what the user's
+ansible.cfg says; and values come as text.
+"""
 
 from __future__ import annotations
 
@@ -19,59 +21,132 @@ def without_login(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in variables.items() if key not in LOGIN}
 
 
-def test_variables_of_hosts_and_groups_and_vaulted_ones_lead_to_the_nodes(controller: Controller, fleet: Fleet) -> None:
+def test_variables_of_hosts_and_groups_and_vaulted_ones_lead_to_the_nodes(
+    controller: Controller, fleet: Fleet
+) -> None:
     password = controller.folder / "vault-password"
     password.write_text("secret\n", encoding="utf-8")
-    encrypt = [sys.executable, "-m", "ansible", "vault", "encrypt_string", "--vault-password-file", password, "--name", "ansible_user"]
+    encrypt = [
+        sys.executable,
+        "-m",
+        "ansible",
+        "vault",
+        "encrypt_string",
+        "--vault-password-file",
+        password,
+        "--name",
+        "ansible_user",
+    ]
     login = fleet.login("node-1")
-    vaulted = subprocess.run([*encrypt, login["ansible_user"]], env=controller.env, capture_output=True, text=True, check=True).stdout
+    vaulted = subprocess.run(
+        [*encrypt, login["ansible_user"]],
+        env=controller.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     group_vars = controller.folder / "group_vars"
     group_vars.mkdir()
-    group_vars.joinpath("grouped.yml").write_text(yaml.safe_dump({key: login[key] for key in LOGIN}), encoding="utf-8")
-    group_vars.joinpath("vaulted.yml").write_text(f"{vaulted}\nansible_private_key_file: \"{{{{ key_of_the_fleet }}}}\"\n", encoding="utf-8")
-    hosts = {"by-host": fleet.login("node-1"), "by-group": without_login(fleet.login("node-2")), "by-vault": without_login(fleet.login("node-3"))}
-    groups = {group: {"hosts": {host: {}}} for group, host in {"grouped": "by-group", "vaulted": "by-vault"}.items()}
-    inventory = controller.static(hosts, children=groups, vars={"key_of_the_fleet": login["ansible_private_key_file"]})
-    jobs = controller.jobs(*({"name": host, "command": "hostname", "node": host, "project": "none"} for host in hosts))
+    group_vars.joinpath("grouped.yml").write_text(
+        yaml.safe_dump({key: login[key] for key in LOGIN}), encoding="utf-8"
+    )
+    group_vars.joinpath("vaulted.yml").write_text(
+        f'{vaulted}\nansible_private_key_file: "{{{{ key_of_the_fleet }}}}"\n', encoding="utf-8"
+    )
+    hosts = {
+        "by-host": fleet.login("node-1"),
+        "by-group": without_login(fleet.login("node-2")),
+        "by-vault": without_login(fleet.login("node-3")),
+    }
+    groups = {
+        group: {"hosts": {host: {}}}
+        for group, host in {"grouped": "by-group", "vaulted": "by-vault"}.items()
+    }
+    inventory = controller.static(
+        hosts, children=groups, vars={"key_of_the_fleet": login["ansible_private_key_file"]}
+    )
+    jobs = controller.jobs(
+        *({"name": host, "command": "hostname", "node": host, "project": "none"} for host in hosts)
+    )
     played = controller.run("-e", jobs, "--vault-password-file", str(password), inventory=inventory)
-    assert played.status == 0 and [row["node"] for row in played.jobs.values()] == list(hosts), played
+    assert played.status == 0 and [row["node"] for row in played.jobs.values()] == list(hosts), (
+        played
+    )
 
 
 def test_user_and_key_of_the_command_line_are_used(controller: Controller, fleet: Fleet) -> None:
-    inventory, login = controller.static({"bare": without_login(fleet.login("node-1"))}), fleet.login("node-1")
+    inventory = controller.static({"bare": without_login(fleet.login("node-1"))})
+    login = fleet.login("node-1")
     words = ("--private-key", login["ansible_private_key_file"], "--limit", "bare")
     right = controller.shell("true", "-u", login["ansible_user"], *words, inventory=inventory)
     assert right.status == 0 and right.job["node"] == "bare", right
     wrong = controller.shell("true", "-u", "stranger", *words, inventory=inventory)
-    assert wrong.status == 2 and wrong.job["class"] == "unreachable" and "it refuses the login" in wrong.output, wrong
+    assert (
+        wrong.status == 2
+        and wrong.job["class"] == "unreachable"
+        and "it refuses the login" in wrong.output
+    ), wrong
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
-def test_one_engine_runs_whatever_strategy_the_user_has_set(controller: Controller, fleet: Fleet, strategy: str) -> None:
+def test_one_engine_runs_whatever_strategy_the_user_has_set(
+    controller: Controller, fleet: Fleet, strategy: str
+) -> None:
     name = f"starts-under-{strategy}"
     played = controller.shell(f'echo x >> "$HOME/{name}"', env={"ANSIBLE_STRATEGY": strategy})
-    assert played.status == 0 and fleet.count(name) == 1 and played.output.count("how to go on with it") == 1, played
+    assert (
+        played.status == 0
+        and fleet.count(name) == 1
+        and played.output.count("how to go on with it") == 1
+    ), played
 
 
-def test_a_play_of_the_user_s_own_under_strategy_free_is_refused(controller: Controller, fleet: Fleet) -> None:
+def test_a_play_of_the_user_s_own_under_strategy_free_is_refused(
+    controller: Controller, fleet: Fleet
+) -> None:
     play = controller.folder / "own.yml"
-    play.write_text("[{hosts: all, gather_facts: false, strategy: free, tasks: [{distributed.gummy.run_jobs: {}}]}]", encoding="utf-8")
-    played = controller.play(str(play), "-e", "gummy_agent=shell", "-e", "gummy_command=echo x >> ~/under-free")
-    assert played.status != 0 and "free strategy" in played.output and fleet.count("under-free") == 0, played
+    play.write_text(
+        "[{hosts: all, gather_facts: false, strategy: free, tasks: [{distributed.gummy.run_jobs: {}}]}]",
+        encoding="utf-8",
+    )
+    played = controller.play(
+        str(play), "-e", "gummy_agent=shell", "-e", "gummy_command=echo x >> ~/under-free"
+    )
+    assert (
+        played.status != 0 and "free strategy" in played.output and fleet.count("under-free") == 0
+    ), played
 
 
-def test_candidates_are_the_hosts_of_the_pattern_within_the_limit_and_values_come_as_text(controller: Controller, fleet: Fleet) -> None:
+def test_candidates_are_the_hosts_of_the_pattern_within_the_limit_and_values_come_as_text(
+    controller: Controller, fleet: Fleet
+) -> None:
     text = {
-        "gummy_nodes": "node-1:node-2", "gummy_local_fallback": "true", "gummy_timeout": "0.5h", "gummy_lost_after": "30", "gummy_node": "",
-        "gummy_attempts": "2", "gummy_progress": "no", "gummy_task_type": " ",
-    }  # fmt: skip
-    jobs = controller.jobs({"command": "true"}, {"command": "true", "nodes": "node-*:!node-1"}, {"command": "true", "timeout": 5.0})
+        "gummy_nodes": "node-1:node-2",
+        "gummy_local_fallback": "true",
+        "gummy_timeout": "0.5h",
+        "gummy_lost_after": "30",
+        "gummy_node": "",
+        "gummy_attempts": "2",
+        "gummy_progress": "no",
+        "gummy_task_type": " ",
+    }
+    jobs = controller.jobs(
+        {"command": "true"},
+        {"command": "true", "nodes": "node-*:!node-1"},
+        {"command": "true", "timeout": 5.0},
+    )
     played = controller.run("-e", jobs, "-e", json.dumps(text), "--limit", "node-2,node-3")
-    assert played.status == 0 and {row["node"] for row in played.jobs.values()} == {"node-2"} < set(NODES), played
+    assert played.status == 0 and {row["node"] for row in played.jobs.values()} == {"node-2"} < set(
+        NODES
+    ), played
     assert "  place  " not in played.output and "3 of 3 jobs good" in played.output
 
 
-def test_slots_of_the_config_hold_whatever_the_node_has(controller: Controller, fleet: Fleet) -> None:
+def test_slots_of_the_config_hold_whatever_the_node_has(
+    controller: Controller, fleet: Fleet
+) -> None:
     controller.configure("nodes: {node-1: {slots: 7}}")
-    plan = controller.play("plan", "-e", "gummy_agent=shell", "-e", "gummy_command=true", "-e", "gummy_nodes=node-1")
+    plan = controller.play(
+        "plan", "-e", "gummy_agent=shell", "-e", "gummy_command=true", "-e", "gummy_nodes=node-1"
+    )
     assert plan.status == 0 and "0/7 slots" in plan.output, plan

@@ -1,4 +1,6 @@
-"""`status` and `specialists` on real nodes: what they show is what is there, from any controller, and what is away has its reason."""
+"""`status` and `specialists` on real nodes: what they show is what is there, from any controller,
+and what is away has its reason.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from real_nodes import NODES, Controller, Fleet, Played, until
 HOSTILE = "name: {{ lookup('pipe', 'touch MARK') }}\nturns: 7\nlast_active: \x1b[2J\x1b]0;owned\x07 today\nstatus: active\nsession_id: $(id)\n"
 
 
-def look(controller: Controller, playbook: str, *words: str, **more: Any) -> tuple[Played, dict[str, Any]]:
+def look(
+    controller: Controller, playbook: str, *words: str, **more: Any
+) -> tuple[Played, dict[str, Any]]:
     """What the playbook showed, and the document that it wrote."""
     path = controller.folder / f"{playbook}.json"
     path.unlink(missing_ok=True)
@@ -56,28 +60,65 @@ def test_a_specialist_is_active_while_its_claude_lives_and_its_sessions_are_coun
     def seen(*facts: Any) -> bool:
         """Whether node-1 has one database-expert of this project: status, what shows it, sessions."""
         _played, document = look(controller, "specialists", "--limit", "node-1")
-        found = [one for one in of_node(document, "node-1")["specialists"] if one["project"] == str(controller.project)]
-        return [(one["name"], one["status"], one["seen_by"], one["sessions"]) for one in found] == [("database-expert", *facts)]
+        found = [
+            one
+            for one in of_node(document, "node-1")["specialists"]
+            if one["project"] == str(controller.project)
+        ]
+        return [(one["name"], one["status"], one["seen_by"], one["sessions"]) for one in found] == [
+            ("database-expert", *facts)
+        ]
 
-    for number, shown_by in enumerate(("cwd", "session")):  # the first session has no id before its end
-        prompt = {"gummy_prompt": f"one more query ;; run {held(f'specialist-{number}')}", "gummy_node": "node-1", "gummy_accept_unproven": True}
+    # The first session has no id before its end.
+    for number, shown_by in enumerate(("cwd", "session")):
+        prompt = {
+            "gummy_prompt": f"one more query ;; run {held(f'specialist-{number}')}",
+            "gummy_node": "node-1",
+            "gummy_accept_unproven": True,
+        }
         started = controller.begin("run", "-e", json.dumps(prompt))
-        started.wait_for(lambda shown_by=shown_by, number=number: seen("active", shown_by, number), "a living specialist")
+        started.wait_for(
+            lambda shown_by=shown_by, number=number: seen("active", shown_by, number),
+            "a living specialist",
+        )
         with_doubles.put("node-1", f"specialist-{number}", "")
         assert started.end().status == 0, started.said()
         assert seen("dormant", None, number + 1)
     played, document = look(controller, "specialists", "--limit", "node-1")
-    (one,) = [one for one in of_node(document, "node-1")["specialists"] if one["project"] == str(controller.project)]
-    assert re.search(r"^  💤  database-expert +project +2 sessions +\d\d:\d\d  +n/a$", played.output, re.MULTILINE), played
+    (one,) = [
+        one
+        for one in of_node(document, "node-1")["specialists"]
+        if one["project"] == str(controller.project)
+    ]
+    assert re.search(
+        r"^  💤  database-expert +project +2 sessions +\d\d:\d\d  +n/a$",
+        played.output,
+        re.MULTILINE,
+    ), played
     assert re.fullmatch(r"[\d-]{10}T[\d:]{8}Z", one["last_active"])
-    assert (one["where"], one["cost_usd"], one["reason"]) == ("workspace", None, None) and one["workspace"].startswith("project-")
+    assert (one["where"], one["cost_usd"], one["reason"]) == ("workspace", None, None) and one[
+        "workspace"
+    ].startswith("project-")
 
 
-def test_the_dashboard_has_whatever_lies_there_and_names_nodes_that_are_away_or_bare(controller: Controller, with_doubles: Fleet, repaired: Fleet) -> None:
-    repaired.ssh("node-1", "mkdir -p ~/.gummy/specialists/half ~/.gummy/specialists/hostile ~/.claude/logs/gummy")
+def test_the_dashboard_has_whatever_lies_there_and_names_nodes_that_are_away_or_bare(
+    controller: Controller, with_doubles: Fleet, repaired: Fleet
+) -> None:
+    repaired.ssh(
+        "node-1",
+        "mkdir -p ~/.gummy/specialists/half ~/.gummy/specialists/hostile ~/.claude/logs/gummy",
+    )
     repaired.put("node-1", ".gummy/specialists/half/meta.yaml", "name: half\nturns: 4\nlast_ac")
-    repaired.put("node-1", ".gummy/specialists/hostile/meta.yaml", HOSTILE.replace("MARK", str(controller.folder / "templated")))
-    repaired.put("node-1", ".claude/logs/gummy/gummy-1795371072-task.log", json.dumps({"type": "result", "total_cost_usd": 0.75}) + "\n")
+    repaired.put(
+        "node-1",
+        ".gummy/specialists/hostile/meta.yaml",
+        HOSTILE.replace("MARK", str(controller.folder / "templated")),
+    )
+    repaired.put(
+        "node-1",
+        ".claude/logs/gummy/gummy-1795371072-task.log",
+        json.dumps({"type": "result", "total_cost_usd": 0.75}) + "\n",
+    )
     gummy = repaired.home("node-2") / "bin" / "gummy"
     double = gummy.read_bytes()
     gummy.unlink()
@@ -87,55 +128,118 @@ def test_the_dashboard_has_whatever_lies_there_and_names_nodes_that_are_away_or_
     finally:
         repaired.put("node-2", "bin/gummy", double, 0o755)
         repaired.ssh("node-1", "rm -r ~/.gummy")
-    rows = {one["name"]: one for one in of_node(document, "node-1")["specialists"] if one["where"] == "home"}
-    assert {name: (row["sessions"], row["status"], row["last_active"], row["session_id"]) for name, row in rows.items()} == {
-        "half": (4, "dormant", None, None), "hostile": (7, "dormant", None, None),
-    }, played  # fmt: skip
+    rows = {
+        one["name"]: one
+        for one in of_node(document, "node-1")["specialists"]
+        if one["where"] == "home"
+    }
+    assert {
+        name: (row["sessions"], row["status"], row["last_active"], row["session_id"])
+        for name, row in rows.items()
+    } == {
+        "half": (4, "dormant", None, None),
+        "hostile": (7, "dormant", None, None),
+    }, played
     assert all("no valid" in row["reason"] for row in rows.values())
-    assert re.search(r"^  💤  half +home +4 sessions +meta.yaml: no valid ", played.output, re.MULTILINE), played
+    assert re.search(
+        r"^  💤  half +home +4 sessions +meta.yaml: no valid ", played.output, re.MULTILINE
+    ), played
     assert of_node(document, "node-1")["cost_today"] >= 0.75
-    assert "node-2  ✗ gummy is not on the login shell's PATH: install it on this node" in played.output and of_node(document, "node-2")["state"] == "unusable"
+    assert (
+        "node-2  ✗ gummy is not on the login shell's PATH: install it on this node" in played.output
+        and of_node(document, "node-2")["state"] == "unusable"
+    )
     away = of_node(document, "node-3")
-    assert away["state"] == "no_answer" and away["reason"] and re.search(r"^node-3  ✗ \S", played.output, re.MULTILINE), played
+    assert (
+        away["state"] == "no_answer"
+        and away["reason"]
+        and re.search(r"^node-3  ✗ \S", played.output, re.MULTILINE)
+    ), played
     totals = document["totals"]
-    assert played.status == 0 and (totals["nodes"], totals["answered"]) == (4, 3) and totals["sessions"] >= 11
-    assert f"3 of 4 nodes · {totals['sessions']} sessions · cost today ${totals['cost_today']:.2f}" in played.output
+    assert (
+        played.status == 0
+        and (totals["nodes"], totals["answered"]) == (4, 3)
+        and totals["sessions"] >= 11
+    )
+    assert (
+        f"3 of 4 nodes · {totals['sessions']} sessions · cost today ${totals['cost_today']:.2f}"
+        in played.output
+    )
     assert not (controller.folder / "templated").exists()
 
 
 def test_another_controller_sees_a_job_while_it_runs_and_how_it_ended(
-    controller: Controller, fleet: Fleet, held: Callable[[str], str], make_controller: Callable[[pathlib.Path], Controller], tmp_path: pathlib.Path
+    controller: Controller,
+    fleet: Fleet,
+    held: Callable[[str], str],
+    make_controller: Callable[[pathlib.Path], Controller],
+    tmp_path: pathlib.Path,
 ) -> None:
     other = make_controller(tmp_path / "other")
-    jobs = controller.jobs({"name": "slow", "command": held("status-go") + "; exit 3", "node": "node-2"})
+    jobs = controller.jobs(
+        {"name": "slow", "command": held("status-go") + "; exit 3", "node": "node-2"}
+    )
     started = controller.begin("run", "-e", jobs, "-e", "gummy_run_id=seen")
     started.wait_for(lambda: "  start  " in started.said(), "the start")
 
     def mine() -> tuple[Played, list[dict[str, Any]]]:
         played, document = look(other, "status")
-        return played, [row for row in document["attempts"] if (row["run_id"], row["project"]) == ("seen", str(controller.project))]
+        return played, [
+            row
+            for row in document["attempts"]
+            if (row["run_id"], row["project"]) == ("seen", str(controller.project))
+        ]
 
     running, rows = until(lambda: (now := mine())[1] and now, "the attempt")
-    assert [(row["status"], row["node"], row["job"], row["agent"], row["ended_at"]) for row in rows] == [("running", "node-2", "slow", "shell", None)]
-    assert re.search(r"^seen/slow +node-2 +▶ running +\d\d:\d\d +\d+ s ", running.output, re.MULTILINE), running
+    assert [
+        (row["status"], row["node"], row["job"], row["agent"], row["ended_at"]) for row in rows
+    ] == [("running", "node-2", "slow", "shell", None)]
+    assert re.search(
+        r"^seen/slow +node-2 +▶ running +\d\d:\d\d +\d+ s ", running.output, re.MULTILINE
+    ), running
     for node in NODES:
-        assert re.search(rf"^{node} +0\.\d\d +\d+ % +\d+ % +\d+ % +(\d+ %|-) +\d/2 +\d+ s ", running.output, re.MULTILINE), running
+        assert re.search(
+            rf"^{node} +0\.\d\d +\d+ % +\d+ % +\d+ % +(\d+ %|-) +\d/2 +\d+ s ",
+            running.output,
+            re.MULTILINE,
+        ), running
     fleet.put("node-2", "status-go", "")
     assert started.end().status == 2, started.said()
     ended, rows = mine()
-    assert [(row["status"], row["class"], row["seconds"] > 0) for row in rows] == [("failed", "agent", True)], ended
-    assert re.search(r"^seen/slow +node-2 +✗ agent ", ended.output, re.MULTILINE) and ended.status == 0, ended
+    assert [(row["status"], row["class"], row["seconds"] > 0) for row in rows] == [
+        ("failed", "agent", True)
+    ], ended
+    assert (
+        re.search(r"^seen/slow +node-2 +✗ agent ", ended.output, re.MULTILINE) and ended.status == 0
+    ), ended
 
 
-def test_status_measures_what_the_inventory_does_not_know_and_fails_when_no_node_answers(controller: Controller, repaired: Fleet) -> None:
+def test_status_measures_what_the_inventory_does_not_know_and_fails_when_no_node_answers(
+    controller: Controller, repaired: Fleet
+) -> None:
     inventory = controller.static({node: repaired.login(node) for node in NODES})
     repaired.stop("node-1")
     played, document = look(controller, "status", inventory=inventory)
-    away, there = of_node(document, "node-1"), of_node(document, "node-2")
-    assert played.status == 0 and (away["state"], away["usable"], away["score"]) == ("unreachable", False, None), played
-    assert there["state"] == "measured" and there["load"]["memory"] > 0 and there["slots"]["total"] == 2 and there["age"] < 60
-    assert re.search(r"^node-1  not reachable: \S", played.output, re.MULTILINE) and of_node(document, "localhost")["local"] is True
+    away = of_node(document, "node-1")
+    there = of_node(document, "node-2")
+    assert played.status == 0 and (away["state"], away["usable"], away["score"]) == (
+        "unreachable",
+        False,
+        None,
+    ), played
+    assert (
+        there["state"] == "measured"
+        and there["load"]["memory"] > 0
+        and there["slots"]["total"] == 2
+        and there["age"] < 60
+    )
+    assert (
+        re.search(r"^node-1  not reachable: \S", played.output, re.MULTILINE)
+        and of_node(document, "localhost")["local"] is True
+    )
     for node in NODES[1:]:
         repaired.stop(node)
     nobody, document = look(controller, "status", inventory=inventory)
-    assert nobody.status == 2 and document["status"] == "failed" and "no node answers" in nobody.output, nobody
+    assert (
+        nobody.status == 2 and document["status"] == "failed" and "no node answers" in nobody.output
+    ), nobody

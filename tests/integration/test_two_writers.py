@@ -1,4 +1,6 @@
-"""Whoever wants the same slot and workspace, however slow a sync is, whatever the clock says: there is one writer at a time."""
+"""Whoever wants the same slot and workspace, however slow a sync is, whatever the clock says: there
+is one writer at a time.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,19 @@ import pytest
 from real_nodes import Controller, Counter, Fleet, applies, copy_of_collection, until
 
 pytestmark = pytest.mark.once
-SHORT_LEASES = {"plugins/plugin_utils/_node/claim.py": ("LEASE = 120.0  # seconds\nRENEW = 30.0  #", "LEASE = 2.0  # seconds\nRENEW = 0.5  #")}
+SHORT_LEASES = {
+    "plugins/plugin_utils/_node/claim.py": (
+        "LEASE = 120.0\n# Seconds after which a sync that goes on renews its lease.\nRENEW = 30.0\n",
+        "LEASE = 2.0\nRENEW = 0.5\n",
+    )
+}
 # Each process of the node program lives some twelve years before or after its neighbours.
 WRONG_CLOCKS = {
     "plugins/plugin_utils/_node/store.py": (
-        "import time\n", "import time\n\n_clock = time.time\ntime.time = lambda: _clock() + (4e8 if os.getpid() % 2 else -4e8)\n"
+        "import time\n",
+        "import time\n\n_clock = time.time\ntime.time = lambda: _clock() + (4e8 if os.getpid() % 2 else -4e8)\n",
     ),
-}  # fmt: skip
+}
 
 
 def with_collection(controller: Controller, folder: pathlib.Path) -> Controller:
@@ -29,20 +37,29 @@ def with_collection(controller: Controller, folder: pathlib.Path) -> Controller:
 
 
 @pytest.fixture
-def pair(make_controller: Callable[[pathlib.Path], Controller], tmp_path: pathlib.Path) -> Iterator[tuple[Controller, Controller]]:
-    """Two controllers that give node-1 one slot, and that both note what their rsyncs to it do, in one file."""
+def pair(
+    make_controller: Callable[[pathlib.Path], Controller], tmp_path: pathlib.Path
+) -> Iterator[tuple[Controller, Controller]]:
+    """Two controllers that give node-1 one slot, and that both note what their rsyncs to it do, in
+    one file.
+    """
     both = tuple(make_controller(tmp_path / name) for name in ("first", "second"))
     copy = copy_of_collection(tmp_path / "copy", SHORT_LEASES)
     program = tmp_path / "bin" / "rsync"
     program.parent.mkdir()
-    note, real = tmp_path / "syncs", shutil.which("rsync")
-    trial = f'case "$*" in *--dry-run*) exec {real} "$@" ;; esac'  # the look for secrets reaches no node
-    program.write_text(f'#!/bin/sh\n{trial}\necho "begin $$" >> "{note}"\n{real} --bwlimit=40 "$@"\nstatus=$?\necho "end $$" >> "{note}"\nexit $status\n')
+    note = tmp_path / "syncs"
+    real = shutil.which("rsync")
+    # The look for secrets reaches no node.
+    trial = f'case "$*" in *--dry-run*) exec {real} "$@" ;; esac'
+    program.write_text(
+        f'#!/bin/sh\n{trial}\necho "begin $$" >> "{note}"\n{real} --bwlimit=40 "$@"\nstatus=$?\necho "end $$" >> "{note}"\nexit $status\n'
+    )
     program.chmod(0o755)
     for one in both:
         with_collection(one, copy).configure('{"nodes": {"node-1": {"slots": 1}}}')
         one.env["PATH"] = f"{program.parent}{os.pathsep}{one.env['PATH']}"
-        (one.project / "big").write_bytes(os.urandom(250_000))  # six seconds, which is three leases
+        # Six seconds, which is three leases.
+        (one.project / "big").write_bytes(os.urandom(250_000))
     yield both[0], both[1]
     for one in both:
         one.close()
@@ -51,9 +68,14 @@ def pair(make_controller: Callable[[pathlib.Path], Controller], tmp_path: pathli
 def alternate(lines: list[str]) -> bool:
     """begin A, end A, begin B, end B, ..."""
     words = [line.split() for line in lines]
-    firsts, seconds = words[::2], words[1::2]
+    firsts = words[::2]
+    seconds = words[1::2]
     same = [first[1] for first in firsts] == [second[1] for second in seconds]
-    return same and {first[0] for first in firsts} == {"begin"} and {second[0] for second in seconds} == {"end"}
+    return (
+        same
+        and {first[0] for first in firsts} == {"begin"}
+        and {second[0] for second in seconds} == {"end"}
+    )
 
 
 @pytest.mark.parametrize("who", ["two controllers", "two runs of one controller"])
@@ -62,15 +84,26 @@ def test_a_sync_that_outlasts_every_limit_keeps_its_slot_and_the_other_job_waits
 ) -> None:
     first, second = pair if who == "two controllers" else (pair[0], pair[0])
     name = "slow-" + who.replace(" ", "-")
-    noted = f'echo "begin $GUMMY_JOB" >> "$HOME/{name}"; {{}}; echo "end $GUMMY_JOB" >> "$HOME/{name}"'
+    noted = (
+        f'echo "begin $GUMMY_JOB" >> "$HOME/{name}"; {{}}; echo "end $GUMMY_JOB" >> "$HOME/{name}"'
+    )
     work = noted.format('echo "$GUMMY_JOB" > writer; cksum big; [ "$(cat writer)" = "$GUMMY_JOB" ]')
     runs = [
-        one.begin("run", "-e", one.jobs({"name": job, "command": work, "node": "node-1"}), "-e", f"gummy_run_id={name}-{job}")
+        one.begin(
+            "run",
+            "-e",
+            one.jobs({"name": job, "command": work, "node": "node-1"}),
+            "-e",
+            f"gummy_run_id={name}-{job}",
+        )
         for one, job in ((first, "one"), (second, "two"))
-    ]  # fmt: skip
+    ]
     ended = [run.end() for run in runs]
     assert all(run.status == 0 and len(run.job["attempts"]) >= 1 for run in ended), ended
-    assert any("every slot" in run.output or len(run.job["attempts"]) > 1 or "waits" in run.output for run in ended), ended
+    assert any(
+        "every slot" in run.output or len(run.job["attempts"]) > 1 or "waits" in run.output
+        for run in ended
+    ), ended
     (lines,) = fleet.lines(name).values()
     assert len(lines) == 4 and alternate(lines), lines
     syncs = (tmp_path / "syncs").read_text().splitlines()
@@ -82,14 +115,26 @@ def test_a_sync_that_slept_longer_than_its_lease_writes_into_nobody_elses_worksp
 ) -> None:
     one = pair[0]
     check = "cksum < big > before; " + counter.command("-go") + "; cksum < big | cmp - before"
-    jobs = {name: one.jobs({"name": name, "command": check, "node": "node-1"}) for name in ("sleeper", "other")}
+    jobs = {
+        name: one.jobs({"name": name, "command": check, "node": "node-1"})
+        for name in ("sleeper", "other")
+    }
     sleeper = one.begin("run", "-e", jobs["sleeper"], "-e", "gummy_run_id=sleeper")
 
     def receivers() -> list[int]:
         (node,) = (node for node in fleet.call("status")["nodes"] if node["name"] == "node-1")
-        listing = subprocess.run(["ps", "-wwo", "pid=,args=", "-p", ",".join(map(str, node["pids"]))], capture_output=True, text=True, check=False).stdout
+        listing = subprocess.run(
+            ["ps", "-wwo", "pid=,args=", "-p", ",".join(map(str, node["pids"]))],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
         rows = [line.split(None, 1) for line in listing.splitlines()]
-        return [int(pid) for pid, words in rows if re.search(r"zip receive |rsync --server(?! --sender)", words)]
+        return [
+            int(pid)
+            for pid, words in rows
+            if re.search(r"zip receive |rsync --server(?! --sender)", words)
+        ]
 
     frozen = until(lambda: len(found := receivers()) >= 3 and found, "the sync")
     for pid in frozen:
@@ -104,11 +149,15 @@ def test_a_sync_that_slept_longer_than_its_lease_writes_into_nobody_elses_worksp
     assert counter.starts() == ["other"]
     counter.let_go("-go")
     ended = {"other": other.end(), "sleeper": sleeper.end()}
-    assert all(run.status == 0 and applies(run.job["patch"], one.project) for run in ended.values()), ended
+    assert all(
+        run.status == 0 and applies(run.job["patch"], one.project) for run in ended.values()
+    ), ended
     assert counter.starts() == ["other", "sleeper"]
 
 
-def test_clocks_that_are_wrong_and_jump_change_nothing(controller: Controller, counter: Counter, tmp_path: pathlib.Path) -> None:
+def test_clocks_that_are_wrong_and_jump_change_nothing(
+    controller: Controller, counter: Counter, tmp_path: pathlib.Path
+) -> None:
     with_collection(controller, copy_of_collection(tmp_path / "copy", WRONG_CLOCKS))
     jobs = [{"name": f"job-{number}", "command": counter.command("-go")} for number in range(8)]
     words = ("-e", controller.jobs(*jobs), "-e", "gummy_run_id=clocks")
@@ -122,4 +171,7 @@ def test_clocks_that_are_wrong_and_jump_change_nothing(controller: Controller, c
     counter.let_go("-go")
     played = again.end()
     assert played.status == 0 and counter.starts() == sorted(played.jobs), played
-    assert all(applies(row["patch"], controller.project) and 0 <= row["seconds"] < 90 for row in played.jobs.values())
+    assert all(
+        applies(row["patch"], controller.project) and 0 <= row["seconds"] < 90
+        for row in played.jobs.values()
+    )

@@ -1,4 +1,6 @@
-"""Users of a soak: each calls its runs again and again, from one controller or another, until every job is accounted for."""
+"""Users of a soak: each calls its runs again and again, from one controller or another, until every
+job is accounted for.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +17,43 @@ from typing import Any
 from model import Job
 from real_nodes import Controller, Played, Playing
 
-CALLS = 60  # of one run, at the very most
-LONGEST = 240.0  # seconds of one call
-HANGS = 5.0  # seconds that a playbook gets which lost its worker
-PAUSE = 1.0  # seconds before a call that follows one that could do nothing
+# Of one run, at the very most.
+CALLS = 60
+# Seconds of one call.
+LONGEST = 240.0
+# Seconds that a playbook gets which lost its worker.
+HANGS = 5.0
+# Seconds before a call that follows one that could do nothing.
+PAUSE = 1.0
 NOTHING_RAN = frozenset({"unreachable", "sync", "refused", "start", "input"})
 
 
 def is_final(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
-    """Whether another call of the run could tell more. A harvest that can't be made is tried twice."""
+    """Whether another call of the run could tell more.
+
+    A harvest that can't be made is tried twice.
+    """
     if row["status"] in ("lost", "running", "waiting") or row["class"] in NOTHING_RAN:
         return False
     return row["class"] != "harvest" or (before is not None and before["class"] == "harvest")
 
 
 class Driver(threading.Thread):
-    """One user with two machines. adopt, elsewhere: what the next call is told to do; hangs_at: when its playbook lost its worker."""
+    """One user with two machines. adopt, elsewhere: what the next call is told to do; hangs_at:
+    when its playbook lost its worker.
+    """
 
-    def __init__(self, name: str, controllers: Sequence[Controller], batches: queue.Queue[tuple[str, list[Job]]], may_begin: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        controllers: Sequence[Controller],
+        batches: queue.Queue[tuple[str, list[Job]]],
+        may_begin: Callable[[str], bool],
+    ) -> None:
         super().__init__(name=name, daemon=True)
-        self.controllers, self._batches, self._may_begin = list(controllers), batches, may_begin
+        self.controllers = list(controllers)
+        self._batches = batches
+        self._may_begin = may_begin
         self.project = controllers[0].project
         self.playing: Playing | None = None
         self.run_id = ""
@@ -61,35 +80,60 @@ class Driver(threading.Thread):
                     time.sleep(0.1)
                 try:
                     self._drive(jobs)
-                except Exception as exc:  # noqa: BLE001  # what breaks here must be told at the end
+                # What breaks here must be told at the end.
+                except Exception as exc:  # noqa: BLE001
                     self.broke.append(f"{self.run_id}: {type(exc).__name__}: {exc}")
 
     def _drive(self, jobs: Sequence[Job]) -> None:
         self.jobs = {job.name for job in jobs}
-        batch = {"gummy_agent": "shell", "gummy_project": str(self.project), "gummy_local_fallback": False, "gummy_jobs": [dict(job.spec) for job in jobs]}
+        batch = {
+            "gummy_agent": "shell",
+            "gummy_project": str(self.project),
+            "gummy_local_fallback": False,
+            "gummy_jobs": [dict(job.spec) for job in jobs],
+        }
         settings = {"gummy_run_id": self.run_id, "gummy_lost_after": "20s", "gummy_refresh": True}
         for _call in range(CALLS):
-            controller, adopt, self.adopt = self.controller, self.adopt, False
+            controller = self.controller
+            adopt = self.adopt
+            self.adopt = False
             path = controller.folder / f"{self.run_id}.json"
-            path.write_text(json.dumps({**batch, **settings, "gummy_adopt": adopt}), encoding="utf-8")
-            self.playing = controller.begin("run", "-e", f"@{path}", inventory=str(controller.folder / "hosts.json"))
+            path.write_text(
+                json.dumps({**batch, **settings, "gummy_adopt": adopt}), encoding="utf-8"
+            )
+            self.playing = controller.begin(
+                "run", "-e", f"@{path}", inventory=str(controller.folder / "hosts.json")
+            )
             played = self._await(self.playing)
-            self.calls.append({"at": round(time.time(), 2), "run": self.run_id, "adopt": adopt, "status": played.status, "jobs": len(played.jobs)})
+            self.calls.append(
+                {
+                    "at": round(time.time(), 2),
+                    "run": self.run_id,
+                    "adopt": adopt,
+                    "status": played.status,
+                    "jobs": len(played.jobs),
+                }
+            )
             if adopt and not played.jobs:
-                self.adopt = True  # nothing came of it
+                # Nothing came of it.
+                self.adopt = True
             if self._done(played):
                 self.jobs = set()
                 return
             if not played.jobs and played.status >= 0:
                 time.sleep(PAUSE)
-        self.broke.append(f"{self.run_id} did not come to its end in {CALLS} calls; the last one said:\n{played}")
+        self.broke.append(
+            f"{self.run_id} did not come to its end in {CALLS} calls; the last one said:\n{played}"
+        )
 
     def _await(self, playing: Playing) -> Played:
         until = time.monotonic() + LONGEST
         while playing.process.poll() is None:
             now = time.monotonic()
             if now > until:
-                self.broke.append(f"{self.run_id}: a call did not end in {LONGEST:.0f} s:\n{playing.said()}")
+                self.broke.append(
+                    f"{self.run_id}: a call did not end in {LONGEST:.0f} s:\n{playing.said()}"
+                )
             if now > until or (self.hangs_at is not None and now > self.hangs_at):
                 playing.kill()
             time.sleep(0.02)
@@ -103,14 +147,17 @@ class Driver(threading.Thread):
             at_home = False
             if row["status"] == "success" and row["patch"]:
                 with contextlib.suppress(OSError):
-                    at_home = f"+work of {name}\n" in pathlib.Path(row["patch"]).read_text(encoding="utf-8")
+                    at_home = f"+work of {name}\n" in pathlib.Path(row["patch"]).read_text(
+                        encoding="utf-8"
+                    )
             self.rows[name] = {**row, "at_home": at_home, "run": self.run_id}
         return final
 
     # -- what faults do to it
 
     def lose_record(self) -> None:
-        self.adopt = True  # first: its thread goes on as soon as the playbook has ended
+        # First: its thread goes on as soon as the playbook has ended.
+        self.adopt = True
         if self.playing is not None:
             self.playing.kill()
         shutil.rmtree(self.record, ignore_errors=True)

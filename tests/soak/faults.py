@@ -1,4 +1,6 @@
-"""What befalls a soak, one kind a function: it waits for something that it can strike, strikes, and mends what no user would mend."""
+"""What befalls a soak, one kind a function: it waits for something that it can strike, strikes, and
+mends what no user would mend.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,18 @@ from model import Fault
 from real_nodes import Controller, descendants
 from world import DISK, World
 
-PATIENCE = 20.0  # seconds after which there is nothing that a fault could strike
-SILENCE = 6.0  # seconds; the settings of ssh in world.py give up before
-TRUNCATED = ("claims.json", "workspaces/*/*/holder.json", "workspaces/*/*/sync.json", "attempts/*/ended.json", "attempts/*/harvest/result.json", "slots/*")
+# Seconds after which there is nothing that a fault could strike.
+PATIENCE = 20.0
+# Seconds; the settings of ssh in world.py give up before.
+SILENCE = 6.0
+TRUNCATED = (
+    "claims.json",
+    "workspaces/*/*/holder.json",
+    "workspaces/*/*/sync.json",
+    "attempts/*/ended.json",
+    "attempts/*/harvest/result.json",
+    "slots/*",
+)
 Strike = Callable[["Injector"], Fault | None]
 
 
@@ -32,8 +43,12 @@ def kill(*pids: int) -> None:
 class Injector:
     """strike(kind) -> what it did, None if there was nothing to strike."""
 
-    def __init__(self, world: World, drivers: Sequence[Driver], operator: Controller, seed: int) -> None:
-        self.world, self.drivers, self.operator = world, drivers, operator
+    def __init__(
+        self, world: World, drivers: Sequence[Driver], operator: Controller, seed: int
+    ) -> None:
+        self.world = world
+        self.drivers = drivers
+        self.operator = operator
         self.random = random.Random(f"faults {seed}")
 
     def strike(self, kind: str) -> Fault | None:
@@ -56,17 +71,27 @@ class Injector:
         return frozenset(self.world.in_flight())
 
     def driver(self) -> Driver | None:
-        """One whose playbook has jobs in flight; every other time the very one whose job just now begins on its node."""
+        """One whose playbook has jobs in flight; every other time the very one whose job just now
+        begins on its node.
+        """
         known = {*self.world.in_flight()}
         if self.random.random() < 0.5:
             fresh = self.wait(lambda: {*self.world.in_flight()} - known, 3.0)
-            jobs = {self.world.job_of(path) for name, path in self.world.in_flight().items() if name in (fresh or ())}
+            jobs = {
+                self.world.job_of(path)
+                for name, path in self.world.in_flight().items()
+                if name in (fresh or ())
+            }
             if found := [driver for driver in self.drivers if driver.jobs & jobs]:
                 return found[0]
 
         def busy() -> list[Driver]:
             jobs = {self.world.job_of(path) for path in self.world.in_flight().values()}
-            return [driver for driver in self.drivers if driver.jobs & jobs and driver.playing and driver.playing.process.poll() is None]
+            return [
+                driver
+                for driver in self.drivers
+                if driver.jobs & jobs and driver.playing and driver.playing.process.poll() is None
+            ]
 
         found = self.wait(busy)
         return self.random.choice(found) if isinstance(found, list) else None
@@ -77,7 +102,13 @@ class Injector:
 
     def attempt(self) -> tuple[str, str] | None:
         """(id, node) of one that has begun."""
-        path = self.wait(lambda: next(iter(self.random.sample(sorted(self.world.in_flight().values()), 1)), None) if self.world.in_flight() else None)
+        path = self.wait(
+            lambda: (
+                next(iter(self.random.sample(sorted(self.world.in_flight().values()), 1)), None)
+                if self.world.in_flight()
+                else None
+            )
+        )
         return (path.name, self.world.node_of(path)) if path else None  # type: ignore[attr-defined]
 
     def worker(self, driver: Driver) -> int:
@@ -116,7 +147,11 @@ class Injector:
 
         def clients() -> list[int]:
             ours = {*descendants(driver.playing.process.pid)} if driver.playing else set[int]()
-            return [pid for pid, _parent, words, _env in self.world.processes() if pid in ours and words.startswith("ssh ")]
+            return [
+                pid
+                for pid, _parent, words, _env in self.world.processes()
+                if pid in ours and words.startswith("ssh ")
+            ]
 
         found = self.wait(clients, 5.0)
         if not isinstance(found, list):
@@ -127,7 +162,13 @@ class Injector:
 
     def master(self) -> Fault | None:
         mine = str(self.world.folder)
-        found = self.wait(lambda: [pid for pid, _p, words, env in self.world.processes() if "[mux]" in words and env.get("GUMMY_SOAK", mine) == mine])
+        found = self.wait(
+            lambda: [
+                pid
+                for pid, _p, words, env in self.world.processes()
+                if "[mux]" in words and env.get("GUMMY_SOAK", mine) == mine
+            ]
+        )
         if not isinstance(found, list):
             return None
         hit = self.all_in_flight()
@@ -142,7 +183,9 @@ class Injector:
             temporary = self.world.arm.with_name("arming")
             temporary.write_text(f"{self.random.uniform(0.01, 0.06):.3f}")
             temporary.rename(self.world.arm)
-            if self.wait(lambda: done.exists() or not self.world.arm.exists()) and self.wait(done.exists, 1.0):
+            if self.wait(lambda: done.exists() or not self.world.arm.exists()) and self.wait(
+                done.exists, 1.0
+            ):
                 return Fault("rsync killed half way", hit | self.all_in_flight())
             with contextlib.suppress(FileNotFoundError):
                 self.world.arm.unlink()
@@ -159,7 +202,8 @@ class Injector:
         """Every other time the first controller does not know of it."""
         if (driver := self.driver()) is None or driver.playing is None:
             return None
-        hit, first = self.all_in_flight(), driver.playing
+        hit = self.all_in_flight()
+        first = driver.playing
         driver.move()
         if self.random.random() < 0.5:
             first.kill()
@@ -171,15 +215,26 @@ class Injector:
         if not isinstance(fresh, set):
             return None
         attempt = min(fresh)
-        played = self.operator.play("cancel", "-e", f"gummy_job={attempt}", inventory=str(self.operator.folder / "hosts.json"))
-        return Fault("job cancelled", frozenset({attempt}), "" if "ended (cancelled)" in played.output else "too late")
+        played = self.operator.play(
+            "cancel",
+            "-e",
+            f"gummy_job={attempt}",
+            inventory=str(self.operator.folder / "hosts.json"),
+        )
+        return Fault(
+            "job cancelled",
+            frozenset({attempt}),
+            "" if "ended (cancelled)" in played.output else "too late",
+        )
 
     # -- the node
 
     def supervisor(self) -> Fault | None:
         if (one := self.attempt()) is None:
             return None
-        lock = next(iter(self.world.in_flight(one[1]).get(one[0], self.world.folder).glob("lock")), None)
+        lock = next(
+            iter(self.world.in_flight(one[1]).get(one[0], self.world.folder).glob("lock")), None
+        )
         pid = lock.read_text().strip() if lock else ""
         if not pid.isdigit():
             return None
@@ -215,7 +270,11 @@ class Injector:
             subprocess.run(["ip", "link", "set", node, "up"], check=True)
         else:
             folder = str(self.world.fleet.home(node).parent)
-            frozen = [pid for pid, _parent, words, _env in self.world.processes() if words.startswith("sshd") and folder in words]
+            frozen = [
+                pid
+                for pid, _parent, words, _env in self.world.processes()
+                if words.startswith("sshd") and folder in words
+            ]
             frozen += [child for pid in frozen for child in descendants(pid) if child != pid]
             for number in (signal.SIGSTOP, signal.SIGCONT):
                 for pid in frozen:
@@ -232,7 +291,9 @@ class Injector:
         for _time in range(20):
             disk = os.statvfs(home)
             used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
-            if not subprocess.run(["mount", "-o", f"remount,size={used}", str(home)], capture_output=True, check=False).returncode:
+            if not subprocess.run(
+                ["mount", "-o", f"remount,size={used}", str(home)], capture_output=True, check=False
+            ).returncode:
                 break
         during: set[str] = set()
         until = time.monotonic() + self.random.uniform(1.0, 3.0)
@@ -246,10 +307,13 @@ class Injector:
         if (node := self.node()) is None:
             return None
         pattern = self.random.choice(TRUNCATED)
-        files = [path for attempts in self.world.stores(node) for path in attempts.parent.glob(pattern)]
+        files = [
+            path for attempts in self.world.stores(node) for path in attempts.parent.glob(pattern)
+        ]
         if not files:
             return None
-        path, hit = self.random.choice(sorted(files)), frozenset(self.world.in_flight(node))
+        path = self.random.choice(sorted(files))
+        hit = frozenset(self.world.in_flight(node))
         with contextlib.suppress(FileNotFoundError):
             os.truncate(path, path.stat().st_size // 2)
         named = {part for part in path.parts if part.count("-") == 1}
@@ -258,7 +322,8 @@ class Injector:
     def newer(self) -> Fault | None:
         if (node := self.node()) is None:
             return None
-        hit, (attempts, *_others) = frozenset(self.world.in_flight(node)), self.world.stores(node)
+        hit = frozenset(self.world.in_flight(node))
+        (attempts, *_others) = self.world.stores(node)
         path = attempts.parent / "store.json"
         known = path.read_bytes()
         path.write_text(json.dumps({**json.loads(known), "format": 2}))
@@ -268,16 +333,29 @@ class Injector:
 
 
 KINDS: dict[str, Strike] = {
-    "playbook killed": Injector.playbook, "its main process alone": Injector.main_alone, "its worker alone": Injector.its_worker,
-    "ssh killed": Injector.ssh, "ssh master killed": Injector.master, "rsync killed half way": Injector.rsync,
-    "record deleted": Injector.record, "run taken over": Injector.takeover, "job cancelled": Injector.cancel,
-    "supervisor killed": Injector.supervisor, "agent killed": Injector.agent, "node rebooted": Injector.reboot, "packets dropped": Injector.silence,
-    "disk full": Injector.disk, "file truncated": Injector.truncate, "store of a newer schema": Injector.newer,
-}  # fmt: skip
+    "playbook killed": Injector.playbook,
+    "its main process alone": Injector.main_alone,
+    "its worker alone": Injector.its_worker,
+    "ssh killed": Injector.ssh,
+    "ssh master killed": Injector.master,
+    "rsync killed half way": Injector.rsync,
+    "record deleted": Injector.record,
+    "run taken over": Injector.takeover,
+    "job cancelled": Injector.cancel,
+    "supervisor killed": Injector.supervisor,
+    "agent killed": Injector.agent,
+    "node rebooted": Injector.reboot,
+    "packets dropped": Injector.silence,
+    "disk full": Injector.disk,
+    "file truncated": Injector.truncate,
+    "store of a newer schema": Injector.newer,
+}
 NEEDS_PROC = frozenset({"ssh killed", "ssh master killed", "agent killed", "packets dropped"})
 
 
 def possible(kind: str, isolated: bool) -> bool:
     if kind == "rsync killed half way":
         return shutil.which("timeout") is not None
-    return (isolated or kind != "disk full") and (os.path.isdir("/proc/self") or kind not in NEEDS_PROC)
+    return (isolated or kind != "disk full") and (
+        os.path.isdir("/proc/self") or kind not in NEEDS_PROC
+    )

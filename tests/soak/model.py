@@ -1,7 +1,9 @@
-"""What a soak must look like afterwards: pure, from the history alone (what was wanted, injected, reported, and counted by the jobs themselves).
+"""What a soak must look like afterwards: pure, from the history alone (what was wanted, injected,
+reported, and counted by the jobs themselves).
 
-The model is small: a job starts at most once, in a workspace of its own; what is reported good did all of its work, and that work is at home;
-what is reported otherwise was meant to fail, or met a fault that can do just that.
+The model is small: a job starts at most once, in a workspace of its own; what is reported good did
+all of its work, and that work is at home; what is reported otherwise was meant to fail, or met a
+fault that can do just that.
 """
 
 from __future__ import annotations
@@ -43,9 +45,13 @@ class Fault:
 
 @dataclass
 class History:
-    """starts: (attempt, job) as the jobs wrote it down; ends: attempts whose command got to its end; shared: attempts that were not alone.
+    """starts:
 
-    rows: the last that was reported of a job, with `at_home`: whether its work lies in the patch that came with it.
+    (attempt, job) as the jobs wrote it down; ends: attempts whose command got to its end; shared:
+    attempts that were not alone.
+
+    rows: the last that was reported of a job, with `at_home`: whether its work lies in the patch
+    that came with it.
     """
 
     jobs: list[Job]
@@ -58,43 +64,74 @@ class History:
 
 def problems(history: History) -> dict[str, list[str]]:
     """By kind of broken promise: a sentence each."""
-    found: dict[str, list[str]] = {"lost unreported": [], "run twice": [], "false success": [], "two writers": [], "unexplained": []}
+    found: dict[str, list[str]] = {
+        "lost unreported": [],
+        "run twice": [],
+        "false success": [],
+        "two writers": [],
+        "unexplained": [],
+    }
     started: dict[str, list[str]] = {}
     for attempt, job in history.starts:
         started.setdefault(job, []).append(attempt)
     for job in history.jobs:
-        tries, row = started.get(job.name, []), history.rows.get(job.name)
+        tries = started.get(job.name, [])
+        row = history.rows.get(job.name)
         if len(tries) > 1:
             found["run twice"].append(f"{job.name} started as {', '.join(tries)}")
         if row is None or row["status"] in ("lost", "running", "waiting"):
-            found["lost unreported"].append(f"{job.name}: {'nothing' if row is None else row['status']} was reported of it")
+            found["lost unreported"].append(
+                f"{job.name}: {'nothing' if row is None else row['status']} was reported of it"
+            )
         elif row["status"] == "success":
             if job.fails or not set(tries) & history.ends:
-                found["false success"].append(f"{job.name} should end as {job.fails or 'success'}, and its command ended {set(tries) & history.ends}")
+                found["false success"].append(
+                    f"{job.name} should end as {job.fails or 'success'}, and its command ended {set(tries) & history.ends}"
+                )
             elif not row["at_home"]:
-                found["lost unreported"].append(f"{job.name} is a success, and its work is not at home")
+                found["lost unreported"].append(
+                    f"{job.name} is a success, and its work is not at home"
+                )
         elif row["class"] in NOTHING_RAN and tries and not _explained(row, tries, history.faults):
-            found["lost unreported"].append(f"{job.name} started, and was reported as {row['class']}: {row['message']}")
+            found["lost unreported"].append(
+                f"{job.name} started, and was reported as {row['class']}: {row['message']}"
+            )
         elif row["class"] != job.fails and not _explained(row, tries, history.faults):
-            found["unexplained"].append(f"{job.name}: {row['status']} ({row['class']}): {row['message']}, {', '.join(tries) or 'never started'}")
-    found["two writers"] += [f"{attempt} was not alone in its workspace" for attempt in history.shared]
+            found["unexplained"].append(
+                f"{job.name}: {row['status']} ({row['class']}): {row['message']}, {', '.join(tries) or 'never started'}"
+            )
+    found["two writers"] += [
+        f"{attempt} was not alone in its workspace" for attempt in history.shared
+    ]
     return found
 
 
 def _explained(row: Mapping[str, Any], tries: Iterable[str], faults: Iterable[Fault]) -> bool:
     able = EXPLAINS.get(row["class"], set())
-    return any(fault.kind in able and fault.attempts & {*tries, *(attempt["id"] for attempt in row["attempts"])} for fault in faults)
+    return any(
+        fault.kind in able
+        and fault.attempts & {*tries, *(attempt["id"] for attempt in row["attempts"])}
+        for fault in faults
+    )
 
 
 def report(history: History, kinds: Iterable[str]) -> list[str]:
     """The lines for people: faults by kind, then the verdict."""
-    times, hit = Counter(fault.kind for fault in history.faults), Counter[str]()
+    times = Counter(fault.kind for fault in history.faults)
+    hit = Counter[str]()
     for fault in history.faults:
         hit[fault.kind] += len(fault.attempts)
     table = [f"{kind:24}{times[kind]:6} times{hit[kind]:8} jobs in flight" for kind in kinds]
     found = problems(history)
-    ends = Counter(f"{row['status']} ({row['class']})" if row["class"] else row["status"] for row in history.rows.values())
+    ends = Counter(
+        f"{row['status']} ({row['class']})" if row["class"] else row["status"]
+        for row in history.rows.values()
+    )
     table.append("ended: " + ", ".join(f"{count} {end}" for end, count in ends.most_common()))
     broke = [f"{kind}: {sentence}" for kind, sentences in found.items() for sentence in sentences]
-    counts = ", ".join(f"{kind} {len(sentences)}" for kind, sentences in found.items() if sentences or kind not in ("two writers", "unexplained"))
+    counts = ", ".join(
+        f"{kind} {len(sentences)}"
+        for kind, sentences in found.items()
+        if sentences or kind not in ("two writers", "unexplained")
+    )
     return [*table, *broke, f"jobs {len(history.jobs)}, {counts}"]

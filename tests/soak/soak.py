@@ -1,4 +1,6 @@
-"""`make soak`: many short jobs by several controllers under faults drawn from a seed; afterwards each must be accounted for. Exit status 0: all are."""
+"""`make soak`: many short jobs by several controllers under faults drawn from a seed; afterwards
+each must be accounted for. Exit status 0: all are.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,17 @@ from drivers import Driver
 from model import Fault, History, Job, problems, report
 from world import ISOLATE, World, why_not_isolated
 
-NODES, USERS = 4, 4
-FAILING = 10  # of a hundred jobs
-TIMES, LEAST = 22, 20  # that each kind strikes, and must have struck, per thousand jobs
-AHEAD = 3  # batches that may be begun before the faults have come so far
-SOON = 5  # strikes until one that met no job is tried again
+NODES = 4
+USERS = 4
+# Of a hundred jobs.
+FAILING = 10
+TIMES = 22
+# That each kind strikes, and must have struck, per thousand jobs.
+LEAST = 20
+# Batches that may be begun before the faults have come so far.
+AHEAD = 3
+# Strikes until one that met no job is tried again.
+SOON = 5
 COMMAND = """
 echo "$GUMMY_ATTEMPT {name}" >> {count}/starts
 [ ! -e at-work ] || echo "$GUMMY_ATTEMPT" >> {count}/shared
@@ -37,15 +45,24 @@ echo "$GUMMY_ATTEMPT" >> {count}/ends; rmdir at-work; exit {status}
 
 
 def make_jobs(number: int, seed: int, count_in: str) -> list[Job]:
-    """The seed says how long each takes, and which fail: half of these by their exit status, half by their verify."""
+    """The seed says how long each takes, and which fail: half of these by their exit status, half
+    by their verify.
+    """
     draw = random.Random(f"jobs {seed}")
     failing = set(draw.sample(range(number), number * FAILING // 100))
     jobs = []
     for place in range(number):
         fails = draw.choice(("agent", "verify")) if place in failing else None
-        command = COMMAND.format(name=f"job-{place}", count=count_in, seconds=round(draw.uniform(0.2, 4.0), 2), status=1 if fails == "agent" else 0)
+        command = COMMAND.format(
+            name=f"job-{place}",
+            count=count_in,
+            seconds=round(draw.uniform(0.2, 4.0), 2),
+            status=1 if fails == "agent" else 0,
+        )
         verify = {"verify": "false"} if fails == "verify" else {}
-        jobs.append(Job(f"job-{place}", fails, {"name": f"job-{place}", "command": command, **verify}))
+        jobs.append(
+            Job(f"job-{place}", fails, {"name": f"job-{place}", "command": command, **verify})
+        )
     return jobs
 
 
@@ -58,17 +75,26 @@ def make_schedule(number: int, seed: int, kinds: Sequence[str]) -> list[str]:
 
 class Soak:
     def __init__(self, options: argparse.Namespace, world: World, folder: pathlib.Path) -> None:
-        self.world, self.seed, self.begun = world, options.seed, time.monotonic()
-        self.kinds = [kind for kind in options.only or faults.KINDS if faults.possible(kind, world.isolated)]
+        self.world = world
+        self.seed = options.seed
+        self.begun = time.monotonic()
+        self.kinds = [
+            kind for kind in options.only or faults.KINDS if faults.possible(kind, world.isolated)
+        ]
         self.history = History(make_jobs(options.jobs, options.seed, world.count_in))
         self.schedule = make_schedule(options.jobs, options.seed, self.kinds) * options.times
         size = max(4, min(12, options.jobs // 10))
-        self.batches = [self.history.jobs[first : first + size] for first in range(0, options.jobs, size)]
+        self.batches = [
+            self.history.jobs[first : first + size] for first in range(0, options.jobs, size)
+        ]
         waiting: queue.Queue[tuple[str, list[Job]]] = queue.Queue()
         for place, batch in enumerate(self.batches):
             waiting.put((f"soak-{place}", batch))
         controllers = [world.controller(number) for number in range(2 * USERS + 1)]
-        self.drivers = [Driver(f"user-{place}", controllers[2 * place : 2 * place + 2], waiting, self.may_begin) for place in range(USERS)]
+        self.drivers = [
+            Driver(f"user-{place}", controllers[2 * place : 2 * place + 2], waiting, self.may_begin)
+            for place in range(USERS)
+        ]
         self.injector = faults.Injector(world, self.drivers, controllers[-1], options.seed)
         self.log = (folder / "history.jsonl").open("w", encoding="utf-8")
 
@@ -77,20 +103,30 @@ class Soak:
         place = int(run_id.partition("-")[2])
         if not any(driver.jobs for driver in self.drivers):
             return True
-        return place < AHEAD + (len(self.batches) - AHEAD) * len(self.history.faults) / max(1, len(self.schedule))
+        return place < AHEAD + (len(self.batches) - AHEAD) * len(self.history.faults) / max(
+            1, len(self.schedule)
+        )
 
     def say(self, text: str) -> None:
         seconds = time.monotonic() - self.begun
-        print(f"{seconds // 60:3.0f}:{seconds % 60:02.0f}  {self.reported():4} of {len(self.history.jobs)} jobs reported   {text}", flush=True)
+        print(
+            f"{seconds // 60:3.0f}:{seconds % 60:02.0f}  {self.reported():4} of {len(self.history.jobs)} jobs reported   {text}",
+            flush=True,
+        )
 
     def reported(self) -> int:
         return sum(len(driver.rows) for driver in self.drivers)
 
     def strike(self, kind: str) -> bool:
         """Whether it met a job."""
-        due = 0.95 * len(self.history.jobs) * len(self.history.faults) / len(self.schedule)  # the last ones need jobs as well
-        self.injector.wait(lambda: self.reported() + sum(len(driver.jobs) for driver in self.drivers) >= due, 60.0)  # faults wait for jobs, too
-        began, fault = time.monotonic(), None
+        # The last ones need jobs as well.
+        due = 0.95 * len(self.history.jobs) * len(self.history.faults) / len(self.schedule)
+        # Faults wait for jobs, too.
+        self.injector.wait(
+            lambda: self.reported() + sum(len(driver.jobs) for driver in self.drivers) >= due, 60.0
+        )
+        began = time.monotonic()
+        fault = None
         for _time in range(10):
             if self.injector.wait(self.world.in_flight, 60.0):
                 fault = self.injector.strike(kind)
@@ -102,20 +138,38 @@ class Soak:
         if found.attempts:
             self.history.faults.append(found)
         number = f"fault {len(self.history.faults)} of {len(self.schedule)}"
-        self.say(f"{number}: {kind} {found.detail}, {len(found.attempts)} in flight ({time.monotonic() - began:.1f} s)")
-        self.log.write(json.dumps({"at": time.time(), "fault": kind, "detail": found.detail, "attempts": sorted(found.attempts)}) + "\n")
+        self.say(
+            f"{number}: {kind} {found.detail}, {len(found.attempts)} in flight ({time.monotonic() - began:.1f} s)"
+        )
+        self.log.write(
+            json.dumps(
+                {
+                    "at": time.time(),
+                    "fault": kind,
+                    "detail": found.detail,
+                    "attempts": sorted(found.attempts),
+                }
+            )
+            + "\n"
+        )
         return bool(found.attempts)
 
     def run(self) -> list[str]:
         """What broke."""
-        pending, tries = deque(self.schedule), 2 * len(self.schedule)
+        pending = deque(self.schedule)
+        tries = 2 * len(self.schedule)
         for driver in self.drivers:
             driver.start()
         while pending and tries and not self.injector.over():
-            kind, tries = pending.popleft(), tries - 1
+            kind = pending.popleft()
+            tries = tries - 1
             if not self.strike(kind):
-                pending.insert(SOON, kind)  # there was nothing to strike
-        self.history.faults += [Fault("none", frozenset())] * (len(self.schedule) - len(self.history.faults))  # the rest may begin
+                # There was nothing to strike.
+                pending.insert(SOON, kind)
+        # The rest may begin.
+        self.history.faults += [Fault("none", frozenset())] * (
+            len(self.schedule) - len(self.history.faults)
+        )
         while not self.injector.over():
             self.say("waiting for the last ones")
             self.injector.wait(self.injector.over, 10.0)
@@ -126,14 +180,28 @@ class Soak:
         history = self.history
         for driver in self.drivers:
             history.rows.update(driver.rows)
-        history.starts = [(line[0], line[1]) for line in self.world.counted("starts") if len(line) == 2]
+        history.starts = [
+            (line[0], line[1]) for line in self.world.counted("starts") if len(line) == 2
+        ]
         history.ends = {line[0] for line in self.world.counted("ends") if line}
         history.shared = [line[0] for line in self.world.counted("shared") if line]
         other = [sentence for driver in self.drivers for sentence in driver.broke]
-        struck, least = Counter(fault.kind for fault in history.faults), len(history.jobs) * LEAST // 1000
-        other += [f"{kind}: struck {struck[kind]} times, which is no test" for kind in self.kinds if struck[kind] < least]
-        broke = [*other, *(sentence for sentences in problems(history).values() for sentence in sentences)]
-        for entry in [*(call for driver in self.drivers for call in driver.calls), *history.rows.values(), {"starts": history.starts, "broke": broke}]:
+        struck = Counter(fault.kind for fault in history.faults)
+        least = len(history.jobs) * LEAST // 1000
+        other += [
+            f"{kind}: struck {struck[kind]} times, which is no test"
+            for kind in self.kinds
+            if struck[kind] < least
+        ]
+        broke = [
+            *other,
+            *(sentence for sentences in problems(history).values() for sentence in sentences),
+        ]
+        for entry in [
+            *(call for driver in self.drivers for call in driver.calls),
+            *history.rows.values(),
+            {"starts": history.starts, "broke": broke},
+        ]:
             self.log.write(json.dumps(entry) + "\n")
         self.log.close()
         print("\n" + "\n".join([*other, *report(history, self.kinds)]), flush=True)
@@ -144,9 +212,19 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", action="append", choices=list(faults.KINDS), help="this kind of fault and no other; again for more")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=list(faults.KINDS),
+        help="this kind of fault and no other; again for more",
+    )
     parser.add_argument("--times", type=int, default=1, help="so many times as many faults")
-    parser.add_argument("--collections", type=pathlib.Path, default=ROOT / ".collections", help="where ansible_collections/ lies")
+    parser.add_argument(
+        "--collections",
+        type=pathlib.Path,
+        default=ROOT / ".collections",
+        help="where ansible_collections/ lies",
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -156,7 +234,9 @@ def main() -> int:
     if not options.inside and (why := why_not_isolated()) is None:
         os.execvp(ISOLATE[0], [*ISOLATE, sys.executable, *sys.argv, "--inside"])
     elif not options.inside:
-        print(f"no namespaces of its own ({why}): no full disk, and a silent node is one whose sshd is stopped")
+        print(
+            f"no namespaces of its own ({why}): no full disk, and a silent node is one whose sshd is stopped"
+        )
     folder = pathlib.Path(tempfile.mkdtemp(prefix="gummy-soak-"))
     folder.chmod(0o755)
     world = World(folder, NODES, options.inside, options.collections)
@@ -165,7 +245,9 @@ def main() -> int:
     finally:
         world.down()
     if broke:
-        print(f"BROKE: {len(broke)} times, with --jobs {options.jobs} --seed {options.seed}; what happened is in {folder}")
+        print(
+            f"BROKE: {len(broke)} times, with --jobs {options.jobs} --seed {options.seed}; what happened is in {folder}"
+        )
         return 1
     shutil.rmtree(folder, ignore_errors=True)
     return 0

@@ -1,6 +1,8 @@
-"""Where a soak takes place: nodes with cables and disks of their own where this machine allows it, controllers, and what can be seen of all that.
+"""Where a soak takes place: nodes with cables and disks of their own where this machine allows it,
+controllers, and what can be seen of all that.
 
-As root on Linux everything lives in namespaces that end with the soak (mounts, network, processes): `isolated` says so.
+As root on Linux everything lives in namespaces that end with the soak (mounts, network, processes):
+`isolated` says so.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from collections.abc import Iterator
 from real_nodes import Controller, Fleet
 
 SLOTS = 3
-DISK = 400 << 20  # bytes; a claim wants 256 MB free
+# Bytes; a claim wants 256 MB free.
+DISK = 400 << 20
 # Short enough for a soak, by ordinary settings. A silent connection ends after about four seconds.
 SSH = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=3 -o ConnectTimeout=3"
-IN_FLIGHT = "starting"  # the mark of an attempt that began; these end it:
+# The mark of an attempt that began; these end it:
+IN_FLIGHT = "starting"
 OVER = ("ended.json", "void")
 RSYNC = """#!/bin/sh
 # When it is armed, it ends itself half way.
@@ -39,9 +43,16 @@ exec {rsync} "$@"
 def why_not_isolated() -> str | None:
     if sys.platform != "linux" or os.geteuid() != 0:
         return "not root on Linux"
-    if missing := [tool for tool in ("unshare", "nsenter", "ip", "mount") if not shutil.which(tool)]:
+    if missing := [
+        tool for tool in ("unshare", "nsenter", "ip", "mount") if not shutil.which(tool)
+    ]:
         return f"{missing[0]} is missing"
-    tried = subprocess.run([*ISOLATE, "sh", "-c", "mount -t tmpfs none /run && ip link add soak type bridge"], capture_output=True, text=True, check=False)
+    tried = subprocess.run(
+        [*ISOLATE, "sh", "-c", "mount -t tmpfs none /run && ip link add soak type bridge"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return tried.stderr.strip()[-200:] or "namespaces can't be made" if tried.returncode else None
 
 
@@ -55,33 +66,55 @@ def ip(*words: str) -> None:
 class World:
     """The fleet is up when it is made; down() leaves nothing of it."""
 
-    def __init__(self, folder: pathlib.Path, size: int, isolated: bool, collections: pathlib.Path) -> None:
-        self.folder, self.isolated = folder, isolated
+    def __init__(
+        self, folder: pathlib.Path, size: int, isolated: bool, collections: pathlib.Path
+    ) -> None:
+        self.folder = folder
+        self.isolated = isolated
         self.nodes = [f"node-{number}" for number in range(1, size + 1)]
-        self._collections, self._over, self._controllers = collections, set[str](), list[Controller]()
+        self._collections = collections
+        self._over = set[str]()
+        self._controllers = list[Controller]()
         self.arm = folder / "kill-rsync"
         (folder / "bin").mkdir(parents=True)
         rsync = folder / "bin" / "rsync"
-        rsync.write_text(RSYNC.format(arm=shlex.quote(str(self.arm)), rsync=shutil.which("rsync")), encoding="utf-8")
+        rsync.write_text(
+            RSYNC.format(arm=shlex.quote(str(self.arm)), rsync=shutil.which("rsync")),
+            encoding="utf-8",
+        )
         rsync.chmod(0o755)
         places = self._lay_cables() if isolated else []
-        self.fleet = Fleet(folder / "fleet", *([word for place in places for word in ("--net", place)] or ["--size", str(size)]))
+        self.fleet = Fleet(
+            folder / "fleet",
+            *([word for place in places for word in ("--net", place)] or ["--size", str(size)]),
+        )
         if isolated:
             for node in self.nodes:
                 self._give_disk(node)
-        self.count_in = "/tmp/soak" if self.fleet.state["namespaces"] else "$HOME/soak"  # not on the disk that gets full
+        # Not on the disk that gets full.
+        self.count_in = "/tmp/soak" if self.fleet.state["namespaces"] else "$HOME/soak"
         for node in self.nodes:
             self.fleet.ssh(node, f"mkdir -p {self.count_in}")
 
     def _lay_cables(self) -> list[str]:
         subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
         os.mkdir("/run/netns")
-        for words in ("link set lo up", "link add soak type bridge", "addr add 10.99.1.254/24 dev soak", "link set soak up"):
+        for words in (
+            "link set lo up",
+            "link add soak type bridge",
+            "addr add 10.99.1.254/24 dev soak",
+            "link set soak up",
+        ):
             ip(*words.split())
         for number, node in enumerate(self.nodes, 1):
             ip("netns", "add", node)
-            for words in (f"link add {node} type veth peer name eth0 netns {node}", f"link set {node} master soak up", f"-n {node} link set lo up",
-                          f"-n {node} addr add 10.99.1.{number}/24 dev eth0", f"-n {node} link set eth0 up"):  # fmt: skip
+            for words in (
+                f"link add {node} type veth peer name eth0 netns {node}",
+                f"link set {node} master soak up",
+                f"-n {node} link set lo up",
+                f"-n {node} addr add 10.99.1.{number}/24 dev eth0",
+                f"-n {node} link set eth0 up",
+            ):
                 ip(*words.split())
         return [f"{node}@10.99.1.{number}" for number, node in enumerate(self.nodes, 1)]
 
@@ -98,7 +131,8 @@ class World:
             one.close()
         for node in self.nodes if self.isolated else ():
             self.fleet.call("stop", node)
-            subprocess.run(["umount", str(self.fleet.home(node))], check=False)  # what is mounted can't be removed
+            # What is mounted can't be removed.
+            subprocess.run(["umount", str(self.fleet.home(node))], check=False)
         self.fleet.call("down")
 
     # -- controllers
@@ -108,19 +142,36 @@ class World:
         home = folder / "home"
         home.mkdir(parents=True)
         (home / "ansible.cfg").touch()
-        kept = {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith(("ANSIBLE_", "GIT_", "XDG_", "SSH_"))}
-        homes = {f"XDG_{what}_HOME": str(home / f".{what.lower()}") for what in ("CACHE", "CONFIG", "STATE")}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.lstrip("_").startswith(("ANSIBLE_", "GIT_", "XDG_", "SSH_"))
+        }
+        homes = {
+            f"XDG_{what}_HOME": str(home / f".{what.lower()}")
+            for what in ("CACHE", "CONFIG", "STATE")
+        }
         env = {
-            **kept, **homes, "HOME": str(home), "ANSIBLE_HOME": str(home / ".ansible"), "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(self._collections), "GUMMY_SOAK": str(self.folder),
-            "PATH": os.pathsep.join([str(self.folder / "bin"), os.path.dirname(sys.executable), os.environ["PATH"]]),
-        }  # fmt: skip
-        one = Controller(self.fleet, folder, env, {"nodes": {node: {"slots": SLOTS} for node in self.nodes}})
+            **kept,
+            **homes,
+            "HOME": str(home),
+            "ANSIBLE_HOME": str(home / ".ansible"),
+            "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(self._collections),
+            "GUMMY_SOAK": str(self.folder),
+            "PATH": os.pathsep.join(
+                [str(self.folder / "bin"), os.path.dirname(sys.executable), os.environ["PATH"]]
+            ),
+        }
+        one = Controller(
+            self.fleet, folder, env, {"nodes": {node: {"slots": SLOTS} for node in self.nodes}}
+        )
         self._controllers.append(one)
         hosts = {}
         for place, node in enumerate(self.nodes, 1):
             address = {"ansible_host": f"10.99.1.{place}"} if self.isolated else {}
-            own = f"-o NumberOfPasswordPrompts={number}"  # no two controllers share a master: they stand for two machines
+            # No two controllers share a master: they stand for two machines.
+            own = f"-o NumberOfPasswordPrompts={number}"
             hosts[node] = {**self.fleet.login(node), **address, "ansible_ssh_args": f"{SSH} {own}"}
         one.static(hosts)
         return one
@@ -155,17 +206,34 @@ class World:
         """The words of each line that jobs wrote."""
         lines = []
         for node in self.nodes:
-            place = self.fleet.home(node).parent / "tmp" / "soak" if self.count_in.startswith("/") else self.fleet.home(node) / "soak"
+            place = (
+                self.fleet.home(node).parent / "tmp" / "soak"
+                if self.count_in.startswith("/")
+                else self.fleet.home(node) / "soak"
+            )
             with contextlib.suppress(FileNotFoundError):
-                lines += [line.split() for line in (place / name).read_text(encoding="utf-8").splitlines()]
+                lines += [
+                    line.split() for line in (place / name).read_text(encoding="utf-8").splitlines()
+                ]
         return lines
 
     def processes(self) -> Iterator[tuple[int, int, str, dict[str, str]]]:
-        """(pid, parent, command line, environment) of what runs on this machine; nothing where there is no /proc."""
+        """(pid, parent, command line, environment) of what runs on this machine; nothing where
+        there is no /proc.
+        """
         for path in pathlib.Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, IndexError):
                 parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-                words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                pairs = (word.partition("=") for word in (path / "environ").read_bytes().decode(errors="replace").split("\0"))
+                words = (
+                    (path / "cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode(errors="replace")
+                    .strip()
+                )
+                pairs = (
+                    word.partition("=")
+                    for word in (path / "environ").read_bytes().decode(errors="replace").split("\0")
+                )
                 if words:
                     yield int(path.name), parent, words, {name: value for name, _is, value in pairs}

@@ -13,7 +13,11 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._load import pro
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import agents, launch
 
 PROGRAMS = sorted({program for agent in agents.AGENTS.values() for program in agent.programs})
-SETS = [list(some) for count in range(len(PROGRAMS) + 1) for some in itertools.combinations(PROGRAMS, count)]
+SETS = [
+    list(some)
+    for count in range(len(PROGRAMS) + 1)
+    for some in itertools.combinations(PROGRAMS, count)
+]
 
 
 def test_every_agent_of_the_table_can_be_asked_for_and_configured() -> None:
@@ -32,10 +36,27 @@ def test_what_the_probe_calls_usable_is_what_the_node_would_start(
     words = " ".join([*there, *(["is-root"] if root and "claude" in there else [])])
     probed = probe.parse(f"@gummy-probe programs {words} @end\n").agents
     assert probed is not None
-    assert {*probed, "shell"} == {name for name in agents.AGENTS if agents.unusable(name, str(tmp_path)) is None}
+    assert {*probed, "shell"} == {
+        name for name in agents.AGENTS if agents.unusable(name, str(tmp_path)) is None
+    }
 
 
-@pytest.mark.parametrize("name", ["PATH", "HOME", "GUMMY_X", "GIT_CEILING_DIRECTORIES", "A-B", "1A", "PATHS", "home", "_", "GUMMY", "TOKEN"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PATH",
+        "HOME",
+        "GUMMY_X",
+        "GIT_CEILING_DIRECTORIES",
+        "A-B",
+        "1A",
+        "PATHS",
+        "home",
+        "_",
+        "GUMMY",
+        "TOKEN",
+    ],
+)
 def test_both_sides_refuse_the_same_names_of_variables(name: str) -> None:
     try:
         keys.coerce(keys.JOB_KEYS["pass_env"], [name])

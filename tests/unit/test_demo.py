@@ -61,7 +61,10 @@ def leave_a_node_idle(record: dict[str, Any], starts: dict[str, list[str]]) -> N
     starts["node-1"] += starts.pop("node-3")
 
 
-@pytest.mark.parametrize("spoil", [lose_a_job, fail_a_good_one, lose_a_patch, use_localhost, start_twice, leave_a_node_idle])
+@pytest.mark.parametrize(
+    "spoil",
+    [lose_a_job, fail_a_good_one, lose_a_patch, use_localhost, start_twice, leave_a_node_idle],
+)
 def test_anything_else_is_a_problem(spoil: Any) -> None:
     record, names, starts, status = a_good_demo()
     spoil(record, starts)

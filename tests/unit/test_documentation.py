@@ -18,7 +18,13 @@ COLLECTIONS = Path(keys.__file__).parents[6]
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PLUGINS = sorted([*ROOT.glob("plugins/modules/*.py"), *ROOT.glob("plugins/filter/*.py"), *ROOT.glob("plugins/inventory/*.py")])
+PLUGINS = sorted(
+    [
+        *ROOT.glob("plugins/modules/*.py"),
+        *ROOT.glob("plugins/filter/*.py"),
+        *ROOT.glob("plugins/inventory/*.py"),
+    ]
+)
 
 
 @pytest.mark.parametrize("key", keys.JOB_KEYS.values(), ids=lambda key: str(key.name))
@@ -36,15 +42,26 @@ def test_the_readme_names_every_setting_of_a_run(name: str) -> None:
     assert f"gummy_{name}" in README
 
 
-@pytest.mark.parametrize("playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+@pytest.mark.parametrize(
+    "playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+)
 def test_the_readme_names_every_playbook(playbook: str) -> None:
     assert f"`{playbook}`" in README.partition("## Included content")[2]
 
 
 def test_the_diagrams_are_those_of_the_tables() -> None:
     show = [sys.executable, "-c", "import diagrams; print(diagrams.page(), end='')"]
-    shown = subprocess.run(show, cwd=ROOT / "scripts", env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, capture_output=True, text=True, check=True)
-    assert shown.stdout == (ROOT / "docs" / "states.md").read_text(encoding="utf-8"), "type: .venv/bin/python scripts/diagrams.py"
+    shown = subprocess.run(
+        show,
+        cwd=ROOT / "scripts",
+        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout == (ROOT / "docs" / "states.md").read_text(encoding="utf-8"), (
+        "type: .venv/bin/python scripts/diagrams.py"
+    )
 
 
 def test_every_state_and_every_status_has_its_row() -> None:
@@ -63,6 +80,11 @@ def test_a_plugin_documents_itself_under_its_own_name(path: Path) -> None:
     assert all(yaml.safe_load_all(text.partition('EXAMPLES = r"""')[2].partition('"""')[0]))
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("plugins/**/*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_every_plugin_file_carries_its_licence(path: Path) -> None:
-    assert "# SPDX-License-Identifier: GPL-3.0-or-later" in path.read_text(encoding="utf-8").splitlines()[:5]
+    assert (
+        "# SPDX-License-Identifier: GPL-3.0-or-later"
+        in path.read_text(encoding="utf-8").splitlines()[:5]
+    )

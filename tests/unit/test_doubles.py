@@ -1,4 +1,6 @@
-"""The doubles keep the contract of the programs that they stand for: what other tests rely on is held here."""
+"""The doubles keep the contract of the programs that they stand for: what other tests rely on is
+held here.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,21 @@ import sys
 import pytest
 
 DOUBLES = pathlib.Path(__file__).resolve().parents[1] / "doubles"
-STREAM = ["claude", "-p", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions"]
+STREAM = [
+    "claude",
+    "-p",
+    "--output-format",
+    "stream-json",
+    "--verbose",
+    "--dangerously-skip-permissions",
+]
 
 
 class Machine:
     def __init__(self, top: pathlib.Path) -> None:
-        self.home, self.work, self.bin = top / "home", top / "work", top / "bin"
+        self.home = top / "home"
+        self.work = top / "work"
+        self.bin = top / "bin"
         for folder in (self.home, self.work, self.bin):
             folder.mkdir()
         for name in ("gummy", "claude"):
@@ -32,7 +43,14 @@ class Machine:
 
     def start(self, *argv: str, **more) -> subprocess.Popen:
         more = {"env": self.env, "cwd": self.work, "stdin": subprocess.DEVNULL, **more}
-        return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **more)
+        return subprocess.Popen(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            **more,
+        )
 
     def run(self, *argv: str, **more) -> tuple[int, str, str]:
         process = self.start(*argv, **more)
@@ -47,7 +65,12 @@ class Machine:
         return (self.home / f".claude/logs/gummy/{job_id}-task.log").read_text().splitlines()
 
     def specialist(self, name: str) -> dict[str, str]:
-        return dict(line.split(": ", 1) for line in (self.work / ".gummy/specialists" / name / "meta.yaml").read_text().splitlines())
+        return dict(
+            line.split(": ", 1)
+            for line in (self.work / ".gummy/specialists" / name / "meta.yaml")
+            .read_text()
+            .splitlines()
+        )
 
 
 @pytest.fixture
@@ -66,12 +89,22 @@ def test_a_good_ephemeral_job_is_done_once_logged_and_announced(machine):
     machine.clock(1795371072)
     words = "write it's/$(id).txt {{ 1 }} \"q\" ;; append it's/$(id).txt more ;; noise mixed in ;; cost 0.12"
     status, out, err = machine.run("gummy", "task", *words.split(" "))
-    assert status == 0 and "command not found" in err and "Task ID: gummy-1795371072\n" in out and "✅ TASK COMPLETED" in out
+    assert (
+        status == 0
+        and "command not found" in err
+        and "Task ID: gummy-1795371072\n" in out
+        and "✅ TASK COMPLETED" in out
+    )
     assert (machine.work / "it's/$(id).txt").read_text() == '{{ 1 }} "q"\nmore\n'
     assert machine.starts() == [hashlib.sha256(words.encode()).hexdigest()]
     lines = machine.log("gummy-1795371072")
     result = json.loads(lines[-1])
-    assert "mixed in" in lines and result["type"] == "result" and result["total_cost_usd"] == 0.12 and not result["is_error"]
+    assert (
+        "mixed in" in lines
+        and result["type"] == "result"
+        and result["total_cost_usd"] == 0.12
+        and not result["is_error"]
+    )
     assert not (machine.home / ".claude/agent_comms/gummy/gummy-1795371072-task-report.md").exists()
 
 
@@ -81,7 +114,8 @@ def test_two_starts_in_one_second_share_id_log_and_instruction(machine):
     for line in first.stdout:
         if "Spawned" in line:
             break
-    while not machine.starts():  # claude has read its prompt
+    # Claude has read its prompt.
+    while not machine.starts():
         assert first.poll() is None
     assert machine.run("gummy", "task", "say second")[0] == 0
     instruction = machine.home / "tmp/gummy-7-task-instruction.txt"
@@ -103,21 +137,42 @@ def test_two_starts_in_one_second_share_id_log_and_instruction(machine):
 )
 def test_how_ephemeral_failures_look(machine, script, status, completed, is_error):
     machine.clock(7)
-    got, out, _err = machine.run("gummy", "task", f"write a.txt x ;; {script} ;; write b.txt never".replace(" ;; write", "\nwrite"))
+    got, out, _err = machine.run(
+        "gummy",
+        "task",
+        f"write a.txt x ;; {script} ;; write b.txt never".replace(" ;; write", "\nwrite"),
+    )
     results = [json.loads(line) for line in machine.log("gummy-7") if '"type": "result"' in line]
-    assert (got, "COMPLETED" in out, results[0]["is_error"] if results else None) == (status, completed, is_error)
+    assert (got, "COMPLETED" in out, results[0]["is_error"] if results else None) == (
+        status,
+        completed,
+        is_error,
+    )
     assert sorted(p.name for p in machine.work.iterdir()) == ["a.txt"]
 
 
 @pytest.mark.parametrize(
-    ("words", "name"), [("say build it", "frontend-specialist"), ("say sql api", "database-expert"), ("say SQL", "general-specialist")]
+    ("words", "name"),
+    [
+        ("say build it", "frontend-specialist"),
+        ("say sql api", "database-expert"),
+        ("say SQL", "general-specialist"),
+    ],
 )
 def test_a_specialist_is_routed_made_resumed_and_left_dormant(with_specialists, words, name):
     machine = with_specialists
     for turn, said in ((1, "=== Starting NEW session for"), (2, "=== Resuming session")):
         status, out, _err = machine.run("gummy", "task", words)
-        assert status == 0 and f"📋 Routing to: {name}" in out and said in out and f"✓ Marked {name} as dormant" in out
-        assert (machine.specialist(name)["status"], machine.specialist(name)["turns"]) == ("dormant", str(turn))
+        assert (
+            status == 0
+            and f"📋 Routing to: {name}" in out
+            and said in out
+            and f"✓ Marked {name} as dormant" in out
+        )
+        assert (machine.specialist(name)["status"], machine.specialist(name)["turns"]) == (
+            "dormant",
+            str(turn),
+        )
     session = (machine.work / ".gummy/specialists" / name / "session.txt").read_text().strip()
     assert session == machine.specialist(name)["session_id"]
     assert not (machine.home / ".claude/logs").exists()
@@ -141,7 +196,10 @@ def test_a_session_that_came_from_elsewhere_is_a_false_success(with_specialists)
     shutil.rmtree(machine.home / ".claude")
     status, out, err = machine.run("gummy", "task", "write a.txt x")
     assert status == 0 and "✅ TASK COMPLETED" in out and "No conversation found" in err
-    assert not (machine.work / "a.txt").exists() and machine.specialist("general-specialist")["turns"] == "2"
+    assert (
+        not (machine.work / "a.txt").exists()
+        and machine.specialist("general-specialist")["turns"] == "2"
+    )
 
 
 def test_one_object_instead_of_an_array_leaves_the_specialist_new(with_specialists):
@@ -152,15 +210,24 @@ def test_one_object_instead_of_an_array_leaves_the_specialist_new(with_specialis
 
 def test_no_claude_no_plan_no_words(machine):
     (machine.bin / "claude").unlink()
-    assert machine.run("gummy", "task", "x") == (1, "", "Error: 'claude' command not found in PATH\n")
+    assert machine.run("gummy", "task", "x") == (
+        1,
+        "",
+        "Error: 'claude' command not found in PATH\n",
+    )
     assert machine.run("gummy", "execute", "gummy-1")[2].startswith("Plan file not found")
     assert machine.run("gummy")[0] == 1
 
 
 def test_what_claude_refuses(machine):
-    assert "requires --verbose" in machine.run("claude", "-p", "--output-format", "stream-json", "x")[2]
+    assert (
+        "requires --verbose"
+        in machine.run("claude", "-p", "--output-format", "stream-json", "x")[2]
+    )
     status, out, _err = machine.run("claude", "-p", "write a.txt x")
-    assert (status, out) == (0, "I need your permission to edit files.\n") and not (machine.work / "a.txt").exists()
+    assert (status, out) == (0, "I need your permission to edit files.\n") and not (
+        machine.work / "a.txt"
+    ).exists()
     if os.geteuid() == 0:
         del machine.env["IS_SANDBOX"]
         status, _out, err = machine.run(*STREAM, "write a.txt x")

@@ -1,4 +1,7 @@
-"""What a node needs of us works with its own Python and git and nothing else. Standard library only: `make demo` runs this file on a node."""
+"""What a node needs of us works with its own Python and git and nothing else.
+
+Standard library only: `make demo` runs this file on a node.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ class NodeProgram(unittest.TestCase):
         self.addCleanup(sys.path.remove, str(NODE.parent))
         harvest = importlib.import_module("_node.harvest")
         with tempfile.TemporaryDirectory() as folder:
-            work, pristine, out = (pathlib.Path(folder, name) for name in ("a tree", "pristine", "out"))
+            work, pristine, out = (
+                pathlib.Path(folder, name) for name in ("a tree", "pristine", "out")
+            )
             for tree in (work, pristine):
                 tree.mkdir()
                 (tree / "old.txt").write_text("one\ntwo\n", encoding="utf-8")
@@ -34,7 +39,10 @@ class NodeProgram(unittest.TestCase):
             (work / "new file").write_bytes(b"\0binary")
             result = harvest.make_harvest(str(work), f"{folder}/git", str(out))
             subprocess.run(["git", "apply", str(out / result["patch"])], cwd=pristine, check=True)
-            self.assertEqual({p.name: p.read_bytes() for p in pristine.iterdir()}, {p.name: p.read_bytes() for p in work.iterdir()})
+            self.assertEqual(
+                {p.name: p.read_bytes() for p in pristine.iterdir()},
+                {p.name: p.read_bytes() for p in work.iterdir()},
+            )
 
 
 if __name__ == "__main__":

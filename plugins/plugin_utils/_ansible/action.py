@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all actions of the collection share: one call for the whole play, and clear errors. This is private to the collection."""
+"""What all actions of the collection share: one call for the whole play, and clear errors."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from ansible.plugins.action import ActionBase
 from .._errors import InputError
 
 
-class FleetAction(ActionBase):  # type: ignore[misc]  # ansible has no types
-    """An action says its `spec` and does its work in `act(args, variables)`, which may raise InputError."""
+# Ansible has no types.
+class FleetAction(ActionBase):  # type: ignore[misc]
+    """An action says its `spec` and does its work in `act(args, variables)`, which may raise
+    InputError.
+    """
 
-    BYPASS_HOST_LOOP = True  # run_once is not once under strategy free or with serial
+    # run_once is not once under strategy free or with serial.
+    BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
     _requires_connection = False
     spec: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _checked, args = self.validate_argument_spec(dict(self.spec))
         try:

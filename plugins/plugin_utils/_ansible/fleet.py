@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From Ansible's side of an action to the core's: settings, candidates, links. This is private to the collection."""
+"""From Ansible's side of an action to the core's: settings, candidates, links."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ LOCAL = "localhost"
 
 @dataclass(frozen=True)
 class Fleet:
-    """The candidates of a play. fallback: the controller itself, if the play's hosts hold localhost; left_out: (who, why) of the inventory."""
+    """The candidates of a play. fallback: the controller itself, if the play's hosts hold
+    localhost; left_out: (who, why) of the inventory.
+    """
 
     names: tuple[str, ...]
     nodes: tuple[Node, ...]
@@ -51,7 +53,10 @@ class Fleet:
 
 
 def measured(fleet: Fleet, node: Node, link: Link | None = None) -> Node:
-    """The node, with its load measured over its link if nothing is known of it. Raises LinkError."""
+    """The node, with its load measured over its link if nothing is known of it.
+
+    Raises LinkError.
+    """
     if node.state != "unknown" or node.online is False:
         return node
     found = fleet.measure(node.name, link or fleet.make_link(node.name))
@@ -73,7 +78,9 @@ def extra_vars() -> list[str]:
 
 def command() -> str:
     """How this ansible-playbook was called, as far as another playbook of ours needs it."""
-    sources = [word for path in context.CLIARGS.get("inventory") or () for word in ("-i", str(path))]
+    sources = [
+        word for path in context.CLIARGS.get("inventory") or () for word in ("-i", str(path))
+    ]
     return shlex.join(["ansible-playbook", *sources])
 
 
@@ -82,23 +89,37 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     hostvars = task_vars["hostvars"]
     hosts = [str(name) for name in task_vars["ansible_play_hosts_all"]]
     if len(hosts) != len(task_vars["ansible_play_batch"]):
-        raise InputError(["this play runs in batches (serial), and the nodes must all be seen at once: remove serial"])
+        raise InputError(
+            [
+                "this play runs in batches (serial), and the nodes must all be seen at once: remove serial"
+            ]
+        )
     pattern = str(task_vars.get("gummy_nodes") or "").strip()
-    if pattern:  # the guard play runs over all hosts
+    # The guard play runs over all hosts.
+    if pattern:
         chosen = frozenset(match(action, task_vars, pattern))
         hosts = [name for name in hosts if name in chosen]
     if not hosts:
-        raise InputError([f"gummy_nodes={pattern} matches no host of the inventory (and --limit): see `ansible-inventory --graph`"])
+        raise InputError(
+            [
+                f"gummy_nodes={pattern} matches no host of the inventory (and --limit): see `ansible-inventory --graph`"
+            ]
+        )
     config = load_config()
     names = tuple(name for name in hosts if name != LOCAL)
     given = {name: hostvars.raw_get(name) for name in names}
     common = hostvars.raw_get(LOCAL)
     problems = [problem for name in names if (problem := _leak(name, given[name], common))]
-    problems += [problem for name in names if (problem := why_no_node(name, _plain(given[name]), action._task))]
+    problems += [
+        problem
+        for name in names
+        if (problem := why_no_node(name, _plain(given[name]), action._task))
+    ]
     if problems:
         raise InputError(problems[:5])
     slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
-    own_password = any(name in task_vars for name in C.MAGIC_VARIABLE_MAPPING["password"])  # the first host's then stands where -k's was
+    # The first host's then stands where -k's was.
+    own_password = any(name in task_vars for name in C.MAGIC_VARIABLE_MAPPING["password"])
     maker = LinkMaker(action._task, "" if own_password else action._play_context.password or "")
     believe = not (setting(task_vars, "refresh") or context.CLIARGS.get("flush_cache"))
     snapshots = Snapshots(believe)
@@ -113,7 +134,11 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
         names,
         tuple(_node(name, given[name], slots, vias[name]) for name in names),
         Node(LOCAL, local=True) if LOCAL in hosts else None,
-        lambda name: local_link(LOCAL) if name == LOCAL and LOCAL not in names else maker.make(name, hostvars[name]),
+        lambda name: (
+            local_link(LOCAL)
+            if name == LOCAL and LOCAL not in names
+            else maker.make(name, hostvars[name])
+        ),
         measure,
         config,
         tuple(row for rows in LEFT_OUT.values() for row in rows),
@@ -123,13 +148,18 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
 
 def _plain(variables: Mapping[str, Any]) -> dict[str, Any]:
     """Without templates: what those say shows when a link is made."""
-    return {key: value for key, value in variables.items() if key.startswith("ansible_") and "{{" not in str(value)}
+    return {
+        key: value
+        for key, value in variables.items()
+        if key.startswith("ansible_") and "{{" not in str(value)
+    }
 
 
 def _node(name: str, variables: Mapping[str, Any], slots: Mapping[str, int], via: str) -> Node:
     facts = variables.get("gummy_facts")
     if isinstance(facts, Mapping) and facts.get("via") not in (None, via):
-        facts = None  # another source of the inventory, -e or the play leads elsewhere, or to another login
+        # Another source of the inventory, -e or the play leads elsewhere, or to another login.
+        facts = None
     if name in slots and isinstance(facts, Mapping):
         facts = {**facts, "slots": {**(facts.get("slots") or {}), "total": slots[name]}}
     return node_from_vars(name, {**variables, "gummy_facts": facts})
@@ -145,20 +175,41 @@ def _leak(name: str, variables: Mapping[str, Any], common: Mapping[str, Any]) ->
 
 def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet) -> Request:
     """Raises InputError with all that is wrong."""
-    settings = {f"gummy_{key}": task_vars[f"gummy_{key}"] for key in TOP_KEYS if f"gummy_{key}" in task_vars}
+    settings = {
+        f"gummy_{key}": task_vars[f"gummy_{key}"] for key in TOP_KEYS if f"gummy_{key}" in task_vars
+    }
     names = [*fleet.names, *([LOCAL] if fleet.fallback else [])]
-    request = read_request(extra_vars(), settings, names, os.getcwd(), fleet.config, lambda pattern: match(action, task_vars, pattern), _typed_names(action))
-    if not (request.adopt or os.path.isdir(run_folder(request.run_id))):  # of an earlier call's jobs some may need no value any more
+    request = read_request(
+        extra_vars(),
+        settings,
+        names,
+        os.getcwd(),
+        fleet.config,
+        lambda pattern: match(action, task_vars, pattern),
+        _typed_names(action),
+    )
+    # Of an earlier call's jobs some may need no value any more.
+    if not (request.adopt or os.path.isdir(run_folder(request.run_id))):
         require_values(request.jobs)
     if not fleet.names and any(job.node not in ("local", LOCAL) for job in request.jobs):
-        raise InputError(["no node is among the hosts of this play (a broken or missing -i leaves localhost alone): give -i, or gummy_node=local to work here"])
+        raise InputError(
+            [
+                "no node is among the hosts of this play (a broken or missing -i leaves localhost alone): give -i, or gummy_node=local to work here"
+            ]
+        )
     return on_each(request, _systems(fleet)) if request.each else request
 
 
 def _systems(fleet: Fleet) -> dict[str, str | None]:
     """The operating system of each node: from the inventory, else by asking it."""
     with ThreadPoolExecutor(64) as pool:
-        return dict(zip(fleet.names, pool.map(lambda node: node.os or looked_at(fleet, node).os, fleet.nodes), strict=True))
+        return dict(
+            zip(
+                fleet.names,
+                pool.map(lambda node: node.os or looked_at(fleet, node).os, fleet.nodes),
+                strict=True,
+            )
+        )
 
 
 def check_names(action: ActionBase) -> None:
@@ -177,11 +228,17 @@ def find_project(task_vars: Mapping[str, Any]) -> str | None:
 
 def _typed_names(action: ActionBase) -> list[str]:
     """Names of all extra vars, those of files included."""
-    manager = action._task.get_variable_manager() if hasattr(action._task, "get_variable_manager") else None
+    manager = (
+        action._task.get_variable_manager()
+        if hasattr(action._task, "get_variable_manager")
+        else None
+    )
     return [str(name) for name in (manager.extra_vars if manager is not None else {})]
 
 
 def match(action: ActionBase, task_vars: Mapping[str, Any], pattern: str) -> list[str]:
     """Host names of a pattern, as Ansible reads it."""
-    lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=action._loader, templar=action._templar)
+    lookup = lookup_loader.get(
+        "ansible.builtin.inventory_hostnames", loader=action._loader, templar=action._templar
+    )
     return [str(name) for name in lookup.run([pattern], variables=task_vars)]

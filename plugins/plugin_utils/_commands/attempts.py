@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attempts on the nodes, seen from any controller: find them, read their logs, bring their harvest home; and `sync` alone.
-
-This is private to the collection.
+"""Attempts on the nodes, seen from any controller: find them, read their logs, bring their harvest
+home; and `sync` alone.
 """
 
 from __future__ import annotations
@@ -27,13 +26,22 @@ from .._project import sync as _sync
 from .._project.branch import DeliverError, deliver_branch, told
 from .._project.secrets import secrets_in, warnings
 
-MESSAGE_MOST = 300  # characters of a node's own words
+# Characters of a node's own words.
+MESSAGE_MOST = 300
 T = TypeVar("T")
 
 
-def ask_all(fleet: Fleet, question: Callable[[str, Link], T], without: Container[str] = ()) -> tuple[dict[str, T], dict[str, str]]:
-    """(answers, reasons of those that gave none) of all candidates at once, the controller itself included."""
-    names = [name for name in (*fleet.names, *([fleet.fallback.name] if fleet.fallback else [])) if name not in without]
+def ask_all(
+    fleet: Fleet, question: Callable[[str, Link], T], without: Container[str] = ()
+) -> tuple[dict[str, T], dict[str, str]]:
+    """(answers, reasons of those that gave none) of all candidates at once, the controller itself
+    included.
+    """
+    names = [
+        name
+        for name in (*fleet.names, *([fleet.fallback.name] if fleet.fallback else []))
+        if name not in without
+    ]
     links: dict[str, Link] = {}
     silent: dict[str, str] = {}
     for name in names:
@@ -58,12 +66,24 @@ def ask_all(fleet: Fleet, question: Callable[[str, Link], T], without: Container
     return answers, silent
 
 
-def find_attempts(fleet: Fleet, job: str | None, run_id: str | None) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """(attempts with their node and link, nodes that gave no answer). job: an id, a unique prefix of one, or RUN/name. Raises InputError."""
+def find_attempts(
+    fleet: Fleet, job: str | None, run_id: str | None
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """(attempts with their node and link, nodes that gave no answer). job: an id, a unique prefix
+    of one, or RUN/name. Raises InputError.
+    """
     if not job and not run_id:
-        raise InputError(["say which: gummy_job=ID (a unique prefix is enough, or RUN/name), or gummy_run_id=NAME"])
+        raise InputError(
+            [
+                "say which: gummy_job=ID (a unique prefix is enough, or RUN/name), or gummy_run_id=NAME"
+            ]
+        )
     if job and not all(NAME.fullmatch(part) for part in job.split("/", 1)):
-        raise InputError([f"gummy_job={show(job)} is no job: give the id of an attempt, a unique prefix of one, or RUN/name"])
+        raise InputError(
+            [
+                f"gummy_job={show(job)} is no job: give the id of an attempt, a unique prefix of one, or RUN/name"
+            ]
+        )
     run, slash, name = (job or "").partition("/")
     request = {"run_id": run if slash else run_id, "prefix": "" if slash else job or ""}
     answers, silent = ask_all(fleet, lambda node, link: listed(node, link, request))
@@ -71,35 +91,78 @@ def find_attempts(fleet: Fleet, job: str | None, run_id: str | None) -> tuple[li
     rows = list({row["attempt"]: row for row in rows}.values())
     asked = job or run_id
     if job and not slash and len({row["attempt"] for row in rows}) > 1:
-        raise InputError([f"gummy_job={job} fits {len(rows)} attempts: {', '.join(sorted(row['attempt'] for row in rows)[:10])}"])
+        raise InputError(
+            [
+                f"gummy_job={job} fits {len(rows)} attempts: {', '.join(sorted(row['attempt'] for row in rows)[:10])}"
+            ]
+        )
     if not rows:
-        everything = [row for found in ask_all(fleet, lambda node, link: listed(node, link, {}), without=silent)[0].values() for row in found]
-        known = {f"{row['run_id']}/{row['job']}" for row in everything} if slash else {row["attempt" if job else "run_id"] for row in everything}
-        missing = f"; no answer from {', '.join(f'{node} ({reason})' for node, reason in silent.items())}" if silent else ""
-        raise InputError([f"no attempt of {asked} is known to {', '.join(answers) or 'any node'}; {hint(str(asked), known)}{missing}"])
+        everything = [
+            row
+            for found in ask_all(fleet, lambda node, link: listed(node, link, {}), without=silent)[
+                0
+            ].values()
+            for row in found
+        ]
+        known = (
+            {f"{row['run_id']}/{row['job']}" for row in everything}
+            if slash
+            else {row["attempt" if job else "run_id"] for row in everything}
+        )
+        missing = (
+            f"; no answer from {', '.join(f'{node} ({reason})' for node, reason in silent.items())}"
+            if silent
+            else ""
+        )
+        raise InputError(
+            [
+                f"no attempt of {asked} is known to {', '.join(answers) or 'any node'}; {hint(str(asked), known)}{missing}"
+            ]
+        )
     return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
 
 
-def whole(link: Link, verb: str, request: Mapping[str, Any], seconds: float, last: str) -> list[dict[str, Any]]:
-    """All replies of a verb, the last one in the state that says they are all. Raises LinkError: who tells not all has not said that there is no more."""
+def whole(
+    link: Link, verb: str, request: Mapping[str, Any], seconds: float, last: str
+) -> list[dict[str, Any]]:
+    """All replies of a verb, the last one in the state that says they are all.
+
+    Raises LinkError: who tells not all has not said that there is no more.
+    """
     replies = list(link.stream(verb, request, seconds))
     if replies[-1].get("state") != last:
         message = replies[-1].get("message")
-        raise LinkError(message[:MESSAGE_MOST] if message and isinstance(message, str) else f"the answer of {link.name} is cut short: try again", "reply")
+        raise LinkError(
+            message[:MESSAGE_MOST]
+            if message and isinstance(message, str)
+            else f"the answer of {link.name} is cut short: try again",
+            "reply",
+        )
     return replies
 
 
 def listed(node: str, link: Link, request: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The attempts that the node knows. Raises LinkError."""
-    return [{**row, "node": node, "link": link} for row in whole(link, "list", request, 60, "listed") if "attempt" in row]
+    return [
+        {**row, "node": node, "link": link}
+        for row in whole(link, "list", request, 60, "listed")
+        if "attempt" in row
+    ]
 
 
-def logs(fleet: Fleet, job: str | None, run_id: str | None, show: Callable[[str], None]) -> dict[str, Any]:
+def logs(
+    fleet: Fleet, job: str | None, run_id: str | None, show: Callable[[str], None]
+) -> dict[str, Any]:
     """Shows the log of every attempt that is asked for."""
     rows, silent = find_attempts(fleet, job, run_id)
     for row in rows:
-        show(f"== {row['run_id']}/{row['job']} on {row['node']}, attempt {row['attempt']}, {row['state']}")
-        text = "".join(reply.get("text", "") for reply in row["link"].stream("logs", {"attempt": row["attempt"]}, 120))
+        show(
+            f"== {row['run_id']}/{row['job']} on {row['node']}, attempt {row['attempt']}, {row['state']}"
+        )
+        text = "".join(
+            reply.get("text", "")
+            for reply in row["link"].stream("logs", {"attempt": row["attempt"]}, 120)
+        )
         for line in text.splitlines():
             show(line)
     return _document("logs", rows, silent)
@@ -111,31 +174,52 @@ def harvest(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]
     controller = controller_id()
     for row in rows:
         if row["state"] == "dead":
-            _ask(row, "fence")  # who sees a dead supervisor first makes the harvest
+            # Who sees a dead supervisor first makes the harvest.
+            _ask(row, "fence")
         again = row["state"] == "ended" and (row.get("ended") or {}).get("class") == "harvest"
         if again:
             _ask(row, "harvest")
-        if row["state"] == "ended" and NAME.fullmatch(str(row["run_id"])) and NAME.fullmatch(str(row["job"])):
+        if (
+            row["state"] == "ended"
+            and NAME.fullmatch(str(row["run_id"]))
+            and NAME.fullmatch(str(row["job"]))
+        ):
             row["folder"], row["message"] = _fetch(row, controller, again)
     return _document("harvest", rows, silent)
 
 
 def cancel(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]:
-    """Ends what runs, all at once; an engine of this controller that drives the run begins nothing more of it."""
+    """Ends what runs, all at once; an engine of this controller that drives the run begins nothing
+    more of it.
+    """
     if run_id and not job:
         ask_to_cancel(run_id)
     rows, silent = find_attempts(fleet, job, run_id)
     with ThreadPoolExecutor(32) as pool:
-        list(pool.map(lambda row: _ask(row, "cancel"), [row for row in rows if row["state"] in ("running", "dead")]))
+        list(
+            pool.map(
+                lambda row: _ask(row, "cancel"),
+                [row for row in rows if row["state"] in ("running", "dead")],
+            )
+        )
     document = _document("cancel", rows, silent)
-    return {**document, "status": "failed" if silent or any(row["state"] == "running" for row in rows) else "success"}
+    return {
+        **document,
+        "status": "failed"
+        if silent or any(row["state"] == "running" for row in rows)
+        else "success",
+    }
 
 
 def _ask(row: dict[str, Any], verb: str) -> None:
     """The row with what its node answers to this verb."""
     try:
         reply = row["link"].call(verb, {"attempt": row["attempt"]}, 60)
-        row.update(state=reply["state"], ended={key: value for key, value in reply.items() if key not in ("state", "store")} or None)
+        row.update(
+            state=reply["state"],
+            ended={key: value for key, value in reply.items() if key not in ("state", "store")}
+            or None,
+        )
     except LinkError as exc:
         row["message"] = str(exc)
 
@@ -146,8 +230,15 @@ def _fetch(row: Mapping[str, Any], controller: str, again: bool) -> tuple[str | 
     try:
         if record.fetched(row["job"]) == row["attempt"] and not again:
             kept = record.job_folder(row["job"])
-            failed = any((end.get("job"), end.get("class")) == (row["job"], "deliver") for end in record.history.ended.values())
-            return kept, "; ".join(filter(None, ("fetched before", _delivered(row, kept, controller) if failed else "")))
+            failed = any(
+                (end.get("job"), end.get("class")) == (row["job"], "deliver")
+                for end in record.history.ended.values()
+            )
+            return kept, "; ".join(
+                filter(
+                    None, ("fetched before", _delivered(row, kept, controller) if failed else "")
+                )
+            )
         _sync.fetch_harvest(row["link"], row["attempt"], folder)
         kept = record.keep(row["job"], folder, row["attempt"])
         row["link"].call("ack", {"attempts": [row["attempt"]], "controller": controller})
@@ -161,10 +252,21 @@ def _fetch(row: Mapping[str, Any], controller: str, again: bool) -> tuple[str | 
 
 def _delivered(row: Mapping[str, Any], folder: str, controller: str) -> str:
     """The branch that was asked for, if the project is this controller's own; else blank."""
-    if row.get("deliver") != "branch" or row.get("controller") != controller or not (row["ended"] or {}).get("harvest"):
+    if (
+        row.get("deliver") != "branch"
+        or row.get("controller") != controller
+        or not (row["ended"] or {}).get("harvest")
+    ):
         return ""
     try:
-        made = deliver_branch(row["project_path"], folder, row["ended"], row["run_id"], row["job"], row["title"] or row["job"])
+        made = deliver_branch(
+            row["project_path"],
+            folder,
+            row["ended"],
+            row["run_id"],
+            row["job"],
+            row["title"] or row["job"],
+        )
     except DeliverError as exc:
         return str(exc)
     return told(made) if made else ""
@@ -172,8 +274,16 @@ def _delivered(row: Mapping[str, Any], folder: str, controller: str) -> str:
 
 def _document(kind: str, rows: list[dict[str, Any]], silent: Mapping[str, str]) -> dict[str, Any]:
     bad = [row for row in rows if row.get("folder", "") is None]
-    public = [{key: value for key, value in row.items() if key not in ("link", "store")} for row in rows]
-    return {"schema_version": SCHEMA_VERSION, "kind": kind, "status": "failed" if bad else "success", "attempts": public, "no_answer": dict(silent)}
+    public = [
+        {key: value for key, value in row.items() if key not in ("link", "store")} for row in rows
+    ]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        "status": "failed" if bad else "success",
+        "attempts": public,
+        "no_answer": dict(silent),
+    }
 
 
 def sync(fleet: Fleet, project: str | None, show: Callable[[str], None]) -> dict[str, Any]:
@@ -183,31 +293,57 @@ def sync(fleet: Fleet, project: str | None, show: Callable[[str], None]) -> dict
     controller = controller_id()
     excluded = _sync.exclusions(project, fleet.config.sync_exclude)
     suspects = secrets_in(excluded, _sync.workspace_key(project, controller))
-    for line in warnings({project: suspects} if suspects else {}, fleet.config.sync_exclude, default_path()):
+    for line in warnings(
+        {project: suspects} if suspects else {}, fleet.config.sync_exclude, default_path()
+    ):
         show(line)
     slots = {node.name: node.slots for node in fleet.nodes}
 
     def question(node: str, link: Link) -> dict[str, Any]:
         if node not in slots:
             return {}
-        begun, attempt = time.monotonic(), f"sync-{secrets.token_hex(6)}"
-        reply = link.call("claim", {"attempt": attempt, "key": _sync.workspace_key(project, controller), "slots": slots[node]}, 60)
+        begun = time.monotonic()
+        attempt = f"sync-{secrets.token_hex(6)}"
+        reply = link.call(
+            "claim",
+            {
+                "attempt": attempt,
+                "key": _sync.workspace_key(project, controller),
+                "slots": slots[node],
+            },
+            60,
+        )
         if reply["state"] != "claimed":
-            return {"status": "failed", "message": reply.get("message") or "every slot is taken: try again later"}
+            return {
+                "status": "failed",
+                "message": reply.get("message") or "every slot is taken: try again later",
+            }
         try:
             sent = _sync.send_project(link, excluded, attempt, int(reply["generation"]))
         except _sync.TransferError as exc:
             return {"status": "failed", "message": str(exc)}
         finally:
             link.call("release", {"attempt": attempt})
-        told = {"message": f"{sent['files']} files, {_sync.size(sent['bytes'])}", "workspace": os.path.join(reply["workspace"], "tree")}
+        told = {
+            "message": f"{sent['files']} files, {_sync.size(sent['bytes'])}",
+            "workspace": os.path.join(reply["workspace"], "tree"),
+        }
         return {"status": "success", **sent, **told, "seconds": round(time.monotonic() - begun, 2)}
 
     answers, silent = ask_all(fleet, question)
     rows = [{"node": node, **answer} for node, answer in answers.items() if answer]
-    rows += [{"node": node, "status": "failed", "message": reason} for node, reason in silent.items() if node in slots]
+    rows += [
+        {"node": node, "status": "failed", "message": reason}
+        for node, reason in silent.items()
+        if node in slots
+    ]
     good = bool(rows) and all(row["status"] == "success" for row in rows)
     return {
-        "schema_version": SCHEMA_VERSION, "kind": "sync", "status": "success" if good else "failed", "project": project,
-        "excluded": excluded.describe(), "secrets": suspects, "nodes": sorted(rows, key=lambda row: str(row["node"])),
-    }  # fmt: skip
+        "schema_version": SCHEMA_VERSION,
+        "kind": "sync",
+        "status": "success" if good else "failed",
+        "project": project,
+        "excluded": excluded.describe(),
+        "secrets": suspects,
+        "nodes": sorted(rows, key=lambda row: str(row["node"])),
+    }

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes away what is old on the nodes and of the controller's runs. This is private to the collection."""
+"""Takes away what is old on the nodes and of the controller's runs."""
 
 from __future__ import annotations
 
@@ -18,43 +18,84 @@ from .._input.config import Keep
 from .._node.clean import size_of
 from .attempts import ask_all, whole
 
-LONGEST = 600.0  # seconds
-OPEN = frozenset({"sent", "running", "lost"})  # attempts of which this controller may be the only one that knows
+# Seconds.
+LONGEST = 600.0
+# Attempts of which this controller may be the only one that knows.
+OPEN = frozenset({"sent", "running", "lost"})
 
 
 def clean(fleet: Fleet, check: bool) -> dict[str, Any]:
     """The document of what went, or with check would go."""
     keep = fleet.config.keep
-    request = {"days": keep.days, "most": keep.size_gb * 1e9, "free": keep.free_gb * 1e9, "check": check}
-    answers, silent = ask_all(fleet, lambda _node, link: whole(link, "clean", request, LONGEST, "cleaned"))
-    nodes, seen = [], set[str]()
+    request = {
+        "days": keep.days,
+        "most": keep.size_gb * 1e9,
+        "free": keep.free_gb * 1e9,
+        "check": check,
+    }
+    answers, silent = ask_all(
+        fleet, lambda _node, link: whole(link, "clean", request, LONGEST, "cleaned")
+    )
+    nodes = []
+    seen = set[str]()
     for node, replies in answers.items():
-        if (store := replies[-1]["store"]) not in seen:  # two names of one store
+        # Two names of one store.
+        if (store := replies[-1]["store"]) not in seen:
             seen.add(store)
-            removed = [{key: reply[key] for key in ("what", "name", "bytes", "why")} for reply in replies if reply["state"] == "removed"]
-            nodes.append({"node": node, "removed": removed, "bytes": sum(row["bytes"] for row in removed)})
+            removed = [
+                {key: reply[key] for key in ("what", "name", "bytes", "why")}
+                for reply in replies
+                if reply["state"] == "removed"
+            ]
+            nodes.append(
+                {"node": node, "removed": removed, "bytes": sum(row["bytes"] for row in removed)}
+            )
     runs = list(clean_runs(keep, check))
     return {
-        "schema_version": SCHEMA_VERSION, "kind": "clean", "status": "success", "check": check, "nodes": nodes, "runs": runs,
-        "bytes": sum(row["bytes"] for row in [*nodes, *runs]), "no_answer": silent,
-    }  # fmt: skip
+        "schema_version": SCHEMA_VERSION,
+        "kind": "clean",
+        "status": "success",
+        "check": check,
+        "nodes": nodes,
+        "runs": runs,
+        "bytes": sum(row["bytes"] for row in [*nodes, *runs]),
+        "no_answer": silent,
+    }
 
 
 def clean_runs(keep: Keep, check: bool) -> Iterator[dict[str, Any]]:
-    """{name, bytes, why} of this controller's runs that go, the oldest first: those whose every job has ended, with its harvest at home."""
-    top, now = os.path.join(state_home(), "runs"), time.time()
+    """{name, bytes, why} of this controller's runs that go, the oldest first: those whose every job
+    has ended, with its harvest at home.
+    """
+    top = os.path.join(state_home(), "runs")
+    now = time.time()
     names = sorted(os.listdir(top)) if os.path.isdir(top) else []
     sizes = {name: size_of(os.path.join(top, name)) for name in names}
     total = sum(sizes.values())
-    for since, name in sorted((_used(os.path.join(top, name)), name) for name in names if not name.startswith(".")):
-        why = "old" if since < now - keep.days * 86400 else "more than is kept" if total > keep.size_gb * 1e9 else None
+    for since, name in sorted(
+        (_used(os.path.join(top, name)), name) for name in names if not name.startswith(".")
+    ):
+        why = (
+            "old"
+            if since < now - keep.days * 86400
+            else "more than is kept"
+            if total > keep.size_gb * 1e9
+            else None
+        )
         if why and _over_and_gone(top, name, check):
             total -= sizes[name]
             yield {"name": name, "bytes": sizes[name], "why": why}
 
 
 def _used(folder: str) -> float:
-    return max((os.stat(path).st_mtime for name in ("journal.jsonl", "run.json") if os.path.exists(path := os.path.join(folder, name))), default=time.time())
+    return max(
+        (
+            os.stat(path).st_mtime
+            for name in ("journal.jsonl", "run.json")
+            if os.path.exists(path := os.path.join(folder, name))
+        ),
+        default=time.time(),
+    )
 
 
 def _over_and_gone(top: str, name: str, check: bool) -> bool:
@@ -67,17 +108,26 @@ def _over_and_gone(top: str, name: str, check: bool) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         history = read_history(folder)
         ends = [history.ended.get(digest) for digest in history.digests.values()]
-        if not ends or any(end is None or end.get("status") == "lost" or end.get("class") == "harvest" for end in ends):
+        if not ends or any(
+            end is None or end.get("status") == "lost" or end.get("class") == "harvest"
+            for end in ends
+        ):
             return False
-        ended = {attempt["id"] for end in ends if end is not None for attempt in end.get("attempts", ())}
-        if any(known.get("state") in OPEN and attempt not in ended for attempt, known in history.attempts.items()):
+        ended = {
+            attempt["id"] for end in ends if end is not None for attempt in end.get("attempts", ())
+        }
+        if any(
+            known.get("state") in OPEN and attempt not in ended
+            for attempt, known in history.attempts.items()
+        ):
             return False
         if not check:
             aside = os.path.join(top, f".gone-{name}")
             os.rename(folder, aside)
             shutil.rmtree(aside, ignore_errors=True)
         return True
-    except OSError:  # it is being driven
+    except OSError:
+        # It is being driven.
         return False
     finally:
         os.close(lock)

@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small JSON files of one user that may be deleted at any time: whole or not there, and believed only if nobody else can write them.
-
-This is private to the collection.
+"""Small JSON files of one user that may be deleted at any time: whole or not there, and believed
+only if nobody else can write them.
 """
 
 from __future__ import annotations
@@ -16,12 +15,15 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-CAP = 64 * 1024 * 1024  # bytes
+# Bytes.
+CAP = 64 * 1024 * 1024
 
 
 def cache_file(name: str) -> str:
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "distributed-gummy", name)
+    return os.path.join(
+        base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "distributed-gummy", name
+    )
 
 
 def read_private(path: str) -> Any:
@@ -29,9 +31,16 @@ def read_private(path: str) -> Any:
     try:
         if not _is_private(os.path.dirname(path)):
             return None
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with os.fdopen(
+            os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
+        ) as file:
             info = os.fstat(file.fileno())
-            if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022 or info.st_size > CAP:
+            if (
+                not stat.S_ISREG(info.st_mode)
+                or info.st_uid != os.geteuid()
+                or info.st_mode & 0o022
+                or info.st_size > CAP
+            ):
                 return None
             return json.loads(file.read())
     except (OSError, ValueError, RecursionError):
@@ -56,6 +65,8 @@ def write_private(path: str, data: Mapping[str, Any]) -> None:
 
 
 def _is_private(path: str) -> bool:
-    """A real folder of ours that nobody else may look into: another user's, or a link, is not believed."""
+    """A real folder of ours that nobody else may look into: another user's, or a link, is not
+    believed.
+    """
     info = os.lstat(path)
     return stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & 0o077

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run's folder on the controller: the journal that resume reads, run.json, a folder per job. This is private to the collection.
+"""A run's folder on the controller: the journal that resume reads, run.json, a folder per job.
 
 The journal is one JSON object a line, on disk before what it announces happens.
 """
@@ -21,13 +21,18 @@ from typing import Any
 from .._errors import InputError
 
 SCHEMA_VERSION = 1
-OURS = frozenset({"lock", "cancel", "journal.jsonl", "run.json", "junit.xml", "report.md", "report.html"})  # names in the folder that jobs may have too
+# Names in the folder that jobs may have too.
+OURS = frozenset(
+    {"lock", "cancel", "journal.jsonl", "run.json", "junit.xml", "report.md", "report.html"}
+)
 
 
 def state_home() -> str:
     """Where the controller keeps its runs."""
     base = os.environ.get("XDG_STATE_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "distributed-gummy")
+    return os.path.join(
+        base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "distributed-gummy"
+    )
 
 
 def run_folder(run_id: str) -> str:
@@ -36,7 +41,10 @@ def run_folder(run_id: str) -> str:
 
 def ask_to_cancel(run_id: str) -> None:
     """For the engine that drives this run, if this controller has one."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), open(os.path.join(run_folder(run_id), "cancel"), "w"):
+    with (
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        open(os.path.join(run_folder(run_id), "cancel"), "w"),
+    ):
         pass
 
 
@@ -51,7 +59,8 @@ def controller_id() -> str:
         temporary = f"{path}.{os.getpid()}"
         with open(temporary, "w", encoding="ascii") as file:
             file.write(secrets.token_hex(8) + "\n")
-        with contextlib.suppress(FileExistsError):  # the first of two at once wins, both read the winner's
+        # The first of two at once wins, both read the winner's.
+        with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
         os.unlink(temporary)
         return controller_id()
@@ -61,8 +70,9 @@ def controller_id() -> str:
 class History:
     """What the journal says of earlier calls.
 
-    digests, contents: by the job's name, of the newest list; attempts: id -> its newest state; ended: job's digest -> how it finished;
-    silent: nodes that a takeover could not ask, which may hold jobs that the record does not know.
+    digests, contents: by the job's name, of the newest list; attempts: id -> its newest state;
+    ended: job's digest -> how it finished; silent: nodes that a takeover could not ask, which may
+    hold jobs that the record does not know.
     """
 
     uid: str = ""
@@ -76,11 +86,14 @@ class History:
     def read(self, entry: Mapping[str, Any]) -> None:
         kind = entry.get("kind")
         if kind == "run":
-            self.uid, self.begun = entry["uid"], self.begun or entry["at"]
+            self.uid = entry["uid"]
+            self.begun = self.begun or entry["at"]
             self.digests.update(entry["jobs"])
             self.contents.update(entry.get("contents", {}))
         elif kind == "attempt":
-            known = self.attempts.setdefault(entry["attempt"], {"digest": self.digests.get(entry["job"])})
+            known = self.attempts.setdefault(
+                entry["attempt"], {"digest": self.digests.get(entry["job"])}
+            )
             known.update(entry)
         elif kind == "takeover":
             self.silent = entry["silent"]
@@ -89,9 +102,14 @@ class History:
 
 
 def read_history(folder: str) -> History:
-    """What the journal in a run's folder says; a line that a power cut left half-written announces nothing that happened."""
+    """What the journal in a run's folder says; a line that a power cut left half-written announces
+    nothing that happened.
+    """
     history = History()
-    with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, "journal.jsonl"), "rb") as file:
+    with (
+        contextlib.suppress(FileNotFoundError),
+        open(os.path.join(folder, "journal.jsonl"), "rb") as file,
+    ):
         for line in file:
             with contextlib.suppress(ValueError):
                 history.read(json.loads(line))
@@ -99,14 +117,19 @@ def read_history(folder: str) -> History:
 
 
 class RunRecord:
-    """Opened by one engine at a time; another one gets an InputError. `history` is what earlier calls left."""
+    """Opened by one engine at a time; another one gets an InputError.
+
+    `history` is what earlier calls left.
+    """
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.folder = run_folder(run_id)
         self._cancel = os.path.join(self.folder, "cancel")
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        self._lock = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = os.open(
+            os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -116,7 +139,8 @@ class RunRecord:
         os.ftruncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()}\n".encode())
         self.history = read_history(self.folder)
-        self._journal = open(os.path.join(self.folder, "journal.jsonl"), "ab+")  # noqa: SIM115  # open as long as the run
+        # Open as long as the run.
+        self._journal = open(os.path.join(self.folder, "journal.jsonl"), "ab+")  # noqa: SIM115
         self._journal.seek(-min(1, self._journal.seek(0, os.SEEK_END)), os.SEEK_END)
         if self._journal.read() not in (b"", b"\n"):
             self._journal.write(b"\n")
@@ -130,10 +154,19 @@ class RunRecord:
         self._journal.flush()
         os.fsync(self._journal.fileno())
 
-    def begin(self, digests: Mapping[str, str], contents: Mapping[str, str], controller: str) -> None:
+    def begin(
+        self, digests: Mapping[str, str], contents: Mapping[str, str], controller: str
+    ) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._cancel)
-        self.append("run", uid=self.uid, jobs=dict(digests), contents=dict(contents), controller=controller, schema_version=SCHEMA_VERSION)
+        self.append(
+            "run",
+            uid=self.uid,
+            jobs=dict(digests),
+            contents=dict(contents),
+            controller=controller,
+            schema_version=SCHEMA_VERSION,
+        )
 
     @property
     def cancelled(self) -> bool:
@@ -148,7 +181,8 @@ class RunRecord:
         folder = self.job_folder(name)
         if os.path.exists(folder):
             aside = f"{folder}.before-{attempt}"
-            while os.path.exists(aside):  # fetched again after an interruption
+            # Fetched again after an interruption.
+            while os.path.exists(aside):
                 aside += "~"
             os.rename(folder, aside)
         os.rename(fetched, folder)
@@ -177,7 +211,8 @@ class RunRecord:
 
 def write_json(path: str, document: Mapping[str, Any]) -> None:
     temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:  # a path that is not UTF-8 becomes JSON's \udcxx
+    # A path that is not UTF-8 becomes JSON's \udcxx.
+    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
         json.dump(document, file, indent=1, ensure_ascii=False)
         file.write("\n")
     os.replace(temporary, path)

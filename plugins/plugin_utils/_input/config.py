@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user's config file: what holds for all runs. This is private to the collection."""
+"""The user's config file: what holds for all runs."""
 
 from __future__ import annotations
 
@@ -33,17 +33,31 @@ SYNC_EXCLUDE = (
     ".terraform",
 )
 ANY_WORD = ()
-# agent -> setting -> the values that it may have; account: whose quota the agent uses, by default one of the agent's own name
+# agent -> setting -> the values that it may have; account: whose quota the agent uses, by default
+# one of the agent's own name
 AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "gummy": {"account": ANY_WORD},
-    "claude": {"account": ANY_WORD, "permission_mode": ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual", "plan")},
+    "claude": {
+        "account": ANY_WORD,
+        "permission_mode": (
+            "acceptEdits",
+            "auto",
+            "bypassPermissions",
+            "default",
+            "dontAsk",
+            "manual",
+            "plan",
+        ),
+    },
     "shell": {},
 }
 
 
 @dataclass(frozen=True)
 class Keep:
-    """What `clean` leaves: what is younger than so many days, up to so many GB of attempts a node and of runs here, workspaces while so many are free."""
+    """What `clean` leaves: what is younger than so many days, up to so many GB of attempts a node
+    and of runs here, workspaces while so many are free.
+    """
 
     days: int = 30
     size_gb: int = 10
@@ -52,7 +66,11 @@ class Keep:
 
 @dataclass(frozen=True)
 class Config:
-    """What the file says, else the defaults. `nodes`: name -> {"slots": n}; `host_preferences`: task type -> names; `agents`: name -> settings."""
+    """What the file says, else the defaults.
+
+    `nodes`: name -> {"slots": n}; `host_preferences`: task type -> names; `agents`: name ->
+    settings.
+    """
 
     load_weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
     sync_exclude: tuple[str, ...] = SYNC_EXCLUDE
@@ -63,13 +81,23 @@ class Config:
 
 
 def default_path() -> str:
-    """Where the file is looked for. XDG says that a relative path in its variables does not count."""
+    """Where the file is looked for.
+
+    XDG says that a relative path in its variables does not count.
+    """
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.config"), "distributed-gummy", "config.yaml")
+    return os.path.join(
+        base if os.path.isabs(base) else os.path.expanduser("~/.config"),
+        "distributed-gummy",
+        "config.yaml",
+    )
 
 
 def load_config(path: str | None = None) -> Config:
-    """The config of a file; the defaults if there is none. InputError: all that is wrong with it."""
+    """The config of a file; the defaults if there is none.
+
+    InputError: all that is wrong with it.
+    """
     path = path or default_path()
     try:
         with open(path, encoding="utf-8") as file:
@@ -77,13 +105,23 @@ def load_config(path: str | None = None) -> Config:
     except (FileNotFoundError, NotADirectoryError):
         return Config()
     except (OSError, UnicodeDecodeError) as exc:
-        raise InputError([f"{path}: can't be read ({exc}); make it a readable UTF-8 file, or remove it"]) from exc
+        raise InputError(
+            [f"{path}: can't be read ({exc}); make it a readable UTF-8 file, or remove it"]
+        ) from exc
     except yaml.YAMLError as exc:
-        raise InputError([f"{path}: is not YAML ({' '.join(str(exc).split())}); mend the line, or remove the file"]) from exc
+        raise InputError(
+            [
+                f"{path}: is not YAML ({' '.join(str(exc).split())}); mend the line, or remove the file"
+            ]
+        ) from exc
     if data is None:
         return Config()
     if not isinstance(data, dict):
-        raise InputError([f"{path}: is a {type(data).__name__}, not a mapping; write keys like 'sync_exclude:', each with its value"])
+        raise InputError(
+            [
+                f"{path}: is a {type(data).__name__}, not a mapping; write keys like 'sync_exclude:', each with its value"
+            ]
+        )
     problems: list[str] = []
     values: dict[str, Any] = {}
     for key, raw in data.items():
@@ -127,12 +165,18 @@ def _agents(raw: object) -> dict[str, dict[str, str]]:
         agents[name] = _mapping(settings or {}, "settings to values")
         for key, value in agents[name].items():
             if key not in AGENT_SETTINGS[name]:
-                raise BadValue(f"{name}: unknown key {show(key)}; {hint(str(key), AGENT_SETTINGS[name])}")
+                raise BadValue(
+                    f"{name}: unknown key {show(key)}; {hint(str(key), AGENT_SETTINGS[name])}"
+                )
             choices = AGENT_SETTINGS[name][key]
             if choices and value not in choices:
-                raise BadValue(f"{name}: {key}: unknown value {show(value)}; {hint(str(value), choices)}")
+                raise BadValue(
+                    f"{name}: {key}: unknown value {show(value)}; {hint(str(value), choices)}"
+                )
             if not choices and not (isinstance(value, str) and NAME.fullmatch(value)):
-                raise BadValue(f"{name}: {key}: {show(value)} is no name; write one word of letters, digits, '.', '_' and '-', in quotes if it is a number")
+                raise BadValue(
+                    f"{name}: {key}: {show(value)} is no name; write one word of letters, digits, '.', '_' and '-', in quotes if it is a number"
+                )
     return agents
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one table of the keys a user may give, and how their values are read. This is private to the collection."""
+"""The one table of the keys a user may give, and how their values are read."""
 
 from __future__ import annotations
 
@@ -20,16 +20,22 @@ from .routing import ROUTES
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SET_BY_US = re.compile(r"PATH|HOME|GIT_CEILING_DIRECTORIES|GUMMY_.*")  # the node program has the same rule; a test compares them
+# The node program has the same rule; a test compares them.
+SET_BY_US = re.compile(r"PATH|HOME|GIT_CEILING_DIRECTORIES|GUMMY_.*")
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
 LONGEST = 365 * 86400.0
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-TRUE, FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
+TRUE = frozenset({"true", "yes", "on", "1"})
+FALSE = frozenset({"false", "no", "off", "0"})
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key. `level`: job | run | any | other | fleet; at the top level its name carries `gummy_`. `type`: how `coerce` reads it."""
+    """A key.
+
+    `level`: job | run | any | other | fleet; at the top level its name carries `gummy_`. `type`:
+    how `coerce` reads it.
+    """
 
     name: str
     level: str
@@ -40,11 +46,25 @@ class Key:
 
 
 KEYS = (
-    Key("name", "job", "name", None, "Name of the job within its run; job-1, job-2, ... by default."),
-    Key("id", "job", "name", None, "Identity of the job for resuming, where its text may have been edited."),
+    Key(
+        "name", "job", "name", None, "Name of the job within its run; job-1, job-2, ... by default."
+    ),
+    Key(
+        "id",
+        "job",
+        "name",
+        None,
+        "Identity of the job for resuming, where its text may have been edited.",
+    ),
     Key("prompt", "job", "text", None, "What the agent is asked to do."),
     Key("command", "job", "text", None, "Command of the agent shell."),
-    Key("project", "job", "path", None, "Directory the job works on; by default the one the command was typed in; none: no project."),
+    Key(
+        "project",
+        "job",
+        "path",
+        None,
+        "Directory the job works on; by default the one the command was typed in; none: no project.",
+    ),
     Key(
         "task_type",
         "job",
@@ -53,8 +73,22 @@ KEYS = (
         "Kind of work, for placement; auto reads it from the prompt.",
         ("auto", "general", "database", "api", "frontend", "testing", "security"),
     ),
-    Key("agent", "job", "str", "gummy", "Program that does the job: gummy, claude, or shell for a command.", ("gummy", "claude", "shell")),
-    Key("specialist", "job", "str", None, "Specialist of gummy that the job is for; the prompt has to lead gummy there.", tuple(ROUTES)),
+    Key(
+        "agent",
+        "job",
+        "str",
+        "gummy",
+        "Program that does the job: gummy, claude, or shell for a command.",
+        ("gummy", "claude", "shell"),
+    ),
+    Key(
+        "specialist",
+        "job",
+        "str",
+        None,
+        "Specialist of gummy that the job is for; the prompt has to lead gummy there.",
+        tuple(ROUTES),
+    ),
     Key("node", "job", "str", None, "The only node that may take the job; local: here."),
     Key("nodes", "job", "pattern", None, "Host pattern of the nodes that may take the job."),
     Key("timeout", "job", "duration", 4 * 3600.0, "Longest time the agent may take."),
@@ -66,40 +100,144 @@ KEYS = (
         "auto",
         "Whether a success must change files: true (else it failed), false (no matter), auto (no matter, but of gummy and claude it is said).",
     ),
-    Key("pass_env", "job", "variables", (), "Names of variables that the agent gets with the values they have here; nothing else sees those."),
+    Key(
+        "pass_env",
+        "job",
+        "variables",
+        (),
+        "Names of variables that the agent gets with the values they have here; nothing else sees those.",
+    ),
     Key("accept_unproven", "job", "bool", False, "Take a success without evidence as success."),
-    Key("artifacts", "job", "globs", None, "Globs of files to bring home whether git ignores them or not, as `dist/*.whl`; a list."),
-    Key("deliver", "job", "str", "patch", "What is made of the changes: a patch, a branch of the project too, or none.", ("patch", "branch", "none")),
+    Key(
+        "artifacts",
+        "job",
+        "globs",
+        None,
+        "Globs of files to bring home whether git ignores them or not, as `dist/*.whl`; a list.",
+    ),
+    Key(
+        "deliver",
+        "job",
+        "str",
+        "patch",
+        "What is made of the changes: a patch, a branch of the project too, or none.",
+        ("patch", "branch", "none"),
+    ),
     Key("attempts", "job", "count", 3, "How many nodes may try the job."),
-    Key("priority", "job", "int", 0, "Jobs with a higher number are placed first, others in the order of the list."),
+    Key(
+        "priority",
+        "job",
+        "int",
+        0,
+        "Jobs with a higher number are placed first, others in the order of the list.",
+    ),
     Key("jobs", "run", "jobs", None, "The jobs of a batch, a list."),
     Key("run_id", "run", "name", None, "Name of the run; the same name again resumes it."),
-    Key("only", "run", "str", None, "failed: of a run that ended, do the failed jobs anew and nothing else.", ("failed",)),
-    Key("each", "run", "str", None, "Do every job once on each node, or on one node of each operating system.", ("node", "os")),
-    Key("min_nodes", "run", "count", 1, "With each: on how many nodes, or systems, every job must have run; those out of reach are skipped."),
-    Key("adopt", "run", "bool", False, "Take a run over whose record is gone or another controller's, from what the nodes know of it."),
-    Key("detach", "run", "bool", False, "Return when the free slots are used; call the run again for the rest."),
-    Key("on_interrupt", "run", "str", "leave", "What happens to the jobs when ansible-playbook is interrupted.", ("leave", "cancel")),
+    Key(
+        "only",
+        "run",
+        "str",
+        None,
+        "failed: of a run that ended, do the failed jobs anew and nothing else.",
+        ("failed",),
+    ),
+    Key(
+        "each",
+        "run",
+        "str",
+        None,
+        "Do every job once on each node, or on one node of each operating system.",
+        ("node", "os"),
+    ),
+    Key(
+        "min_nodes",
+        "run",
+        "count",
+        1,
+        "With each: on how many nodes, or systems, every job must have run; those out of reach are skipped.",
+    ),
+    Key(
+        "adopt",
+        "run",
+        "bool",
+        False,
+        "Take a run over whose record is gone or another controller's, from what the nodes know of it.",
+    ),
+    Key(
+        "detach",
+        "run",
+        "bool",
+        False,
+        "Return when the free slots are used; call the run again for the rest.",
+    ),
+    Key(
+        "on_interrupt",
+        "run",
+        "str",
+        "leave",
+        "What happens to the jobs when ansible-playbook is interrupted.",
+        ("leave", "cancel"),
+    ),
     Key("local_fallback", "run", "bool", True, "Work on the controller when no node can."),
     Key("lost_after", "run", "duration", 3600.0, "How long a silent node keeps its job."),
-    Key("queue_timeout", "run", "duration", None, "How long jobs may wait for a free slot; without it, as long as it takes."),
-    Key("load_weights", "run", "mapping", None, "What each part of the load counts, instead of what the config says."),
-    Key("host_preferences", "run", "mapping", None, "Task types to nodes that are their first choice, instead of what the config says."),
+    Key(
+        "queue_timeout",
+        "run",
+        "duration",
+        None,
+        "How long jobs may wait for a free slot; without it, as long as it takes.",
+    ),
+    Key(
+        "load_weights",
+        "run",
+        "mapping",
+        None,
+        "What each part of the load counts, instead of what the config says.",
+    ),
+    Key(
+        "host_preferences",
+        "run",
+        "mapping",
+        None,
+        "Task types to nodes that are their first choice, instead of what the config says.",
+    ),
     Key("nodes", "any", "pattern", "all:localhost", "Host pattern of the play: the candidates."),
-    Key("refresh", "any", "bool", False, "Ask the nodes anew, instead of taking what they said in the last half minute."),
+    Key(
+        "refresh",
+        "any",
+        "bool",
+        False,
+        "Ask the nodes anew, instead of taking what they said in the last half minute.",
+    ),
     Key("output_file", "any", "str", None, "File for what is shown, for a script; ends in .json."),
     Key("progress", "any", "bool", True, "Show a line per event."),
-    Key("job", "other", "str", None, "Job for logs, cancel and harvest: an id, a unique prefix of one, or RUN/name."),
-    Key("fleet_state", "fleet", "str", "status", "What the local fleet should be.", ("up", "down", "status")),
+    Key(
+        "job",
+        "other",
+        "str",
+        None,
+        "Job for logs, cancel and harvest: an id, a unique prefix of one, or RUN/name.",
+    ),
+    Key(
+        "fleet_state",
+        "fleet",
+        "str",
+        "status",
+        "What the local fleet should be.",
+        ("up", "down", "status"),
+    ),
     Key("fleet_size", "fleet", "count", 3, "Nodes of the local fleet."),
     Key("fleet_dir", "fleet", "path", None, "Folder of the local fleet."),
 )
 JOB_KEYS: Mapping[str, Key] = {key.name: key for key in KEYS if key.level == "job"}
 # At the top level `gummy_nodes` is the play's pattern, no default of the jobs.
-TOP_KEYS: Mapping[str, Key] = {key.name: key for key in KEYS if (key.name, key.level) != ("nodes", "job")}
+TOP_KEYS: Mapping[str, Key] = {
+    key.name: key for key in KEYS if (key.name, key.level) != ("nodes", "job")
+}
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
-show = _SHORT.repr  # a value in a sentence: escaped, and cut
+# A value in a sentence: escaped, and cut.
+show = _SHORT.repr
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -109,13 +247,19 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def hint(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """The end of a sentence about an unknown name: the nearest right one, else those that there are."""
+    """The end of a sentence about an unknown name: the nearest right one, else those that there
+    are.
+    """
     names = sorted(known)
     near = nearest(name, names)
     if near:
         return f"did you mean {prefix + near!r}?"
     more = ", ..." if len(names) > 20 else ""
-    return f"known: {', '.join(prefix + each for each in names[:20])}{more}" if names else "none is known"
+    return (
+        f"known: {', '.join(prefix + each for each in names[:20])}{more}"
+        if names
+        else "none is known"
+    )
 
 
 def plain(value: object) -> object:
@@ -137,7 +281,11 @@ def coerce(key: Key, raw: object) -> object:
         return None
     if key.type in READ_AS_IT_STANDS:
         return READ_AS_IT_STANDS[key.type](raw)
-    if key.type == "pattern" and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
+    if (
+        key.type == "pattern"
+        and isinstance(raw, list)
+        and all(isinstance(item, str) for item in raw)
+    ):
         return ",".join(raw) or None
     value = raw.strip() if isinstance(raw, str) and key.type != "path" else raw
     if key.type in READ_STRIPPED:
@@ -151,7 +299,9 @@ def coerce(key: Key, raw: object) -> object:
     if key.choices and value not in key.choices:
         raise BadValue(f"unknown value {show(value)}; {hint(value, key.choices)}")
     if key.type == "name" and not NAME.fullmatch(value):
-        raise BadValue(f"{show(value)} is no name; use 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit")
+        raise BadValue(
+            f"{show(value)} is no name; use 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit"
+        )
     return value
 
 
@@ -177,7 +327,9 @@ def read_count(raw: object) -> int:
 
 def _text(raw: object) -> str:
     if not isinstance(raw, str):
-        raise BadValue(f"{show(raw)} is no text; put it in quotes, so that it is taken as it stands")
+        raise BadValue(
+            f"{show(raw)} is no text; put it in quotes, so that it is taken as it stands"
+        )
     if "\0" in raw:
         raise BadValue("it contains a NUL character; take it out")
     try:
@@ -189,7 +341,9 @@ def _text(raw: object) -> str:
 
 def _jobs(raw: object) -> list[object]:
     if not isinstance(raw, list):
-        raise BadValue(f"{show(raw)} is no list; write '- prompt: ...' for each job in a file and give it with -e @file")
+        raise BadValue(
+            f"{show(raw)} is no list; write '- prompt: ...' for each job in a file and give it with -e @file"
+        )
     if not raw:
         raise BadValue("the list is empty; give it a job")
     return raw
@@ -207,7 +361,11 @@ def _mapping(raw: object) -> dict[object, object]:
 
 
 def _int(raw: object) -> int:
-    if not isinstance(raw, bool) and isinstance(raw, (int, str)) and re.fullmatch(r"-?\d{1,9}", str(raw)):
+    if (
+        not isinstance(raw, bool)
+        and isinstance(raw, (int, str))
+        and re.fullmatch(r"-?\d{1,9}", str(raw))
+    ):
         return int(raw)
     raise BadValue(f"{show(raw)} is no whole number; write one, such as 10 or -1")
 
@@ -225,7 +383,9 @@ def _variables(raw: object) -> tuple[str, ...]:
         raise BadValue(f"{show(raw)} is no list of names; write '- NAME' for each")
     for name in names:
         if not isinstance(name, str) or not VARIABLE.fullmatch(name):
-            raise BadValue(f"{show(name)} is no name of a variable; give the name alone, its value is read from this controller's environment")
+            raise BadValue(
+                f"{show(name)} is no name of a variable; give the name alone, its value is read from this controller's environment"
+            )
         if SET_BY_US.fullmatch(name):
             raise BadValue(f"{name} is set on the node for every agent; take it out")
     return tuple(dict.fromkeys(names))
@@ -233,14 +393,22 @@ def _variables(raw: object) -> tuple[str, ...]:
 
 def _globs(raw: object) -> tuple[str, ...] | None:
     globs = [raw] if isinstance(raw, str) else raw
-    if not isinstance(globs, (list, tuple)) or not all(isinstance(glob, str) and glob.strip() and "\0" not in glob for glob in globs):
+    if not isinstance(globs, (list, tuple)) or not all(
+        isinstance(glob, str) and glob.strip() and "\0" not in glob for glob in globs
+    ):
         raise BadValue(f"{show(raw)} is no list of globs; write '- dist/*.whl' for each")
     for glob in globs:
         parts = glob.split("/")
         if glob.startswith(("/", "~")) or ".." in parts:
-            raise BadValue(f"{show(glob)} leaves the workspace; write it as seen from the project's directory, without '..'")
-        if any("**" in part and part != "**" for part in parts) or not any(part not in ("", ".") for part in parts):
-            raise BadValue(f"{show(glob)} is no glob of files; write '**' between slashes only, as in 'dist/**/*.whl'")
+            raise BadValue(
+                f"{show(glob)} leaves the workspace; write it as seen from the project's directory, without '..'"
+            )
+        if any("**" in part and part != "**" for part in parts) or not any(
+            part not in ("", ".") for part in parts
+        ):
+            raise BadValue(
+                f"{show(glob)} is no glob of files; write '**' between slashes only, as in 'dist/**/*.whl'"
+            )
     return tuple(globs) or None
 
 
@@ -256,16 +424,31 @@ def _duration(raw: object) -> float:
     if not isinstance(raw, bool) and isinstance(raw, (int, float)):
         seconds = float(raw)
     elif isinstance(raw, str) and DURATION.fullmatch(raw.lower()):
-        seconds = sum(float(part[:-1]) * SECONDS[part[-1]] for part in re.findall(r"[\d.]+[dhms]", raw.lower()))
+        seconds = sum(
+            float(part[:-1]) * SECONDS[part[-1]]
+            for part in re.findall(r"[\d.]+[dhms]", raw.lower())
+        )
     elif isinstance(raw, str) and re.fullmatch(r"\d+(\.\d+)?", raw):
         seconds = float(raw)
     if 0 < seconds <= LONGEST:
         return seconds
-    raise BadValue(f"{show(raw)} is no duration; write 90s, 30m, 4h or a number of seconds, more than 0 and at most 365d")
+    raise BadValue(
+        f"{show(raw)} is no duration; write 90s, 30m, 4h or a number of seconds, more than 0 and at most 365d"
+    )
 
 
 # type of a key -> how its value is read
-READ_AS_IT_STANDS: Mapping[str, Callable[[object], object]] = {"text": _text, "jobs": _jobs, "mapping": _mapping, "globs": _globs}
+READ_AS_IT_STANDS: Mapping[str, Callable[[object], object]] = {
+    "text": _text,
+    "jobs": _jobs,
+    "mapping": _mapping,
+    "globs": _globs,
+}
 READ_STRIPPED: Mapping[str, Callable[[object], object]] = {
-    "bool": _bool, "count": read_count, "duration": _duration, "int": _int, "changes": _changes, "variables": _variables,
-}  # fmt: skip
+    "bool": _bool,
+    "count": read_count,
+    "duration": _duration,
+    "int": _int,
+    "changes": _changes,
+    "variables": _variables,
+}

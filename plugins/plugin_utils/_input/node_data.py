@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nodes and settings of placement as people and the inventory give them: host variables, records, weights, preferences.
-
-This is private to the collection.
+"""Nodes and settings of placement as people and the inventory give them: host variables, records,
+weights, preferences.
 """
 
 from __future__ import annotations
@@ -22,11 +21,16 @@ _ALIASES = {"mem": "memory"}
 
 
 def check_weights(raw: object) -> dict[str, float]:
-    """Weights given by a user; parts not named weigh nothing. Blank: the defaults. BadValue: a sentence."""
+    """Weights given by a user; parts not named weigh nothing.
+
+    Blank: the defaults. BadValue: a sentence.
+    """
     if raw is None or raw == "":
         return dict(DEFAULT_WEIGHTS)
     if not isinstance(raw, Mapping) or not raw:
-        raise BadValue(f"load weights are a mapping of {', '.join(LOAD_PARTS)} to numbers, not {show(raw)}; write it like '{{cpu: 1, memory: 0.5}}'")
+        raise BadValue(
+            f"load weights are a mapping of {', '.join(LOAD_PARTS)} to numbers, not {show(raw)}; write it like '{{cpu: 1, memory: 0.5}}'"
+        )
     weights = dict.fromkeys(LOAD_PARTS, 0.0)
     for name, value in raw.items():
         part = _ALIASES.get(name, name)
@@ -42,15 +46,27 @@ def check_weights(raw: object) -> dict[str, float]:
 
 
 def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
-    """A Node of the host variables `gummy_facts` and `gummy_tailnet`; what is missing or odd is not known."""
-    facts, tailnet = as_mapping(variables.get("gummy_facts")), as_mapping(variables.get("gummy_tailnet"))
-    slots, load, state, agents = as_mapping(facts.get("slots")), as_mapping(facts.get("load")), facts.get("state"), facts.get("agents")
-    cpus, disk, online = _count(facts.get("cpus"), 1), _number(as_mapping(facts.get("disk")).get("free")), tailnet.get("online")
+    """A Node of the host variables `gummy_facts` and `gummy_tailnet`; what is missing or odd is not
+    known.
+    """
+    facts = as_mapping(variables.get("gummy_facts"))
+    tailnet = as_mapping(variables.get("gummy_tailnet"))
+    slots = as_mapping(facts.get("slots"))
+    load = as_mapping(facts.get("load"))
+    state = facts.get("state")
+    agents = facts.get("agents")
+    cpus = _count(facts.get("cpus"), 1)
+    disk = _number(as_mapping(facts.get("disk")).get("free"))
+    online = tailnet.get("online")
     return Node(
         name=name,
         state=state if state in ("measured", "unreachable") else "unknown",
         reason=str(facts["reason"]) if facts.get("reason") else None,
-        load={part: number for part in LOAD_PARTS if (number := _number(load.get(part))) is not None and 0 <= number <= 1},
+        load={
+            part: number
+            for part in LOAD_PARTS
+            if (number := _number(load.get(part))) is not None and 0 <= number <= 1
+        },
         cpus=cpus,
         slots=_count(slots.get("total"), max(1, cpus // 2)),
         busy=_count(slots.get("busy"), 0),
@@ -58,23 +74,32 @@ def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
         disk_free=None if disk is None else int(disk),
         online=online if isinstance(online, bool) else None,
         excluded="its tailnet key has expired" if tailnet.get("expired") is True else None,
-        remedy="its key has to be renewed: `tailscale up` there" if tailnet.get("expired") is True else None,
+        remedy="its key has to be renewed: `tailscale up` there"
+        if tailnet.get("expired") is True
+        else None,
         measured_at=_number(facts.get("measured_at")),
         os=_system(facts.get("os")) or _system(tailnet.get("os")),
     )
 
 
 def node_from_record(record: Mapping[str, Any]) -> Node:
-    """A Node of a person's own record; names as in `Ranked.as_dict`, other keys are ignored. BadValue: a sentence."""
+    """A Node of a person's own record; names as in `Ranked.as_dict`, other keys are ignored.
+
+    BadValue: a sentence.
+    """
     name = record.get("name") or record.get("host")
     if not isinstance(name, str):
-        raise BadValue(f"a record of a node needs a name, this one has the keys {', '.join(sorted(map(str, record)))}")
+        raise BadValue(
+            f"a record of a node needs a name, this one has the keys {', '.join(sorted(map(str, record)))}"
+        )
     load: dict[str, float | None] = {}
     for key in (*LOAD_PARTS, *_ALIASES):
         if (value := record.get(key)) is not None:
             number = _number(value)
             if number is None or not 0 <= number <= 1:
-                raise BadValue(f"{key} of {name} is {show(value)}; loads go from 0 (idle) to 1 (full), so 15 % is 0.15")
+                raise BadValue(
+                    f"{key} of {name} is {show(value)}; loads go from 0 (idle) to 1 (full), so 15 % is 0.15"
+                )
             load[_ALIASES.get(key, key)] = number
     cpus = _count(record.get("cpus"), 1)
     return Node(
@@ -89,19 +114,28 @@ def node_from_record(record: Mapping[str, Any]) -> Node:
 
 
 def check_preferences(raw: object) -> dict[str, tuple[str, ...]]:
-    """Task type -> names of the nodes that are its first choice; a single name is a list of one. Blank: none. BadValue: a sentence."""
+    """Task type -> names of the nodes that are its first choice; a single name is a list of one.
+
+    Blank: none. BadValue: a sentence.
+    """
     if raw is None or raw == "":
         return {}
     if not isinstance(raw, Mapping):
-        raise BadValue(f"host preferences are a mapping of task types to lists of nodes, not {show(raw)}; write it like '{{database: [node-1]}}'")
-    return {read_task_type(task_type): read_names(names, "nodes") for task_type, names in raw.items()}
+        raise BadValue(
+            f"host preferences are a mapping of task types to lists of nodes, not {show(raw)}; write it like '{{database: [node-1]}}'"
+        )
+    return {
+        read_task_type(task_type): read_names(names, "nodes") for task_type, names in raw.items()
+    }
 
 
 def read_names(raw: object, what: str) -> tuple[str, ...]:
     """A list of texts; a single text is a list of one. BadValue: a sentence."""
     names = [raw] if isinstance(raw, str) else raw
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise BadValue(f"{show(raw)} is no list of {what}; write '- name' for each, in quotes if it is no plain text")
+        raise BadValue(
+            f"{show(raw)} is no list of {what}; write '- name' for each, in quotes if it is no plain text"
+        )
     return tuple(names)
 
 
@@ -113,7 +147,11 @@ def read_task_type(name: object) -> str:
 
 def _system(value: object) -> str | None:
     """linux, macos, ...: what Tailscale says of a machine is the machine's own free text."""
-    return value.lower() if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,19}", value) else None
+    return (
+        value.lower()
+        if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,19}", value)
+        else None
+    )
 
 
 def as_mapping(value: object) -> Mapping[str, Any]:

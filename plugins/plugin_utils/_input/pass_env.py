@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pass_env: variables of this controller that an agent gets. Values are read when they are sent and kept nowhere.
+"""pass_env: variables of this controller that an agent gets.
 
-This is private to the collection.
+Values are read when they are sent and kept nowhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ def require_values(jobs: Iterable[Job]) -> None:
     """Raises InputError for variables that are not set here."""
     unset = {name: job.name for job in jobs for name in job.pass_env if name not in os.environ}
     if unset:
-        raise InputError(f"pass_env of {job}: {name} is not set here; export it, or take it out" for name, job in unset.items())
+        raise InputError(
+            f"pass_env of {job}: {name} is not set here; export it, or take it out"
+            for name, job in unset.items()
+        )
 
 
 def values_for(job: Job) -> dict[str, str]:

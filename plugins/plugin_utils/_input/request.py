@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user asked of `run`: settings and jobs, read raw and checked before anything starts. This is private to the collection."""
+"""What a user asked of `run`: settings and jobs, read raw and checked before anything starts."""
 
 from __future__ import annotations
 
@@ -27,14 +27,24 @@ from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
 from .node_data import check_preferences, check_weights
 from .routing import why_not
 
-__all__ = ["InputError", "Job", "Request", "new_run_id", "read_project", "read_request", "unknown_settings"]
+__all__ = [
+    "InputError",
+    "Job",
+    "Request",
+    "new_run_id",
+    "read_project",
+    "read_request",
+    "unknown_settings",
+]
 
-PROMPT_LIMIT = 60_000  # bytes: gummy takes the prompt as one argv word and says it twice
+# Bytes: gummy takes the prompt as one argv word and says it twice.
+PROMPT_LIMIT = 60_000
 RAW_WORD = re.compile(r"gummy_(prompt|command|verify)=")
 RAW_KEYS = ("prompt", "command", "verify")
 # One of the two: where a job names one itself, the other one's default for all jobs does not hold.
 EITHER = {"prompt": "command", "command": "prompt", "node": "nodes", "nodes": "node"}
-Given = Mapping[str, tuple[Any, str]]  # key -> value (None: it is wrong, and a problem) and where it was given
+# Key -> value (None: it is wrong, and a problem) and where it was given.
+Given = Mapping[str, tuple[Any, str]]
 
 
 def _digest(of: object) -> str:
@@ -43,9 +53,13 @@ def _digest(of: object) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work. `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names; `timeout`: seconds.
+    """One piece of work.
 
-    `of`: the name of the job that this is on one node (`each`). `no_more`: why it may not be placed anew, blank if it may. `pass_env`: names only.
+    `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names;
+    `timeout`: seconds.
+
+    `of`: the name of the job that this is on one node (`each`). `no_more`: why it may not be placed
+    anew, blank if it may. `pass_env`: names only.
     """
 
     name: str
@@ -71,17 +85,25 @@ class Job:
     artifacts: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        """What a resumed run knows the job by: its `id`, else its name and all that changes the work itself."""
+        """What a resumed run knows the job by: its `id`, else its name and all that changes the
+        work itself.
+        """
         return _digest(["id", self.id] if self.id else [self.name, self.content()])
 
     def content(self) -> str:
         """What changes when the work itself is edited."""
-        return _digest([self.agent, self.prompt, self.command, self.project, self.verify, self.expect_changes])
+        return _digest(
+            [self.agent, self.prompt, self.command, self.project, self.verify, self.expect_changes]
+        )
 
 
 @dataclass(frozen=True)
 class Request:
-    """A run as asked for. `named`: by the user; `lost_after`, `queue_timeout`: seconds; `output_file`: an absolute path; `notes`: for people."""
+    """A run as asked for.
+
+    `named`: by the user; `lost_after`, `queue_timeout`: seconds; `output_file`: an absolute path;
+    `notes`: for people.
+    """
 
     run_id: str
     named: bool
@@ -110,7 +132,10 @@ def read_request(
     match: Callable[[str], list[str]],
     extra_var_names: Iterable[str] = (),
 ) -> Request:
-    """The request in the `-e` words as typed and the variables, untemplated. `hosts`: the candidates. InputError: all that is wrong."""
+    """The request in the `-e` words as typed and the variables, untemplated.
+
+    `hosts`: the candidates. InputError: all that is wrong.
+    """
     raw, word_names, problems = _words(cli_extra_vars, variables)
     problems += unknown_settings([*word_names, *extra_var_names])
     wanted = {name: key for name, key in TOP_KEYS.items() if key.level in ("job", "run", "any")}
@@ -123,16 +148,24 @@ def read_request(
         place = f"job {number}" if listed else ""
         given = _given(entry, place, top, problems)
         jobs.append(_job(given, number, place, hosts, cwd, match, problems))
-    problems += _twice([job.name for job in jobs], "name") + _twice([job.id for job in jobs if job.id], "id")
+    problems += _twice([job.name for job in jobs], "name") + _twice(
+        [job.id for job in jobs if job.id], "id"
+    )
 
     output_file = None
     if asked_file := _value(top, "output_file"):
         with _collect(problems, "gummy_output_file"):
             output_file = _output_file(asked_file, cwd)
     if "run_id" not in top:
-        problems += [f"gummy_{name}: give the run's name as well (gummy_run_id)" for name in ("only", "adopt") if _value(top, name)]
+        problems += [
+            f"gummy_{name}: give the run's name as well (gummy_run_id)"
+            for name in ("only", "adopt")
+            if _value(top, name)
+        ]
     if _value(top, "each") is None and "min_nodes" in top:
-        problems.append("gummy_min_nodes: it goes with gummy_each=node or gummy_each=os; give that as well")
+        problems.append(
+            "gummy_min_nodes: it goes with gummy_each=node or gummy_each=os; give that as well"
+        )
     config, notes = _placement_of(top, config, hosts, problems)
     if problems:
         raise InputError(dict.fromkeys(problems))
@@ -156,20 +189,32 @@ def read_request(
     )
 
 
-def _placement_of(top: Given, config: Config, hosts: Sequence[str], problems: list[str]) -> tuple[Config, tuple[str, ...]]:
-    """The config with this run's weights and preferences, and notes. A config is for all runs, so it may name nodes that are not in this one."""
+def _placement_of(
+    top: Given, config: Config, hosts: Sequence[str], problems: list[str]
+) -> tuple[Config, tuple[str, ...]]:
+    """The config with this run's weights and preferences, and notes.
+
+    A config is for all runs, so it may name nodes that are not in this one.
+    """
     if "load_weights" in top:
         with _collect(problems, "gummy_load_weights"):
             config = replace(config, load_weights=check_weights(top["load_weights"][0]))
     notes = [
         f"host_preferences of the config: no host {show(name)} in this play (first choice for {task_type})"
-        for task_type, names in config.host_preferences.items() if "host_preferences" not in top
-        for name in names if name not in hosts
-    ]  # fmt: skip
+        for task_type, names in config.host_preferences.items()
+        if "host_preferences" not in top
+        for name in names
+        if name not in hosts
+    ]
     if "host_preferences" in top:
         with _collect(problems, "gummy_host_preferences"):
             config = replace(config, host_preferences=check_preferences(top["host_preferences"][0]))
-            for name in (name for names in config.host_preferences.values() for name in names if name not in hosts):
+            for name in (
+                name
+                for names in config.host_preferences.values()
+                for name in names
+                if name not in hosts
+            ):
                 raise BadValue(f"no host {show(name)} in this play; {hint(name, hosts)}")
     return config, tuple(notes)
 
@@ -177,17 +222,29 @@ def _placement_of(top: Given, config: Config, hosts: Sequence[str], problems: li
 def unknown_settings(extra_var_names: Iterable[str]) -> list[str]:
     """A sentence for each extra variable that looks like a setting and is none."""
     known = {f"gummy_{name}" for name in TOP_KEYS}
-    names = dict.fromkeys(name for name in map(str, extra_var_names) if name.lower().startswith("gummy_") and name not in known)
-    return [f"{show(name)} is no setting; {hint(name[6:].lower(), TOP_KEYS, 'gummy_')}" for name in names]
+    names = dict.fromkeys(
+        name
+        for name in map(str, extra_var_names)
+        if name.lower().startswith("gummy_") and name not in known
+    )
+    return [
+        f"{show(name)} is no setting; {hint(name[6:].lower(), TOP_KEYS, 'gummy_')}"
+        for name in names
+    ]
 
 
 def new_run_id() -> str:
     """A readable name that no other run has."""
-    return time.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _digit in range(4))
+    return time.strftime("%Y%m%d-%H%M%S-") + "".join(
+        secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _digit in range(4)
+    )
 
 
 def read_project(raw: str | None, cwd: str) -> str | None:
-    """The real path of a project; None for `none`, the current directory by default. BadValue: a sentence."""
+    """The real path of a project; None for `none`, the current directory by default.
+
+    BadValue: a sentence.
+    """
     if raw == "none":
         return None
     path = os.path.realpath(os.path.join(cwd, os.path.expanduser(raw or ".")))
@@ -206,7 +263,8 @@ def read_project(raw: str | None, cwd: str) -> str | None:
 
 def _homes() -> set[str]:
     homes = {os.path.expanduser("~")}
-    with suppress(KeyError):  # a user without a passwd entry
+    # A user without a passwd entry.
+    with suppress(KeyError):
         homes.add(pwd.getpwuid(os.getuid()).pw_dir)
     return {os.path.realpath(home) for home in homes if os.path.isabs(home)}
 
@@ -220,10 +278,13 @@ def _collect(problems: list[str], place: str) -> Iterator[None]:
         problems.append(f"{place}: {exc}")
 
 
-def _words(words: Sequence[str], variables: Mapping[str, object]) -> tuple[dict[str, str], list[str], list[str]]:
+def _words(
+    words: Sequence[str], variables: Mapping[str, object]
+) -> tuple[dict[str, str], list[str], list[str]]:
     """Raw texts of the `-e` words that begin with them, the names that the words set, and problems.
 
-    Ansible splits `-e k=v` at blanks, so a text is the rest of its word as typed, unless a later file or JSON set it again.
+    Ansible splits `-e k=v` at blanks, so a text is the rest of its word as typed, unless a later
+    file or JSON set it again.
     """
     texts: dict[str, tuple[str, object]] = {}
     names: list[str] = []
@@ -242,25 +303,34 @@ def _words(words: Sequence[str], variables: Mapping[str, object]) -> tuple[dict[
         if not begins:
             names += sets
             problems += [
-                f"gummy_{key}: it is not the first in its -e; give it a -e of its own" for key in RAW_KEYS if f"gummy_{key}" in sets
+                f"gummy_{key}: it is not the first in its -e; give it a -e of its own"
+                for key in RAW_KEYS
+                if f"gummy_{key}" in sets
             ]
             continue
         own = f"gummy_{begins[1]}"
         texts[begins[1]] = (word[begins.end() :], sets.get(own))
-        if others := [name for name in sets if name != own and name.lower().startswith(("gummy_", "ansible_"))]:
-            problems.append(f"{own}: its text would set {', '.join(others)} as well, for Ansible splits it at blanks; {advice}")
+        if others := [
+            name for name in sets if name != own and name.lower().startswith(("gummy_", "ansible_"))
+        ]:
+            problems.append(
+                f"{own}: its text would set {', '.join(others)} as well, for Ansible splits it at blanks; {advice}"
+            )
     return {key: text for key, (text, _seen) in texts.items()}, names, problems
 
 
 def _as_ansible_reads(word: str) -> dict[str, str]:
     try:
         sets: dict[str, str] = parse_kv(word)
-    except (AnsibleError, UnicodeError):  # Ansible itself has refused such a word before we come
+    except (AnsibleError, UnicodeError):
+        # Ansible itself has refused such a word before we come.
         return {}
     return {str(name): str(plain(value)) for name, value in sets.items() if name != "_raw_params"}
 
 
-def _read(values: Mapping[str, object], keys: Mapping[str, Key], prefix: str, problems: list[str]) -> dict[str, tuple[Any, str]]:
+def _read(
+    values: Mapping[str, object], keys: Mapping[str, Key], prefix: str, problems: list[str]
+) -> dict[str, tuple[Any, str]]:
     """The values that are given, coerced, each with its place."""
     read: dict[str, tuple[Any, str]] = {}
     for name, raw in values.items():
@@ -274,15 +344,27 @@ def _read(values: Mapping[str, object], keys: Mapping[str, Key], prefix: str, pr
 
 
 def _given(entry: object, place: str, top: Given, problems: list[str]) -> Given:
-    """A job's own keys over the defaults of all jobs. `place` is blank for the one job of the top level."""
+    """A job's own keys over the defaults of all jobs.
+
+    `place` is blank for the one job of the top level.
+    """
     if not isinstance(entry, dict):
         problems.append(f"{place}: {show(entry)} is no job; write its keys, such as 'prompt: ...'")
         entry = {}
     for name in entry:
         if name not in JOB_KEYS:
             problems.append(f"{place}: unknown key {show(name)}; {_key_hint(str(name))}")
-    own = _read({name: raw for name, raw in entry.items() if name in JOB_KEYS}, JOB_KEYS, f"{place}: ", problems)
-    defaults = {name: given for name, given in top.items() if TOP_KEYS[name].level == "job" and EITHER.get(name) not in own}
+    own = _read(
+        {name: raw for name, raw in entry.items() if name in JOB_KEYS},
+        JOB_KEYS,
+        f"{place}: ",
+        problems,
+    )
+    defaults = {
+        name: given
+        for name, given in top.items()
+        if TOP_KEYS[name].level == "job" and EITHER.get(name) not in own
+    }
     return {**defaults, **own}
 
 
@@ -300,34 +382,56 @@ def _value(given: Given, name: str) -> Any:
 
 
 def _job(
-    given: Given, number: int, place: str, hosts: Sequence[str], cwd: str, match: Callable[[str], list[str]], problems: list[str]
+    given: Given,
+    number: int,
+    place: str,
+    hosts: Sequence[str],
+    cwd: str,
+    match: Callable[[str], list[str]],
+    problems: list[str],
 ) -> Job:
     """The job, with what is wrong with it added to the problems."""
-    prompt, command, agent, node = (_value(given, name) for name in ("prompt", "command", "agent", "node"))
+    prompt, command, agent, node = (
+        _value(given, name) for name in ("prompt", "command", "agent", "node")
+    )
     where = {name: at for name, (_given_value, at) in given.items()}
     here, prefix = (f"{place}: ", "") if place else ("", "gummy_")
     if "prompt" not in given and "command" not in given:
-        problems.append(f"{here}there is no prompt and no command; give {prefix}prompt, or {prefix}command with {prefix}agent shell")
+        problems.append(
+            f"{here}there is no prompt and no command; give {prefix}prompt, or {prefix}command with {prefix}agent shell"
+        )
     elif prompt is not None and command is not None:
-        problems.append(f"{here}there is a prompt and a command; take {prefix}prompt or {prefix}command away")
+        problems.append(
+            f"{here}there is a prompt and a command; take {prefix}prompt or {prefix}command away"
+        )
     elif command is not None and agent != "shell":
-        problems.append(f"{where['command']}: the agent {agent} takes a prompt, no command; add {prefix}agent=shell")
+        problems.append(
+            f"{where['command']}: the agent {agent} takes a prompt, no command; add {prefix}agent=shell"
+        )
     elif prompt is not None and agent == "shell":
-        problems.append(f"{where['prompt']}: the agent shell takes a command, no prompt; give {prefix}command, or another {prefix}agent")
+        problems.append(
+            f"{where['prompt']}: the agent shell takes a command, no prompt; give {prefix}command, or another {prefix}agent"
+        )
     elif prompt is not None and agent == "gummy" and (size := len(prompt.encode())) > PROMPT_LIMIT:
         advice = "put the text in a file of the project and name that in the prompt"
-        problems.append(f"{where['prompt']}: it has {size} bytes and gummy takes {PROMPT_LIMIT}; {advice}")
+        problems.append(
+            f"{where['prompt']}: it has {size} bytes and gummy takes {PROMPT_LIMIT}; {advice}"
+        )
 
     specialist = _value(given, "specialist")
     if specialist is not None and agent != "gummy":
-        problems.append(f"{where['specialist']}: the agent {agent} has no specialists; take it away, or let gummy do the job")
+        problems.append(
+            f"{where['specialist']}: the agent {agent} has no specialists; take it away, or let gummy do the job"
+        )
     elif specialist is not None and prompt is not None and (reason := why_not(specialist, prompt)):
         problems.append(f"{where['specialist']}: {reason}")
     project = None
     with _collect(problems, where.get("project") or f"{here}{prefix}project"):
         project = read_project(_value(given, "project"), cwd)
     if node is not None and node != "local" and node not in hosts:
-        problems.append(f"{where['node']}: no host {show(node)} in this play; {hint(node, [*hosts, 'local'])}")
+        problems.append(
+            f"{where['node']}: no host {show(node)} in this play; {hint(node, [*hosts, 'local'])}"
+        )
     nodes = None
     if "nodes" in given and "node" in given:
         problems.append(f"{where['nodes']}: the job has a node as well; take one of the two away")
@@ -358,11 +462,15 @@ def _job(
     )
 
 
-def _match(pattern: str, hosts: Sequence[str], match: Callable[[str], list[str]]) -> tuple[str, ...]:
+def _match(
+    pattern: str, hosts: Sequence[str], match: Callable[[str], list[str]]
+) -> tuple[str, ...]:
     try:
         found = set(match(pattern))
     except AnsibleError as exc:
-        raise BadValue(f"{show(pattern)} is no host pattern ({exc}); write it as for ansible --limit") from exc
+        raise BadValue(
+            f"{show(pattern)} is no host pattern ({exc}); write it as for ansible --limit"
+        ) from exc
     if names := tuple(host for host in hosts if host in found):
         return names
     raise BadValue(f"{show(pattern)} matches no host of this play; {hint(pattern, hosts)}")
@@ -374,7 +482,9 @@ def _twice(names: Sequence[str], what: str) -> list[str]:
     problems = []
     for name in names:
         if name.lower() in seen:
-            problems.append(f"gummy_jobs: two jobs have the {what} {name!r}; give each job its own {what}")
+            problems.append(
+                f"gummy_jobs: two jobs have the {what} {name!r}; give each job its own {what}"
+            )
         seen.add(name.lower())
     return problems
 
@@ -386,7 +496,9 @@ def _output_file(raw: str, cwd: str) -> str:
     if os.path.isdir(path):
         raise BadValue(f"{path} is a directory; name a file")
     if not os.path.isdir(os.path.dirname(path)):
-        raise BadValue(f"the directory {os.path.dirname(path)} does not exist; make it, or name another")
+        raise BadValue(
+            f"the directory {os.path.dirname(path)} does not exist; make it, or name another"
+        )
     if not os.access(path if os.path.exists(path) else os.path.dirname(path), os.W_OK):
         raise BadValue(f"{path} can't be written; name another file")
     return path

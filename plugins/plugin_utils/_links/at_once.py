@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many short commands at once, with one deadline for all. This is private to the collection."""
+"""Many short commands at once, with one deadline for all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended. `status`: None if it did not end by itself; `trouble`: why, as a part of a sentence; `tried`: whether it had its turn."""
+    """How a command ended.
+
+    `status`: None if it did not end by itself; `trouble`: why, as a part of a sentence; `tried`:
+    whether it had its turn.
+    """
 
     status: int | None
     out: str = ""
@@ -29,9 +33,16 @@ class Outcome:
 
 
 def run_all(
-    commands: Mapping[K, Sequence[str]], stdin: Mapping[K, bytes] | None = None, timeout: float = 5.0, cap: int = 256 * 1024, at_once: int = 64
+    commands: Mapping[K, Sequence[str]],
+    stdin: Mapping[K, bytes] | None = None,
+    timeout: float = 5.0,
+    cap: int = 256 * 1024,
+    at_once: int = 64,
 ) -> dict[K, Outcome]:
-    """Run every command, `at_once` at a time; what still runs after `timeout` seconds is ended. Same names out as in; raises nothing."""
+    """Run every command, `at_once` at a time; what still runs after `timeout` seconds is ended.
+
+    Same names out as in; raises nothing.
+    """
     until = time.monotonic() + timeout
     # No terminal and English messages, whatever the user's locale.
     env = {**os.environ, "LC_ALL": "C"}
@@ -44,8 +55,13 @@ def run_all(
         try:
             process = Process(argv, (stdin or {}).get(name, b""), env=env)
         except (OSError, ValueError) as exc:
-            return Outcome(None, trouble=f"can't start {argv[0]}: {getattr(exc, 'strerror', None) or exc}")
-        status, trouble, size, lines = None, None, 0, []
+            return Outcome(
+                None, trouble=f"can't start {argv[0]}: {getattr(exc, 'strerror', None) or exc}"
+            )
+        status = None
+        trouble = None
+        size = 0
+        lines = []
         try:
             for line in process.lines(left):
                 lines.append(line)

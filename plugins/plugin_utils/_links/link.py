@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The link: how the controller reaches one node, through Ansible's own connection settings of that host.
+"""The link: how the controller reaches one node, through Ansible's own connection settings of that
+host.
 
-The connection plugin gives the ssh argv (and opens the master when it knows a password); every call is a process of our own.
-This is private to the collection.
+The connection plugin gives the ssh argv (and opens the master when it knows a password); every call
+is a process of our own.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ done
 [ -f "$state/bin/{digest}.zip" ] && program=there || program=missing
 printf '\\036%s=%s\\n' python "$found" state "$state" program "$program"
 """
-REMOTE_SHELL = "/bin/sh -s"  # the same in every login shell
-# Any login shell passes it on. Where python3 or the program is not, no reply comes: nothing is lost by trying.
+# The same in every login shell.
+REMOTE_SHELL = "/bin/sh -s"
+# Any login shell passes it on. Where python3 or the program is not, no reply comes: nothing is lost
+# by trying.
 GUESS = 'exec {python} -I -S "${{XDG_STATE_HOME:-$HOME/.local/state}}/distributed-gummy/bin/{digest}.zip" "$@"'
-SESSIONS = 6  # at once on one node; sshd's MaxSessions is 10
+# At once on one node; sshd's MaxSessions is 10.
+SESSIONS = 6
 
 
 class LinkError(Exception):
@@ -60,21 +64,30 @@ def control_folder(parent: str = "/tmp") -> str:
         os.mkdir(path, 0o700)
     info = os.lstat(path)
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
-        return tempfile.mkdtemp(prefix="gummy-", dir=parent)  # somebody else made it: never use theirs
+        # Somebody else made it: never use theirs.
+        return tempfile.mkdtemp(prefix="gummy-", dir=parent)
     return path
 
 
 class Link:
-    """call() and stream() ask the node program; shell() runs a script; rsync_words() lets rsync use the same connection.
+    """call() and stream() ask the node program; shell() runs a script; rsync_words() lets rsync use
+    the same connection.
 
-    ssh: argv of ssh without host and command, or None for a local connection. opener: for password logins, runs a command
-    through Ansible's connection plugin, which knows the password, and thereby opens the master. key: tells its settings from others.
+    ssh: argv of ssh without host and command, or None for a local connection. opener: for password
+    logins, runs a command through Ansible's connection plugin, which knows the password, and
+    thereby opens the master. key: tells its settings from others.
     """
 
     def __init__(
-        self, name: str, host: str, ssh: list[str] | None, program: Program, python: str | None = None, opener: Callable[[str], None] | None = None,
+        self,
+        name: str,
+        host: str,
+        ssh: list[str] | None,
+        program: Program,
+        python: str | None = None,
+        opener: Callable[[str], None] | None = None,
         key: str = "local",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name = name
         self.host = host
         self.key = key
@@ -92,13 +105,26 @@ class Link:
     # -- the connection
 
     def _argv(self, command: str) -> list[str]:
-        return ["/bin/sh", "-c", command] if self._ssh is None else [*self._ssh, "--", self.host, command]
+        return (
+            ["/bin/sh", "-c", command]
+            if self._ssh is None
+            else [*self._ssh, "--", self.host, command]
+        )
 
     def probe_argv(self, seconds: float) -> list[str]:
-        """argv that gives the node's /bin/sh our stdin, asks nothing, and has given up connecting before these seconds are over."""
+        """argv that gives the node's /bin/sh our stdin, asks nothing, and has given up connecting
+        before these seconds are over.
+        """
         if self._ssh is None:
             return REMOTE_SHELL.split()
-        limits = ["-o", f"ConnectTimeout={max(1, min(3, int(seconds) - 1))}", "-o", "ConnectionAttempts=1", "-o", "LogLevel=ERROR"]
+        limits = [
+            "-o",
+            f"ConnectTimeout={max(1, min(3, int(seconds) - 1))}",
+            "-o",
+            "ConnectionAttempts=1",
+            "-o",
+            "LogLevel=ERROR",
+        ]
         return [self._ssh[0], *limits, *self._ssh[1:], "--", self.host, REMOTE_SHELL]
 
     def connect(self) -> None:
@@ -114,8 +140,14 @@ class Link:
             self.connected = True
 
     def _listens(self) -> bool:
-        """Whether an earlier playbook's master is there. One that hangs is found out by the call's own deadline."""
-        path = next((word.partition("=")[2] for word in self._ssh or () if word.startswith("ControlPath=")), "")
+        """Whether an earlier playbook's master is there.
+
+        One that hangs is found out by the call's own deadline.
+        """
+        path = next(
+            (word.partition("=")[2] for word in self._ssh or () if word.startswith("ControlPath=")),
+            "",
+        )
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as ours:
             ours.connect(path)
             return True
@@ -126,7 +158,9 @@ class Link:
             status, out, errors = run(self._argv(command), data, seconds)
         except DeadlinePassed:
             self.drop()
-            raise LinkError(f"{self.name} did not answer within {seconds:.0f} s", "timeout") from None
+            raise LinkError(
+                f"{self.name} did not answer within {seconds:.0f} s", "timeout"
+            ) from None
         self._check(status, errors)
         if status:
             raise LinkError(f"{self.name}: exit status {status}: {errors.strip()[-300:]}", "reply")
@@ -146,23 +180,39 @@ class Link:
                 run([*self._ssh, "-O", "exit", "--", self.host], seconds=5)
 
     def shell(self, script: str, seconds: float) -> str:
-        """stdout of a script run by the node's /bin/sh, whatever the login shell. Raises LinkError."""
+        """stdout of a script run by the node's /bin/sh, whatever the login shell.
+
+        Raises LinkError.
+        """
         self.connect()
         with self._sessions:
-            return self._run(REMOTE_SHELL, script.encode(), seconds).decode("utf-8", "backslashreplace")
+            return self._run(REMOTE_SHELL, script.encode(), seconds).decode(
+                "utf-8", "backslashreplace"
+            )
 
     # -- the node program
 
     def _where(self) -> Mapping[str, str]:
-        """Interpreter, state folder and program on the node; the program is sent if it is not there."""
+        """Interpreter, state folder and program on the node; the program is sent if it is not
+        there.
+        """
         if self._node is not None:
             return self._node
         given = shlex.quote(self._given_python) if self._given_python else ""
-        out = self.shell(HELLO.format(given=given, pythons=PYTHONS, digest=self._program.digest), 30)
+        out = self.shell(
+            HELLO.format(given=given, pythons=PYTHONS, digest=self._program.digest), 30
+        )
         self._noisy |= bool(out.partition("\x1e")[0].strip())
-        node = dict(line.rpartition("\x1e")[2].split("=", 1) for line in out.split("\n") if "\x1e" in line and "=" in line)
+        node = dict(
+            line.rpartition("\x1e")[2].split("=", 1)
+            for line in out.split("\n")
+            if "\x1e" in line and "=" in line
+        )
         if not node.get("python"):
-            raise LinkError(f"no Python 3.9 or newer runs on {self.name} (tried {PYTHONS}): install python3 there", "python")
+            raise LinkError(
+                f"no Python 3.9 or newer runs on {self.name} (tried {PYTHONS}): install python3 there",
+                "python",
+            )
         node["zip"] = f"{node['state']}/bin/{self._program.digest}.zip"
         if node["program"] != "there":
             words = [node["python"], "-I", "-S", "-c", INSTALLER, node["zip"], self._program.digest]
@@ -178,17 +228,31 @@ class Link:
         return shlex.join([node["python"], "-I", "-S", node["zip"], *words])
 
     def _guess(self, *words: str) -> str:
-        script = GUESS.format(python=shlex.quote(self._given_python or "python3"), digest=self._program.digest)
+        script = GUESS.format(
+            python=shlex.quote(self._given_python or "python3"), digest=self._program.digest
+        )
         return shlex.join(["/bin/sh", "-c", script, "sh", *words])
 
     def call(self, verb: str, request: Mapping[str, Any], seconds: float = 30.0) -> dict[str, Any]:
-        """The one reply of a verb. Raises LinkError when there is none: the outcome is then unknown."""
+        """The one reply of a verb.
+
+        Raises LinkError when there is none: the outcome is then unknown.
+        """
         return list(self.stream(verb, request, seconds))[-1]
 
-    def stream(self, verb: str, request: Mapping[str, Any], seconds: float, opened: Callable[[Process], None] | None = None) -> Iterator[dict[str, Any]]:
-        """Replies as they come, at least one. `opened` gets the process, so that another thread can close a verb that waits.
+    def stream(
+        self,
+        verb: str,
+        request: Mapping[str, Any],
+        seconds: float,
+        opened: Callable[[Process], None] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Replies as they come, at least one.
 
-        On a warm node one call is enough: it is asked as most nodes can be, and looked at only if no reply comes. Verbs may be asked twice.
+        `opened` gets the process, so that another thread can close a verb that waits.
+
+        On a warm node one call is enough: it is asked as most nodes can be, and looked at only if
+        no reply comes. Verbs may be asked twice.
         """
         self.connect()
         if self._node is None:
@@ -203,10 +267,19 @@ class Link:
         yield from self._ask(self.command(verb), verb, request, seconds, opened)
 
     def _ask(
-        self, command: str, verb: str, request: Mapping[str, Any], seconds: float, opened: Callable[[Process], None] | None
-    ) -> Iterator[dict[str, Any]]:  # fmt: skip
+        self,
+        command: str,
+        verb: str,
+        request: Mapping[str, Any],
+        seconds: float,
+        opened: Callable[[Process], None] | None,
+    ) -> Iterator[dict[str, Any]]:
         with self._sessions:
-            process = Process(self._argv(command), json.dumps(request).encode() + b"\n", keep_stdin=opened is not None)
+            process = Process(
+                self._argv(command),
+                json.dumps(request).encode() + b"\n",
+                keep_stdin=opened is not None,
+            )
             if opened is not None:
                 opened(process)
             replies = 0
@@ -222,22 +295,38 @@ class Link:
                 status = process.status()
                 self._check(status, process.errors())
                 if not replies:
-                    self._node = None  # interpreter or program may be gone: look again at the next call
-                    raise LinkError(f"{self.name} gave no valid reply to {verb}: {process.errors().strip()[-300:]}", "reply")
+                    # Interpreter or program may be gone: look again at the next call.
+                    self._node = None
+                    raise LinkError(
+                        f"{self.name} gave no valid reply to {verb}: {process.errors().strip()[-300:]}",
+                        "reply",
+                    )
             except DeadlinePassed:
                 self.drop()
-                raise LinkError(f"{self.name} did not answer within {seconds:.0f} s", "timeout") from None
+                raise LinkError(
+                    f"{self.name} did not answer within {seconds:.0f} s", "timeout"
+                ) from None
             finally:
                 process.close()
 
     # -- rsync
 
     def rsync_words(self, *words: str) -> list[str]:
-        """rsync's options that make the node program its remote side. Raises LinkError where a login shell would break rsync."""
+        """rsync's options that make the node program its remote side.
+
+        Raises LinkError where a login shell would break rsync.
+        """
         command = self.command(*words)
         if self._noisy:
-            raise LinkError(f"the login shell of {self.name} prints something, which breaks rsync: silence its start-up files there", "settings")
-        shell = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh" if self._ssh is None else shlex.join(self._ssh)
+            raise LinkError(
+                f"the login shell of {self.name} prints something, which breaks rsync: silence its start-up files there",
+                "settings",
+            )
+        shell = (
+            "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
+            if self._ssh is None
+            else shlex.join(self._ssh)
+        )
         return ["-e", shell, f"--rsync-path={command}"]
 
     def rsync_place(self) -> str:
@@ -245,13 +334,20 @@ class Link:
         return f"[{self.host}]:x/" if ":" in self.host else f"{self.host}:x/"
 
     def rsync(self, argv: list[str], seconds: float, data: bytes = b"") -> tuple[int, str, str]:
-        """(exit status, stdout, stderr) of an rsync over this link, with data on its stdin. Raises LinkError."""
-        env = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")} | {"LC_ALL": "C"}
+        """(exit status, stdout, stderr) of an rsync over this link, with data on its stdin.
+
+        Raises LinkError.
+        """
+        env = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")} | {
+            "LC_ALL": "C"
+        }
         with self._sessions:
             try:
                 status, out, errors = run(argv, data, seconds, env)
             except DeadlinePassed:
-                raise LinkError(f"rsync with {self.name} took longer than {seconds:.0f} s", "timeout") from None
+                raise LinkError(
+                    f"rsync with {self.name} took longer than {seconds:.0f} s", "timeout"
+                ) from None
         self._check(status, errors)
         return status, out.decode("utf-8", "backslashreplace"), errors
 
@@ -269,5 +365,7 @@ def decode(line: bytes) -> dict[str, Any] | None:
 
 
 def digest(*parts: object) -> str:
-    """What tells these connection settings from others; also the name of the master's socket, so it is short."""
+    """What tells these connection settings from others; also the name of the master's socket, so it
+    is short.
+    """
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

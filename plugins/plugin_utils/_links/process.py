@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One process of ours: own process group, deadline, output cap, lines as they come. This is private to the collection."""
+"""One process of ours: own process group, deadline, output cap, lines as they come."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-OUTPUT_CAP = 64 * 1024 * 1024  # bytes of stdout after which a call is ended
+# Bytes of stdout after which a call is ended.
+OUTPUT_CAP = 64 * 1024 * 1024
 
 
 class DeadlinePassed(Exception):
@@ -22,19 +23,37 @@ class DeadlinePassed(Exception):
 
 
 class Process:
-    """Runs argv; `data` becomes its stdin. keep_stdin leaves stdin open until close(), for verbs that end with their caller.
+    """Runs argv; `data` becomes its stdin. keep_stdin leaves stdin open until close(), for verbs
+    that end with their caller.
 
-    stdin is a pipe that lines() feeds: data may hold what must not be on a disk. stderr goes to a file: an ssh master that stays behind
-    would hold a pipe open.
+    stdin is a pipe that lines() feeds: data may hold what must not be on a disk. stderr goes to a
+    file: an ssh master that stays behind would hold a pipe open.
     """
 
-    def __init__(self, argv: Sequence[str], data: bytes = b"", keep_stdin: bool = False, env: Mapping[str, str] | None = None) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+    def __init__(
+        self,
+        argv: Sequence[str],
+        data: bytes = b"",
+        keep_stdin: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        # Lives as long as the process.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            argv, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True, env=env
+            argv,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+            env=env,
         )
-        self._out, self._in = self._process.stdout.fileno(), self._process.stdin.fileno()  # type: ignore[union-attr]
-        self._unsent, self._keep_stdin = memoryview(data), keep_stdin
+        assert self._process.stdout is not None
+        assert self._process.stdin is not None
+        self._out = self._process.stdout.fileno()
+        self._in = self._process.stdin.fileno()
+        self._unsent = memoryview(data)
+        self._keep_stdin = keep_stdin
         os.set_blocking(self._in, False)
         self._send()
 
@@ -45,21 +64,34 @@ class Process:
                 self._unsent = self._unsent[os.write(self._in, self._unsent) :]
         except BlockingIOError:
             return False
-        except OSError:  # it reads no more: its exit status tells why
+        except OSError:
+            # It reads no more: its exit status tells why.
             self._unsent = memoryview(b"")
         if not self._keep_stdin:
             self.end_input()
         return True
 
     def lines(self, seconds: float) -> Iterator[bytes]:
-        """stdout's lines as they come. Raises DeadlinePassed after `seconds`, or at OUTPUT_CAP bytes."""
-        fd, until, rest, size = self._out, time.monotonic() + seconds, b"", 0
-        output = select.poll()  # select() knows no descriptor above 1023
+        """stdout's lines as they come.
+
+        Raises DeadlinePassed after `seconds`, or at OUTPUT_CAP bytes.
+        """
+        fd = self._out
+        until = time.monotonic() + seconds
+        rest = b""
+        size = 0
+        # select() knows no descriptor above 1023.
+        output = select.poll()
         output.register(fd, select.POLLIN)
         if self._unsent:
             output.register(self._in, select.POLLOUT)
         while True:
-            ready = {file for file, _event in output.poll(min(max(0.0, until - time.monotonic()), 86400.0) * 1000)}
+            ready = {
+                file
+                for file, _event in output.poll(
+                    min(max(0.0, until - time.monotonic()), 86400.0) * 1000
+                )
+            }
             if self._in in ready and self._send():
                 output.unregister(self._in)
             chunk = os.read(fd, 65536) if fd in ready else b""
@@ -90,7 +122,8 @@ class Process:
 
     def write(self, data: bytes) -> None:
         """A few bytes more for a stdin that was kept."""
-        with contextlib.suppress(OSError, ValueError):  # it has ended, which its reader finds out
+        # It has ended, which its reader finds out.
+        with contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(data)  # type: ignore[union-attr]
 
     def end_input(self) -> None:
@@ -117,7 +150,12 @@ class Process:
         self._process.wait()
 
 
-def run(argv: Sequence[str], data: bytes = b"", seconds: float = 30.0, env: Mapping[str, str] | None = None) -> tuple[int, bytes, str]:
+def run(
+    argv: Sequence[str],
+    data: bytes = b"",
+    seconds: float = 30.0,
+    env: Mapping[str, str] | None = None,
+) -> tuple[int, bytes, str]:
     """(exit status, stdout, stderr's end) of a short call. Raises DeadlinePassed."""
     process = Process(argv, data, env=env)
     try:

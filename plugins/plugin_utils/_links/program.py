@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The node program as one zip, named by its hash. This is private to the collection."""
+"""The node program as one zip, named by its hash."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-# Runs on the node from `python3 -c`: quotes and newlines are kept out because any login shell reads it.
-# Beside each source it puts the code as this Python compiles it (PEP 552, unchecked): a third of a verb's time. Other Pythons skip that.
+# Runs on the node from `python3 -c`: quotes and newlines are kept out because any login shell reads
+# it.
+# Beside each source it puts the code as this Python compiles it (PEP 552, unchecked): a third of a
+# verb's time. Other Pythons skip that.
 INSTALLER = (
     "import sys,os,hashlib,io,zipfile,marshal,importlib.util as u;p,h=sys.argv[1:];d=sys.stdin.buffer.read();"
     'hashlib.sha256(d).hexdigest()==h or sys.exit("the program arrived damaged");'
@@ -38,9 +40,17 @@ def build() -> Program:
     buffer = io.BytesIO()
     folder = Path(__file__).parents[1] / "_node"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        sources = {f"_node/{source.name}": source.read_bytes() for source in sorted(folder.glob("*.py"))}
-        sources = {"__main__.py": sources.pop("_node/__main__.py"), "_node/__init__.py": b"", **sources}
+        sources = {
+            f"_node/{source.name}": source.read_bytes() for source in sorted(folder.glob("*.py"))
+        }
+        sources = {
+            "__main__.py": sources.pop("_node/__main__.py"),
+            "_node/__init__.py": b"",
+            **sources,
+        }
         for name, source in sources.items():
-            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), source, zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), source, zipfile.ZIP_DEFLATED
+            )
     data = buffer.getvalue()
     return Program(data, hashlib.sha256(data).hexdigest())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `dw load --host X` prints (github.com/WillyV3/distributed), which has no JSON. This is private to the collection."""
+"""What `dw load --host X` prints (github.com/WillyV3/distributed), which has no JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?%?")
 
 @dataclass(frozen=True)
 class Row:
-    """What dw says of a host. memory and load_average: 0..1. dw derives its CPU% from the load average, so it tells nothing of the CPU."""
+    """What dw says of a host. memory and load_average: 0..1. dw derives its CPU% from the load
+    average, so it tells nothing of the CPU.
+    """
 
     memory: float
     load_average: float
@@ -26,10 +28,17 @@ def dw_argv(host: str) -> list[str]:
 
 
 def parse_load(text: str, host: str) -> Row | str:
-    """The host's row, or why there is no data, as a part of a sentence. Progress lines share stdout with the table."""
+    """The host's row, or why there is no data, as a part of a sentence.
+
+    Progress lines share stdout with the table.
+    """
     lines = [line.split() for line in text.splitlines()]
     begin = next((number for number, cells in enumerate(lines) if cells == COLUMNS), None)
-    row = next((cells for cells in lines[begin + 1 :] if cells[:1] == [host]), None) if begin is not None else None
+    row = (
+        next((cells for cells in lines[begin + 1 :] if cells[:1] == [host]), None)
+        if begin is not None
+        else None
+    )
     if row is None:
         return "dw printed no row for it"
     cells = row[1:6]
@@ -38,7 +47,8 @@ def parse_load(text: str, host: str) -> Row | str:
     if len(cells) != 5 or not all(NUMBER.fullmatch(cell) for cell in cells):
         return "dw printed a row that can't be read"
     load, cpus, cpu, memory, score = (float(cell.rstrip("%")) for cell in cells)
-    if cpus < 1 or (load > 0 and score == 0):  # a decimal comma there makes 150 of a load of 1.50, and 0.00 of the score
+    # A decimal comma there makes 150 of a load of 1.50, and 0.00 of the score.
+    if cpus < 1 or (load > 0 and score == 0):
         return "dw misread it: a locale with a decimal comma there"
     # LOAD is 0.00 where a start-up file prints a line; CPU%, the same by cpus, is right
     return Row(min(1.0, memory / 100), min(1.0, cpu / 100), int(cpus))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How busy a node is: one sh script, and one parser of what it prints. This is private to the collection."""
+"""How busy a node is: one sh script, and one parser of what it prints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from .._links.at_once import Outcome
 from .._links.ssh_failures import why_ssh_failed
 from .._schedule.placement import LOAD_PARTS, score
 
-REMOTE_COMMAND = "/bin/sh -s"  # the same in every login shell; SCRIPT goes to its stdin
+# The same in every login shell; SCRIPT goes to its stdin.
+REMOTE_COMMAND = "/bin/sh -s"
 
 # The folder of a node's state. The node program has the same rule; a test compares them.
 MACHINE_ID = """\
@@ -29,7 +30,8 @@ machine_id() {
 }
 """
 
-# Nothing in it may read stdin: the script itself comes from there. On Linux the load costs no process: shells do it all.
+# Nothing in it may read stdin: the script itself comes from there. On Linux the load costs no
+# process: shells do it all.
 _LOAD = (
     MACHINE_ID
     + """\
@@ -131,7 +133,10 @@ NUMBER = re.compile(r"\d{1,18}(?:[.,]\d{1,9})?")
 
 @dataclass(frozen=True)
 class Measurement:
-    """What the script's output says; what it does not say is None. `load`: 0..1 each; `free`: bytes."""
+    """What the script's output says; what it does not say is None.
+
+    `load`: 0..1 each; `free`: bytes.
+    """
 
     begun: bool = False
     done: bool = False
@@ -146,7 +151,10 @@ class Measurement:
 
 
 def parse(text: str) -> Measurement:
-    """Read the script's output, or one with a later LOAD_SCRIPT's behind it. Other lines, cut lines and what is no number count as not there."""
+    """Read the script's output, or one with a later LOAD_SCRIPT's behind it.
+
+    Other lines, cut lines and what is no number count as not there.
+    """
     lines: dict[str, list[str]] = {}
     for key, value in LINE.findall(text):
         lines.setdefault(key, []).append(value)
@@ -162,7 +170,9 @@ def parse(text: str) -> Measurement:
         done=0 < len(lines.get("done", ())) == len(lines.get("begin", ())),
         load={
             "cpu": cpu if cpu is not None else _macos_cpu(last.get("top", "")),
-            "memory": _linux_memory(last) if "MemTotal:" in last else _macos_memory(last, lines.get("vm", [])[-4:]),
+            "memory": _linux_memory(last)
+            if "MemTotal:" in last
+            else _macos_memory(last, lines.get("vm", [])[-4:]),
             "load_average": round(min(1.0, averages[0] / cpus), 4) if averages and cpus else None,
             "io_wait": io_wait,
         },
@@ -180,7 +190,9 @@ def default_slots(cpus: int | None) -> int:
     return max(1, (cpus or 1) // 2)
 
 
-def _measured(text: str, slots: int | None, weights: Mapping[str, float], now: float, trouble: str | None) -> dict[str, Any]:
+def _measured(
+    text: str, slots: int | None, weights: Mapping[str, float], now: float, trouble: str | None
+) -> dict[str, Any]:
     """`gummy_facts` of a node that answered; `trouble`: why the output may be incomplete."""
     seen = parse(text)
     measured = any(value is not None for value in seen.load.values())
@@ -202,12 +214,16 @@ def _measured(text: str, slots: int | None, weights: Mapping[str, float], now: f
     )
     if measured:
         value = score(seen.load, weights, "general", seen.busy, total)
-        record.update(source="probe", measured_at=now, score=None if value is None else round(value, 4))
+        record.update(
+            source="probe", measured_at=now, score=None if value is None else round(value, 4)
+        )
     return record
 
 
 def no_facts(state: str, reason: str | None, slots: int | None = None) -> dict[str, Any]:
-    """`gummy_facts` of a node of which nothing is known. state: unknown (it may be reachable), unreachable."""
+    """`gummy_facts` of a node of which nothing is known. state: unknown (it may be reachable),
+    unreachable.
+    """
     return {
         "state": state,
         "reason": reason,
@@ -235,24 +251,37 @@ def is_silent(outcome: Outcome) -> bool:
     """Whether waiting for it took as long as it was allowed to."""
     if has_answered(outcome):
         return False
-    return outcome.tried and (outcome.status is None or (outcome.status == 255 and "timed out" in outcome.err))
+    return outcome.tried and (
+        outcome.status is None or (outcome.status == 255 and "timed out" in outcome.err)
+    )
 
 
-def facts_of(outcome: Outcome, slots: int | None, weights: Mapping[str, float], now: float) -> dict[str, Any]:
-    """`gummy_facts`: measured, reachable with load unknown, or not reachable, never mixed up. slots: as configured, if they are; now: of the answer."""
+def facts_of(
+    outcome: Outcome, slots: int | None, weights: Mapping[str, float], now: float
+) -> dict[str, Any]:
+    """`gummy_facts`: measured, reachable with load unknown, or not reachable, never mixed up.
+    slots: as configured, if they are; now: of the answer.
+    """
     if has_answered(outcome):
         return _measured(outcome.out, slots, weights, now, outcome.trouble)
     if outcome.status is None:
         return no_facts("unreachable" if outcome.tried else "unknown", outcome.trouble, slots)
     if outcome.status != 255:
         said = _last_line(outcome.err) or _last_line(outcome.out) or "it printed nothing"
-        return no_facts("unknown", f"the probe does not run there (exit status {outcome.status}): {said}", slots)
+        return no_facts(
+            "unknown", f"the probe does not run there (exit status {outcome.status}): {said}", slots
+        )
     return no_facts("unreachable", why_ssh_failed(outcome.err)[1], slots)
 
 
 def _linux_cpu(samples: Sequence[str]) -> tuple[float | None, float | None]:
-    """(busy, waiting for disks) between two lines of /proc/stat: cpu user nice system idle iowait irq softirq steal ..."""
-    rows = [[int(word) for word in sample.split()[1:9] if re.fullmatch(r"\d{1,18}", word)] for sample in samples]
+    """(busy, waiting for disks) between two lines of /proc/stat: cpu user nice system idle iowait
+    irq softirq steal ...
+    """
+    rows = [
+        [int(word) for word in sample.split()[1:9] if re.fullmatch(r"\d{1,18}", word)]
+        for sample in samples
+    ]
     if len(rows) != 2 or len(rows[0]) != len(rows[1]) or len(rows[0]) < 4:
         return None, None
     spent = [max(0, after - before) for before, after in zip(*rows, strict=True)]
@@ -260,7 +289,9 @@ def _linux_cpu(samples: Sequence[str]) -> tuple[float | None, float | None]:
     if not total:
         return None, None
     waited = spent[4] if len(spent) > 4 else 0
-    return round((total - spent[3] - waited) / total, 4), round(waited / total, 4) if len(spent) > 4 else None
+    return round((total - spent[3] - waited) / total, 4), round(waited / total, 4) if len(
+        spent
+    ) > 4 else None
 
 
 def _macos_cpu(usage: str) -> float | None:
@@ -278,11 +309,19 @@ def _macos_memory(last: Mapping[str, str], lines: Sequence[str]) -> float | None
     text = "\n".join(lines)
     page = re.search(r"page size of (\d{1,9}) bytes", text)
     pages = re.findall(r"^Pages (?:free|inactive|speculative):\s+(\d{1,15})", text, re.MULTILINE)
-    return _used(sum(map(int, pages)) * int(page.group(1)), _whole(last.get("memsize"), 1)) if page and len(pages) == 3 else None
+    return (
+        _used(sum(map(int, pages)) * int(page.group(1)), _whole(last.get("memsize"), 1))
+        if page and len(pages) == 3
+        else None
+    )
 
 
 def _used(available: int | None, total: int | None) -> float | None:
-    return None if available is None or not total or available > total else round(1 - available / total, 4)
+    return (
+        None
+        if available is None or not total or available > total
+        else round(1 - available / total, 4)
+    )
 
 
 def _agents(programs: set[str]) -> tuple[str, ...]:
@@ -293,11 +332,19 @@ def _agents(programs: set[str]) -> tuple[str, ...]:
 
 
 def _numbers(text: str) -> list[float]:
-    return [value for word in NUMBER.findall(text) if math.isfinite(value := float(word.replace(",", ".")))]
+    return [
+        value
+        for word in NUMBER.findall(text)
+        if math.isfinite(value := float(word.replace(",", ".")))
+    ]
 
 
 def _whole(text: str | None, least: int, most: int = 2**62) -> int | None:
-    return int(text) if text is not None and re.fullmatch(r"\d{1,18}", text) and least <= int(text) <= most else None
+    return (
+        int(text)
+        if text is not None and re.fullmatch(r"\d{1,18}", text) and least <= int(text) <= most
+        else None
+    )
 
 
 def _last_line(text: str) -> str:

@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots: what nodes said when they were last asked, shared by all playbooks of one user for a while. This is private to the collection.
+"""Snapshots: what nodes said when they were last asked, shared by all playbooks of one user for a
+while.
 
-A snapshot holds what was printed, not what was made of it, so that a changed config holds at once. The file may be deleted at any time.
+A snapshot holds what was printed, not what was made of it, so that a changed config holds at once.
+The file may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -18,14 +20,18 @@ from typing import Any
 from .._files.private_file import cache_file, read_private, write_private
 from .._links.at_once import Outcome
 
-LOAD_LASTS = 30.0  # seconds
-HOST_LASTS = 60.0  # seconds; whether a node answers, its programs, disk and cpus
+# Seconds.
+LOAD_LASTS = 30.0
+# Seconds; whether a node answers, its programs, disk and cpus.
+HOST_LASTS = 60.0
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A node's answer and when it was given; load: what a later question for the load alone was answered, if there was one."""
+    """A node's answer and when it was given; load: what a later question for the load alone was
+    answered, if there was one.
+    """
 
     outcome: Outcome
     at: float
@@ -41,7 +47,10 @@ class Snapshot:
 
 
 class Snapshots:
-    """get() and put() by key. believe: False takes nothing from the file, and still writes what is new. Raises nothing."""
+    """get() and put() by key. believe:
+
+    False takes nothing from the file, and still writes what is new. Raises nothing.
+    """
 
     def __init__(self, believe: bool = True, now: Callable[[], float] = time.time) -> None:
         self._path = cache_file("nodes.json")
@@ -67,8 +76,15 @@ class Snapshots:
 
     def _write(self, found: Mapping[str, Snapshot]) -> None:
         now = self._now()
-        kept = {key: each for key, each in {**self._read(), **found}.items() if 0 <= now - each.at <= HOST_LASTS}
-        write_private(self._path, {"format": FORMAT, "nodes": {key: asdict(each) for key, each in kept.items()}})
+        kept = {
+            key: each
+            for key, each in {**self._read(), **found}.items()
+            if 0 <= now - each.at <= HOST_LASTS
+        }
+        write_private(
+            self._path,
+            {"format": FORMAT, "nodes": {key: asdict(each) for key, each in kept.items()}},
+        )
 
     def _read(self) -> dict[str, Snapshot]:
         data = read_private(self._path)
@@ -82,6 +98,12 @@ def _rows(items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Snapshot]]:
     for key, row in items:
         with contextlib.suppress(TypeError, KeyError, ValueError):
             said = row["outcome"]
-            status, trouble = said["status"], said["trouble"]
-            outcome = Outcome(None if status is None else int(status), str(said["out"]), str(said["err"]), None if trouble is None else str(trouble))
+            status = said["status"]
+            trouble = said["trouble"]
+            outcome = Outcome(
+                None if status is None else int(status),
+                str(said["out"]),
+                str(said["err"]),
+                None if trouble is None else str(trouble),
+            )
             yield key, Snapshot(outcome, float(row["at"]), str(row["load"]), float(row["load_at"]))

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Entry of the node program's zip. Parses on every Python, so that an old one can say so in JSON."""
+"""Entry of the node program's zip.
+
+Parses on every Python, so that an old one can say so in JSON.
+"""
 
 import json
 import sys
@@ -9,8 +12,17 @@ import sys
 if __name__ == "__main__":
     if sys.version_info < (3, 9):
         version = "%d.%d" % sys.version_info[:2]
-        message = "Python %s at %s is too old for the node program: install Python 3.9 or newer on this node" % (version, sys.executable)
-        sys.stdout.write("\x1e" + json.dumps({"state": "refused", "class": "python", "blame": "node", "message": message}) + "\n")
+        message = (
+            "Python %s at %s is too old for the node program: install Python 3.9 or newer on this node"
+            % (version, sys.executable)
+        )
+        sys.stdout.write(
+            "\x1e"
+            + json.dumps(
+                {"state": "refused", "class": "python", "blame": "node", "message": message}
+            )
+            + "\n"
+        )
         sys.exit(1)
 
     from _node import verbs

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The agents: one row each. What is run, when a node can run it, and how its own result is read."""
 
@@ -16,13 +16,19 @@ from typing import Any, NamedTuple
 
 from .results import dollars, last_result
 
-QUOTA = re.compile(r"usage limit|rate limit|limit reached|hit your .{0,20}limit|quota", re.IGNORECASE)
-RESET = re.compile(r"\|\s*([0-9]{10})(?:[0-9]{3})?(?![0-9])")  # as in "Claude AI usage limit reached|1735689600"
-SHOWN = 500  # characters of what an agent says
+QUOTA = re.compile(
+    r"usage limit|rate limit|limit reached|hit your .{0,20}limit|quota", re.IGNORECASE
+)
+# As in "Claude AI usage limit reached|1735689600".
+RESET = re.compile(r"\|\s*([0-9]{10})(?:[0-9]{3})?(?![0-9])")
+# Characters of what an agent says.
+SHOWN = 500
 
 
 class Ran(NamedTuple):
-    """How an agent ended. status: negative for a signal; log: what it printed; calls: what the recorder wrote down."""
+    """How an agent ended. status: negative for a signal; log: what it printed; calls: what the
+    recorder wrote down.
+    """
 
     status: int
     log: str
@@ -31,7 +37,8 @@ class Ran(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What an agent says of itself. failure: a class of DESIGN section 7 or None; proof: what shows the success, None if nothing does.
+    """What an agent says of itself. failure: a class of DESIGN section 7 or None; proof: what shows
+    the success, None if nothing does.
 
     reset_at: when the quota is there again, in seconds since 1970, if the agent says so.
     """
@@ -48,7 +55,8 @@ class Result(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """programs: what must be on the login shell's PATH. stdin: what it gets there. spaced: starts on one node must lie a second apart.
+    """programs: what must be on the login shell's PATH. stdin: what it gets there. spaced: starts
+    on one node must lie a second apart.
 
     recorded: its calls of claude go through the recorder.
     """
@@ -63,12 +71,24 @@ class Agent(NamedTuple):
 
 
 def _shell_result(ran: Ran) -> Result:
-    return Result(proof="exit status 0") if ran.status == 0 else Result("agent", message="exit status %d" % ran.status)
+    return (
+        Result(proof="exit status 0")
+        if ran.status == 0
+        else Result("agent", message="exit status %d" % ran.status)
+    )
 
 
 def _claude_argv(spec: Mapping[str, Any]) -> list[str]:
     mode = (spec.get("settings") or {}).get("permission_mode", "acceptEdits")
-    return ["claude", "-p", "--verbose", "--output-format", "stream-json", "--permission-mode", str(mode)]
+    return [
+        "claude",
+        "-p",
+        "--verbose",
+        "--output-format",
+        "stream-json",
+        "--permission-mode",
+        str(mode),
+    ]
 
 
 def _claude_result(ran: Ran) -> Result:
@@ -79,16 +99,24 @@ def _claude_result(ran: Ran) -> Result:
 def _said(status: int, event: Mapping[str, Any] | None) -> Result:
     """claude's own word: by its exit status and its result event."""
     event = event or {}
-    text, turns, session = str(event.get("result") or event.get("subtype") or "")[:SHOWN], event.get("num_turns"), event.get("session_id")
+    text = str(event.get("result") or event.get("subtype") or "")[:SHOWN]
+    turns = event.get("num_turns")
+    session = event.get("session_id")
     known: dict[str, Any] = {
         "cost_usd": dollars(event.get("total_cost_usd")),
         "turns": turns if isinstance(turns, int) else None,
         "session_id": session[:SHOWN] if isinstance(session, str) else None,
     }
     if event.get("is_error") or str(event.get("subtype")).startswith("error"):
-        message, quota = "claude reports an error: %s" % text, QUOTA.search(text)
+        message = "claude reports an error: %s" % text
+        quota = QUOTA.search(text)
         reset = RESET.search(text) if quota else None
-        return Result("quota" if quota else "agent", message=message, reset_at=int(reset.group(1)) if reset else None, **known)
+        return Result(
+            "quota" if quota else "agent",
+            message=message,
+            reset_at=int(reset.group(1)) if reset else None,
+            **known,
+        )
     if status < 0:
         return Result("killed", message="claude was ended by %s" % signal_name(-status), **known)
     if status:
@@ -109,11 +137,14 @@ def gummy_id(log: str) -> str | None:
 
 
 def _gummy_result(ran: Ran) -> Result:
-    """gummy prints TASK COMPLETED and exits 0 although claude failed, so what counts is the last call of claude that had our prompt."""
+    """gummy prints TASK COMPLETED and exits 0 although claude failed, so what counts is the last
+    call of claude that had our prompt.
+    """
     job_id = gummy_id(ran.log)
     report = os.path.join(ran.home, ".claude", "agent_comms", "gummy", "%s-task-report.md" % job_id)
     each = [_said(call.get("exit_status", 0), call.get("result")) for call in ran.calls]
-    costs, turns = [one.cost_usd for one in each if one.cost_usd is not None], [one.turns for one in each if one.turns is not None]
+    costs = [one.cost_usd for one in each if one.cost_usd is not None]
+    turns = [one.turns for one in each if one.turns is not None]
     return _gummy_said(ran, each)._replace(
         cost_usd=sum(costs) if costs else None,
         turns=sum(turns) if turns else None,
@@ -125,8 +156,16 @@ def _gummy_result(ran: Ran) -> Result:
 def _gummy_said(ran: Ran, each: Sequence[Result]) -> Result:
     ended = "gummy ended with exit status %d" % ran.status
     if not each:
-        return Result("agent" if ran.status else None, message="%s, and never called the claude on its PATH: nothing shows what it did" % ended)
-    ours = [said for said, call in zip(each, ran.calls) if "exit_status" not in call or (call.get("prompt") or {}).get("ours")]
+        return Result(
+            "agent" if ran.status else None,
+            message="%s, and never called the claude on its PATH: nothing shows what it did"
+            % ended,
+        )
+    ours = [
+        said
+        for said, call in zip(each, ran.calls)
+        if "exit_status" not in call or (call.get("prompt") or {}).get("ours")
+    ]
     if not ours:
         message = "%s, and claude was given another text than this job's prompt: did another gummy start on this node in the same second?"
         return Result("agent", message=message % ended)
@@ -140,7 +179,9 @@ def result_of(agent: Agent, ran: Ran) -> Result:
     said = agent.read_result(ran)
     if ran.status >= 0:
         return said
-    return said._replace(failure="killed", proof=None, message="the agent was ended by %s" % signal_name(-ran.status))
+    return said._replace(
+        failure="killed", proof=None, message="the agent was ended by %s" % signal_name(-ran.status)
+    )
 
 
 def signal_name(number: int) -> str:
@@ -149,19 +190,37 @@ def signal_name(number: int) -> str:
 
 AGENTS: Mapping[str, Agent] = {
     "shell": Agent((), lambda spec: ["/bin/sh", "-c", str(spec["command"])], _shell_result),
-    "claude": Agent(("claude",), _claude_argv, _claude_result, stdin=lambda spec: str(spec["prompt"]), refuses_root=True),
+    "claude": Agent(
+        ("claude",),
+        _claude_argv,
+        _claude_result,
+        stdin=lambda spec: str(spec["prompt"]),
+        refuses_root=True,
+    ),
     "gummy": Agent(
-        ("gummy", "claude", "jq"), lambda spec: ["gummy", "task", str(spec["prompt"])], _gummy_result, refuses_root=True, spaced=True, recorded=True
+        ("gummy", "claude", "jq"),
+        lambda spec: ["gummy", "task", str(spec["prompt"])],
+        _gummy_result,
+        refuses_root=True,
+        spaced=True,
+        recorded=True,
     ),
 }
 
 
 def told_path(patience: float = 10.0) -> str | None:
-    """PATH as the user's login shell sets it, whatever else that prints; None if it fails, or takes longer."""
+    """PATH as the user's login shell sets it, whatever else that prints; None if it fails, or takes
+    longer.
+    """
     shell = os.environ.get("SHELL") or pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
     try:
         listing = subprocess.run(
-            [shell, "-lc", 'printf "\\036%s\\036" "$PATH"'], stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, errors="replace", check=False
+            [shell, "-lc", 'printf "\\036%s\\036" "$PATH"'],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=patience,
+            errors="replace",
+            check=False,
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         listing = ""
@@ -182,7 +241,10 @@ def unusable(name: str, path: str) -> str | None:
     missing = [program for program in agent.programs if shutil.which(program, path=path) is None]
     if missing:
         words = ("is", "it") if len(missing) == 1 else ("are", "them")
-        return "%s %s not on the login shell's PATH: install %s on this node" % (" and ".join(missing), *words)
+        return "%s %s not on the login shell's PATH: install %s on this node" % (
+            " and ".join(missing),
+            *words,
+        )
     if agent.refuses_root and os.geteuid() == 0 and os.environ.get("IS_SANDBOX") != "1":
         return "agent %s refuses to run as root: log in to this node as another user" % name
     return None

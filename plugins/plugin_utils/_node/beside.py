@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a harvest lies beside the patch: the agent's commits, nested repositories, artifacts, and what a branch is made of.
+"""What of a harvest lies beside the patch: the agent's commits, nested repositories, artifacts, and
+what a branch is made of.
 
-Links are never followed out of the workspace. Functions raise OSError and HarvestError, say when the disk is full. Runs on nodes.
+Links are never followed out of the workspace. Functions raise OSError and HarvestError, say when
+the disk is full. Runs on nodes.
 """
 
 from __future__ import annotations
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
 
     Left = list[dict[str, str]]
 
-NESTED, COMMITS, RAW, PACK, ARTIFACTS = "nested.tar", "commits.bundle", "branch.raw", "branch.pack", "artifacts"
-MOST_REFS = 10_000  # words of one command line; those that are cut off make a bundle larger, no worse
+NESTED = "nested.tar"
+COMMITS = "commits.bundle"
+RAW = "branch.raw"
+PACK = "branch.pack"
+ARTIFACTS = "artifacts"
+# Words of one command line; those that are cut off make a bundle larger, no worse.
+MOST_REFS = 10_000
 
 
 def text(path: str | bytes) -> str:
@@ -34,19 +41,28 @@ def text(path: str | bytes) -> str:
 
 
 def refs(git: Git) -> dict[str, str]:
-    """What the workspace's own repository has: HEAD and all refs, with their objects; none where it is missing or broken."""
+    """What the workspace's own repository has:
+
+    HEAD and all refs, with their objects; none where it is missing or broken.
+    """
     if not os.path.isdir(os.path.join(git.tree, ".git")):
         return {}
     from .harvest import HarvestError
 
     with contextlib.suppress(HarvestError):
-        lines = git("show-ref", "--head", ok=(0, 1), own=False).decode("utf-8", "surrogateescape").splitlines()
+        lines = (
+            git("show-ref", "--head", ok=(0, 1), own=False)
+            .decode("utf-8", "surrogateescape")
+            .splitlines()
+        )
         return {name: thing for thing, _blank, name in (line.partition(" ") for line in lines)}
     return {}
 
 
 def commits(git: Git, out: str, before: Mapping[str, str]) -> tuple[dict[str, str], Left]:
-    """A bundle of what is new in the agent's repository, on whatever branch, for a harvest's content says nothing of history: (refs, left out)."""
+    """A bundle of what is new in the agent's repository, on whatever branch, for a harvest's
+    content says nothing of history: (refs, left out).
+    """
     from .harvest import HarvestError
 
     new = {name: thing for name, thing in refs(git).items() if before.get(name) != thing}
@@ -64,7 +80,9 @@ def commits(git: Git, out: str, before: Mapping[str, str]) -> tuple[dict[str, st
 
 
 def signature(tree: str, path: bytes) -> str:
-    """Tells whether a nested repository's history was touched; what `git status` does to its index says nothing."""
+    """Tells whether a nested repository's history was touched; what `git status` does to its index
+    says nothing.
+    """
     found = hashlib.sha256()
     for name in _below(tree, path):
         if os.path.basename(name) != b"index":
@@ -84,25 +102,54 @@ def _below(tree: str, path: bytes) -> Iterator[bytes]:
 
 
 def nested(
-    git: Git, out: str, found: Sequence[bytes], apart: Collection[bytes], before: Mapping[str, str], changed: Collection[str]
+    git: Git,
+    out: str,
+    found: Sequence[bytes],
+    apart: Collection[bytes],
+    before: Mapping[str, str],
+    changed: Collection[str],
 ) -> tuple[list[str], Left]:
-    """An archive of the nested repositories that are new or changed, whole, with their history: (their paths, left out)."""
+    """An archive of the nested repositories that are new or changed, whole, with their history:
+
+    (their paths, left out).
+    """
     tops = [path[:-4] for path in found]
-    outer = [top for top in tops if not any(top != other and top.startswith(other) for other in tops)]
-    touched = [top for path in found if before.get(text(path)) != signature(git.tree, path) for top in outer if path.startswith(top)]
-    touched += [top for top in outer if any(path.startswith(top) for path in apart) or any(path.startswith(text(top)) for path in changed)]
+    outer = [
+        top for top in tops if not any(top != other and top.startswith(other) for other in tops)
+    ]
+    touched = [
+        top
+        for path in found
+        if before.get(text(path)) != signature(git.tree, path)
+        for top in outer
+        if path.startswith(top)
+    ]
+    touched += [
+        top
+        for top in outer
+        if any(path.startswith(top) for path in apart)
+        or any(path.startswith(text(top)) for path in changed)
+    ]
     if not touched:
         return [], []
     import tarfile
 
-    chosen, left = tuple(sorted(set(touched))), []
+    chosen = tuple(sorted(set(touched)))
+    left = []
     names = {path for path in (*git.names("-c"), *apart) if path.startswith(chosen)}
     for path in found:
         names.update(_below(git.tree, path) if path.startswith(chosen) else ())
-    with tarfile.open(os.path.join(out, NESTED), "w", format=tarfile.GNU_FORMAT, dereference=False) as archive:
+    with tarfile.open(
+        os.path.join(out, NESTED), "w", format=tarfile.GNU_FORMAT, dereference=False
+    ) as archive:
         for name in sorted(names):
             try:
-                archive.add(os.path.join(git.tree, os.fsdecode(name)), os.fsdecode(name), recursive=False, filter=_anonymous)
+                archive.add(
+                    os.path.join(git.tree, os.fsdecode(name)),
+                    os.fsdecode(name),
+                    recursive=False,
+                    filter=_anonymous,
+                )
             except PermissionError:
                 left.append({"path": text(name), "why": "not readable"})
     return [text(top[:-1]) for top in chosen], left
@@ -115,14 +162,25 @@ def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def artifacts(tree: str, patterns: Sequence[str], out: str) -> tuple[int, Left]:
-    """Copies of what the globs name, ignored or not, a folder with all that is in it: (how many files, left out)."""
+    """Copies of what the globs name, ignored or not, a folder with all that is in it:
+
+    (how many files, left out).
+    """
     if not patterns:
         return 0, []
-    from pathlib import Path  # costs a job without artifacts as much as all of the harvest's own code
+    # Costs a job without artifacts as much as all of the harvest's own code.
+    from pathlib import Path
 
-    top, left, copied = Path(tree), [], set()
+    top = Path(tree)
+    left = []
+    copied = set()
     for pattern in patterns:
-        files = [file for path in top.glob(pattern) for file in _files(path) if ".git" not in file.relative_to(top).parts]
+        files = [
+            file
+            for path in top.glob(pattern)
+            for file in _files(path)
+            if ".git" not in file.relative_to(top).parts
+        ]
         left += [] if files else [{"path": pattern, "why": "no artifact matches"}]
         for file in files:
             name = file.relative_to(top)
@@ -130,7 +188,12 @@ def artifacts(tree: str, patterns: Sequence[str], out: str) -> tuple[int, Left]:
             if name in copied:
                 continue
             if os.path.commonpath([real, tree]) != tree or not os.path.isfile(real):
-                left.append({"path": text(str(name)), "why": "an artifact that leads out of the workspace, or is no file"})
+                left.append(
+                    {
+                        "path": text(str(name)),
+                        "why": "an artifact that leads out of the workspace, or is no file",
+                    }
+                )
                 continue
             place = Path(out, ARTIFACTS, name)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -155,15 +218,27 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def branch(git: Git, out: str, listing: bytes) -> None:
-    """The changes as git's raw records, and a pack of the contents before and after, which need not be in the project's own repository."""
-    records, contents = [], dict[str, None]()
+    """The changes as git's raw records, and a pack of the contents before and after, which need not
+    be in the project's own repository.
+    """
+    records = []
+    contents = dict[str, None]()
     words = iter(listing.split(b"\0"))
     for word in words:
         if not word.startswith(b":"):
             break
         records += [word, next(words)]
-        contents.update(dict.fromkeys(thing.decode() for thing in word.split(b" ")[2:4] if thing.strip(b"0")))
+        contents.update(
+            dict.fromkeys(thing.decode() for thing in word.split(b" ")[2:4] if thing.strip(b"0"))
+        )
     with open(os.path.join(out, RAW), "wb") as file:
         file.write(b"".join(record + b"\0" for record in records))
     with open(os.path.join(out, PACK), "wb") as file:
-        git("pack-objects", "-q", "--stdout", "--delta-base-offset", stdin="".join(f"{thing}\n" for thing in contents).encode(), out=file)
+        git(
+            "pack-objects",
+            "-q",
+            "--stdout",
+            "--delta-base-offset",
+            stdin="".join(f"{thing}\n" for thing in contents).encode(),
+            out=file,
+        )

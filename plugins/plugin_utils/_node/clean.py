@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes away what is old from a store: never what runs, what no controller has acknowledged, or a program in use.
+"""Takes away what is old from a store: never what runs, what no controller has acknowledged, or a
+program in use.
 
-What goes is renamed first, to a name that nobody else looks at. Workspaces make the next sync quick, so they go only when the disk is needed.
+What goes is renamed first, to a name that nobody else looks at. Workspaces make the next sync
+quick, so they go only when the disk is needed.
 """
 
 from __future__ import annotations
@@ -23,13 +25,19 @@ from .states import MARKS, state_of
 from .store import Attempt, Store, try_lock
 
 DAY = 86400.0
-RECENT = 3600.0  # seconds that an acknowledged attempt stays, whatever its size: its controller may still write down that it has it
+# Seconds that an acknowledged attempt stays, whatever its size: its controller may still write down
+# that it has it.
+RECENT = 3600.0
 PROGRAM = re.compile(r"[0-9a-f]{64}\.zip")
 GONE = ".gone-"
 
 
-def clean(store: Store, days: float, most: float, free: float, check: bool) -> Iterator[dict[str, Any]]:
-    """{what, name, bytes, why} of all that goes. days: age; most: bytes of all attempts; free: bytes that should be free on the disk."""
+def clean(
+    store: Store, days: float, most: float, free: float, check: bool
+) -> Iterator[dict[str, Any]]:
+    """{what, name, bytes, why} of all that goes. days: age; most: bytes of all attempts; free:
+    bytes that should be free on the disk.
+    """
     for folder in ("attempts", "workspaces"):
         _leftovers(os.path.join(store.root, folder), check)
     gone = list(_attempts(store, time.time() - days * DAY, most, check))
@@ -46,17 +54,31 @@ def _row(what: str, name: str, size: float, why: str) -> dict[str, Any]:
 def _attempts(store: Store, oldest: float, most: float, check: bool) -> Iterator[dict[str, Any]]:
     """The oldest first, so that what is too much goes as well."""
     sizes = {attempt.id: size_of(attempt.folder) for attempt in store.attempts()}
-    total, now = sum(sizes.values()), time.time()
-    known = ((since, attempt) for attempt in store.attempts() if (since := _over_since(attempt)) is not None)
+    total = sum(sizes.values())
+    now = time.time()
+    known = (
+        (since, attempt)
+        for attempt in store.attempts()
+        if (since := _over_since(attempt)) is not None
+    )
     for since, attempt in sorted(known, key=lambda pair: (pair[0], pair[1].id)):
-        why = "old" if since < oldest else "more than is kept" if total > most and since < now - RECENT else None
+        why = (
+            "old"
+            if since < oldest
+            else "more than is kept"
+            if total > most and since < now - RECENT
+            else None
+        )
         if why and (check or _remove_attempt(attempt)):
             total -= sizes.get(attempt.id, 0)
             yield _row("attempt", attempt.id, sizes.get(attempt.id, 0), why)
 
 
 def _over_since(attempt: Attempt) -> float | None:
-    """When nothing was left to do for it: acknowledged, or proven never to start. None: it may run, or have something that nobody fetched."""
+    """When nothing was left to do for it: acknowledged, or proven never to start.
+
+    None: it may run, or have something that nobody fetched.
+    """
     state = state_of(attempt)
     if state == "acknowledged" and (attempt.ended() or {}).get("class") == "harvest":
         return None
@@ -74,7 +96,9 @@ def _remove_attempt(attempt: Attempt) -> bool:
 
 
 def _remove(path: str) -> bool:
-    aside = os.path.join(os.path.dirname(path), "%s%s-%d" % (GONE, os.path.basename(path), os.getpid()))
+    aside = os.path.join(
+        os.path.dirname(path), "%s%s-%d" % (GONE, os.path.basename(path), os.getpid())
+    )
     try:
         os.rename(path, aside)
     except OSError:
@@ -104,7 +128,8 @@ def _leftovers(folder: str, check: bool) -> None:
 
 def _runs(store: Store, oldest: float, gone: Iterable[str], check: bool) -> None:
     """Who drives a run of which nothing is left."""
-    folder, left = os.path.join(store.root, "runs"), {attempt.id for attempt in store.attempts()} - set(gone)
+    folder = os.path.join(store.root, "runs")
+    left = {attempt.id for attempt in store.attempts()} - set(gone)
     uids = {name.rpartition("-")[0] for name in left}
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
@@ -132,16 +157,31 @@ def _programs(oldest: float, check: bool) -> Iterator[dict[str, Any]]:
         yield _row("program", name, size, "old")
 
 
-def _workspaces(store: Store, free: float, expected: float, check: bool) -> Iterator[dict[str, Any]]:
-    """The longest unused first, those with a specialist's memory last, until enough of the disk is free. expected: bytes that would be."""
+def _workspaces(
+    store: Store, free: float, expected: float, check: bool
+) -> Iterator[dict[str, Any]]:
+    """The longest unused first, those with a specialist's memory last, until enough of the disk is
+    free. expected: bytes that would be.
+    """
     folder = os.path.join(store.root, "workspaces")
     keys = [key for key in os.listdir(folder) if not key.startswith(GONE)]
-    found = [(key, int(number)) for key in keys for number in os.listdir(os.path.join(folder, key)) if number.isdigit()]
+    found = [
+        (key, int(number))
+        for key in keys
+        for number in os.listdir(os.path.join(folder, key))
+        if number.isdigit()
+    ]
 
     def order(place: tuple[str, int]) -> tuple[bool, float]:
         path = store.workspace(*place)
-        times = [os.stat(each).st_mtime for each in (path, os.path.join(path, "holder.json"), os.path.join(path, "sync.json")) if os.path.exists(each)]
-        return os.path.isdir(os.path.join(path, "tree", ".gummy", "specialists")), max(times, default=0.0)
+        times = [
+            os.stat(each).st_mtime
+            for each in (path, os.path.join(path, "holder.json"), os.path.join(path, "sync.json"))
+            if os.path.exists(each)
+        ]
+        return os.path.isdir(os.path.join(path, "tree", ".gummy", "specialists")), max(
+            times, default=0.0
+        )
 
     for key, number in sorted(found, key=order):
         if _free(store) + expected >= free:
@@ -159,15 +199,21 @@ def _free(store: Store) -> int:
 
 
 def _may_go(store: Store, key: str, number: int, check: bool) -> bool:
-    """Whether nobody has or is about to have this workspace; then it is gone, unless this is a check."""
+    """Whether nobody has or is about to have this workspace; then it is gone, unless this is a
+    check.
+    """
     path = store.workspace(key, number)
     with store.locked():
-        if any((row["key"], row["workspace"]) == (key, number) for row in Claims(store).rows) or not harvested(store, path):
+        if any(
+            (row["key"], row["workspace"]) == (key, number) for row in Claims(store).rows
+        ) or not harvested(store, path):
             return False
         lock = try_lock(os.path.join(path, "lock"))
         if lock is None:
             return False
-        aside = os.path.join(store.root, "workspaces", "%s%s-%d-%d" % (GONE, key, number, os.getpid()))
+        aside = os.path.join(
+            store.root, "workspaces", "%s%s-%d-%d" % (GONE, key, number, os.getpid())
+        )
         try:
             if check:
                 return True

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The baseline of a workspace and the patch against it, made with a git dir outside the workspace. This is private to the collection.
+"""The baseline of a workspace and the patch against it, made with a git dir outside the workspace.
 
-What is compared is content: who committed what in the workspace's own repository doesn't matter, and nothing is written there. What a patch
-can't hold comes beside it (beside.py) or is listed. Callers hold the workspace's lock; nobody else uses the git dir. Runs on nodes: Python 3.9+,
+What is compared is content: who committed what in the workspace's own repository doesn't matter,
+and nothing is written there. What a patch can't hold comes beside it (beside.py) or is listed.
+Callers hold the workspace's lock; nobody else uses the git dir. Runs on nodes: Python 3.9+,
 standard library, git 2.25+.
 """
 
@@ -22,10 +23,13 @@ from typing import IO, Any, NamedTuple
 from . import beside
 
 PATCH = "changes.patch"
-SHOWN = 1000  # entries of "changed" and of "left_out"
+# Entries of "changed" and of "left_out".
+SHOWN = 1000
 SHOWN_IGNORED = 20
-TOO_BIG = 512 << 20  # git apply refuses patches of 1 GiB
-EMPTY, REMOVED = "empty folder", "empty folder, removed"
+# Git apply refuses patches of 1 GiB.
+TOO_BIG = 512 << 20
+EMPTY = "empty folder"
+REMOVED = "empty folder, removed"
 OUTPUTS = (PATCH, beside.NESTED, beside.COMMITS, beside.RAW, beside.PACK, beside.ARTIFACTS)
 EMPTY_BLOB = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 STATUS = {"A": "added", "D": "deleted", "M": "modified", "T": "type changed"}
@@ -57,11 +61,33 @@ class Git:
         if os.path.commonpath([self.tree, self.dir]) == self.tree:
             raise HarvestError(f"the git dir {git_dir} lies inside the workspace {tree}")
 
-    def __call__(self, *args: str, stdin: bytes = b"", out: IO[bytes] | None = None, ok: Sequence[int] = (0,), own: bool = True) -> bytes:
+    def __call__(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        out: IO[bytes] | None = None,
+        ok: Sequence[int] = (0,),
+        own: bool = True,
+    ) -> bytes:
         """Run git; own=False asks the workspace's own repository (read only)."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") and k != "XDG_CONFIG_HOME"}
-        env.update(HOME=self.dir, LC_ALL="C", GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, GIT_ATTR_NOSYSTEM="1")
-        env.update(GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", GIT_NO_LAZY_FETCH="1", GIT_WORK_TREE=self.tree)
+        env = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith("GIT_") and k != "XDG_CONFIG_HOME"
+        }
+        env.update(
+            HOME=self.dir,
+            LC_ALL="C",
+            GIT_CONFIG_NOSYSTEM="1",
+            GIT_CONFIG_GLOBAL=os.devnull,
+            GIT_ATTR_NOSYSTEM="1",
+        )
+        env.update(
+            GIT_OPTIONAL_LOCKS="0",
+            GIT_TERMINAL_PROMPT="0",
+            GIT_NO_LAZY_FETCH="1",
+            GIT_WORK_TREE=self.tree,
+        )
         env["GIT_DIR"] = self.dir if own else os.path.join(self.tree, ".git")
         if own:
             env["GIT_INDEX_FILE"] = self.index
@@ -81,7 +107,8 @@ class Git:
         if done.returncode not in ok:
             words = done.stderr[-2000:].decode("utf-8", "backslashreplace").strip()
             raise HarvestError(f"git {args[0]} ended with {done.returncode}: {words}")
-        self.failed, self.said = done.returncode != 0, done.stderr
+        self.failed = done.returncode != 0
+        self.said = done.stderr
         return done.stdout or b""
 
     def names(self, *args: str, own: bool = True) -> set[bytes]:
@@ -96,9 +123,11 @@ def _rule(pattern: str) -> str:
 
 
 class _Seen(NamedTuple):
-    """A workspace's paths, as bytes; folders end with a slash. odd: what git's index can't hold, and why; modes: those that it doesn't keep.
+    """A workspace's paths, as bytes; folders end with a slash. odd: what git's index can't hold,
+    and why; modes: those that it doesn't keep.
 
-    nested: each `.git` below the top; ignored: what rules ignore, a whole folder as one; apart: new files in nested repositories.
+    nested: each `.git` below the top; ignored: what rules ignore, a whole folder as one; apart: new
+    files in nested repositories.
     """
 
     odd: dict[bytes, str]
@@ -110,8 +139,11 @@ class _Seen(NamedTuple):
 
 def _look(tree: str, ignored: set[bytes], umask: int) -> _Seen:
     """Links are not followed."""
-    root, todo, seen = os.fsencode(tree), [b""], _Seen({}, {}, [], ignored, set())
-    odd, usual = seen.odd, {0o644, 0o755, 0o666 & ~umask, 0o777 & ~umask}
+    root = os.fsencode(tree)
+    todo = [b""]
+    seen = _Seen({}, {}, [], ignored, set())
+    odd = seen.odd
+    usual = {0o644, 0o755, 0o666 & ~umask, 0o777 & ~umask}
     while todo:
         folder = todo.pop()
         try:
@@ -154,7 +186,8 @@ def _kept(git: Git, exclude: Sequence[str]) -> set[bytes]:
     try:
         kept = git.names("-c", "-i", "--exclude-standard", own=False)
         kept -= git.names("-c", "-i", *exclude, own=False) if kept and exclude else set()
-    except HarvestError:  # the agent may have broken or removed it
+    except HarvestError:
+        # The agent may have broken or removed it.
         return set()
     root = os.fsencode(git.tree)
 
@@ -172,24 +205,34 @@ def _feed(git: Git, paths: Iterable[bytes], *flags: str) -> None:
         git("update-index", "-z", *flags, "--stdin", stdin=data)
 
 
-def _take(git: Git, rules: Sequence[str], kept: set[bytes], umask: int, new_in_nested: bool) -> _Seen:
-    """Make git's index what the workspace is now; without new files of nested repositories unless they are asked for."""
+def _take(
+    git: Git, rules: Sequence[str], kept: set[bytes], umask: int, new_in_nested: bool
+) -> _Seen:
+    """Make git's index what the workspace is now; without new files of nested repositories unless
+    they are asked for.
+    """
     with contextlib.suppress(OSError):
-        os.unlink(git.index + ".lock")  # of a harvest that was killed
+        # Of a harvest that was killed.
+        os.unlink(git.index + ".lock")
     info = os.path.join(git.dir, "info", "exclude")
     try:
         shutil.copyfile(os.path.join(git.tree, ".git", "info", "exclude"), info)
     except OSError:
         open(info, "w").close()
     git("add", "-u", "--ignore-errors", ok=(0, 1))
-    failed, listed = git.failed, ("-o", "-i", "--directory")
+    failed = git.failed
+    listed = ("-o", "-i", "--directory")
     seen = _look(git.tree, git.names(*listed, *rules) - kept if rules else set(), umask)
-    # git goes into a nested repository when its index knows a file in there; the last "add -u" drops this one
-    marks = b"".join(b"100644 " + EMPTY_BLOB + b"\t" + path[:-4] + b".gummy-was-here\0" for path in seen.nested)
+    # git goes into a nested repository when its index knows a file in there; the last "add -u"
+    # drops this one
+    marks = b"".join(
+        b"100644 " + EMPTY_BLOB + b"\t" + path[:-4] + b".gummy-was-here\0" for path in seen.nested
+    )
     if marks:
         git("update-index", "-z", "--index-info", stdin=marks)
         seen = _look(git.tree, git.names(*listed, *rules) - kept if rules else set(), umask)
-    new, tops = git.names("-o", *rules) - seen.odd.keys(), tuple(path[:-4] for path in seen.nested)
+    new = git.names("-o", *rules) - seen.odd.keys()
+    tops = tuple(path[:-4] for path in seen.nested)
     seen.apart.update(path for path in new if not new_in_nested and path.startswith(tops))
     _feed(git, (new | kept) - seen.odd.keys() - seen.apart, "--add", "--replace")
     if b"Ignoring path" in git.said:
@@ -200,8 +243,11 @@ def _take(git: Git, rules: Sequence[str], kept: set[bytes], umask: int, new_in_n
         failed = failed or git.failed
     if failed:
         missed = set(git("diff-files", "-z", "--name-only").split(b"\0")) - seen.odd.keys() - {b""}
-        if missed:  # say, a full disk
-            raise HarvestError(f"git could not take {len(missed)} files, {beside.text(min(missed))} among them")
+        # Say, a full disk.
+        if missed:
+            raise HarvestError(
+                f"git could not take {len(missed)} files, {beside.text(min(missed))} among them"
+            )
     return seen
 
 
@@ -209,7 +255,11 @@ def _fresh(git: Git) -> None:
     shutil.rmtree(git.dir, ignore_errors=True)
     for name in ("objects/pack", "refs", "info"):
         os.makedirs(os.path.join(git.dir, name), mode=0o700)
-    for name, text in (("HEAD", "ref: refs/heads/none\n"), ("config", ""), ("info/attributes", ATTRIBUTES)):
+    for name, text in (
+        ("HEAD", "ref: refs/heads/none\n"),
+        ("config", ""),
+        ("info/attributes", ATTRIBUTES),
+    ):
         with open(os.path.join(git.dir, name), "w") as f:
             f.write(text)
 
@@ -220,9 +270,17 @@ def _worth_keeping(git: Git) -> bool:
         with open(git.index, "rb") as f:
             entries = struct.unpack(">L", f.read(12)[8:])[0]
         objects = os.path.join(git.dir, "objects")
-        loose = sum(len(os.listdir(os.path.join(objects, name))) for name in os.listdir(objects) if len(name) == 2)
+        loose = sum(
+            len(os.listdir(os.path.join(objects, name)))
+            for name in os.listdir(objects)
+            if len(name) == 2
+        )
         packs = os.path.join(objects, "pack")
-        return loose < 4 * entries + 4096 and len(os.listdir(packs)) < 16 and os.path.exists(os.path.join(git.dir, "info", "attributes"))
+        return (
+            loose < 4 * entries + 4096
+            and len(os.listdir(packs)) < 16
+            and os.path.exists(os.path.join(git.dir, "info", "attributes"))
+        )
     except (OSError, struct.error):
         return False
 
@@ -238,9 +296,15 @@ def _baseline(git: Git, exclude: Sequence[str], umask: int) -> str:
     base = git("write-tree").decode().strip()
     state = os.path.join(git.dir, "gummy-baseline")
     known = {
-        "base": base, "exclude": exclude, "umask": umask, "odd": [[os.fsdecode(path), why] for odd in (seen.odd, seen.modes) for path, why in odd.items()],
-        "refs": beside.refs(git), "nested": {beside.text(path): beside.signature(git.tree, path) for path in seen.nested},
-    }  # fmt: skip
+        "base": base,
+        "exclude": exclude,
+        "umask": umask,
+        "odd": [
+            [os.fsdecode(path), why] for odd in (seen.odd, seen.modes) for path, why in odd.items()
+        ],
+        "refs": beside.refs(git),
+        "nested": {beside.text(path): beside.signature(git.tree, path) for path in seen.nested},
+    }
     with open(state + ".new", "w") as out:
         json.dump(known, out)
         out.flush()
@@ -250,12 +314,15 @@ def _baseline(git: Git, exclude: Sequence[str], umask: int) -> str:
 
 
 def make_baseline(tree: str, git_dir: str, exclude: Sequence[str] = (), umask: int = 0o022) -> str:
-    """Keep what the workspace holds now, as git tree id. git_dir is made, or brought up to date from an earlier use.
+    """Keep what the workspace holds now, as git tree id. git_dir is made, or brought up to date
+    from an earlier use.
 
-    exclude: patterns as rsync takes them; neither baseline nor patch ever name such files (the user's tree may have others there).
-    umask: the login's; modes that it gives to new files are none to tell of. Raises HarvestError.
+    exclude: patterns as rsync takes them; neither baseline nor patch ever name such files (the
+    user's tree may have others there). umask: the login's; modes that it gives to new files are
+    none to tell of. Raises HarvestError.
     """
-    git, rules = Git(tree, git_dir), [_rule(pattern) for pattern in exclude]
+    git = Git(tree, git_dir)
+    rules = [_rule(pattern) for pattern in exclude]
     try:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(git.dir, "gummy-baseline"))
@@ -269,7 +336,9 @@ def make_baseline(tree: str, git_dir: str, exclude: Sequence[str] = (), umask: i
 
 
 def _changes(listing: bytes) -> list[dict[str, Any]]:
-    """The output of diff-index -z --raw --numstat: all raw records, then all counts, both in the order of paths."""
+    """The output of diff-index -z --raw --numstat: all raw records, then all counts, both in the
+    order of paths.
+    """
     words = listing.split(b"\0")[:-1]
     raw = 0
     while raw < len(words) and words[raw].startswith(b":"):
@@ -279,36 +348,67 @@ def _changes(listing: bytes) -> list[dict[str, Any]]:
     for word in words[raw:]:
         added, deleted, path = word.split(b"\t", 2)
         numbers = [None if n == b"-" else int(n) for n in (added, deleted)]
-        changes.append({"path": beside.text(path), "status": STATUS.get(status[path], "modified"), "added": numbers[0], "deleted": numbers[1]})
+        changes.append(
+            {
+                "path": beside.text(path),
+                "status": STATUS.get(status[path], "modified"),
+                "added": numbers[0],
+                "deleted": numbers[1],
+            }
+        )
     return changes
 
 
-def _left_out(tree: str, seen: _Seen, known: set[tuple[bytes, str]], changed: set[str]) -> list[dict[str, str]]:
-    """What is new of what a patch doesn't carry, then what is ignored. A changed file loses its mode, new or not."""
-    told = {path: why for path, why in seen.modes.items() if (path, why) not in known or beside.text(path) in changed}
+def _left_out(
+    tree: str, seen: _Seen, known: set[tuple[bytes, str]], changed: set[str]
+) -> list[dict[str, str]]:
+    """What is new of what a patch doesn't carry, then what is ignored.
+
+    A changed file loses its mode, new or not.
+    """
+    told = {
+        path: why
+        for path, why in seen.modes.items()
+        if (path, why) not in known or beside.text(path) in changed
+    }
     told.update({path: why for path, why in seen.odd.items() if (path, why) not in known})
-    told.update({path: REMOVED for path, why in known if why == EMPTY and not os.path.lexists(os.path.join(os.fsencode(tree), path))})
+    told.update(
+        {
+            path: REMOVED
+            for path, why in known
+            if why == EMPTY and not os.path.lexists(os.path.join(os.fsencode(tree), path))
+        }
+    )
     news = [{"path": beside.text(path), "why": why} for path, why in sorted(told.items())]
     news[SHOWN:] = [{"path": "", "why": f"{len(news) - SHOWN} more"}] if len(news) > SHOWN else []
-    news += [{"path": beside.text(path), "why": "ignored"} for path in sorted(seen.ignored)[:SHOWN_IGNORED]]
+    news += [
+        {"path": beside.text(path), "why": "ignored"}
+        for path in sorted(seen.ignored)[:SHOWN_IGNORED]
+    ]
     more = len(seen.ignored) - SHOWN_IGNORED
     return news + ([{"path": "", "why": f"{more} more ignored"}] if more > 0 else [])
 
 
-def make_harvest(tree: str, git_dir: str, out: str, deliver: str = "patch", artifacts: Sequence[str] = ()) -> dict[str, Any]:
-    """Write into out what the workspace has become since make_baseline: changes.patch, and what comes beside it; may be called again.
+def make_harvest(
+    tree: str, git_dir: str, out: str, deliver: str = "patch", artifacts: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Write into out what the workspace has become since make_baseline: changes.patch, and what
+    comes beside it; may be called again.
 
-    deliver: `none` leaves it at artifacts and the list; `branch` adds what a branch is made of. artifacts: globs.
-    Returns {"patch": file name or None, "files": n, "added": lines, "deleted": lines, "changed": [{"path", "status", "added", "deleted"}],
-    "left_out": [{"path", "why"}], "nested": [path], "head": commit or None, "commits": {ref: commit}, "artifacts": n}; counts of binary and of very
-    large files are None; path "" counts what is not listed. Raises HarvestError: then nothing of it is there.
+    deliver: `none` leaves it at artifacts and the list; `branch` adds what a branch is made of.
+    artifacts: globs. Returns {"patch": file name or None, "files": n, "added": lines, "deleted":
+    lines, "changed": [{"path", "status", "added", "deleted"}], "left_out": [{"path", "why"}],
+    "nested": [path], "head": commit or None, "commits": {ref: commit}, "artifacts": n}; counts of
+    binary and of very large files are None; path "" counts what is not listed. Raises HarvestError:
+    then nothing of it is there.
     """
     git = Git(tree, git_dir, "harvest-index")
     try:
         _remove(out)
         return _harvest(git, out, deliver, artifacts)
     except (OSError, ValueError, KeyError) as e:
-        _remove(out)  # a full disk has room again for the word that it failed
+        # A full disk has room again for the word that it failed.
+        _remove(out)
         raise HarvestError(f"harvest of {tree}: {e}") from e
     except HarvestError:
         _remove(out)
@@ -329,25 +429,51 @@ def _harvest(git: Git, out: str, deliver: str, artifacts: Sequence[str]) -> dict
         state = json.load(f)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(git.index)
-        # with its mtime: git compares it with files' to see which ones changed in the moment of the baseline
+        # with its mtime: git compares it with files' to see which ones changed in the moment of the
+        # baseline
     with contextlib.suppress(FileNotFoundError):
         shutil.copy2(os.path.join(git.dir, "index"), git.index)
-    seen = _take(git, [*state["exclude"], "--exclude-standard"], _kept(git, state["exclude"]), state["umask"], new_in_nested=False)
-    # no renames: a patch that needs nothing but the files it changes, and takes no time to search for pairs
+    seen = _take(
+        git,
+        [*state["exclude"], "--exclude-standard"],
+        _kept(git, state["exclude"]),
+        state["umask"],
+        new_in_nested=False,
+    )
+    # no renames: a patch that needs nothing but the files it changes, and takes no time to search
+    # for pairs
     diff = ("diff-index", "--cached", "--no-renames", "--no-ext-diff", "--no-textconv")
     listing = git(*diff, "-z", "--raw", "--numstat", state["base"])
     changes = _changes(listing)
     os.makedirs(out, exist_ok=True)
-    changed, known = {change["path"] for change in changes}, {(os.fsencode(path), why) for path, why in state["odd"]}
+    changed = {change["path"] for change in changes}
+    known = {(os.fsencode(path), why) for path, why in state["odd"]}
     told = _left_out(git.tree, seen, known, changed)
     more, left = beside.artifacts(git.tree, artifacts, out)
-    found: dict[str, Any] = {"nested": [], "head": state["refs"].get("HEAD"), "commits": {}, "artifacts": more}
+    found: dict[str, Any] = {
+        "nested": [],
+        "head": state["refs"].get("HEAD"),
+        "commits": {},
+        "artifacts": more,
+    }
     if deliver != "none":
         if changes:
             with open(os.path.join(out, PATCH), "wb") as f_out:
-                git(*diff, "-p", "--binary", "--full-index", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", state["base"], out=f_out)
+                git(
+                    *diff,
+                    "-p",
+                    "--binary",
+                    "--full-index",
+                    "--no-color",
+                    "--src-prefix=a/",
+                    "--dst-prefix=b/",
+                    state["base"],
+                    out=f_out,
+                )
                 os.fsync(f_out.fileno())
-        found["nested"], unread = beside.nested(git, out, seen.nested, seen.apart, state["nested"], changed)
+        found["nested"], unread = beside.nested(
+            git, out, seen.nested, seen.apart, state["nested"], changed
+        )
         found["commits"], broken = beside.commits(git, out, state["refs"])
         left += unread + broken
         if deliver == "branch" and changes:

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The line: runs that wait for a slot of this node, first come first.
 
-Without it a run of many jobs would keep its slots to its end: it is the first to know that one of its jobs has ended.
+Without it a run of many jobs would keep its slots to its end: it is the first to know that one of
+its jobs has ended.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from .store import TYPE_CHECKING, boot_clock, boot_id, read_json, write_whole
 if TYPE_CHECKING:
     from .store import Store
 
-ALIVE = 2.0  # seconds that a place outlives the last sign of its run
-KEPT = 4.0  # the same when it is its turn: its claim is on its way
-APART = 6.0  # the same between two waits of it
+# Seconds that a place outlives the last sign of its run.
+ALIVE = 2.0
+# The same when it is its turn: its claim is on its way.
+KEPT = 4.0
+# The same between two waits of it.
+APART = 6.0
 
 
 class Line:
@@ -26,16 +30,22 @@ class Line:
 
     def __init__(self, store: Store) -> None:
         self._path = os.path.join(store.root, "line.json")
-        told, now = read_json(self._path) or {}, boot_clock()
+        told = read_json(self._path) or {}
+        now = boot_clock()
         alive = told.get("boot") == boot_id()
-        self._until: dict[str, float] = {run: until for run, until in told.get("until", {}).items() if alive and until > now}
+        self._until: dict[str, float] = {
+            run: until for run, until in told.get("until", {}).items() if alive and until > now
+        }
 
     def __len__(self) -> int:
         return len(self._until)
 
     def is_turn(self, run: str | None, free: int) -> bool:
         """Whether one of the free slots may go to this run, or to a mere sync (None)."""
-        return free > 0 and (run is None or (list(self._until).index(run) if run in self._until else len(self._until)) < free)
+        return free > 0 and (
+            run is None
+            or (list(self._until).index(run) if run in self._until else len(self._until)) < free
+        )
 
     def stay(self, run: str, seconds: float) -> None:
         """It has a place for these seconds, or half of them: the file is not written each time."""

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding and ending an agent's processes: by descent (the supervisor is a subreaper on Linux) and by a marker in the environment."""
+"""Finding and ending an agent's processes: by descent (the supervisor is a subreaper on Linux) and
+by a marker in the environment.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +16,23 @@ import time
 from collections.abc import Iterable
 
 MARKER = "GUMMY_ATTEMPT"
-GRACE = 5.0  # seconds between TERM and KILL
+# Seconds between TERM and KILL.
+GRACE = 5.0
 
 
 def become_subreaper() -> None:
-    """Orphans of the agent become our children, so that a double fork cannot hide them. Linux only."""
+    """Orphans of the agent become our children, so that a double fork cannot hide them.
+
+    Linux only.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+        # PR_SET_CHILD_SUBREAPER.
+        ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0)
 
 
 def _marked_linux(marker: bytes) -> tuple[set[int], dict[int, int]]:
-    marked, parents = set(), {}
+    marked = set()
+    parents = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
@@ -43,8 +51,11 @@ def _marked_linux(marker: bytes) -> tuple[set[int], dict[int, int]]:
 
 
 def _marked_ps(marker: bytes) -> tuple[set[int], dict[int, int]]:
-    listing = subprocess.run(["ps", "-axEwwo", "pid=,ppid=,stat=,command="], capture_output=True, check=False).stdout
-    marked, parents = set(), {}
+    listing = subprocess.run(
+        ["ps", "-axEwwo", "pid=,ppid=,stat=,command="], capture_output=True, check=False
+    ).stdout
+    marked = set()
+    parents = {}
     for line in listing.splitlines():
         words = line.split(None, 3)
         if len(words) == 4 and not words[2].startswith(b"Z"):
@@ -87,12 +98,14 @@ def reap() -> None:
 def end_all(attempt: str, ancestor: int = 0) -> list[int]:
     """TERM, then KILL, whatever lives of the attempt; returns the pids that could not be ended."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        until, told = time.monotonic() + GRACE, set[int]()
+        until = time.monotonic() + GRACE
+        told = set[int]()
         while time.monotonic() < until:
             pids = living(attempt, ancestor)
             if not pids:
                 return []
-            _send(pids - told, number)  # once each: a second TERM would disturb a clean-up; what forked meanwhile gets its own
+            # Once each: a second TERM would disturb a clean-up; what forked meanwhile gets its own.
+            _send(pids - told, number)
             told |= pids
             time.sleep(0.02)
             reap()

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `claude` prints, as it passes: its last `result` event. Of all else nothing is kept."""
 
@@ -13,23 +13,30 @@ from .store import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-MOST = 8 << 20  # bytes of one event; a longer one is no result
+# Bytes of one event; a longer one is no result.
+MOST = 8 << 20
 PIECE = 1 << 16
 MARK = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
 NOISE = -1
 
 
 class Results:
-    """Reads an event a line (stream-json), or a line that is one event or an array of them (json). Lines that are no JSON are noise."""
+    """Reads an event a line (stream-json), or a line that is one event or an array of them (json).
+
+    Lines that are no JSON are noise.
+    """
 
     def __init__(self) -> None:
         self.last: dict[str, Any] | None = None
-        self._held = b""  # a backslash whose other half is in the next piece
+        # A backslash whose other half is in the next piece.
+        self._held = b""
         self._next_line()
 
     def _next_line(self) -> None:
-        self._level: int | None = None  # the depth at which this line's events lie; None: nothing but blanks so far
-        self._depth, self._in_text = 0, False
+        # The depth at which this line's events lie; None: nothing but blanks so far.
+        self._level: int | None = None
+        self._depth = 0
+        self._in_text = False
         self._event: bytearray | None = bytearray()
 
     def feed(self, data: bytes) -> None:
@@ -70,7 +77,8 @@ class Results:
             elif mark in b"{[":
                 self._depth += 1
                 if self._depth == 2:
-                    begin, self._event = match.start(), bytearray()
+                    begin = match.start()
+                    self._event = bytearray()
             else:
                 self._depth -= 1
                 if self._depth == 1:
@@ -110,4 +118,8 @@ def last_result(path: str) -> dict[str, Any] | None:
 
 def dollars(value: Any) -> float | None:
     """A cost as an event tells it, if it is one."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6 else None
+    return (
+        float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6
+        else None
+    )

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The specialists that live on this node, and what gummy's work cost today. Nothing is changed.
 
-What lies in a workspace may be a stranger's: no link is followed, nothing blocks, and of a file only as much is read as it may hold.
+What lies in a workspace may be a stranger's: no link is followed, nothing blocks, and of a file
+only as much is read as it may hold.
 """
 
 from __future__ import annotations
@@ -30,56 +31,94 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
     Processes = list[tuple[set[bytes], bytes]]
 
-LOGIN = 5  # seconds that a login shell may take
-MOST = 1000  # specialists of one node
-META_MOST = 65536  # bytes
-TAIL = 262144  # bytes of a log's end, where its result event stands
+# Seconds that a login shell may take.
+LOGIN = 5
+# Specialists of one node.
+MOST = 1000
+# Bytes.
+META_MOST = 65536
+# Bytes of a log's end, where its result event stands.
+TAIL = 262144
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}\Z")
 FORMS = {
     "turns": re.compile(r"[0-9]{1,9}\Z"),
-    "last_active": re.compile(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})\Z"),
+    "last_active": re.compile(
+        r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})\Z"
+    ),
     "session_id": SESSION,
 }
 
 
 def specialists(store: Store, request: Row) -> Iterator[Row]:
-    """A row for each, then what holds for the node. request: within (seconds since the asker's midnight).
+    """A row for each, then what holds for the node. request: within (seconds since the asker's
+    midnight).
 
-    A row: name, where (workspace, home), workspace, project, status (active, dormant), seen_by (session, cwd, None), sessions, last_active,
-    session_id, cost_usd, reason (why something of it is not known).
+    A row: name, where (workspace, home), workspace, project, status (active, dormant), seen_by
+    (session, cwd, None), sessions, last_active, session_id, cost_usd, reason (why something of it
+    is not known).
     """
     from . import agents
 
-    processes, left = _processes_linux() if sys.platform == "linux" else _processes_ps(), MOST
+    processes = _processes_linux() if sys.platform == "linux" else _processes_ps()
+    left = MOST
     for place, top, below, tree in _places(store):
         rows = _found(top, below)[:left]
         left -= len(rows)
         seen = _living({row["session_id"] for row in rows} - {None}, tree, processes)
         for row in rows:
             seen_by = "cwd" if None in seen else "session" if row["session_id"] in seen else None
-            yield {"state": "specialist", **place, **row, "cost_usd": None, "status": "active" if seen_by else "dormant", "seen_by": seen_by}
+            yield {
+                "state": "specialist",
+                **place,
+                **row,
+                "cost_usd": None,
+                "status": "active" if seen_by else "dormant",
+                "seen_by": seen_by,
+            }
     path = agents.told_path(LOGIN)
     reason = agents.unusable("gummy", path or os.environ.get("PATH", os.defpath))
     if reason and not path:
-        reason = "its login shell did not tell its PATH within %d s; this session's PATH: %s" % (LOGIN, reason)
+        reason = "its login shell did not tell its PATH within %d s; this session's PATH: %s" % (
+            LOGIN,
+            reason,
+        )
     yield {
-        "state": "told", "reason": reason, "evidence": "argv_and_cwd" if sys.platform == "linux" else "argv",
-        "cost_today": cost_since(store, time.time() - float(request["within"])), "more": left == 0,
-    }  # fmt: skip
+        "state": "told",
+        "reason": reason,
+        "evidence": "argv_and_cwd" if sys.platform == "linux" else "argv",
+        "cost_today": cost_since(store, time.time() - float(request["within"])),
+        "more": left == 0,
+    }
 
 
 def _places(store: Store) -> Iterator[tuple[Row, str, tuple[str, ...], str | None]]:
-    """(what is told of the place, a folder of the user's, what lies below it and may be anybody's, the project if a process in it tells)."""
+    """(what is told of the place, a folder of the user's, what lies below it and may be anybody's,
+    the project if a process in it tells).
+    """
     top = os.path.join(store.root, "workspaces")
     for key in sorted(filter(NAME.match, os.listdir(top))):
         for number in sorted(filter(str.isdigit, os.listdir(os.path.join(top, key)))):
             tree = os.path.join(top, key, number, "tree")
             spec, runs = _holder(store, os.path.join(top, key, number))
-            place = {"where": "workspace", "workspace": "%s/%s" % (key, number), "project": spec.get("project_path")}
-            yield place, tree, (".gummy", "specialists"), None if runs and spec.get("agent") != "gummy" else os.path.realpath(tree)
-    yield {"where": "home", "workspace": None, "project": None}, os.path.join(os.path.expanduser("~"), ".gummy", "specialists"), (), None
+            place = {
+                "where": "workspace",
+                "workspace": "%s/%s" % (key, number),
+                "project": spec.get("project_path"),
+            }
+            yield (
+                place,
+                tree,
+                (".gummy", "specialists"),
+                None if runs and spec.get("agent") != "gummy" else os.path.realpath(tree),
+            )
+    yield (
+        {"where": "home", "workspace": None, "project": None},
+        os.path.join(os.path.expanduser("~"), ".gummy", "specialists"),
+        (),
+        None,
+    )
 
 
 def _holder(store: Store, workspace: str) -> tuple[Row, bool]:
@@ -102,18 +141,33 @@ def _found(top: str, below: tuple[str, ...]) -> list[Row]:
             finally:
                 os.close(outer)
     except OSError:
-        return []  # there are none, or what is there is no folder of its own
+        # There are none, or what is there is no folder of its own.
+        return []
     try:
         with os.scandir(folder) as entries:
-            few = itertools.islice((entry for entry in entries if entry.is_symlink() or entry.is_dir(follow_symlinks=False)), MOST)
-            return sorted((_specialist(folder, entry) for entry in few), key=lambda row: str(row["name"]))
+            few = itertools.islice(
+                (
+                    entry
+                    for entry in entries
+                    if entry.is_symlink() or entry.is_dir(follow_symlinks=False)
+                ),
+                MOST,
+            )
+            return sorted(
+                (_specialist(folder, entry) for entry in few), key=lambda row: str(row["name"])
+            )
     finally:
         os.close(folder)
 
 
 def _specialist(parent: int, entry: os.DirEntry[str]) -> Row:
     """name, sessions, last_active, session_id, reason."""
-    row: Row = {"name": re.sub(r"[^A-Za-z0-9._-]", "?", entry.name)[:128], "sessions": None, "last_active": None, "session_id": None}
+    row: Row = {
+        "name": re.sub(r"[^A-Za-z0-9._-]", "?", entry.name)[:128],
+        "sessions": None,
+        "last_active": None,
+        "session_id": None,
+    }
     if entry.is_symlink():
         return {**row, "reason": "a symbolic link: not followed"}
     if not NAME.match(entry.name):
@@ -123,18 +177,29 @@ def _specialist(parent: int, entry: os.DirEntry[str]) -> Row:
     except OSError as exc:
         return {**row, "reason": "can't be read: %s" % exc.strerror}
     try:
-        session = _text(folder, "session.txt", 256)[0].strip()  # what gummy resumes with
+        # What gummy resumes with.
+        session = _text(folder, "session.txt", 256)[0].strip()
         text, reason = _text(folder, "meta.yaml", META_MOST)
     finally:
         os.close(folder)
-    meta = {key.strip(): value.strip(" \t\r\"'") for key, colon, value in (line.partition(":") for line in text.splitlines()) if colon}
-    known = {key: match.group() for key, form in FORMS.items() if (match := form.match(meta.get(key, "")))}
+    meta = {
+        key.strip(): value.strip(" \t\r\"'")
+        for key, colon, value in (line.partition(":") for line in text.splitlines())
+        if colon
+    }
+    known = {
+        key: match.group()
+        for key, form in FORMS.items()
+        if (match := form.match(meta.get(key, "")))
+    }
     lacking = [key for key in FORMS if key not in known and meta.get(key) != "null"]
     return {
-        **row, "sessions": int(known["turns"]) if "turns" in known else None, "last_active": known.get("last_active"),
+        **row,
+        "sessions": int(known["turns"]) if "turns" in known else None,
+        "last_active": known.get("last_active"),
         "session_id": session if SESSION.match(session) else known.get("session_id"),
         "reason": reason or ("meta.yaml: no valid %s" % ", ".join(lacking) if lacking else None),
-    }  # fmt: skip
+    }
 
 
 def _text(folder: int, name: str, most: int) -> tuple[str, str | None]:
@@ -145,7 +210,10 @@ def _text(folder: int, name: str, most: int) -> tuple[str, str | None]:
     except FileNotFoundError:
         return "", "no %s: no session yet" % name
     except OSError as exc:
-        return "", "%s can't be read: %s" % (name, "a symbolic link" if exc.errno == errno.ELOOP else exc.strerror)
+        return "", "%s can't be read: %s" % (
+            name,
+            "a symbolic link" if exc.errno == errno.ELOOP else exc.strerror,
+        )
 
 
 def _regular(path: str, folder: int | None = None) -> int:
@@ -158,19 +226,31 @@ def _regular(path: str, folder: int | None = None) -> int:
 
 
 def _living(sessions: set[str], tree: str | None, processes: Processes) -> set[str | None]:
-    """The sessions that a process's argv holds; {None} if none is named and a process works in the tree: whose it is can't be told."""
-    seen: set[str | None] = {one for one in sessions for words, _cwd in processes if {one.encode(), b"--resume=" + one.encode()} & words}
+    """The sessions that a process's argv holds; {None} if none is named and a process works in the
+    tree: whose it is can't be told.
+    """
+    seen: set[str | None] = {
+        one
+        for one in sessions
+        for words, _cwd in processes
+        if {one.encode(), b"--resume=" + one.encode()} & words
+    }
     if seen or tree is None:
         return seen
     inside = os.fsencode(tree)
-    return {None} if any(cwd == inside or cwd.startswith(inside + b"/") for _words, cwd in processes) else set()
+    return (
+        {None}
+        if any(cwd == inside or cwd.startswith(inside + b"/") for _words, cwd in processes)
+        else set()
+    )
 
 
 def _processes_linux() -> Processes:
     """(argv, working directory) of this user's processes."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):  # it ended, or is not ours to see
+        # It ended, or is not ours to see.
+        with contextlib.suppress(OSError):
             if os.stat("/proc/" + pid).st_uid == os.geteuid() and int(pid) != os.getpid():
                 with open("/proc/%s/cmdline" % pid, "rb") as file:
                     words = set(file.read().split(b"\0"))
@@ -187,11 +267,15 @@ def _processes_ps() -> Processes:
 
 
 def cost_since(store: Store, since: float) -> float | None:
-    """US dollars of the results since then: of gummy's logs, and of attempts whose log is not among these. None if none tells a cost."""
-    costs, counted = [], set()
+    """US dollars of the results since then: of gummy's logs, and of attempts whose log is not among
+    these. None if none tells a cost.
+    """
+    costs = []
+    counted = set()
     logs = os.path.join(os.path.expanduser("~"), ".claude", "logs", "gummy")
     for name in os.listdir(logs) if os.path.isdir(logs) else ():
-        with contextlib.suppress(OSError):  # removed meanwhile
+        # Removed meanwhile.
+        with contextlib.suppress(OSError):
             path = os.path.join(logs, name)
             if name.endswith(".log") and os.lstat(path).st_mtime >= since:
                 costs.append(_result_cost(path))

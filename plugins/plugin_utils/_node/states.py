@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The life of an attempt on its node: one table, and the one function that moves it.
 
-Two rules. Everything that says where an attempt stands is written here, as a mark that is durable before what it announces happens; and an
-event that the table does not know is an error, never ignored. Whoever moves an attempt holds its lock (acknowledge needs none: nothing follows).
+Two rules. Everything that says where an attempt stands is written here, as a mark that is durable
+before what it announces happens; and an event that the table does not know is an error, never
+ignored. Whoever moves an attempt holds its lock (acknowledge needs none: nothing follows).
 """
 
 from __future__ import annotations
@@ -38,10 +39,15 @@ EVENTS: Mapping[str, str] = {
     "harvest": "a controller that wants a harvest which could not be made before, say for a full disk",
     "acknowledge": "a controller that has the harvest",
 }
-# The file that makes an attempt be in a state; of several the last one counts. Their names are format 1, frozen.
+# The file that makes an attempt be in a state; of several the last one counts. Their names are
+# format 1, frozen.
 MARKS: Mapping[str, str] = {
-    "starting": "starting", "running": "agent", "void": "void", "ended": "ended.json", "acknowledged": "acknowledged",
-}  # fmt: skip
+    "starting": "starting",
+    "running": "agent",
+    "void": "void",
+    "ended": "ended.json",
+    "acknowledged": "acknowledged",
+}
 
 
 def state_of(attempt: Attempt) -> str:
@@ -53,8 +59,11 @@ def move(attempt: Attempt, event: str, data: bytes = b"") -> str:
     before = state_of(attempt)
     after = TABLE[before].get(event)
     if after is None:
-        raise Refused("attempt %s is %s: %s is not possible" % (attempt.id, before, event), "state", "ours")
-    if event == "harvest" and before == "acknowledged":  # what was acknowledged is not what there is now
+        raise Refused(
+            "attempt %s is %s: %s is not possible" % (attempt.id, before, event), "state", "ours"
+        )
+    # What was acknowledged is not what there is now.
+    if event == "harvest" and before == "acknowledged":
         os.unlink(attempt.path(MARKS[before]))
     if after != before or event == "harvest":
         attempt.mark(MARKS[after], data)

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store: a node's state folder. Paths, durable writes, locks, clocks and identity; no rules about jobs."""
+"""The store: a node's state folder.
+
+Paths, durable writes, locks, clocks and identity; no rules about jobs.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ import re
 import sys
 import time
 
-TYPE_CHECKING = False  # typing and subprocess cost a verb more than its work
+# Typing and subprocess cost a verb more than its work.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
@@ -35,21 +39,34 @@ class Refused(Exception):
 def checked(name: Any) -> str:
     """A name that may become a path component; anything else is refused."""
     if not isinstance(name, str) or not NAME.match(name):
-        raise Refused("%r is no valid name: letters, digits, dot, dash and underscore, at most 128" % (name,), "input", "ours")
+        raise Refused(
+            "%r is no valid name: letters, digits, dot, dash and underscore, at most 128" % (name,),
+            "input",
+            "ours",
+        )
     return name
 
 
 def machine_id() -> str:
-    """What tells this machine from others that may share a home directory; the probe uses the same rule."""
+    """What tells this machine from others that may share a home directory; the probe uses the same
+    rule.
+    """
     try:
         with open("/etc/machine-id", encoding="ascii") as file:
             found = file.read()
     except (OSError, ValueError):
         found = ""
     if not found.strip() and sys.platform == "darwin":
-        match = re.search(r'"IOPlatformUUID" = "([^"]+)"', _output("ioreg", "-rd1", "-c", "IOPlatformExpertDevice"))
+        match = re.search(
+            r'"IOPlatformUUID" = "([^"]+)"',
+            _output("ioreg", "-rd1", "-c", "IOPlatformExpertDevice"),
+        )
         found = match.group(1) if match else ""
-    return re.sub(r"[^A-Za-z0-9-]", "", found.strip()) or re.sub(r"[^A-Za-z0-9-]", "", os.uname().nodename) or "unknown"
+    return (
+        re.sub(r"[^A-Za-z0-9-]", "", found.strip())
+        or re.sub(r"[^A-Za-z0-9-]", "", os.uname().nodename)
+        or "unknown"
+    )
 
 
 def _output(*argv: str) -> str:
@@ -69,7 +86,9 @@ def boot_id() -> str:
 
 
 def boot_clock() -> float:
-    """Seconds since boot, sleep included where the system can say; a wrong wall clock changes nothing."""
+    """Seconds since boot, sleep included where the system can say; a wrong wall clock changes
+    nothing.
+    """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -108,7 +127,9 @@ def read_json(path: str) -> dict[str, Any] | None:
 
 
 def try_lock(path: str, patience: float = 0.0) -> int | None:
-    """An exclusively locked descriptor, closed on exec; None if somebody else holds it after `patience` seconds."""
+    """An exclusively locked descriptor, closed on exec; None if somebody else holds it after
+    `patience` seconds.
+    """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     until = time.monotonic() + patience
     while True:
@@ -135,12 +156,19 @@ def is_locked(path: str) -> bool:
 
 
 class Store:
-    """The state folder of this node: attempts, workspaces, slots, and the identity that the controller records."""
+    """The state folder of this node: attempts, workspaces, slots, and the identity that the
+    controller records.
+    """
 
     def __init__(self, state: str | None = None) -> None:
-        home = state or os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+        home = (
+            state
+            or os.environ.get("XDG_STATE_HOME")
+            or os.path.join(os.path.expanduser("~"), ".local", "state")
+        )
         self.root = os.path.join(home, "distributed-gummy", machine_id())
-        self.umask = os.umask(0o077)  # the login's own, for the agent
+        # The login's own, for the agent.
+        self.umask = os.umask(0o077)
         for name in ("attempts", "workspaces", "slots", "runs"):
             os.makedirs(os.path.join(self.root, name), exist_ok=True)
         self.id = self._identity()
@@ -155,7 +183,10 @@ class Store:
                     known = {"format": FORMAT, "id": os.urandom(16).hex()}
                     write_durably(path, json.dumps(known).encode())
         if known.get("format") != FORMAT:
-            message = "the store at %s has format %s, this program knows %d: use the newer collection" % (self.root, known.get("format"), FORMAT)
+            message = (
+                "the store at %s has format %s, this program knows %d: use the newer collection"
+                % (self.root, known.get("format"), FORMAT)
+            )
             raise Refused(message, "store", "node")
         return str(known["id"])
 
@@ -164,7 +195,12 @@ class Store:
         """The store's one short lock: claims change only while it is held."""
         fd = try_lock(os.path.join(self.root, "claims.lock"), patience=20)
         if fd is None:
-            raise Refused("the store at %s stays locked: look for a stopped python3 process there" % self.root, "store", "node")
+            raise Refused(
+                "the store at %s stays locked: look for a stopped python3 process there"
+                % self.root,
+                "store",
+                "node",
+            )
         try:
             yield
         finally:
@@ -175,7 +211,11 @@ class Store:
 
     def attempts(self, prefix: str = "") -> list[Attempt]:
         folder = os.path.join(self.root, "attempts")
-        return [Attempt(os.path.join(folder, name)) for name in sorted(os.listdir(folder)) if name.startswith(prefix) and NAME.match(name)]
+        return [
+            Attempt(os.path.join(folder, name))
+            for name in sorted(os.listdir(folder))
+            if name.startswith(prefix) and NAME.match(name)
+        ]
 
     def workspace(self, key: Any, number: int) -> str:
         return os.path.join(self.root, "workspaces", checked(key), str(int(number)))
@@ -185,7 +225,9 @@ class Store:
 
 
 class Attempt:
-    """One attempt's folder: spec.json, lock, harvest/, the marks of states.py, and `cancel`, which asks its supervisor to end it."""
+    """One attempt's folder: spec.json, lock, harvest/, the marks of states.py, and `cancel`, which
+    asks its supervisor to end it.
+    """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -197,7 +239,8 @@ class Attempt:
     def create(self) -> None:
         if not os.path.isdir(self.harvest):
             os.makedirs(self.harvest, exist_ok=True)
-            sync_folder(os.path.dirname(self.folder))  # else a power cut takes the marks with the folder
+            # Else a power cut takes the marks with the folder.
+            sync_folder(os.path.dirname(self.folder))
 
     def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -229,5 +272,8 @@ class Attempt:
     def ended(self) -> dict[str, Any] | None:
         if not self.has("ended.json"):
             return None
-        damaged = {"class": "harvest", "message": "%s is damaged; what was harvested lies beside it" % self.path("ended.json")}
+        damaged = {
+            "class": "harvest",
+            "message": "%s is damaged; what was harvested lies beside it" % self.path("ended.json"),
+        }
         return read_json(self.path("ended.json")) or self.result() or damaged

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The supervisor: starts an attempt's agent at most once (S4, S5), watches it, makes its harvest and says how it ended (S6)."""
+"""The supervisor: starts an attempt's agent at most once (S4, S5), watches it, makes its harvest
+and says how it ended (S6).
+"""
 
 from __future__ import annotations
 
@@ -22,19 +24,32 @@ from .claim import Claims, refuse_known, release
 from .states import move, state_of
 from .store import Attempt, Refused, Store, read_json, try_lock, write_durably
 
-SPEC = 1  # schema of a job's spec; older ones are still harvested
-LOOK = 0.25  # seconds between two looks whether somebody cancels
-CANCEL_MOST = 25.0  # seconds that a cancel waits: TERM, KILL and the harvest
-RESERVE = 65536  # bytes that stay ours on a disk that an agent fills, for the word how it ended
-PATIENCE = 5.0  # seconds that a start waits for a lock which an ended sync still holds
+# Schema of a job's spec; older ones are still harvested.
+SPEC = 1
+# Seconds between two looks whether somebody cancels.
+LOOK = 0.25
+# Seconds that a cancel waits: TERM, KILL and the harvest.
+CANCEL_MOST = 25.0
+# Bytes that stay ours on a disk that an agent fills, for the word how it ended.
+RESERVE = 65536
+# Seconds that a start waits for a lock which an ended sync still holds.
+PATIENCE = 5.0
 
 
 def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
-    """S4. request: attempt, generation, spec. Answers started, or what is known of the attempt already; refused changes nothing."""
+    """S4. request: attempt, generation, spec.
+
+    Answers started, or what is known of the attempt already; refused changes nothing.
+    """
     attempt = store.attempt(request["attempt"])
     spec: dict[str, Any] = dict(request["spec"])
     if spec.get("schema", SPEC) > SPEC:
-        raise Refused("the job has schema %s, this program knows %d: update the collection" % (spec["schema"], SPEC), "schema", "input")
+        raise Refused(
+            "the job has schema %s, this program knows %d: update the collection"
+            % (spec["schema"], SPEC),
+            "schema",
+            "input",
+        )
     attempt.create()
     path = agents.login_path() if state_of(attempt) == "new" else ""
     lock = _lock(attempt)
@@ -52,29 +67,45 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     workspace = _take_over(store, attempt, int(request["generation"]), spec)
     attempt.mark("spec.json", json.dumps(spec).encode())
     move(attempt, "start")
-    runs.check(store, attempt.id, str(spec.get("controller")))  # who took the run over meanwhile sees this attempt, or is seen here
-    write_durably(os.path.join(workspace, "holder.json"), json.dumps({"attempt": attempt.id}).encode())
+    # Who took the run over meanwhile sees this attempt, or is seen here.
+    runs.check(store, attempt.id, str(spec.get("controller")))
+    write_durably(
+        os.path.join(workspace, "holder.json"), json.dumps({"attempt": attempt.id}).encode()
+    )
     attempt.mark("reserve", os.urandom(RESERVE))
     if os.fork() == 0:
-        os.pwrite(lock, b"%d\n" % os.getpid(), 0)  # kept open: the lock lives as long as the supervisor
+        # Kept open: the lock lives as long as the supervisor.
+        os.pwrite(lock, b"%d\n" % os.getpid(), 0)
         _run_detached(store, attempt, spec, path, passed)
     return {"state": "started", "workspace": workspace}
 
 
 def _lock(attempt: Attempt) -> int | None:
-    """The attempt's lock, or None when its supervisor has it. Another start that holds it is waited for: it may still refuse."""
+    """The attempt's lock, or None when its supervisor has it.
+
+    Another start that holds it is waited for: it may still refuse.
+    """
     until = time.monotonic() + 30
     while True:
         started = state_of(attempt) not in ("new", "void")
-        lock = try_lock(attempt.lock, 0.1)  # somebody may just look whether it is locked
+        # Somebody may just look whether it is locked.
+        lock = try_lock(attempt.lock, 0.1)
         if lock is not None or started:
             return lock
         if time.monotonic() > until:
-            raise Refused("attempt %s stays locked: look for a stopped python3 process on this node" % attempt.id, "start", "node")
+            raise Refused(
+                "attempt %s stays locked: look for a stopped python3 process on this node"
+                % attempt.id,
+                "start",
+                "node",
+            )
 
 
 def _take_over(store: Store, attempt: Attempt, generation: int, spec: dict[str, Any]) -> str:
-    """Turn the lease into locks that live as long as the supervisor. The descriptors stay open on purpose."""
+    """Turn the lease into locks that live as long as the supervisor.
+
+    The descriptors stay open on purpose.
+    """
     with store.locked():
         claims = Claims(store)
         row = claims.of(attempt.id, generation)
@@ -82,9 +113,14 @@ def _take_over(store: Store, attempt: Attempt, generation: int, spec: dict[str, 
             raise Refused("the claim of attempt %s has run out" % attempt.id, "lease", "ours")
         workspace = store.workspace(row["key"], row["workspace"])
         _end_stale_sync(workspace)
-        locks = [try_lock(store.slot(row["slot"]), PATIENCE), try_lock(os.path.join(workspace, "lock"), PATIENCE)]
+        locks = [
+            try_lock(store.slot(row["slot"]), PATIENCE),
+            try_lock(os.path.join(workspace, "lock"), PATIENCE),
+        ]
         if None in locks:
-            raise Refused("slot or workspace of attempt %s are still in use" % attempt.id, "start", "node")
+            raise Refused(
+                "slot or workspace of attempt %s are still in use" % attempt.id, "start", "node"
+            )
         claims.drop(attempt.id)
         claims.save()
     spec.update(workspace=workspace, slot=row["slot"], generation=generation)
@@ -92,7 +128,9 @@ def _take_over(store: Store, attempt: Attempt, generation: int, spec: dict[str, 
 
 
 def _end_stale_sync(workspace: str) -> None:
-    """An rsync whose client vanished keeps the workspace's lock for minutes: end the group it wrote down."""
+    """An rsync whose client vanished keeps the workspace's lock for minutes: end the group it wrote
+    down.
+    """
     row = read_json(os.path.join(workspace, "sync.json"))
     lock = try_lock(os.path.join(workspace, "lock"), patience=0.5)
     if lock is not None:
@@ -102,7 +140,9 @@ def _end_stale_sync(workspace: str) -> None:
             os.killpg(int(row["group"]), signal.SIGKILL)
 
 
-def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: str, passed: dict[str, str]) -> None:
+def _run_detached(
+    store: Store, attempt: Attempt, spec: dict[str, Any], path: str, passed: dict[str, str]
+) -> None:
     """The forked side: never returns. Nothing of the caller's session stays open."""
     status = 1
     try:
@@ -113,17 +153,27 @@ def _run_detached(store: Store, attempt: Attempt, spec: dict[str, Any], path: st
         for target, source in ((0, null), (1, log), (2, log)):
             os.dup2(source, target)
         program = os.open(sys.argv[0], os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(program, fcntl.LOCK_SH)  # clean leaves a program alone that still runs
+        # Clean leaves a program alone that still runs.
+        fcntl.flock(program, fcntl.LOCK_SH)
         processes.become_subreaper()
-        os.environ[processes.MARKER] = attempt.id  # a git of ours that outlives us is found as the agent is
-        _sign(store.slot(spec["slot"]), "%d\n" % os.getpid())  # the probe counts the slots whose process lives
+        # A git of ours that outlives us is found as the agent is.
+        os.environ[processes.MARKER] = attempt.id
+        # The probe counts the slots whose process lives.
+        _sign(store.slot(spec["slot"]), "%d\n" % os.getpid())
         _supervise(store, attempt, spec, path, passed)
         _sign(store.slot(spec["slot"]), "")
         status = 0
-    except BaseException as exc:  # noqa: BLE001  # the last one who can say what happened
+    # The last one who can say what happened.
+    except BaseException as exc:  # noqa: BLE001
         sys.stderr.write("supervisor: %r\n" % (exc,))
         if state_of(attempt) == "starting":
-            move(attempt, "fail", json.dumps({"class": "start", "message": "the node could not start it: %s" % exc}).encode())
+            move(
+                attempt,
+                "fail",
+                json.dumps(
+                    {"class": "start", "message": "the node could not start it: %s" % exc}
+                ).encode(),
+            )
     finally:
         os._exit(status)
 
@@ -134,19 +184,35 @@ def _sign(path: str, text: str) -> None:
         file.write(text)
 
 
-def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str, passed: dict[str, str]) -> None:
+def _supervise(
+    store: Store, attempt: Attempt, spec: dict[str, Any], path: str, passed: dict[str, str]
+) -> None:
     tree = os.path.join(spec["workspace"], "tree")
     if not spec.get("project"):
         shutil.rmtree(tree, ignore_errors=True)
         os.makedirs(tree, exist_ok=True)
-    harvest.make_baseline(tree, os.path.join(spec["workspace"], "baseline.git"), spec.get("exclude", ()), store.umask)
-    environment = dict(os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"])
+    harvest.make_baseline(
+        tree, os.path.join(spec["workspace"], "baseline.git"), spec.get("exclude", ()), store.umask
+    )
+    environment = dict(
+        os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"]
+    )
 
-    def run(argv: list[str], stdin: int = subprocess.DEVNULL, more: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(argv, cwd=tree, env={**environment, **(more or {})}, stdin=stdin, start_new_session=True, umask=store.umask)
+    def run(
+        argv: list[str], stdin: int = subprocess.DEVNULL, more: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            argv,
+            cwd=tree,
+            env={**environment, **(more or {})},
+            stdin=stdin,
+            start_new_session=True,
+            umask=store.umask,
+        )
 
     begin = launch.prepare(store, attempt, spec, path, passed, run)
-    begun_at, begun = time.time(), time.monotonic()
+    begun_at = time.time()
+    begun = time.monotonic()
     deadline = begun + float(spec["timeout"])
     ended: dict[str, Any] = {"class": None, "begun_at": begun_at}
     try:
@@ -165,7 +231,12 @@ def _supervise(store: Store, attempt: Attempt, spec: dict[str, Any], path: str, 
     except _Cancelled:
         ended.update({"class": "cancelled", "message": "cancelled"})
     except _Stopped:
-        ended.update({"class": "killed", "message": "the node ended its supervisor by SIGTERM: it may be shutting down"})
+        ended.update(
+            {
+                "class": "killed",
+                "message": "the node ended its supervisor by SIGTERM: it may be shutting down",
+            }
+        )
     except OSError as exc:
         ended.update({"class": "agent", "message": "the agent could not be run: %s" % exc})
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -198,19 +269,33 @@ def _await(child: subprocess.Popen[bytes], deadline: float, attempt: Attempt) ->
                 raise
 
 
-def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any], event: str = "end") -> dict[str, Any]:
-    """S6: the harvest, then the durable mark. A harvest that fails leaves the workspace as it is and says where."""
+def finish(
+    attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any], event: str = "end"
+) -> dict[str, Any]:
+    """S6: the harvest, then the durable mark.
+
+    A harvest that fails leaves the workspace as it is and says where.
+    """
     tree = os.path.join(spec.get("workspace", ""), "tree")
     wanted = spec.get("deliver") or "patch", spec.get("artifacts") or ()
     try:
         if "workspace" not in spec:
-            raise harvest.HarvestError("%s is damaged: of the workspaces, the one whose holder.json names this attempt is its own" % attempt.path("spec.json"))
-        ended["harvest"] = harvest.make_harvest(tree, os.path.join(spec["workspace"], "baseline.git"), attempt.harvest, *wanted)
+            raise harvest.HarvestError(
+                "%s is damaged: of the workspaces, the one whose holder.json names this attempt is its own"
+                % attempt.path("spec.json")
+            )
+        ended["harvest"] = harvest.make_harvest(
+            tree, os.path.join(spec["workspace"], "baseline.git"), attempt.harvest, *wanted
+        )
         launch.weigh_changes(spec, ended)
     except (OSError, harvest.HarvestError) as exc:
-        ended.update(instead={"class": ended.get("class"), "message": ended.get("message")}, harvest=None)
+        ended.update(
+            instead={"class": ended.get("class"), "message": ended.get("message")}, harvest=None
+        )
         message = "no harvest could be made (%s); the work lies in %s there; once that is mended, ansible-playbook distributed.gummy.harvest -e gummy_job=%s"
-        ended.update({"class": "harvest", "message": message % (exc, tree, attempt.id) + " brings it"})
+        ended.update(
+            {"class": "harvest", "message": message % (exc, tree, attempt.id) + " brings it"}
+        )
     ended.update(workspace=tree, base=spec.get("base"))
     with contextlib.suppress(OSError):
         os.unlink(attempt.path("reserve"))
@@ -220,7 +305,9 @@ def finish(attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any], event:
 
 
 def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
-    """The only proof that an attempt did not start: a durable tombstone (`void`); else `running` or `ended`."""
+    """The only proof that an attempt did not start: a durable tombstone (`void`); else `running` or
+    `ended`.
+    """
     attempt.create()
     lock = _lock(attempt)
     if lock is None:
@@ -229,7 +316,12 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
         if state_of(attempt) in ("running", "ended", "acknowledged"):
             return {"state": "ended", **(heal(attempt) or {})}
         if state_of(attempt) == "starting" and (left := processes.end_all(attempt.id)):
-            raise Refused("attempt %s did not start, and of its baseline these processes do not end: %s" % (attempt.id, left), "start", "node")
+            raise Refused(
+                "attempt %s did not start, and of its baseline these processes do not end: %s"
+                % (attempt.id, left),
+                "start",
+                "node",
+            )
         move(attempt, "fence")
     finally:
         os.close(lock)
@@ -238,15 +330,19 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
 
 
 def heal(attempt: Attempt) -> dict[str, Any] | None:
-    """For whoever sees an attempt whose supervisor died; call it with the attempt's lock held. What lives is ended, then harvested."""
+    """For whoever sees an attempt whose supervisor died; call it with the attempt's lock held.
+
+    What lives is ended, then harvested.
+    """
     if state_of(attempt) == "running" and (known := attempt.result()) is not None:
         move(attempt, "heal", json.dumps(known).encode())
     if state_of(attempt) == "running":
         os.environ[processes.MARKER] = attempt.id
         lost: dict[str, Any] = {
-            "class": "lost", "message": "its supervisor died (it was killed, or the node went down); what the agent left is in the harvest",
+            "class": "lost",
+            "message": "its supervisor died (it was killed, or the node went down); what the agent left is in the harvest",
             "survivors": processes.end_all(attempt.id),
-        }  # fmt: skip
+        }
         finish(attempt, attempt.spec(), lost, "heal")
     return attempt.ended()
 
@@ -259,14 +355,19 @@ def harvest_again(attempt: Attempt) -> dict[str, Any]:
     try:
         ended = attempt.ended()
         if ended is not None and ended.get("class") == "harvest":
-            ended = finish(attempt, attempt.spec(), {**ended, **ended.get("instead", {})}, "harvest")
+            ended = finish(
+                attempt, attempt.spec(), {**ended, **ended.get("instead", {})}, "harvest"
+            )
     finally:
         os.close(lock)
     return {"state": "ended", **(ended or {})}
 
 
 def cancel(store: Store, attempt: Attempt) -> dict[str, Any]:
-    """Ends what runs, its whole tree, and proves that what has not begun never will. `running`: it is asked for, and not over yet."""
+    """Ends what runs, its whole tree, and proves that what has not begun never will.
+
+    `running`: it is asked for, and not over yet.
+    """
     attempt.create()
     attempt.mark("cancel")
     until = time.monotonic() + CANCEL_MOST

@@ -1,9 +1,13 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verbs of the node program: JSON in on stdin, JSON text sequences (RFC 7464) out, so that a noisy login shell can't hide a reply.
+"""The verbs of the node program:
 
-No verb exits with 255 (that would look like ssh's own failure), and each may be asked again: it is idempotent by attempt id.
+JSON in on stdin, JSON text sequences (RFC 7464) out, so that a noisy login shell can't hide a
+reply.
+
+No verb exits with 255 (that would look like ssh's own failure), and each may be asked again: it is
+idempotent by attempt id.
 """
 
 from __future__ import annotations
@@ -26,15 +30,18 @@ if TYPE_CHECKING:
 
     Reply = dict[str, Any]
 
-POLL = 25.0  # seconds after which a poll returns, events or not
-INLINE = 32768  # bytes of a harvest that come with the word that it ended
+# Seconds after which a poll returns, events or not.
+POLL = 25.0
+# Bytes of a harvest that come with the word that it ended.
+INLINE = 32768
 LOG_CHUNK = 65536
 LOG_MOST = 16 * 1024 * 1024
 
 
 def _claim(store: Store, request: Reply) -> Iterator[Reply]:
     with contextlib.suppress(OSError):
-        os.utime(sys.argv[0])  # clean takes programs away that nobody has used for long
+        # Clean takes programs away that nobody has used for long.
+        os.utime(sys.argv[0])
     yield claim.claim(store, request)
 
 
@@ -73,29 +80,44 @@ def _adopt(store: Store, request: Reply) -> Iterator[Reply]:
 
 
 def _poll(store: Store, request: Reply) -> Iterator[Reply]:
-    """What happens to the attempts of one run (ids with this prefix), as it happens; ends with its caller, or after POLL seconds.
+    """What happens to the attempts of one run (ids with this prefix), as it happens; ends with its
+    caller, or after POLL seconds.
 
-    Told `+` on stdin it waits in the line until `-`, and says when it is the run's turn to claim a slot.
+    Told `+` on stdin it waits in the line until `-`, and says when it is the run's turn to claim a
+    slot.
     """
     import select
 
-    run, waits = runs.uid_of(request["prefix"]), False
-    told, watchable, running = set(request["told"]), set(request.get("watchable", ())), set[str]()
-    until, pause = time.monotonic() + POLL, 0.02
+    run = runs.uid_of(request["prefix"])
+    waits = False
+    told = set(request["told"])
+    watchable = set(request.get("watchable", ()))
+    running = set[str]()
+    until = time.monotonic() + POLL
+    pause = 0.02
     yield {"state": "watching"}
     while time.monotonic() < until:
         for attempt in store.attempts(request["prefix"]):
             if attempt.id not in told and state_of(attempt) not in ("new", "void"):
                 if is_locked(attempt.lock):
-                    pause = pause if attempt.id in running else 0.02  # what began just now may end soon
+                    # What began just now may end soon.
+                    pause = pause if attempt.id in running else 0.02
                     running.add(attempt.id)
                     if attempt.id not in watchable and attempt.has("watch"):
                         watchable.add(attempt.id)
-                        yield {"state": "progress", "attempt": attempt.id, "watch": attempt.read("watch")}
+                        yield {
+                            "state": "progress",
+                            "attempt": attempt.id,
+                            "watch": attempt.read("watch"),
+                        }
                     continue
                 ended = attempt.ended()
                 told.add(attempt.id)
-                known = {"state": "unknown"} if ended is None else {**ended, "state": "ended", "files": _small_harvest(attempt)}
+                known = (
+                    {"state": "unknown"}
+                    if ended is None
+                    else {**ended, "state": "ended", "files": _small_harvest(attempt)}
+                )
                 yield {"attempt": attempt.id, **known}
                 pause = 0.02
         if waits and claim.turn(store, run, int(request["slots"])):
@@ -114,7 +136,9 @@ def _poll(store: Store, request: Reply) -> Iterator[Reply]:
 
 
 def _small_harvest(attempt: Attempt) -> dict[str, str] | None:
-    """The harvest's files in base64 if they are few bytes, so that most harvests need no rsync of their own; else None."""
+    """The harvest's files in base64 if they are few bytes, so that most harvests need no rsync of
+    their own; else None.
+    """
     import base64
 
     paths = [os.path.join(attempt.harvest, name) for name in os.listdir(attempt.harvest)]
@@ -138,8 +162,8 @@ def _state(attempt: Attempt) -> str:
 def _list(store: Store, request: Reply) -> Iterator[Reply]:
     """All attempts of this store that began, with what tells them apart and how they ended.
 
-    run_id and prefix choose among them; `within` leaves out what ended more seconds ago (an age and no time, for two clocks may differ), and
-    of the others what they changed, which may be long.
+    run_id and prefix choose among them; `within` leaves out what ended more seconds ago (an age and
+    no time, for two clocks may differ), and of the others what they changed, which may be long.
     """
     within = request.get("within")
     oldest = 0.0 if within is None else time.time() - float(within)
@@ -148,17 +172,43 @@ def _list(store: Store, request: Reply) -> Iterator[Reply]:
             continue
         spec = attempt.spec()
         if spec and request.get("run_id") in (None, spec.get("run_id")):
-            told = {key: spec.get(key) for key in ("run_id", "job", "digest", "agent", "project_path", "controller", "deliver", "title")}
+            told = {
+                key: spec.get(key)
+                for key in (
+                    "run_id",
+                    "job",
+                    "digest",
+                    "agent",
+                    "project_path",
+                    "controller",
+                    "deliver",
+                    "title",
+                )
+            }
             state = _state(attempt)
-            ended, ended_at = (attempt.ended(), attempt.written("ended.json")) if state == "ended" else (None, None)
+            ended, ended_at = (
+                (attempt.ended(), attempt.written("ended.json"))
+                if state == "ended"
+                else (None, None)
+            )
             begun_at = attempt.written("agent")
             if ended is not None and within is not None:
                 ended.pop("harvest", None)
-            seconds = round(time.time() - begun_at, 3) if begun_at and state == "running" else (ended or {}).get("seconds")
+            seconds = (
+                round(time.time() - begun_at, 3)
+                if begun_at and state == "running"
+                else (ended or {}).get("seconds")
+            )
             yield {
-                "attempt": attempt.id, "state": state, "acknowledged": attempt.has("acknowledged"), **told, "ended": ended,
-                "begun_at": begun_at, "ended_at": ended_at, "seconds": seconds,
-            }  # fmt: skip
+                "attempt": attempt.id,
+                "state": state,
+                "acknowledged": attempt.has("acknowledged"),
+                **told,
+                "ended": ended,
+                "begun_at": begun_at,
+                "ended_at": ended_at,
+                "seconds": seconds,
+            }
     yield {"state": "listed"}
 
 
@@ -171,7 +221,13 @@ def _specialists(store: Store, request: Reply) -> Iterator[Reply]:
 def _clean(store: Store, request: Reply) -> Iterator[Reply]:
     from . import clean
 
-    for row in clean.clean(store, float(request["days"]), float(request["most"]), float(request["free"]), bool(request["check"])):
+    for row in clean.clean(
+        store,
+        float(request["days"]),
+        float(request["most"]),
+        float(request["free"]),
+        bool(request["check"]),
+    ):
         yield {"state": "removed", **row}
     yield {"state": "cleaned"}
 
@@ -181,7 +237,8 @@ def _logs(store: Store, request: Reply) -> Iterator[Reply]:
     import codecs
 
     attempt = store.attempt(request["attempt"])
-    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")  # a character may lie across two pieces
+    # A character may lie across two pieces.
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
     with open(attempt.log, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         file.seek(max(0, size - LOG_MOST))
@@ -200,14 +257,26 @@ def _ack(store: Store, request: Reply) -> Iterator[Reply]:
 
 
 VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
-    "claim": _claim, "release": _release, "start": _start, "fence": _fence, "poll": _poll, "list": _list, "logs": _logs, "ack": _ack,
-    "cancel": _cancel, "harvest": _harvest, "adopt": _adopt,
-    "specialists": _specialists, "clean": _clean,
-}  # fmt: skip
+    "claim": _claim,
+    "release": _release,
+    "start": _start,
+    "fence": _fence,
+    "poll": _poll,
+    "list": _list,
+    "logs": _logs,
+    "ack": _ack,
+    "cancel": _cancel,
+    "harvest": _harvest,
+    "adopt": _adopt,
+    "specialists": _specialists,
+    "clean": _clean,
+}
 
 
 def receive(store: Store, attempt: str, generation: int, words: list[str]) -> int:
-    """S2: rsync's remote side, under the workspace's lock and lease; its last word becomes the workspace's tree."""
+    """S2: rsync's remote side, under the workspace's lock and lease; its last word becomes the
+    workspace's tree.
+    """
     import signal
 
     from . import workspace as workspaces
@@ -217,13 +286,18 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
     lock = try_lock(os.path.join(workspace, "lock"), patience=5)
     if lock is None:
         raise Refused("the workspace %s is in use" % workspace, "sync", "node")
-    claim.lease(store, attempt, generation)  # who slept before he had the lock may have lost the workspace to another
+    # Who slept before he had the lock may have lost the workspace to another.
+    claim.lease(store, attempt, generation)
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
-    write_whole(os.path.join(workspace, "sync.json"), json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode())
+    write_whole(
+        os.path.join(workspace, "sync.json"),
+        json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode(),
+    )
     os.set_inheritable(lock, True)
     argv = ["rsync", *words[:-1], os.path.join(workspace, "tree")]
-    rsync = os.posix_spawnp("rsync", argv, os.environ, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))  # Python ignores them
+    # Python ignores them.
+    rsync = os.posix_spawnp("rsync", argv, os.environ, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))
     # While it works; not at its end: the fsync would wait for all that rsync wrote.
     signal.signal(signal.SIGALRM, lambda number, frame: claim.lease(store, attempt, generation))
     signal.setitimer(signal.ITIMER_REAL, claim.RENEW, claim.RENEW)
@@ -259,11 +333,22 @@ def main(words: list[str]) -> int:
         for reply in VERBS[verb](store, request):
             _say({**reply, "store": store.id})
     except Refused as exc:
-        _say({"state": "refused", "class": exc.kind, "blame": exc.blame, "message": str(exc)}, stream)
+        _say(
+            {"state": "refused", "class": exc.kind, "blame": exc.blame, "message": str(exc)}, stream
+        )
     except BrokenPipeError:
         return 1
-    except Exception as exc:  # noqa: BLE001  # a reply in JSON tells the controller more than a traceback
+    # A reply in JSON tells the controller more than a traceback.
+    except Exception as exc:  # noqa: BLE001
         message = "%s: %s" % (type(exc).__name__, exc)
-        _say({"state": "refused", "class": "program", "blame": "node" if isinstance(exc, OSError) else "ours", "message": message}, stream)
+        _say(
+            {
+                "state": "refused",
+                "class": "program",
+                "blame": "node" if isinstance(exc, OSError) else "ours",
+                "message": message,
+            },
+            stream,
+        )
         return 1
     return 0

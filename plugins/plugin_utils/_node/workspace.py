@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A workspace's tree after a sync: a repository that the agent can work with."""
 
@@ -10,17 +10,24 @@ import os
 
 
 def tidy(tree: str) -> None:
-    """Takes away what would keep the agent's git from its work: locks of a git that was at work at home, work trees of an earlier agent."""
+    """Takes away what would keep the agent's git from its work: locks of a git that was at work at
+    home, work trees of an earlier agent.
+    """
     git_dir = os.path.join(tree, ".git")
     if os.path.islink(git_dir) or not os.path.isdir(git_dir):
         return
     if os.path.isdir(os.path.join(git_dir, "worktrees")):
-        import shutil  # costs a sync as much as all the rest here
+        # Costs a sync as much as all the rest here.
+        import shutil
 
         shutil.rmtree(os.path.join(git_dir, "worktrees"), ignore_errors=True)
-    folders = [(git_dir, os.listdir(git_dir)), *((where, files) for where, _folders, files in os.walk(os.path.join(git_dir, "refs")))]
+    folders = [
+        (git_dir, os.listdir(git_dir)),
+        *((where, files) for where, _folders, files in os.walk(os.path.join(git_dir, "refs"))),
+    ]
     for where, files in folders:
         for name in files:
-            if name.endswith(".lock"):  # no ref may be called so
+            # No ref may be called so.
+            if name.endswith(".lock"):
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(where, name))

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A harvest as a branch of the user's repository, by plumbing with an index of its own. This is private to the collection.
+"""A harvest as a branch of the user's repository, by plumbing with an index of its own.
 
-Objects and one new ref are all that is written. No checkout, no hook, no filter, no merge driver; the same harvest gives the same commits.
+Objects and one new ref are all that is written. No checkout, no hook, no filter, no merge driver;
+the same harvest gives the same commits.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from .._errors import InputError
 from .git import GitError, git, in_git
 
 NONE = "0" * 40
-LOOSE = 100  # contents; more than these come as a pack
+# Contents; more than these come as a pack.
+LOOSE = 100
 WHO = "gummy <gummy@localhost>"
 MOST_NUMBERS = 1000
-MERGED_MOST = 64 << 20  # bytes; larger files are not merged by lines
-Record = tuple[bytes, bytes, bytes, bytes, bytes]  # mode and id before, mode and id after, path; of a path that is not there they are zeros
+# Bytes; larger files are not merged by lines.
+MERGED_MOST = 64 << 20
+# Mode and id before, mode and id after, path; of a path that is not there they are zeros.
+Record = tuple[bytes, bytes, bytes, bytes, bytes]
 
 
 class DeliverError(Exception):
@@ -59,8 +63,12 @@ def head(project: str) -> str | None:
         return None
 
 
-def deliver_branch(project: str, folder: str, result: Mapping[str, Any], run_id: str, job: str, title: str) -> dict[str, Any]:
-    """The job's harvest in this folder as gummy/<run>/<job>: {"branch", "commit", "base", "note"}; {} if nothing has changed. Raises DeliverError."""
+def deliver_branch(
+    project: str, folder: str, result: Mapping[str, Any], run_id: str, job: str, title: str
+) -> dict[str, Any]:
+    """The job's harvest in this folder as gummy/<run>/<job>: {"branch", "commit", "base", "note"};
+    {} if nothing has changed. Raises DeliverError.
+    """
     try:
         with tempfile.TemporaryDirectory(prefix="gummy-branch-") as scratch:
             return _Branch(project, folder, result, scratch).make(run_id, job, title)
@@ -76,12 +84,17 @@ def told(made: Mapping[str, Any]) -> str:
 class _Branch:
     def __init__(self, project: str, folder: str, result: Mapping[str, Any], scratch: str) -> None:
         harvest: Mapping[str, Any] = result["harvest"] or {}
-        self._project, self._folder, self._scratch = project, folder, scratch
-        self._when, self._indexes = int(result.get("begun_at") or 0), 0
+        self._project = project
+        self._folder = folder
+        self._scratch = scratch
+        self._when = int(result.get("begun_at") or 0)
+        self._indexes = 0
         self._notes: list[str] = []
         base = harvest.get("head") or result.get("base")
         if not base or not self._has(base):
-            raise GitError(f"the commit that the job began from, {base or 'unknown'}, is not in {project} any more")
+            raise GitError(
+                f"the commit that the job began from, {base or 'unknown'}, is not in {project} any more"
+            )
         self._top = self._git("rev-parse", "--show-toplevel").decode(errors="surrogateescape")[:-1]
         self._base = str(base)
         self._records = self._read_records(self._git("rev-parse", "--show-prefix")[:-1])
@@ -115,16 +128,24 @@ class _Branch:
             records.append((mode, thing, new_mode, new, prefix + name))
         listed = self._git("ls-tree", "-r", "-z", "--full-tree", self._base).split(b"\0")
         modules = [line.partition(b"\t")[2] + b"/" for line in listed if line.startswith(b"160000")]
-        kept = [record for record in records if not modules or not record[4].startswith(tuple(modules))]
+        kept = [
+            record for record in records if not modules or not record[4].startswith(tuple(modules))
+        ]
         if len(kept) < len(records):
-            self._notes.append(f"{len(records) - len(kept)} files of submodules are in the patch only")
+            self._notes.append(
+                f"{len(records) - len(kept)} files of submodules are in the patch only"
+            )
         with open(os.path.join(self._folder, "branch.pack"), "rb") as pack:
-            self._git(*(["unpack-objects", "-q"] if len(records) < LOOSE else ["index-pack", "--stdin"]), stdin=pack)
+            self._git(
+                *(["unpack-objects", "-q"] if len(records) < LOOSE else ["index-pack", "--stdin"]),
+                stdin=pack,
+            )
         return kept
 
     def _read_commits(self, refs: Mapping[str, str]) -> list[str]:
         """The agent's own, oldest first."""
-        tip, bundle = refs.get("HEAD"), os.path.join(self._folder, "commits.bundle")
+        tip = refs.get("HEAD")
+        bundle = os.path.join(self._folder, "commits.bundle")
         if tip is None or not os.path.exists(bundle):
             return []
         self._git("bundle", "unbundle", os.path.abspath(bundle))
@@ -133,20 +154,33 @@ class _Branch:
         except GitError:
             self._notes.append("the agent's commits begin anew, and are in commits.bundle only")
             return []
-        return self._git("rev-list", "--reverse", "--topo-order", f"{self._base}..{tip}").decode().split()
+        return (
+            self._git("rev-list", "--reverse", "--topo-order", f"{self._base}..{tip}")
+            .decode()
+            .split()
+        )
 
     def make(self, run_id: str, job: str, title: str) -> dict[str, Any]:
         start = self._commits[-1] if self._commits else self._base
-        before = self._tree(start) if self._commits else self._with(self._tree(start), [(row[0], row[1], row[4]) for row in self._records])
+        before = (
+            self._tree(start)
+            if self._commits
+            else self._with(self._tree(start), [(row[0], row[1], row[4]) for row in self._records])
+        )
         after = self._with(before, [(row[2], row[3], row[4]) for row in self._records])
-        # what the user had not committed, and the agent changed, is a commit of its own, so that the agent's is what the agent did
-        steps = [(self._tree(start), before, f"What was not committed when {run_id}/{job} began"), (before, after, title)]
+        # what the user had not committed, and the agent changed, is a commit of its own, so that
+        # the agent's is what the agent did
+        steps = [
+            (self._tree(start), before, f"What was not committed when {run_id}/{job} began"),
+            (before, after, title),
+        ]
         if not self._commits and before == after:
             return {}
         now = head(self._project) or self._base
         tip, base = (self._onto(now, steps), now) if now != self._base else (None, self._base)
         if tip is None:
-            tip, base = start, self._base
+            tip = start
+            base = self._base
             for old, new, message in steps:
                 tip = self._commit(new, tip, message) if new != old else tip
         name = self._name(run_id, job, tip)
@@ -154,10 +188,16 @@ class _Branch:
 
     def _onto(self, now: str, steps: Sequence[tuple[str, str, str]]) -> str | None:
         """The work on top of a base that moved; None if that conflicts."""
-        tip, conflicts = now, list[str]()
-        parents = [self._one("rev-list", "--parents", "-n", "1", commit).split()[1:] for commit in self._commits]
+        tip = now
+        conflicts = list[str]()
+        parents = [
+            self._one("rev-list", "--parents", "-n", "1", commit).split()[1:]
+            for commit in self._commits
+        ]
         if parents != [[parent] for parent in [self._base, *self._commits][: len(parents)]]:
-            self._notes.append("the project has moved on; the agent's history is not a line from where the job began, so the branch starts at the old base")
+            self._notes.append(
+                "the project has moved on; the agent's history is not a line from where the job began, so the branch starts at the old base"
+            )
             return None
         for commit, (parent,) in zip(self._commits, parents, strict=True):
             tree = self._merged(self._tree(parent), self._tree(tip), self._tree(commit), conflicts)
@@ -168,7 +208,9 @@ class _Branch:
             tip = self._commit(tree, tip, message) if tree != here else tip
         if conflicts:
             shown = ", ".join(sorted(set(conflicts))[:10])
-            self._notes.append(f"the project has moved on and the work conflicts with that in {shown}, so the branch starts at the old base")
+            self._notes.append(
+                f"the project has moved on and the work conflicts with that in {shown}, so the branch starts at the old base"
+            )
             return None
         return tip
 
@@ -181,20 +223,38 @@ class _Branch:
     def _index(self, *trees: str) -> str:
         self._indexes += 1
         index = os.path.join(self._scratch, f"index-{self._indexes}")
-        self._git("read-tree", *(["-i", "-m", "--aggressive"] if len(trees) > 1 else []), *trees, index=index)
+        self._git(
+            "read-tree",
+            *(["-i", "-m", "--aggressive"] if len(trees) > 1 else []),
+            *trees,
+            index=index,
+        )
         return index
 
     def _put(self, index: str, entries: Sequence[tuple[bytes, bytes, bytes]]) -> None:
-        lines = sorted(entries, key=lambda entry: entry[0].strip(b"0") != b"")  # what goes makes room for what comes
-        self._git("-C", self._top, "update-index", "-z", "--index-info", stdin=b"".join(b"%s %s\t%s\0" % line for line in lines), index=index)
+        # What goes makes room for what comes.
+        lines = sorted(entries, key=lambda entry: entry[0].strip(b"0") != b"")
+        self._git(
+            "-C",
+            self._top,
+            "update-index",
+            "-z",
+            "--index-info",
+            stdin=b"".join(b"%s %s\t%s\0" % line for line in lines),
+            index=index,
+        )
 
     def _merged(self, base: str, ours: str, theirs: str, conflicts: list[str]) -> str:
-        """The tree of a three-way merge; where that is not clean ours stays, and the path is a conflict."""
+        """The tree of a three-way merge; where that is not clean ours stays, and the path is a
+        conflict.
+        """
         if base in (ours, theirs):
             return theirs if base == ours else ours
         index = self._index(base, ours, theirs)
         stages: dict[bytes, dict[bytes, tuple[bytes, bytes]]] = {}
-        for line in self._git("-C", self._top, "ls-files", "-u", "-z", index=index).split(b"\0")[:-1]:
+        for line in self._git("-C", self._top, "ls-files", "-u", "-z", index=index).split(b"\0")[
+            :-1
+        ]:
             words, _tab, path = line.partition(b"\t")
             mode, thing, stage = words.split(b" ")
             stages.setdefault(path, {})[stage] = (mode, thing)
@@ -213,8 +273,13 @@ class _Branch:
         """Mode and id of one file's merge by lines, if there is one."""
         if len(stages) < 3 or any(mode[:3] != b"100" for mode, _thing in stages.values()):
             return None
-        (mode, thing), (our_mode, ours), (their_mode, theirs) = (stages[stage] for stage in (b"1", b"2", b"3"))
-        if any(int(self._git("cat-file", "-s", each.decode())) > MERGED_MOST for each in (thing, ours, theirs)):
+        (mode, thing), (our_mode, ours), (their_mode, theirs) = (
+            stages[stage] for stage in (b"1", b"2", b"3")
+        )
+        if any(
+            int(self._git("cat-file", "-s", each.decode())) > MERGED_MOST
+            for each in (thing, ours, theirs)
+        ):
             return None
         paths = []
         for number, content in enumerate((ours, thing, theirs)):
@@ -225,19 +290,29 @@ class _Branch:
             merged = self._git("merge-file", "-p", "-q", *paths)
         except GitError:
             return None
-        return (their_mode if our_mode == mode else our_mode), self._git("hash-object", "-w", "--no-filters", "--stdin", stdin=merged).strip()
+        return (their_mode if our_mode == mode else our_mode), self._git(
+            "hash-object", "-w", "--no-filters", "--stdin", stdin=merged
+        ).strip()
 
     def _commit(self, tree: str, parent: str, message: str) -> str:
         who = f"{WHO} {self._when} +0000"
         text = f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n{message}\n"
-        return self._one("hash-object", "-w", "-t", "commit", "--stdin", stdin=text.encode("utf-8", "replace"))
+        return self._one(
+            "hash-object", "-w", "-t", "commit", "--stdin", stdin=text.encode("utf-8", "replace")
+        )
 
     def _again(self, commit: str, tree: str, parent: str) -> str:
         """The agent's commit with another tree and parent; a signature would not hold any more."""
         header, blank, message = self._git("cat-file", "commit", commit).partition(b"\n\n")
-        lines = re.sub(rb"\n(?:gpgsig|gpgsig-sha256|mergetag) [^\n]*(?:\n [^\n]*)*", b"", header).split(b"\n")
+        lines = re.sub(
+            rb"\n(?:gpgsig|gpgsig-sha256|mergetag) [^\n]*(?:\n [^\n]*)*", b"", header
+        ).split(b"\n")
         kept = [line for line in lines if not line.startswith((b"tree ", b"parent "))]
-        data = b"\n".join([b"tree " + tree.encode(), b"parent " + parent.encode(), *kept]) + blank + message
+        data = (
+            b"\n".join([b"tree " + tree.encode(), b"parent " + parent.encode(), *kept])
+            + blank
+            + message
+        )
         return self._one("hash-object", "-w", "-t", "commit", "--stdin", stdin=data)
 
     def _name(self, run_id: str, job: str, tip: str) -> str:
@@ -249,10 +324,18 @@ class _Branch:
                 known = self._one("rev-parse", "-q", "--verify", f"refs/heads/{numbered}")
             except GitError:
                 try:
-                    self._git("update-ref", "-m", f"gummy: {run_id}/{job}", f"refs/heads/{numbered}", tip, NONE)
+                    self._git(
+                        "update-ref",
+                        "-m",
+                        f"gummy: {run_id}/{job}",
+                        f"refs/heads/{numbered}",
+                        tip,
+                        NONE,
+                    )
                     return numbered
                 except GitError as exc:
-                    if "already exists" in str(exc):  # made this very moment, or a branch's name is a folder here
+                    # Made this very moment, or a branch's name is a folder here.
+                    if "already exists" in str(exc):
                         continue
                     raise
             if known == tip:

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine: carries out what the scheduler says, over links, with threads; nothing here decides about a job.
+"""The engine: carries out what the scheduler says, over links, with threads; nothing here decides
+about a job.
 
-One thread runs the scheduler; verbs run in a pool and come back as events; each watched node has one thread that polls.
-This is private to the collection.
+One thread runs the scheduler; verbs run in a pool and come back as events; each watched node has
+one thread that polls.
 """
 
 from __future__ import annotations
@@ -36,14 +37,22 @@ from .._schedule import messages as ev
 from .._schedule.placement import Need, Node, Ranked
 from .._schedule.scheduler import Scheduler
 
-SPEC = 1  # schema of what `start` tells a node of a job
-RANKING_KEPT = 25  # nodes of a ranking that the record keeps
-PAUSE_MOST = 7 * 86400.0  # seconds
-POLL_LONGEST = 45.0  # seconds; a poll returns within 25
+# Schema of what `start` tells a node of a job.
+SPEC = 1
+# Nodes of a ranking that the record keeps.
+RANKING_KEPT = 25
+# Seconds.
+PAUSE_MOST = 7 * 86400.0
+# Seconds; a poll returns within 25.
+POLL_LONGEST = 45.0
 ACKS_AT_ONCE = 20
-LINE_UP, LEAVE_LINE = b"+", b"-"  # what an open poll is told
-LINGER = 1.0  # seconds that a poll stays open on a node without a job: the next job is often on its way
-PARENT_CHECK = 2.0  # seconds; an engine whose ansible-playbook was killed gives the run up to whoever resumes it
+LINE_UP = b"+"
+# What an open poll is told.
+LEAVE_LINE = b"-"
+# Seconds that a poll stays open on a node without a job: the next job is often on its way.
+LINGER = 1.0
+# Seconds; an engine whose ansible-playbook was killed gives the run up to whoever resumes it.
+PARENT_CHECK = 2.0
 
 
 class ParentGone(Exception):
@@ -67,7 +76,8 @@ class Trail:
     result: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
     state: str = "reserved"
-    counts: bool = True  # False: it never got past the door, and is no attempt for people
+    # False: it never got past the door, and is no attempt for people.
+    counts: bool = True
 
 
 @dataclass
@@ -81,7 +91,9 @@ class Outcome:
 
 
 class Engine:
-    """run() drives the request to its end. make_link: name -> Link (LinkError); measure: link -> Node; say: a line for people."""
+    """run() drives the request to its end. make_link: name -> Link (LinkError); measure: link ->
+    Node; say: a line for people.
+    """
 
     def __init__(
         self,
@@ -97,11 +109,17 @@ class Engine:
         exclusions: Mapping[str, _sync.Exclusions],
         say: Callable[[str, str, str, str], None],
     ) -> None:
-        self._request, self._record, self._controller = request, record, controller
+        self._request = request
+        self._record = record
+        self._controller = controller
         self._jobs = {job.name: job for job in jobs}
         self._nodes = {node.name: node for node in [*nodes, *([fallback] if fallback else [])]}
-        self._make_link, self._measure, self._say, self._exclusions = make_link, measure, say, exclusions
-        self._quarantines, self._sessions = quarantines, Sessions()
+        self._make_link = make_link
+        self._measure = measure
+        self._say = say
+        self._exclusions = exclusions
+        self._quarantines = quarantines
+        self._sessions = Sessions()
         self._links: dict[str, Link] = {}
         self._events: queue.Queue[ev.Event] = queue.Queue()
         self._trails: dict[str, Trail] = {}
@@ -135,7 +153,13 @@ class Engine:
         try:
             self._measure_unknown()
             for event in found:
-                self._trails[event.attempt] = Trail(event.attempt, event.job, event.node, "resumed", store=self._recorded_store(event.attempt))
+                self._trails[event.attempt] = Trail(
+                    event.attempt,
+                    event.job,
+                    event.node,
+                    "resumed",
+                    store=self._recorded_store(event.attempt),
+                )
                 self._active.add(event.attempt)
                 self._events.put(event)
             for known in self._quarantines.known():
@@ -155,7 +179,11 @@ class Engine:
         cancelled = False
         while True:
             try:
-                pause = PARENT_CHECK if wake is None else min(PARENT_CHECK, max(0.0, wake - time.monotonic()))
+                pause = (
+                    PARENT_CHECK
+                    if wake is None
+                    else min(PARENT_CHECK, max(0.0, wake - time.monotonic()))
+                )
                 event: ev.Event = self._events.get(timeout=pause)
             except queue.Empty:
                 event = ev.Tick()
@@ -185,16 +213,28 @@ class Engine:
         """Detached: what goes on and what waits is told, and is no end."""
         for name, (attempt, reason) in self._scheduler.unfinished().items():
             if attempt is not None:
-                finish = ev.Finish(name, "running", None, f"goes on on {attempt.node}", attempt.id, attempt.node)
+                finish = ev.Finish(
+                    name, "running", None, f"goes on on {attempt.node}", attempt.id, attempt.node
+                )
             else:
-                finish = ev.Finish(name, "waiting", None, f"waits for the run to be called again ({reason})")
+                finish = ev.Finish(
+                    name, "waiting", None, f"waits for the run to be called again ({reason})"
+                )
             self.outcomes[name] = Outcome(finish, self._trails.get(finish.attempt or ""))
 
     def _do(self, command: ev.Command) -> None:
         if isinstance(command, ev.Record):
-            trail = self._trails.setdefault(command.attempt, Trail(command.attempt, command.job, command.node))
+            trail = self._trails.setdefault(
+                command.attempt, Trail(command.attempt, command.job, command.node)
+            )
             trail.state = command.state
-            known = {"job": command.job, "node": command.node, "state": command.state, "store": trail.store, "why": trail.why}
+            known = {
+                "job": command.job,
+                "node": command.node,
+                "state": command.state,
+                "store": trail.store,
+                "why": trail.why,
+            }
             self._record.append("attempt", attempt=command.attempt, **known)
             if command.state == "void" and not trail.counts:
                 del self._trails[command.attempt]
@@ -202,7 +242,9 @@ class Engine:
         elif isinstance(command, ev.Place):
             ranking = self._scheduler.ranking(command)
             why = command.why or ranking[0].reason
-            self._trails[command.attempt] = Trail(command.attempt, command.job, command.node, why, self._kept(ranking), counts=False)
+            self._trails[command.attempt] = Trail(
+                command.attempt, command.job, command.node, why, self._kept(ranking), counts=False
+            )
             self._active.add(command.attempt)
             self._say(command.job, "place", command.node, why)
         elif isinstance(command, ev.Finish):
@@ -225,15 +267,22 @@ class Engine:
         elif isinstance(command, ev.Refresh):
             if not self._measuring:
                 self._measuring = True
-                threading.Thread(target=self._measure_all, args=(command.nodes,), daemon=True).start()
+                threading.Thread(
+                    target=self._measure_all, args=(command.nodes,), daemon=True
+                ).start()
         elif isinstance(command, ev.Ack):
             self._acks.setdefault(command.node, []).append(command.attempt)
             self._send_acks()
         else:
             verbs: dict[type, Callable[[Any], None]] = {
-                ev.Claim: self._claim, ev.Sync: self._sync, ev.Start: self._start, ev.Fence: self._fence, ev.Fetch: self._fetch,
-                ev.Release: self._release, ev.Cancel: self._cancel,
-            }  # fmt: skip
+                ev.Claim: self._claim,
+                ev.Sync: self._sync,
+                ev.Start: self._start,
+                ev.Fence: self._fence,
+                ev.Fetch: self._fetch,
+                ev.Release: self._release,
+                ev.Cancel: self._cancel,
+            }
             self._pool.submit(self._guarded, verbs[type(command)], command)
 
     def _guarded(self, verb: Callable[[Any], None], command: Any) -> None:
@@ -258,19 +307,24 @@ class Engine:
         return link
 
     def _claim(self, command: ev.Claim) -> None:
-        job, trail = self._jobs[command.job], self._trails[command.attempt]
+        job = self._jobs[command.job]
+        trail = self._trails[command.attempt]
         trail.counts = True
         request = {
-            "attempt": command.attempt, "key": _sync.workspace_key(job.project, self._controller), "slots": self._nodes[command.node].slots,
-            "run_id": self._request.run_id, "controller": self._controller,
-        }  # fmt: skip
+            "attempt": command.attempt,
+            "key": _sync.workspace_key(job.project, self._controller),
+            "slots": self._nodes[command.node].slots,
+            "run_id": self._request.run_id,
+            "controller": self._controller,
+        }
         try:
             reply = self._link(command.node).call("claim", request, 60)
         except LinkError as exc:
             self._events.put(failed(command.attempt, exc))
             return
         if reply["state"] == "claimed":
-            trail.generation, trail.store = int(reply["generation"]), reply.get("store")
+            trail.generation = int(reply["generation"])
+            trail.store = reply.get("store")
             self._events.put(ev.Claimed(command.attempt, trail.store, reply["crowded"] is True))
         elif reply["state"] == "busy":
             trail.counts = False
@@ -280,17 +334,29 @@ class Engine:
 
     def _refused(self, attempt: str, reply: Mapping[str, Any]) -> None:
         blame = reply["blame"] if reply.get("blame") in ("ours", "input") else "node"
-        self._events.put(ev.Refused(attempt, "refused", blame, str(reply.get("message", reply)), str(reply.get("class", ""))))
+        self._events.put(
+            ev.Refused(
+                attempt,
+                "refused",
+                blame,
+                str(reply.get("message", reply)),
+                str(reply.get("class", "")),
+            )
+        )
 
     def _sync(self, command: ev.Sync) -> None:
-        job, trail, begun = self._jobs[command.job], self._trails[command.attempt], time.monotonic()
+        job = self._jobs[command.job]
+        trail = self._trails[command.attempt]
+        begun = time.monotonic()
         if job.project is None:
             self._events.put(ev.Synced(command.attempt))
             return
         excluded = self._exclusions[job.project]
         trail.base = head(job.project) if job.deliver == "branch" else None
         try:
-            sent = _sync.send_project(self._link(command.node), excluded, command.attempt, trail.generation)
+            sent = _sync.send_project(
+                self._link(command.node), excluded, command.attempt, trail.generation
+            )
         except LinkError as exc:
             self._events.put(failed(command.attempt, exc))
         except _sync.TransferError as exc:
@@ -301,21 +367,45 @@ class Engine:
         else:
             seconds = round(time.monotonic() - begun, 2)
             trail.sync = {**sent, "seconds": seconds, "excluded": excluded.describe()}
-            self._say(command.job, "sync", command.node, f"{sent['files']} files, {_sync.size(sent['bytes'])} sent in {seconds:.1f} s")
+            self._say(
+                command.job,
+                "sync",
+                command.node,
+                f"{sent['files']} files, {_sync.size(sent['bytes'])} sent in {seconds:.1f} s",
+            )
             self._events.put(ev.Synced(command.attempt))
 
     def _start(self, command: ev.Start) -> None:
-        job, trail = self._jobs[command.job], self._trails[command.attempt]
+        job = self._jobs[command.job]
+        trail = self._trails[command.attempt]
         spec = {
-            "schema": SPEC, "digest": job.digest(), "agent": job.agent, "prompt": job.prompt,
-            "command": job.command, "verify": job.verify, "timeout": job.timeout, "job": job.name,
-            "run_id": self._request.run_id, "controller": self._controller, "project": job.project is not None, "project_path": job.project,
-            "deliver": job.deliver, "artifacts": job.artifacts, "base": trail.base, "title": title_of(job),
+            "schema": SPEC,
+            "digest": job.digest(),
+            "agent": job.agent,
+            "prompt": job.prompt,
+            "command": job.command,
+            "verify": job.verify,
+            "timeout": job.timeout,
+            "job": job.name,
+            "run_id": self._request.run_id,
+            "controller": self._controller,
+            "project": job.project is not None,
+            "project_path": job.project,
+            "deliver": job.deliver,
+            "artifacts": job.artifacts,
+            "base": trail.base,
+            "title": title_of(job),
             "exclude": [*_sync.NODE_OWNED, *self._request.config.sync_exclude],
-            "settings": self._request.config.agents.get(job.agent, {}), "expect_changes": job.expect_changes,
-        }  # fmt: skip
+            "settings": self._request.config.agents.get(job.agent, {}),
+            "expect_changes": job.expect_changes,
+        }
         try:
-            request = {"attempt": command.attempt, "generation": trail.generation, "spec": spec, "env": values_for(job)}
+            request = {
+                "attempt": command.attempt,
+                "generation": trail.generation,
+                "spec": spec,
+                "env": values_for(job),
+            }
             reply = self._link(command.node).call("start", request, 90)
         except InputError as exc:
             self._events.put(ev.Refused(command.attempt, "input", "input", str(exc)))
@@ -347,7 +437,9 @@ class Engine:
             if reply["state"] not in ("void", "running", "ended"):
                 raise LinkError(str(reply.get("message", reply)), "reply")
             if trail.store is not None and reply.get("store") != trail.store:
-                raise LinkError(f"another store answers ({reply.get('store')}): this is not the node, or not the login, that has the job")
+                raise LinkError(
+                    f"another store answers ({reply.get('store')}): this is not the node, or not the login, that has the job"
+                )
         except LinkError as exc:
             self._events.put(ev.LinkDown(command.node, str(exc)))
             self._events.put(ev.Unknown(command.attempt, str(exc)))
@@ -360,14 +452,25 @@ class Engine:
         trail = self._trails[attempt]
         trail.result = {key: value for key, value in reply.items() if key != "files"}
         trail.files = reply.get("files")
-        ended = ev.Ended(attempt, reply.get("class"), reply.get("proof"), str(reply.get("message") or ""), trail.result, pause_of(reply, time.time()))
+        ended = ev.Ended(
+            attempt,
+            reply.get("class"),
+            reply.get("proof"),
+            str(reply.get("message") or ""),
+            trail.result,
+            pause_of(reply, time.time()),
+        )
         self._events.put(ended)
         status = reply.get("class") or ("good" if reply.get("proof") else "unproven")
-        self._say(trail.job, "wait", trail.node, f"ended after {reply.get('seconds', 0):.1f} s: {status}")
+        self._say(
+            trail.job, "wait", trail.node, f"ended after {reply.get('seconds', 0):.1f} s: {status}"
+        )
 
     def _watch(self, name: str) -> None:
         """S6 seen from here: one poll per node, asked again until nothing of ours may run there."""
-        pause, told, watchable = 0.5, set[str](), set[str]()
+        pause = 0.5
+        told = set[str]()
+        watchable = set[str]()
         while not self._stopped.is_set():
             if name not in self._wanted:
                 self._stopped.wait(0.05)
@@ -375,11 +478,17 @@ class Engine:
             try:
                 self._poll(name, told, watchable)
                 pause = 0.5
-            except Exception as exc:  # noqa: BLE001  # a poll that dies must not leave the run waiting for its events
+            # A poll that dies must not leave the run waiting for its events.
+            except Exception as exc:  # noqa: BLE001
                 if self._stopped.is_set():
                     return
                 self._in_line.discard(name)
-                self._events.put(ev.LinkDown(name, str(exc) if isinstance(exc, LinkError) else f"{type(exc).__name__}: {exc}"))
+                self._events.put(
+                    ev.LinkDown(
+                        name,
+                        str(exc) if isinstance(exc, LinkError) else f"{type(exc).__name__}: {exc}",
+                    )
+                )
                 self._stopped.wait(pause)
                 pause = min(pause * 2, 5.0)
 
@@ -388,7 +497,12 @@ class Engine:
             self._watching[name] = process
 
         slots = self._nodes[name].slots
-        request = {"prefix": self._record.uid + "-", "told": sorted(told), "watchable": sorted(watchable), "slots": slots}
+        request = {
+            "prefix": self._record.uid + "-",
+            "told": sorted(told),
+            "watchable": sorted(watchable),
+            "slots": slots,
+        }
         try:
             for reply in self._link(name).stream("poll", request, POLL_LONGEST, opened):
                 attempt = reply.get("attempt")
@@ -397,7 +511,8 @@ class Engine:
                 if reply["state"] == "watching":
                     self._events.put(ev.LinkUp(name))
                     if (process := self._watching[name]) is not None:
-                        self._listening[name] = process  # it has read the request; what comes now is no part of it
+                        # It has read the request; what comes now is no part of it.
+                        self._listening[name] = process
                     if name in self._in_line:
                         self._tell(name, LINE_UP)
                 elif reply["state"] == "turn":
@@ -434,15 +549,24 @@ class Engine:
             self._events.put(ev.Failed(command.attempt, exc.failure, str(exc)))
         else:
             kept = self._record.keep(command.job, folder, command.attempt)
-            undelivered = self._deliver(self._jobs[command.job], self._trails[command.attempt], kept)
+            undelivered = self._deliver(
+                self._jobs[command.job], self._trails[command.attempt], kept
+            )
             self._events.put(ev.Fetched(command.attempt, undelivered))
 
     def _deliver(self, job: Job, trail: Trail, folder: str) -> str:
         """Why what was asked for can't be done; blank if it is."""
-        if job.deliver != "branch" or job.project is None or not trail.result.get("harvest") or trail.result.get("class") == "quota":
+        if (
+            job.deliver != "branch"
+            or job.project is None
+            or not trail.result.get("harvest")
+            or trail.result.get("class") == "quota"
+        ):
             return ""
         try:
-            trail.delivered = deliver_branch(job.project, folder, trail.result, self._request.run_id, job.name, title_of(job))
+            trail.delivered = deliver_branch(
+                job.project, folder, trail.result, self._request.run_id, job.name, title_of(job)
+            )
         except DeliverError as exc:
             return str(exc)
         if trail.delivered:
@@ -450,7 +574,8 @@ class Engine:
         return ""
 
     def _release(self, command: ev.Release) -> None:
-        with contextlib.suppress(LinkError):  # the lease ends by itself
+        # The lease ends by itself.
+        with contextlib.suppress(LinkError):
             if (link := self._links.get(command.node)) is not None and link.connected:
                 link.call("release", {"attempt": command.attempt}, 20)
 
@@ -463,12 +588,19 @@ class Engine:
             self._pool.shutdown(wait=True)
 
     def _ack(self, name: str, attempts: list[str]) -> None:
-        with contextlib.suppress(LinkError):  # resume sends it again
+        # Resume sends it again.
+        with contextlib.suppress(LinkError):
             self._link(name).call("ack", {"attempts": attempts, "controller": self._controller}, 20)
 
     def _measure_unknown(self) -> None:
-        """Nodes that the inventory knows no load of are measured over their links, all at once, before the first placement."""
-        names = [name for name, node in self._nodes.items() if node.state == "unknown" and not node.local and node.online is not False]
+        """Nodes that the inventory knows no load of are measured over their links, all at once,
+        before the first placement.
+        """
+        names = [
+            name
+            for name, node in self._nodes.items()
+            if node.state == "unknown" and not node.local and node.online is not False
+        ]
         self._measure_all(tuple(names))
 
     def _measured(self, name: str) -> Node:
@@ -494,7 +626,9 @@ class Engine:
         trail = self._trails.get(command.attempt or "")
         folder = self._record.job_folder(command.job)
         kept = trail.ranking if trail else self._kept(self._scheduler.ranking_for(command.job))
-        self.outcomes[command.job] = Outcome(command, trail, folder if trail and os.path.isdir(folder) else None, kept)
+        self.outcomes[command.job] = Outcome(
+            command, trail, folder if trail and os.path.isdir(folder) else None, kept
+        )
         row = self.describe(command.job)
         self._record.append("finish", **row)
         if command.status == "success" and command.node is not None:
@@ -508,34 +642,67 @@ class Engine:
     def describe(self, name: str) -> dict[str, Any]:
         """The job's row of run.json."""
         outcome = self.outcomes[name]
-        return job_row(self._jobs[name], outcome, [trail for trail in self._trails.values() if trail.job == name])
+        return job_row(
+            self._jobs[name],
+            outcome,
+            [trail for trail in self._trails.values() if trail.job == name],
+        )
 
 
 def job_row(job: Job, outcome: Outcome, attempts: Sequence[Trail] = ()) -> dict[str, Any]:
     """A job in run.json."""
-    finish, trail = outcome.finish, outcome.trail
+    finish = outcome.finish
+    trail = outcome.trail
     result: Mapping[str, Any] = trail.result if trail else {}
     harvest: Mapping[str, Any] = result.get("harvest") or {}
-    patch = os.path.join(outcome.folder, "changes.patch") if outcome.folder and harvest.get("patch") else None
+    patch = (
+        os.path.join(outcome.folder, "changes.patch")
+        if outcome.folder and harvest.get("patch")
+        else None
+    )
     return {
-        "job": job.name, "name": job.name, "status": finish.status, "class": finish.failure, "message": finish.message, "node": finish.node,
-        "agent": job.agent, "task_type": job.task_type, "project": job.project, "why": trail.why if trail else None,
-        "exit_status": result.get("exit_status"), "proof": result.get("proof"), "cost_usd": result.get("cost_usd"), "turns": result.get("turns"),
+        "job": job.name,
+        "name": job.name,
+        "status": finish.status,
+        "class": finish.failure,
+        "message": finish.message,
+        "node": finish.node,
+        "agent": job.agent,
+        "task_type": job.task_type,
+        "project": job.project,
+        "why": trail.why if trail else None,
+        "exit_status": result.get("exit_status"),
+        "proof": result.get("proof"),
+        "cost_usd": result.get("cost_usd"),
+        "turns": result.get("turns"),
         "session_id": result.get("session_id"),
-        "seconds": result.get("seconds"), "sync": trail.sync if trail else {}, "folder": outcome.folder, "patch": patch,
-        "files_changed": harvest.get("files", 0), "lines_added": harvest.get("added", 0), "lines_deleted": harvest.get("deleted", 0),
-        "left_out": harvest.get("left_out", []), "nested": harvest.get("nested", []), "artifacts": harvest.get("artifacts", 0),
-        "commits": harvest.get("commits", {}), "delivered": (trail.delivered or None) if trail else None,
-        "watch": result.get("watch"), "workspace": result.get("workspace"),
-        "attempts": [{"id": t.attempt, "node": t.node, "state": t.state, "why": t.why} for t in attempts],
+        "seconds": result.get("seconds"),
+        "sync": trail.sync if trail else {},
+        "folder": outcome.folder,
+        "patch": patch,
+        "files_changed": harvest.get("files", 0),
+        "lines_added": harvest.get("added", 0),
+        "lines_deleted": harvest.get("deleted", 0),
+        "left_out": harvest.get("left_out", []),
+        "nested": harvest.get("nested", []),
+        "artifacts": harvest.get("artifacts", 0),
+        "commits": harvest.get("commits", {}),
+        "delivered": (trail.delivered or None) if trail else None,
+        "watch": result.get("watch"),
+        "workspace": result.get("workspace"),
+        "attempts": [
+            {"id": t.attempt, "node": t.node, "state": t.state, "why": t.why} for t in attempts
+        ],
         "ranking": list(outcome.ranking),
-    }  # fmt: skip
+    }
 
 
 def failed(attempt: str, exc: LinkError) -> ev.Failed:
     """A login that is refused is for a person to mend: the node gets no trial."""
     failure = "refused" if exc.kind in ("python", "settings") else "unreachable"
-    return ev.Failed(attempt, failure, str(exc), lasting=exc.kind in ("host_key", "login", "settings"))
+    return ev.Failed(
+        attempt, failure, str(exc), lasting=exc.kind in ("host_key", "login", "settings")
+    )
 
 
 def pause_of(reply: Mapping[str, Any], now: float) -> float | None:
@@ -545,9 +712,24 @@ def pause_of(reply: Mapping[str, Any], now: float) -> float | None:
 
 
 def work_of(job: Job, config: Config, sessions: Sessions) -> ev.Work:
-    need = Need(job.agent, job.task_type, job.node, None if job.nodes is None else frozenset(job.nodes), home=sessions.home_of(job))
+    need = Need(
+        job.agent,
+        job.task_type,
+        job.node,
+        None if job.nodes is None else frozenset(job.nodes),
+        home=sessions.home_of(job),
+    )
     account = config.agents.get(job.agent, {}).get("account", job.agent)
-    return ev.Work(job.name, need, job.attempts, job.accept_unproven, job.priority, account=account, skippable=job.of is not None, no_more=job.no_more)
+    return ev.Work(
+        job.name,
+        need,
+        job.attempts,
+        job.accept_unproven,
+        job.priority,
+        account=account,
+        skippable=job.of is not None,
+        no_more=job.no_more,
+    )
 
 
 def title_of(job: Job) -> str:
@@ -559,7 +741,13 @@ def title_of(job: Job) -> str:
 def changes(row: Mapping[str, Any]) -> str:
     """`, 2 files changed (+3/-1), patch /…` of a row of run.json."""
     if not row["patch"]:
-        return f"; {row['message']}" if row["status"] != "success" and row["message"] else ", no changes"
+        return (
+            f"; {row['message']}"
+            if row["status"] != "success" and row["message"]
+            else ", no changes"
+        )
     files = row["files_changed"]
     counted = f", {files} file{'s' if files != 1 else ''} changed (+{row['lines_added']}/-{row['lines_deleted']}), patch {row['patch']}"
-    return counted + (f"; {row['message']}" if row["status"] != "success" and row["message"] else "")
+    return counted + (
+        f"; {row['message']}" if row["status"] != "success" and row["message"] else ""
+    )

@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`gummy_on_interrupt=cancel`: a process of its own that cancels a run's jobs when its ansible-playbook is gone. This is private to the collection.
+"""`gummy_on_interrupt=cancel`: a process of its own that cancels a run's jobs when its
+ansible-playbook is gone.
 
-Nobody can clean up after SIGKILL, and Ansible ends its workers within a tenth of a second: only who stays behind can.
+Nobody can clean up after SIGKILL, and Ansible ends its workers within a tenth of a second: only who
+stays behind can.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from .._links.link import LinkError
 
 
 def cancel_if_we_die(record: RunRecord, fleet: Fleet) -> Callable[[], None]:
-    """Call this before there are threads, and what it returns when the run is over. It keeps the run's lock until all is cancelled."""
+    """Call this before there are threads, and what it returns when the run is over.
+
+    It keeps the run's lock until all is cancelled.
+    """
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -51,10 +56,15 @@ def cancel_if_we_die(record: RunRecord, fleet: Fleet) -> Callable[[], None]:
 def _cancel_all(folder: str, fleet: Fleet) -> None:
     history = read_history(folder)
     ended = {row["attempts"][-1]["id"] for row in history.ended.values() if row["attempts"]}
-    running = [(name, str(row["node"])) for name, row in history.attempts.items() if row["state"] not in ("void", "lost") and name not in ended]
+    running = [
+        (name, str(row["node"]))
+        for name, row in history.attempts.items()
+        if row["state"] not in ("void", "lost") and name not in ended
+    ]
 
     def cancel(attempt: str, node: str) -> None:
-        with contextlib.suppress(LinkError):  # silent: resuming the run, or `cancel`, asks again
+        # Silent: resuming the run, or `cancel`, asks again.
+        with contextlib.suppress(LinkError):
             fleet.make_link(node).call("cancel", {"attempt": attempt}, 60)
 
     with ThreadPoolExecutor(max(1, min(32, len(running)))) as pool:

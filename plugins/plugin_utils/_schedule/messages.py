@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the scheduler hears and says: events in, commands out. This is private to the collection.
+"""What the scheduler hears and says: events in, commands out.
 
 An attempt is named by its id; times are seconds of the caller's clock.
 """
@@ -17,10 +17,12 @@ from .placement import Need, Node
 
 @dataclass(frozen=True)
 class Work:
-    """A job as far as placement cares. attempts: how many may fail before they start, be void, or end for want of quota.
+    """A job as far as placement cares. attempts: how many may fail before they start, be void, or
+    end for want of quota.
 
-    account: what its agent is charged to; skippable: skipped, not failed, when no node of its own can be reached.
-    no_more: why it may get no attempt beside those that were found; then it is lost when none of these has it.
+    account: what its agent is charged to; skippable: skipped, not failed, when no node of its own
+    can be reached. no_more: why it may get no attempt beside those that were found; then it is lost
+    when none of these has it.
     """
 
     name: str
@@ -89,7 +91,9 @@ class LinkDown:
 
 @dataclass(frozen=True)
 class Claimed(OfAttempt):
-    """The attempt holds a slot and a workspace. store: the id of the node's store, whatever name led to it; crowded: others wait for slots there."""
+    """The attempt holds a slot and a workspace. store: the id of the node's store, whatever name
+    led to it; crowded: others wait for slots there.
+    """
 
     store: str | None = None
     crowded: bool = False
@@ -105,7 +109,8 @@ class Turn(OfNode):
 
 @dataclass(frozen=True)
 class Refused(OfAttempt):
-    """A clear no. blame: node (another node may take the job), input (the run can't go on), ours (no node's fault).
+    """A clear no. blame: node (another node may take the job), input (the run can't go on), ours
+    (no node's fault).
 
     kind tells one mistake of ours from another.
     """
@@ -126,7 +131,9 @@ class Started(OfAttempt):
 
 @dataclass(frozen=True)
 class Failed(OfAttempt):
-    """A stage did not work, and nothing was started: claim, sync or fetch. lasting: a person has to mend it, so no trial follows."""
+    """A stage did not work, and nothing was started: claim, sync or fetch. lasting: a person has to
+    mend it, so no trial follows.
+    """
 
     failure: str
     message: str
@@ -149,7 +156,8 @@ class Fenced(OfAttempt):
 
 @dataclass(frozen=True)
 class Ended(OfAttempt):
-    """failure: a class of DESIGN section 7 or None; proof: what shows the success; result: the node's record.
+    """failure: a class of DESIGN section 7 or None; proof: what shows the success; result: the
+    node's record.
 
     pause: seconds until there is quota again, where that is known.
     """
@@ -188,9 +196,25 @@ class Cancelled:
 
 
 Event = (
-    Tick | Nodes | LinkUp | LinkDown | Claimed | Busy | Turn | Refused | Synced | Started | Failed | Unknown | Fenced | Ended | Fetched | Found
-    | Quarantined | Cancelled
-)  # fmt: skip
+    Tick
+    | Nodes
+    | LinkUp
+    | LinkDown
+    | Claimed
+    | Busy
+    | Turn
+    | Refused
+    | Synced
+    | Started
+    | Failed
+    | Unknown
+    | Fenced
+    | Ended
+    | Fetched
+    | Found
+    | Quarantined
+    | Cancelled
+)
 
 
 # -- commands
@@ -198,14 +222,17 @@ Event = (
 
 @dataclass(frozen=True)
 class Record(Step):
-    """Must be on disk before the commands after it go out. state: reserved, sent, running, ended, void, lost."""
+    """Must be on disk before the commands after it go out. state: reserved, sent, running, ended,
+    void, lost.
+    """
 
     state: str
 
 
 @dataclass(frozen=True)
 class Place(Step):
-    """For people and the record: the node that was chosen, why, and all nodes as they were then; see Scheduler.ranking.
+    """For people and the record: the node that was chosen, why, and all nodes as they were then;
+    see Scheduler.ranking.
 
     why: None where the ranking says it.
     """
@@ -260,7 +287,9 @@ class Ack(AttemptOn):
 
 @dataclass(frozen=True)
 class Quarantine:
-    """For later runs: the node failed so often in a row and rests for these seconds; 0 failures: it is as good as any."""
+    """For later runs: the node failed so often in a row and rests for these seconds; 0 failures: it
+    is as good as any.
+    """
 
     node: str
     failures: int
@@ -310,6 +339,23 @@ class End:
 
 
 Command = (
-    Record | Place | Claim | Sync | Start | Cancel | Fence | Watch | LineUp | LeaveLine | Fetch | Release | Ack | Quarantine | Refresh | Finish
-    | Note | Wake | End
-)  # fmt: skip
+    Record
+    | Place
+    | Claim
+    | Sync
+    | Start
+    | Cancel
+    | Fence
+    | Watch
+    | LineUp
+    | LeaveLine
+    | Fetch
+    | Release
+    | Ack
+    | Quarantine
+    | Refresh
+    | Finish
+    | Note
+    | Wake
+    | End
+)

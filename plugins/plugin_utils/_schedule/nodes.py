@@ -1,9 +1,12 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nodes as a run knows them while it goes on: who can take which kind of work now, best first. No I/O. This is private to the collection.
+"""The nodes as a run knows them while it goes on: who can take which kind of work now, best first.
 
-What a decision costs does not grow with the nodes or the jobs: each kind of work keeps its nodes in order, and only what changed is moved.
+No I/O.
+
+What a decision costs does not grow with the nodes or the jobs: each kind of work keeps its nodes in
+order, and only what changed is moved.
 """
 
 from __future__ import annotations
@@ -16,18 +19,23 @@ from dataclasses import dataclass, field, replace
 from .placement import FREE, REJECTED, WAITS, Need, Node, Scale
 from .stages import Attempt
 
-QUARANTINE = 30.0  # seconds after a node's first failure; doubles with each further one
+# Seconds after a node's first failure; doubles with each further one.
+QUARANTINE = 30.0
 QUARANTINE_MOST = 600.0
-SILENT, CLOSED = 3, 4  # beside FREE, WAITS, REJECTED: gives no answer while it may run jobs of ours; quarantined
+SILENT = 3
+# Beside FREE, WAITS, REJECTED: gives no answer while it may run jobs of ours; quarantined.
+CLOSED = 4
 
 
 @dataclass(eq=False)
 class Place:
-    """A node as this run knows it. node: as measured, `busy` without our own jobs; live: our attempts that hold a slot.
+    """A node as this run knows it. node: as measured, `busy` without our own jobs; live: our
+    attempts that hold a slot.
 
-    proved: an answer has shown that it works; failure: the class of the newest failure since it was last heard;
-    crowded: other runs wait for its slots, so one is claimed only when it is our turn; in_line: we wait there;
-    inherited: its quarantine is of an earlier run; twin: another name of the same node, which is the candidate.
+    proved: an answer has shown that it works; failure: the class of the newest failure since it was
+    last heard; crowded: other runs wait for its slots, so one is claimed only when it is our turn;
+    in_line: we wait there; inherited: its quarantine is of an earlier run; twin: another name of
+    the same node, which is the candidate.
     """
 
     node: Node
@@ -44,7 +52,8 @@ class Place:
     in_line: bool = False
     turn: bool = False
     silent_since: float | None = None
-    silence: list[str] = field(default_factory=list)  # why, each reason once
+    # Why, each reason once.
+    silence: list[str] = field(default_factory=list)
     last_used: int = 0
     begins: int = 0
     may_run: int = 0
@@ -60,53 +69,81 @@ class Place:
     def works(self) -> None:
         """A job has begun there."""
         self.hears()
-        self.proved, self.failures, self.closed_until, self.inherited = True, 0, 0.0, False
+        self.proved = True
+        self.failures = 0
+        self.closed_until = 0.0
+        self.inherited = False
 
     def fails(self, failure: str, why: str, now: float) -> None:
-        """The next job is a trial, after a pause that grows. What was under way when it failed says nothing new."""
-        self.proved, self.failure = False, failure
+        """The next job is a trial, after a pause that grows.
+
+        What was under way when it failed says nothing new.
+        """
+        self.proved = False
+        self.failure = failure
         if not self.closed(now) or self.inherited:
-            self.failures, self.why, self.inherited = self.failures + 1, why, False
+            self.failures = self.failures + 1
+            self.why = why
+            self.inherited = False
             self.closed_until = now + min(QUARANTINE * 2 ** (self.failures - 1), QUARANTINE_MOST)
 
     def may_line_up(self, now: float) -> bool:
         """Whether others have slots that this run, with what it has there, could still use."""
         on_trial = self.failures and not self.proved and self.begins
-        return not (on_trial or self.in_line or self.turn or self.busy_until > now) and len(self.live) < self.node.slots
+        return (
+            not (on_trial or self.in_line or self.turn or self.busy_until > now)
+            and len(self.live) < self.node.slots
+        )
 
     def closed(self, now: float) -> bool:
         return self.closed_until > now
 
     def as_node(self, now: float) -> Node:
         """The node as placement should see it now."""
-        in_flight, slots, busy, excluded, remedy = len(self.live), self.node.slots, self.node.busy, self.node.excluded, self.node.remedy
+        in_flight = len(self.live)
+        slots = self.node.slots
+        busy = self.node.busy
+        excluded = self.node.excluded
+        remedy = self.node.remedy
         if excluded is None and self.silent_since is not None:
-            excluded, remedy = "no contact", "it has to answer again; its jobs wait for it"
+            excluded = "no contact"
+            remedy = "it has to answer again; its jobs wait for it"
         elif excluded is None and self.twin:
-            excluded, remedy = f"the same node as {self.twin}", "take one of the two names out of the inventory"
+            excluded = f"the same node as {self.twin}"
+            remedy = "take one of the two names out of the inventory"
         elif excluded is None and self.closed(now):
-            excluded, remedy = f"quarantined after {self.failures} x {self.why}", "a trial, which comes by itself; gummy_refresh=true forgets it"
+            excluded = f"quarantined after {self.failures} x {self.why}"
+            remedy = "a trial, which comes by itself; gummy_refresh=true forgets it"
         if self.turn:
             busy = max(0, min(busy, slots - in_flight - 1))
         if self.busy_until > now or self.in_line or (self.crowded and not self.turn):
             busy = max(busy, slots - in_flight)
         elif self.failures and not self.proved:
-            slots = min(slots, busy + in_flight - self.begins + 1)  # one at a time until one has begun
+            # One at a time until one has begun.
+            slots = min(slots, busy + in_flight - self.begins + 1)
         return replace(
-            self.node, in_flight=in_flight, slots=max(slots, 0), busy=busy, excluded=excluded, remedy=remedy, last_used=self.last_used
-        )  # fmt: skip
+            self.node,
+            in_flight=in_flight,
+            slots=max(slots, 0),
+            busy=busy,
+            excluded=excluded,
+            remedy=remedy,
+            last_used=self.last_used,
+        )
 
 
 class View:
     """The places as jobs of one Need see them.
 
-    `groups`: the names in each state; `full`: those in whose line the run may wait; `in_line`: where it does;
-    `woken`: whether one has come that may change an answer.
+    `groups`: the names in each state; `full`: those in whose line the run may wait; `in_line`:
+    where it does; `woken`: whether one has come that may change an answer.
     """
 
     def __init__(self, scale: Scale) -> None:
         self.scale = scale
-        self.groups: dict[int, set[str]] = {group: set() for group in (FREE, WAITS, REJECTED, SILENT, CLOSED)}
+        self.groups: dict[int, set[str]] = {
+            group: set() for group in (FREE, WAITS, REJECTED, SILENT, CLOSED)
+        }
         self.full: dict[str, tuple[object, ...]] = {}
         self.in_line: set[str] = set()
         self.woken = False
@@ -117,9 +154,12 @@ class View:
 
     def put(self, place: Place, node: Node, now: float) -> None:
         """The place has changed."""
-        name, (group, key) = node.name, self.scale.standing(node)
+        name = node.name
+        (group, key) = self.scale.standing(node)
         if place.node.excluded is None and group == REJECTED:
-            group = SILENT if place.silent_since is not None else CLOSED if place.closed(now) else group
+            group = (
+                SILENT if place.silent_since is not None else CLOSED if place.closed(now) else group
+            )
         before = self._group.get(name)
         if before != group:
             if before is not None:
@@ -144,7 +184,8 @@ class View:
 
     def best(self, without: Collection[str] = ()) -> str | None:
         """The free node that ranks first."""
-        aside, found = [], None
+        aside = []
+        found = None
         while self._heap and found is None:
             _key, serial, name = self._heap[0]
             if self._serials.get(name) != serial:
@@ -158,9 +199,17 @@ class View:
         return found
 
     def lines(self, without: Collection[str], most: int) -> list[str]:
-        """The full nodes that rank first, with those in whose line the run waits not more than `most`."""
+        """The full nodes that rank first, with those in whose line the run waits not more than
+        `most`.
+        """
         left = most - len(self.in_line)
-        return heapq.nsmallest(left, [name for name in self.full if name not in without], key=self.full.__getitem__) if left > 0 else []
+        return (
+            heapq.nsmallest(
+                left, [name for name in self.full if name not in without], key=self.full.__getitem__
+            )
+            if left > 0
+            else []
+        )
 
     def has(self, group: int, without: Collection[str] = ()) -> bool:
         names = self.groups[group]
@@ -168,12 +217,20 @@ class View:
 
 
 class Places:
-    """All nodes of a run by name, and the controller itself as `fallback`. Call `changed` after any change of a place."""
+    """All nodes of a run by name, and the controller itself as `fallback`.
+
+    Call `changed` after any change of a place.
+    """
 
     def __init__(
-        self, nodes: Iterable[Node], fallback: Node | None, weights: Mapping[str, float], preferences: Mapping[str, Sequence[str]]
+        self,
+        nodes: Iterable[Node],
+        fallback: Node | None,
+        weights: Mapping[str, float],
+        preferences: Mapping[str, Sequence[str]],
     ) -> None:
-        self._weights, self._preferences = weights, preferences
+        self._weights = weights
+        self._preferences = preferences
         self.fallback = Place(fallback, proved=True) if fallback is not None else None
         self._nodes = {node.name: Place(node, index=index) for index, node in enumerate(nodes)}
         self._seen = [place.node for place in self._nodes.values()]
@@ -195,7 +252,13 @@ class Places:
     def view(self, need: Need, now: float) -> View:
         if need not in self._views:
             self._views[need] = view = View(Scale(need, self._weights, self._preferences))
-            names = [need.node] if need.node is not None else self._nodes if need.nodes is None else need.nodes
+            names = (
+                [need.node]
+                if need.node is not None
+                else self._nodes
+                if need.nodes is None
+                else need.nodes
+            )
             for place in [self._nodes[name] for name in names if name in self._nodes]:
                 place.views.append(view)
                 view.put(place, self._seen[place.index], now)
@@ -208,7 +271,10 @@ class Places:
                 view.put(place, node, now)
 
     def first_of_store(self, store: str, place: Place) -> str | None:
-        """The name under which this store was met first, if it is another one. The controller itself has one slot of its own."""
+        """The name under which this store was met first, if it is another one.
+
+        The controller itself has one slot of its own.
+        """
         first = self._stores.setdefault(store, place) if place is not self.fallback else place
         return None if first is place else first.node.name
 
@@ -216,10 +282,27 @@ class Places:
         """Whether no node that the job names has answered."""
         names = [need.node] if need.node is not None else need.nodes or ()
         places = [self._nodes[name] for name in names if name in self._nodes]
-        return all(place.node.state == "unreachable" or place.node.online is False or place.failure == "unreachable" for place in places)
+        return all(
+            place.node.state == "unreachable"
+            or place.node.online is False
+            or place.failure == "unreachable"
+            for place in places
+        )
 
     def all_fail_alike(self, failure: str) -> list[Place]:
-        """The nodes that failed in this way, if no other node is left and they are several: then the fault may be here, and not theirs."""
+        """The nodes that failed in this way, if no other node is left and they are several: then
+        the fault may be here, and not theirs.
+        """
         failed = [place for place in self if place.failure == failure]
-        others = [place for place in self if place.failure != failure and place.node.excluded is None and place.node.state != "unreachable"]
-        return failed if len(failed) > 1 and not [place for place in others if place.node.online is not False] else []
+        others = [
+            place
+            for place in self
+            if place.failure != failure
+            and place.node.excluded is None
+            and place.node.state != "unreachable"
+        ]
+        return (
+            failed
+            if len(failed) > 1 and not [place for place in others if place.node.online is not False]
+            else []
+        )

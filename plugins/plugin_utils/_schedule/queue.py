@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The jobs that wait for a node, those that any node would answer alike in one bucket. This is private to the collection."""
+"""The jobs that wait for a node, those that any node would answer alike in one bucket."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from . import messages as ev
 from .nodes import View
 from .placement import Need
 
-Order = tuple[int, int]  # priority, the highest first; then as they stand in the list
+# Priority, the highest first; then as they stand in the list.
+Order = tuple[int, int]
 
 
 @dataclass(eq=False)
 class Job:
-    """A job as the scheduler knows it. used: attempts that counted; failed_on: node -> why; last: class and message of the newest failure."""
+    """A job as the scheduler knows it. used: attempts that counted; failed_on: node -> why; last:
+    class and message of the newest failure.
+    """
 
     work: ev.Work
     order: Order
@@ -37,7 +40,9 @@ class Job:
 
 @dataclass(eq=False)
 class Bucket:
-    """Jobs for which placement has one answer. view: None for the controller itself; ready: something has changed since it was last tried.
+    """Jobs for which placement has one answer. view:
+
+    None for the controller itself; ready: something has changed since it was last tried.
 
     entry: its place in the queue's order.
     """
@@ -58,7 +63,10 @@ class Bucket:
 
 
 class Queue:
-    """add, remove, and `next`: the bucket whose first job is the next to be tried. A bucket that was tried in vain is set not ready, until woken."""
+    """add, remove, and `next`: the bucket whose first job is the next to be tried.
+
+    A bucket that was tried in vain is set not ready, until woken.
+    """
 
     def __init__(self) -> None:
         self._buckets: dict[tuple[object, ...], Bucket] = {}
@@ -72,7 +80,12 @@ class Queue:
 
     def __iter__(self) -> Iterator[Job]:
         """In the order of the list."""
-        found = [job for bucket in self._buckets.values() for _order, job in bucket.heap if job.bucket is bucket]
+        found = [
+            job
+            for bucket in self._buckets.values()
+            for _order, job in bucket.heap
+            if job.bucket is bucket
+        ]
         return iter(sorted(dict.fromkeys(found), key=lambda job: job.order))
 
     def add(self, job: Job, view: View | None) -> None:
@@ -87,7 +100,8 @@ class Queue:
         self._wake(bucket)
 
     def remove(self, job: Job) -> None:
-        bucket, job.bucket = job.bucket, None
+        bucket = job.bucket
+        job.bucket = None
         self._length -= 1
         if bucket is not None and bucket.first() is None:
             key = (bucket.need, bucket.account, bucket.failed_on, bucket.exhausted)

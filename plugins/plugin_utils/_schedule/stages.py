@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An attempt as the controller knows it, and the one table of its stages. This is private to the collection."""
+"""An attempt as the controller knows it, and the one table of its stages."""
 
 from __future__ import annotations
 
@@ -10,16 +10,48 @@ from dataclasses import dataclass
 
 from . import messages as ev
 
-# stage -> event -> next stage. `sent`: a start may be under way. `fencing`: we ask whether it began.
+# stage -> event -> next stage. `sent`: a start may be under way. `fencing`: we ask whether it
+# began.
 STAGES: Mapping[str, Mapping[str, str]] = {
-    "reserved": {"claimed": "claimed", "busy": "void", "refused": "void", "failed": "void", "unknown": "void"},
+    "reserved": {
+        "claimed": "claimed",
+        "busy": "void",
+        "refused": "void",
+        "failed": "void",
+        "unknown": "void",
+    },
     "claimed": {"synced": "sent", "refused": "void", "failed": "void", "unknown": "void"},
-    "sent": {"started": "running", "ended": "ended", "refused": "fencing", "unknown": "fencing", "void": "void"},
-    "running": {"started": "running", "running": "running", "refused": "running", "ended": "ended", "unknown": "fencing", "void": "void"},
-    "fencing": {"void": "void", "running": "running", "started": "fencing", "ended": "ended", "unknown": "fencing", "refused": "fencing"},
-    "ended": {**dict.fromkeys(("started", "ended", "running", "unknown", "refused", "failed"), "ended"), "fetched": "fetched"},
+    "sent": {
+        "started": "running",
+        "ended": "ended",
+        "refused": "fencing",
+        "unknown": "fencing",
+        "void": "void",
+    },
+    "running": {
+        "started": "running",
+        "running": "running",
+        "refused": "running",
+        "ended": "ended",
+        "unknown": "fencing",
+        "void": "void",
+    },
+    "fencing": {
+        "void": "void",
+        "running": "running",
+        "started": "fencing",
+        "ended": "ended",
+        "unknown": "fencing",
+        "refused": "fencing",
+    },
+    "ended": {
+        **dict.fromkeys(("started", "ended", "running", "unknown", "refused", "failed"), "ended"),
+        "fetched": "fetched",
+    },
     "fetched": dict.fromkeys(("started", "ended", "running", "unknown", "refused"), "fetched"),
-    "lost": dict.fromkeys(("started", "running", "unknown", "ended", "void", "refused", "failed", "fetched"), "lost"),
+    "lost": dict.fromkeys(
+        ("started", "running", "unknown", "ended", "void", "refused", "failed", "fetched"), "lost"
+    ),
     "void": dict.fromkeys(("started", "unknown", "refused", "void"), "void"),
 }
 BEGINS = frozenset({"reserved", "claimed", "sent"})
@@ -33,7 +65,9 @@ class ProtocolError(Exception):
 
 @dataclass
 class Attempt:
-    """since: when it ended, or when it was first asked whether it began. held: its claim waits until the node has answered another one."""
+    """since: when it ended, or when it was first asked whether it began. held: its claim waits
+    until the node has answered another one.
+    """
 
     id: str
     job: str
@@ -48,5 +82,7 @@ class Attempt:
     def next(self, word: str) -> str:
         """The stage after this event. Raises ProtocolError."""
         if word not in STAGES[self.stage]:
-            raise ProtocolError(f"attempt {self.id} of {self.job} on {self.node}: {word} while {self.stage}")
+            raise ProtocolError(
+                f"attempt {self.id} of {self.job} on {self.node}: {word} while {self.stage}"
+            )
         return STAGES[self.stage][word]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kinds of work: which part of the load they feel, and how a prompt tells which it is. This is private to the collection."""
+"""Kinds of work: which part of the load they feel, and how a prompt tells which it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from types import MappingProxyType
 
 # The part of the load that counts one more for work of this type.
 TASK_TYPES: Mapping[str, str | None] = MappingProxyType(
-    {"general": None, "database": "cpu", "api": "io_wait", "frontend": "memory", "testing": None, "security": None}
+    {
+        "general": None,
+        "database": "cpu",
+        "api": "io_wait",
+        "frontend": "memory",
+        "testing": None,
+        "security": None,
+    }
 )
 # gummy's own keywords as whole words; "REST" only in capitals, because of "the rest".
 KEYWORDS: Mapping[str, frozenset[str]] = {

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines for people while a run goes on: one thread prints, a stalled terminal drops lines and blocks nothing. This is private to the collection."""
+"""Lines for people while a run goes on: one thread prints, a stalled terminal drops lines and
+blocks nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import time
 
 from ansible.utils.display import Display
 
-KEPT = 1000  # lines that may wait for the terminal
+# Lines that may wait for the terminal.
+KEPT = 1000
 
 
 class Printer:
@@ -27,7 +30,9 @@ class Printer:
     def event(self, job: str, verb: str, node: str, text: str) -> None:
         """One line per event: time, job, verb, node, why."""
         if self._shown:
-            self.say(f"{time.strftime('%H:%M:%S')}  {job or '-':<12}  {verb:<5}  {node or '-':<12}  {text}")
+            self.say(
+                f"{time.strftime('%H:%M:%S')}  {job or '-':<12}  {verb:<5}  {node or '-':<12}  {text}"
+            )
 
     def say(self, line: str) -> None:
         try:
@@ -46,9 +51,17 @@ class Printer:
 
     def _print(self) -> None:
         while (line := self._lines.get()) is not None:
-            Display().display(shown(line), stderr=True)  # stdout is not flushed when it is no terminal
+            # Stdout is not flushed when it is no terminal.
+            Display().display(shown(line), stderr=True)
 
 
 def shown(line: str) -> str:
     """A line without what a terminal would obey: it may hold a node's or an agent's words."""
-    return line if line.isprintable() else "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in line)
+    return (
+        line
+        if line.isprintable()
+        else "".join(
+            char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}"
+            for char in line
+        )
+    )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text by the columns that it takes on a terminal: emoji and CJK take two, accents none. This is private to the collection."""
+"""Text by the columns that it takes on a terminal: emoji and CJK take two, accents none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def _columns(char: str) -> int:
     if char.isascii():
         return 1
     if unicodedata.category(char) in ("Mn", "Me"):
-        return char == "\N{VARIATION SELECTOR-16}"  # makes an emoji of the character before it, where a terminal knows that
+        # Makes an emoji of the character before it, where a terminal knows that.
+        return char == "\N{VARIATION SELECTOR-16}"
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
@@ -31,7 +32,8 @@ def fit(text: str, columns: int) -> str:
     text = shown(text).replace("\t", " ")
     if width(text) <= columns:
         return text
-    kept, left = [], columns - 1
+    kept = []
+    left = columns - 1
     for char in text:
         left -= _columns(char)
         if left < 0:
@@ -45,7 +47,14 @@ def pad(text: str, columns: int) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], most: Sequence[int], columns: int) -> list[str]:
-    """Cells below each other. `most`: how wide each column but the last may become; the last one gets what is left of `columns`."""
-    cells = [[fit(cell, limit) for cell, limit in zip(row, (*most, columns), strict=True)] for row in rows]
+    """Cells below each other.
+
+    `most`: how wide each column but the last may become; the last one gets what is left of
+    `columns`.
+    """
+    cells = [
+        [fit(cell, limit) for cell, limit in zip(row, (*most, columns), strict=True)]
+        for row in rows
+    ]
     widths = [max((width(row[index]) for row in cells), default=0) for index in range(len(most))]
     return [fit(GAP.join([*map(pad, row, widths), row[-1]]), columns).rstrip() for row in cells]

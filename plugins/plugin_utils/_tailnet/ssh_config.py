@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the user's ssh config says of the nodes: asked of `ssh -G`, for the names that the config knows. This is private to the collection.
+"""What the user's ssh config says of the nodes: asked of `ssh -G`, for the names that the config
+knows.
 
-Only names are read here, to know whom to ask about; what a name means, with its user, port, key and jumps, is ssh's to say.
+Only names are read here, to know whom to ask about; what a name means, with its user, port, key and
+jumps, is ssh's to say.
 """
 
 from __future__ import annotations
@@ -21,15 +23,19 @@ from dataclasses import dataclass, field, replace
 
 from .._links.at_once import Outcome, run_all
 
-NOBODY = "gummy-no-host-has-this-name"  # tells what the config says of every host
+# Tells what the config says of every host.
+NOBODY = "gummy-no-host-has-this-name"
 ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:+-]*")
-DEPTH = 16  # of Include, as in OpenSSH
+# Of Include, as in OpenSSH.
+DEPTH = 16
 SYSTEM = "/etc/ssh/ssh_config"
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What tells a node from others: its name in full, without a dot at its end, and its addresses, the first to be used."""
+    """What tells a node from others: its name in full, without a dot at its end, and its addresses,
+    the first to be used.
+    """
 
     dns_name: str
     addresses: tuple[str, ...]
@@ -37,7 +43,9 @@ class Reach:
 
 @dataclass(frozen=True)
 class Route:
-    """How ssh reaches a node: the destination, and the words before it. alias: the name that the ssh config knows it by, if any."""
+    """How ssh reaches a node: the destination, and the words before it. alias: the name that the
+    ssh config knows it by, if any.
+    """
 
     destination: str
     words: tuple[str, ...] = ()
@@ -45,12 +53,17 @@ class Route:
 
     def host_vars(self) -> dict[str, str]:
         """Ansible's connection variables; Ansible splits the words as a shell does."""
-        return {"ansible_host": self.destination, **({"ansible_ssh_common_args": shlex.join(self.words)} if self.words else {})}
+        return {
+            "ansible_host": self.destination,
+            **({"ansible_ssh_common_args": shlex.join(self.words)} if self.words else {}),
+        }
 
 
 @dataclass(frozen=True)
 class Names:
-    """Of a config: the names of its Host lines, its patterns, and whether any other name may be meant as well (`Match exec`)."""
+    """Of a config: the names of its Host lines, its patterns, and whether any other name may be
+    meant as well (`Match exec`).
+    """
 
     aliases: Mapping[str, None] = field(default_factory=dict)
     patterns: tuple[str, ...] = ()
@@ -63,12 +76,20 @@ class Names:
 
 
 def read_names(config_file: str | None = None) -> Names:
-    """Names of this file, or of the user's and the system's. What can't be read holds none: ssh itself says so when it matters."""
-    home = pwd.getpwuid(os.getuid()).pw_dir  # ssh does not ask $HOME for its own file
-    files = [(config_file, True)] if config_file else [(f"{home}/.ssh/config", True), (SYSTEM, False)]
+    """Names of this file, or of the user's and the system's.
+
+    What can't be read holds none: ssh itself says so when it matters.
+    """
+    # Ssh does not ask $HOME for its own file.
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    files = (
+        [(config_file, True)] if config_file else [(f"{home}/.ssh/config", True), (SYSTEM, False)]
+    )
     names: dict[str, None] = {}
     any_name = False
-    for keyword, words in (line for file, of_user in files for line in _lines(file, of_user, DEPTH)):
+    for keyword, words in (
+        line for file, of_user in files for line in _lines(file, of_user, DEPTH)
+    ):
         if keyword == "host":
             names.update(dict.fromkeys(word.lstrip("!") for word in words))
         else:
@@ -76,8 +97,12 @@ def read_names(config_file: str | None = None) -> Names:
             any_name = any_name or "exec" in criteria
             for number, criterion in enumerate(criteria[:-1]):
                 if criterion in ("host", "originalhost"):
-                    names.update(dict.fromkeys(word.lstrip("!") for word in words[number + 1].split(",")))
-    patterns = tuple(name.replace("[", "[[]") for name in names if set(name) & set("*?") and name != "*")
+                    names.update(
+                        dict.fromkeys(word.lstrip("!") for word in words[number + 1].split(","))
+                    )
+    patterns = tuple(
+        name.replace("[", "[[]") for name in names if set(name) & set("*?") and name != "*"
+    )
     return Names({name: None for name in names if ALIAS.fullmatch(name)}, patterns, any_name)
 
 
@@ -104,9 +129,13 @@ def _lines(path: str, of_user: bool, depth: int) -> Iterator[tuple[str, list[str
 
 
 def routes(
-    nodes: Mapping[str, Reach], config_file: str | None = None, proxy: str | None = None, timeout: float = 5.0
+    nodes: Mapping[str, Reach],
+    config_file: str | None = None,
+    proxy: str | None = None,
+    timeout: float = 5.0,
 ) -> tuple[dict[str, Route], str | None]:
-    """The route of every node, and a sentence if ssh could not be asked; a node that it did not answer for goes by its address.
+    """The route of every node, and a sentence if ssh could not be asked; a node that it did not
+    answer for goes by its address.
 
     proxy: a ProxyCommand for what goes to a tailnet address and has no proxy of its own.
     """
@@ -115,38 +144,80 @@ def routes(
         return {}, None
     nobody = _ask([NOBODY], base, timeout)
     if complaint := _complaint(nobody):
-        return {label: _to(node.addresses[0], base, proxy) for label, node in nodes.items()}, complaint
+        return {
+            label: _to(node.addresses[0], base, proxy) for label, node in nodes.items()
+        }, complaint
     default = _Answer(nobody[NOBODY].out)
     names = read_names(config_file)
-    if default.hostname != NOBODY:  # every name leads somewhere
+    # Every name leads somewhere.
+    if default.hostname != NOBODY:
         names = replace(names, any_name=True)
-    answers = _ask([*names.known([name for label, node in nodes.items() for name in (label, node.dns_name)]), *names.aliases], base, timeout)
-    good = {name: said for name, answer in answers.items() if answer.status == 0 and (said := _Answer(answer.out)).says_more(name, default)}
-    index = {key: label for label, node in nodes.items() for key in (label, node.dns_name, *node.addresses)} if good else {}
+    answers = _ask(
+        [
+            *names.known(
+                [name for label, node in nodes.items() for name in (label, node.dns_name)]
+            ),
+            *names.aliases,
+        ],
+        base,
+        timeout,
+    )
+    good = {
+        name: said
+        for name, answer in answers.items()
+        if answer.status == 0 and (said := _Answer(answer.out)).says_more(name, default)
+    }
+    index = (
+        {
+            key: label
+            for label, node in nodes.items()
+            for key in (label, node.dns_name, *node.addresses)
+        }
+        if good
+        else {}
+    )
     leads = {name: _node_of(answer, index) for name, answer in good.items()}
     aliases: dict[str | None, str] = {}
     for name in filter(leads.get, names.aliases):
         aliases.setdefault(leads[name], name)
     found = {}
     for label, node in nodes.items():
-        own = [name for name in (label, node.dns_name) if name in good and leads[name] in (None, label)] if good else []
-        explicit = [*(name for name in own if name in names.aliases), *filter(None, [aliases.get(label)])]
+        own = (
+            [
+                name
+                for name in (label, node.dns_name)
+                if name in good and leads[name] in (None, label)
+            ]
+            if good
+            else []
+        )
+        explicit = [
+            *(name for name in own if name in names.aliases),
+            *filter(None, [aliases.get(label)]),
+        ]
         alias = next(iter([*explicit, *own]), None)
         if alias is None:
             found[label] = _to(node.addresses[0], base, proxy)
         else:
-            named = good[alias].hostname == alias.lower()  # a user, port or key for this name, and no address
+            # A user, port or key for this name, and no address.
+            named = good[alias].hostname == alias.lower()
             words = (*base, "-o", f"HostName={node.addresses[0]}") if named else base
-            found[label] = _to(alias, words, None if good[alias].proxied or leads[alias] is None else proxy, alias)
+            found[label] = _to(
+                alias, words, None if good[alias].proxied or leads[alias] is None else proxy, alias
+            )
     return found, _complaint(answers)
 
 
 def proxy_command(program: Sequence[str]) -> str:
-    """The ProxyCommand that goes through this tailscale program; ssh puts host and port in, and a shell runs it."""
+    """The ProxyCommand that goes through this tailscale program; ssh puts host and port in, and a
+    shell runs it.
+    """
     return f"{shlex.join([*program, 'nc'])} %h %p"
 
 
-def _to(destination: str, words: Sequence[str], proxy: str | None, alias: str | None = None) -> Route:
+def _to(
+    destination: str, words: Sequence[str], proxy: str | None, alias: str | None = None
+) -> Route:
     return Route(destination, (*words, *(("-o", f"ProxyCommand={proxy}") if proxy else ())), alias)
 
 
@@ -157,15 +228,27 @@ class _Answer:
         self.text = text
         values = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
         self.hostname = values.get("hostname", "")
-        self.proxied = values.get("proxyjump", "none") != "none" or values.get("proxycommand", "none") != "none"
+        self.proxied = (
+            values.get("proxyjump", "none") != "none"
+            or values.get("proxycommand", "none") != "none"
+        )
 
     def says_more(self, name: str, default: _Answer) -> bool:
-        """Whether the config gives this name an address, or anything that it does not give every name."""
-        return self.hostname != name.lower() or self.text != default.text.replace(NOBODY, name) and self.text != default.text.replace(NOBODY, name.lower())
+        """Whether the config gives this name an address, or anything that it does not give every
+        name.
+        """
+        return (
+            self.hostname != name.lower()
+            or self.text != default.text.replace(NOBODY, name)
+            and self.text != default.text.replace(NOBODY, name.lower())
+        )
 
 
 def _node_of(answer: _Answer, index: Mapping[str, str]) -> str | None:
-    """The node whose address or name the alias leads to. Behind a jump a short name may mean another machine."""
+    """The node whose address or name the alias leads to.
+
+    Behind a jump a short name may mean another machine.
+    """
     name = answer.hostname.removesuffix(".")
     if answer.proxied and not set(name) & set(".:"):
         return None
@@ -183,5 +266,8 @@ def _complaint(answers: Mapping[str, Outcome]) -> str | None:
     failed = [answer for answer in answers.values() if answer.status != 0]
     if not failed:
         return None
-    said = failed[0].trouble or (failed[0].err.strip().splitlines() or [f"exit status {failed[0].status}"])[-1]
+    said = (
+        failed[0].trouble
+        or (failed[0].err.strip().splitlines() or [f"exit status {failed[0].status}"])[-1]
+    )
     return f"`ssh -G` gave no answer for {len(failed)} of {len(answers)} names, and what it can't say goes by tailnet addresses: {said}"

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`tailscale status --json`: reading it, and the nodes that it names. This is private to the collection.
+"""`tailscale status --json`: reading it, and the nodes that it names.
 
-HostName and OS are free text that each peer chooses itself; only DNSName, Tags and the addresses come from the control server.
+HostName and OS are free text that each peer chooses itself; only DNSName, Tags and the addresses
+come from the control server.
 """
 
 from __future__ import annotations
@@ -24,15 +25,32 @@ from typing import Any, TypedDict
 from .._links.at_once import run_all
 
 PROGRAM = "tailscale"
-ELSEWHERE = ("/Applications/Tailscale.app/Contents/MacOS/Tailscale", "/usr/local/bin/tailscale", "/opt/homebrew/bin/tailscale")  # off many PATHs
-TIMEOUT = 10.0  # seconds; a stuck tailscaled may never answer
-CAP = 64 * 1024 * 1024  # bytes; 10,000 peers are 14 MB
+# Off many PATHs.
+ELSEWHERE = (
+    "/Applications/Tailscale.app/Contents/MacOS/Tailscale",
+    "/usr/local/bin/tailscale",
+    "/opt/homebrew/bin/tailscale",
+)
+# Seconds; a stuck tailscaled may never answer.
+TIMEOUT = 10.0
+# Bytes; 10,000 peers are 14 MB.
+CAP = 64 * 1024 * 1024
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 FULL_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 RESERVED = frozenset({"all", "ungrouped", "localhost"})
-RANGES = tuple((each[0].packed, each[-1].packed) for each in map(ipaddress.ip_network, ("100.64.0.0/10", "fd7a:115c:a1e0::/48")))
-NO_SSH = {"ios": "a phone or tablet", "android": "a phone or tablet", "tvos": "a TV", "js": "a browser", "windows": "Windows"}
-LONGEST = 255  # characters kept of a text from the network
+RANGES = tuple(
+    (each[0].packed, each[-1].packed)
+    for each in map(ipaddress.ip_network, ("100.64.0.0/10", "fd7a:115c:a1e0::/48"))
+)
+NO_SSH = {
+    "ios": "a phone or tablet",
+    "android": "a phone or tablet",
+    "tvos": "a TV",
+    "js": "a browser",
+    "windows": "Windows",
+}
+# Characters kept of a text from the network.
+LONGEST = 255
 
 # What the user reads when the backend is in a state in which it has no nodes for us.
 STATES: Mapping[str, str] = {
@@ -48,8 +66,14 @@ FAILURES = (
         "permission denied",
         "this user may not ask tailscaled: run `sudo tailscale set --operator=$USER`, or look at the rights of its socket",
     ),
-    ("Access denied", "this user may not ask tailscaled: run `sudo tailscale set --operator=$USER`, or look at the rights of its socket"),
-    ("failed to connect to local", "tailscaled does not run: start it (`sudo systemctl start tailscaled`, or the Tailscale app)"),
+    (
+        "Access denied",
+        "this user may not ask tailscaled: run `sudo tailscale set --operator=$USER`, or look at the rights of its socket",
+    ),
+    (
+        "failed to connect to local",
+        "tailscaled does not run: start it (`sudo systemctl start tailscaled`, or the Tailscale app)",
+    ),
     (
         "failed to start:",
         "the Tailscale app can't be asked from this session: open it once on the desktop, or use the open source tailscaled",
@@ -62,7 +86,10 @@ class TailscaleError(Exception):
 
 
 class TailnetVars(TypedDict):
-    """The host variable `gummy_tailnet`. Every text comes from the network: data, never a template."""
+    """The host variable `gummy_tailnet`.
+
+    Every text comes from the network: data, never a template.
+    """
 
     id: str
     dns_name: str
@@ -87,7 +114,10 @@ class Peer:
     vars: TailnetVars
 
     def groups(self) -> Iterator[str]:
-        """Groups by what the network says. Each holds an underscore, so that no host name can be one."""
+        """Groups by what the network says.
+
+        Each holds an underscore, so that no host name can be one.
+        """
         yield "tailnet_online" if self.vars["online"] else "tailnet_offline"
         if self.vars["self"]:
             yield "tailnet_self"
@@ -101,7 +131,9 @@ class Peer:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which machines the user wants. include, exclude: shell patterns of names; tags (with `tag:`), users, os: in lower case, None for all."""
+    """Which machines the user wants. include, exclude: shell patterns of names; tags (with `tag:`),
+    users, os: in lower case, None for all.
+    """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -116,9 +148,13 @@ EVERYTHING = Choice()
 
 @dataclass(frozen=True)
 class Status:
-    """What a status document says. `left_out`: (who, why); `fault`: why it knows this machine alone, a sentence; `notes`: sentences.
+    """What a status document says.
 
-    userspace: this machine's tailscaled has no network interface, so that only `tailscale nc` reaches the others.
+    `left_out`: (who, why); `fault`: why it knows this machine alone, a sentence; `notes`:
+    sentences.
+
+    userspace: this machine's tailscaled has no network interface, so that only `tailscale nc`
+    reaches the others.
     """
 
     peers: tuple[Peer, ...] = ()
@@ -130,11 +166,17 @@ class Status:
 
 def tailscale_argv(socket: str | None = None) -> list[str]:
     """The tailscale program of this machine, and the words that lead it to another tailscaled."""
-    program = PROGRAM if shutil.which(PROGRAM) else next((path for path in ELSEWHERE if os.access(path, os.X_OK)), PROGRAM)
+    program = (
+        PROGRAM
+        if shutil.which(PROGRAM)
+        else next((path for path in ELSEWHERE if os.access(path, os.X_OK)), PROGRAM)
+    )
     return [program, *([f"--socket={socket}"] if socket else [])]
 
 
-def read_status(command: Sequence[str] | None = None, path: str | None = None, socket: str | None = None) -> str:
+def read_status(
+    command: Sequence[str] | None = None, path: str | None = None, socket: str | None = None
+) -> str:
     """The text of the status document, from a file or from a command (argv). TailscaleError."""
     if path is not None:
         try:
@@ -148,22 +190,36 @@ def read_status(command: Sequence[str] | None = None, path: str | None = None, s
     outcome = run_all({"status": argv}, timeout=TIMEOUT, cap=CAP)["status"]
     words = clean(" ".join(argv))
     if outcome.trouble and outcome.trouble.startswith("can't start"):
-        raise TailscaleError(f"{outcome.trouble}: install Tailscale (https://tailscale.com/download), or set status_command or status_file")
+        raise TailscaleError(
+            f"{outcome.trouble}: install Tailscale (https://tailscale.com/download), or set status_command or status_file"
+        )
     if outcome.trouble:
-        raise TailscaleError(f"`{words}`: {outcome.trouble}: is tailscaled stuck? Try it by hand, and restart tailscaled")
+        raise TailscaleError(
+            f"`{words}`: {outcome.trouble}: is tailscaled stuck? Try it by hand, and restart tailscaled"
+        )
     if outcome.status:
-        said = (outcome.err.strip() or outcome.out.strip() or f"exit status {outcome.status}").splitlines()[-1]
-        advice = next((text for sign, text in FAILURES if sign in outcome.err + outcome.out), "try it by hand")
+        said = (
+            outcome.err.strip() or outcome.out.strip() or f"exit status {outcome.status}"
+        ).splitlines()[-1]
+        advice = next(
+            (text for sign, text in FAILURES if sign in outcome.err + outcome.out), "try it by hand"
+        )
         raise TailscaleError(f"`{words}` failed: {advice} (it said: {clean(said)})")
     return outcome.out
 
 
 def parse_status(text: str, choice: Choice = EVERYTHING) -> Status:
-    """The nodes of a status document. TailscaleError: it is none. A peer that is odd is left out, whatever it holds."""
+    """The nodes of a status document.
+
+    TailscaleError: it is none. A peer that is odd is left out, whatever it holds.
+    """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        advice = next((text_ for sign, text_ in FAILURES if sign in text), "it may be cut short; try `tailscale status --json` by hand")
+        advice = next(
+            (text_ for sign, text_ in FAILURES if sign in text),
+            "it may be cut short; try `tailscale status --json` by hand",
+        )
         begin = clean(text[:80].strip())
         raise TailscaleError(
             f"the status is no JSON document: {advice} ({f'it begins with: {begin}' if begin else 'it is empty'})"
@@ -176,50 +232,100 @@ def parse_status(text: str, choice: Choice = EVERYTHING) -> Status:
     me = document["Self"]
     my_name = _fqdn(me)
     if state not in ("Running", "Starting") or not my_name:
-        fault = STATES.get(state, f"Tailscale is in state {clean(state)!r} and has no network: look at `tailscale status`")
+        fault = STATES.get(
+            state,
+            f"Tailscale is in state {clean(state)!r} and has no network: look at `tailscale status`",
+        )
         return this_machine(fault, choice, my_name, _text(me, "HostName"))
     tailnet = document.get("CurrentTailnet")
-    suffix = _text(tailnet if isinstance(tailnet, dict) else {}, "MagicDNSSuffix") or _text(document, "MagicDNSSuffix")
+    suffix = _text(tailnet if isinstance(tailnet, dict) else {}, "MagicDNSSuffix") or _text(
+        document, "MagicDNSSuffix"
+    )
     suffix = "." + suffix.lower().strip(".")
     if not my_name.endswith(suffix):
         # headscale without a base domain: bare names, and the suffix is the own name.
         suffix = my_name[len(my_name.split(".")[0]) :]
     others = document.get("Peer")
-    found = [peer for peer in others.values() if isinstance(peer, dict) and not _same(peer, me)] if isinstance(others, dict) else []
+    found = (
+        [peer for peer in others.values() if isinstance(peer, dict) and not _same(peer, me)]
+        if isinstance(others, dict)
+        else []
+    )
     users = document.get("User") if isinstance(document.get("User"), dict) else {}
-    return Status(*_sort_out(me, found, suffix, users, choice), notes=tuple(_notes(me)), userspace=document.get("TUN") is False)
+    return Status(
+        *_sort_out(me, found, suffix, users, choice),
+        notes=tuple(_notes(me)),
+        userspace=document.get("TUN") is False,
+    )
 
 
 def this_machine(fault: str, choice: Choice = EVERYTHING, *names: str) -> Status:
-    """What is left without a network: this machine, by the first of these names, or of its own, that a host may have."""
-    plain = (re.sub(r"[^a-z0-9-]", "-", name.split(".")[0].lower()).strip("-") for name in (*names, platform.node()))
-    name = next((each for each in plain if NAME.match(each) and each not in RESERVED), "this-machine")
+    """What is left without a network: this machine, by the first of these names, or of its own,
+    that a host may have.
+    """
+    plain = (
+        re.sub(r"[^a-z0-9-]", "-", name.split(".")[0].lower()).strip("-")
+        for name in (*names, platform.node())
+    )
+    name = next(
+        (each for each in plain if NAME.match(each) and each not in RESERVED), "this-machine"
+    )
     system = "macOS" if sys.platform == "darwin" else sys.platform
     known = TailnetVars(
-        id="", dns_name="", ip=None, ips=[], os=system, tags=[], user=None, online=False, self=True, key_expiry=None, expired=False,
-        relay=None, path="unknown",
-    )  # fmt: skip
+        id="",
+        dns_name="",
+        ip=None,
+        ips=[],
+        os=system,
+        tags=[],
+        user=None,
+        online=False,
+        self=True,
+        key_expiry=None,
+        expired=False,
+        relay=None,
+        path="unknown",
+    )
     why = _unwanted(name, known, False, choice)
     return Status(() if why else (Peer(name, known),), ((name, why),) if why else (), fault)
 
 
 def _sort_out(
-    me: Mapping[str, Any], found: Iterable[Mapping[str, Any]], suffix: str, users: Mapping[str, Any], choice: Choice
+    me: Mapping[str, Any],
+    found: Iterable[Mapping[str, Any]],
+    suffix: str,
+    users: Mapping[str, Any],
+    choice: Choice,
 ) -> tuple[tuple[Peer, ...], tuple[tuple[str, str], ...]]:
-    """Hosts and left out. Of two that claim one name or address the one of this tailnet, then the older stays: a newcomer can't take a name over."""
+    """Hosts and left out.
+
+    Of two that claim one name or address the one of this tailnet, then the older stays: a newcomer
+    can't take a name over.
+    """
     peers: list[Peer] = []
     left_out: list[tuple[str, str]] = []
     taken: dict[str, str] = {}
-    for raw in (me, *sorted(found, key=lambda peer: (_is_foreign(_fqdn(peer), suffix), *_age(peer)))):
-        is_self, fqdn = raw is me, _fqdn(raw)
-        name, foreign = fqdn.split(".")[0], _is_foreign(fqdn, suffix)
+    for raw in (
+        me,
+        *sorted(found, key=lambda peer: (_is_foreign(_fqdn(peer), suffix), *_age(peer))),
+    ):
+        is_self = raw is me
+        fqdn = _fqdn(raw)
+        name = fqdn.split(".")[0]
+        foreign = _is_foreign(fqdn, suffix)
         node = _variables(raw, fqdn, _addresses(raw), is_self, users)
         why = _unfit(raw, name, node) or _unwanted(name, node, foreign, choice)
         if why is None:
             holder = next((taken[key] for key in (name, *node["ips"]) if key in taken), None)
             why = f"its name or address belongs to {holder} already" if holder is not None else None
         if why is not None:
-            left_out.append((clean(fqdn or _text(raw, "HostName") or _text(raw, "ID")) or "a node without a name", why))
+            left_out.append(
+                (
+                    clean(fqdn or _text(raw, "HostName") or _text(raw, "ID"))
+                    or "a node without a name",
+                    why,
+                )
+            )
             continue
         taken.update(dict.fromkeys((name, *node["ips"]), name))
         peers.append(Peer(name, node))
@@ -250,10 +356,17 @@ def _unfit(raw: Mapping[str, Any], name: str, node: TailnetVars) -> str | None:
 
 
 def _unwanted(name: str, node: TailnetVars, foreign: bool, choice: Choice) -> str | None:
-    """Why the user does not want a node, by what was asked for or by default. This machine is wanted whatever its system, tags and user are."""
+    """Why the user does not want a node, by what was asked for or by default.
+
+    This machine is wanted whatever its system, tags and user are.
+    """
 
     def named(patterns: Iterable[str]) -> bool:
-        return any(fnmatch.fnmatchcase(each, pattern.lower()) for pattern in patterns for each in (name, node["dns_name"]))
+        return any(
+            fnmatch.fnmatchcase(each, pattern.lower())
+            for pattern in patterns
+            for each in (name, node["dns_name"])
+        )
 
     system = node["os"].lower()
     if named(choice.exclude):
@@ -277,13 +390,29 @@ def _unwanted(name: str, node: TailnetVars, foreign: bool, choice: Choice) -> st
     return None
 
 
-def _variables(raw: Mapping[str, Any], fqdn: str, addresses: list[str], is_self: bool, users: Mapping[str, Any]) -> TailnetVars:
+def _variables(
+    raw: Mapping[str, Any], fqdn: str, addresses: list[str], is_self: bool, users: Mapping[str, Any]
+) -> TailnetVars:
     tags = raw.get("Tags")
-    known_tags = [each for tag in tags if isinstance(tag, str) and (each := clean(tag))] if isinstance(tags, list) else []
+    known_tags = (
+        [each for tag in tags if isinstance(tag, str) and (each := clean(tag))]
+        if isinstance(tags, list)
+        else []
+    )
     user = users.get(str(raw["UserID"])) if isinstance(raw.get("UserID"), int) else None
-    direct, by_peer, relay = _text(raw, "CurAddr"), _text(raw, "PeerRelay"), _text(raw, "Relay")
+    direct = _text(raw, "CurAddr")
+    by_peer = _text(raw, "PeerRelay")
+    relay = _text(raw, "Relay")
     # Without traffic in the last seconds nothing is known of the path.
-    path = "direct" if direct else "peer_relay" if by_peer else "derp" if relay and raw.get("Active") is True else "unknown"
+    path = (
+        "direct"
+        if direct
+        else "peer_relay"
+        if by_peer
+        else "derp"
+        if relay and raw.get("Active") is True
+        else "unknown"
+    )
     return TailnetVars(
         id=clean(_text(raw, "ID")),
         dns_name=fqdn,
@@ -291,7 +420,9 @@ def _variables(raw: Mapping[str, Any], fqdn: str, addresses: list[str], is_self:
         ips=addresses,
         os=clean(_text(raw, "OS")),
         tags=known_tags,
-        user=clean(_text(user, "LoginName")) or None if isinstance(user, dict) and not known_tags else None,
+        user=clean(_text(user, "LoginName")) or None
+        if isinstance(user, dict) and not known_tags
+        else None,
         online=is_self or raw.get("Online") is True,
         self=is_self,
         key_expiry=clean(_text(raw, "KeyExpiry")) or None,
@@ -314,8 +445,12 @@ def _addresses(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _in_range(text: str) -> str | None:
-    """By the system's own reading, for the ipaddress module takes five times as long and there may be thousands."""
-    family, (first, last) = (socket.AF_INET6, RANGES[1]) if ":" in text else (socket.AF_INET, RANGES[0])
+    """By the system's own reading, for the ipaddress module takes five times as long and there may
+    be thousands.
+    """
+    family, (first, last) = (
+        (socket.AF_INET6, RANGES[1]) if ":" in text else (socket.AF_INET, RANGES[0])
+    )
     try:
         packed = socket.inet_pton(family, text)
     except (OSError, ValueError):
@@ -324,7 +459,10 @@ def _in_range(text: str) -> str | None:
 
 
 def _age(raw: Mapping[str, Any]) -> tuple[str, str]:
-    """Sorts the older before the newer, and what gives no time last. The control server sets both."""
+    """Sorts the older before the newer, and what gives no time last.
+
+    The control server sets both.
+    """
     created = _text(raw, "Created")
     return created if re.match(r"(?!0001)\d{4}-\d\d-\d\dT", created) else "9999", _text(raw, "ID")
 
@@ -336,7 +474,8 @@ def _same(raw: Mapping[str, Any], me: Mapping[str, Any]) -> bool:
 
 def _fqdn(raw: Mapping[str, Any]) -> str:
     name = _text(raw, "DNSName").removesuffix(".")
-    return name.lower() if name.isascii() else name  # some other letters have an ASCII one as their lower case
+    # Some other letters have an ASCII one as their lower case.
+    return name.lower() if name.isascii() else name
 
 
 def _text(raw: Mapping[str, Any], key: str) -> str:
@@ -346,4 +485,6 @@ def _text(raw: Mapping[str, Any], key: str) -> str:
 
 def clean(text: str) -> str:
     """Text of the network for people's eyes: no control, format or private characters, not endless."""
-    return (text if text.isprintable() else "".join(filter(str.isprintable, text[: 4 * LONGEST])))[:LONGEST]
+    return (text if text.isprintable() else "".join(filter(str.isprintable, text[: 4 * LONGEST])))[
+        :LONGEST
+    ]

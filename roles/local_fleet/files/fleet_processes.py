@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which processes live on this machine, and which of them are a node's. Linux by /proc, macOS by ps."""
+"""Which processes live on this machine, and which of them are a node's.
+
+Linux by /proc, macOS by ps.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,14 @@ PF_EXITING = 4
 class Process(NamedTuple):
     pid: int
     parent: int
-    started: str  # with the pid, the identity of a process
+    # With the pid, the identity of a process.
+    started: str
     name: str
-    ending: bool  # killed, though not gone yet
-    marks: bytes  # its environment, if we may see it: entries between NULs (macOS: command line and environment, between blanks)
+    # Killed, though not gone yet.
+    ending: bool
+    # Its environment, if we may see it: entries between NULs (macOS: command line and environment,
+    # between blanks).
+    marks: bytes
 
 
 def process_table() -> dict[int, Process]:
@@ -36,13 +43,29 @@ def process_table() -> dict[int, Process]:
                 name, _space, rest = read(f"/proc/{pid}/stat").partition("(")[2].rpartition(") ")
                 fields = rest.split()
                 if fields[0] not in "ZX":
-                    table[pid] = Process(pid, int(fields[1]), f"{fields[19]}@{boot}", name, bool(int(fields[6]) & PF_EXITING), environment_of(pid))
+                    table[pid] = Process(
+                        pid,
+                        int(fields[1]),
+                        f"{fields[19]}@{boot}",
+                        name,
+                        bool(int(fields[6]) & PF_EXITING),
+                        environment_of(pid),
+                    )
         return table
     ask = ["ps", "-axEww", "-o", "pid=,ppid=,stat=,lstart=,ucomm=,command="]
-    for line in subprocess.run(ask, stdout=subprocess.PIPE, env={"LC_ALL": "C", "PATH": os.defpath}, check=True).stdout.splitlines():
+    for line in subprocess.run(
+        ask, stdout=subprocess.PIPE, env={"LC_ALL": "C", "PATH": os.defpath}, check=True
+    ).stdout.splitlines():
         row = line.split(None, 9)
         if len(row) > 9 and not row[2].startswith(b"Z"):
-            table[int(row[0])] = Process(int(row[0]), int(row[1]), b" ".join(row[3:8]).decode(), row[8].decode(), False, row[9])
+            table[int(row[0])] = Process(
+                int(row[0]),
+                int(row[1]),
+                b" ".join(row[3:8]).decode(),
+                row[8].decode(),
+                False,
+                row[9],
+            )
     return table
 
 
@@ -53,7 +76,9 @@ def environment_of(pid: int) -> bytes:
 
 
 def is_sshd(process: Process, folder: str) -> bool:
-    """sshd overwrites its environment with its title; what stays is the node's log as its descriptor 2."""
+    """sshd overwrites its environment with its title; what stays is the node's log as its
+    descriptor 2.
+    """
     if not process.name.startswith("sshd"):
         return False
     with contextlib.suppress(OSError):
@@ -68,4 +93,9 @@ def is_marked(process: Process, folder: str) -> bool:
 
 def is_alive(mark: dict[str, Any] | None, table: dict[int, Process]) -> bool:
     process = table.get(mark["pid"]) if mark else None
-    return process is not None and mark is not None and process.started == mark["started"] and not process.ending
+    return (
+        process is not None
+        and mark is not None
+        and process.started == mark["started"]
+        and not process.ending
+    )

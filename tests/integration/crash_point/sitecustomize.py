@@ -1,9 +1,11 @@
-"""A debugger of the tests' own, in a started ansible-playbook: ends it with SIGKILL at the n-th point of the process that drives the run.
+"""A debugger of the tests' own, in a started ansible-playbook: ends it with SIGKILL at the n-th
+point of the process that drives the run.
 
-Put this folder on PYTHONPATH. GUMMY_CRASH_POINT is `WHO WHERE MARK`: WHO is `worker` (that process alone) or `all` (ansible-playbook as well);
-WHERE is the point's number, or what it is (`begun-start`);
-MARK is written with what the point was. Points are: after each durable write of the journal; before a verb's ssh or rsync starts, right after
-that, and when it has ended and nothing was made of its reply yet.
+Put this folder on PYTHONPATH. GUMMY_CRASH_POINT is `WHO WHERE MARK`: WHO is `worker` (that process
+alone) or `all` (ansible-playbook as well); WHERE is the point's number, or what it is
+(`begun-start`); MARK is written with what the point was. Points are: after each durable write of
+the journal; before a verb's ssh or rsync starts, right after that, and when it has ended and
+nothing was made of its reply yet.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import signal
 import subprocess
 import threading
 
-MAIN = os.getpid()  # the workers that it forks have other ids
+# The workers that it forks have other ids.
+MAIN = os.getpid()
 WHO, WHERE, MARK = os.environ.get("GUMMY_CRASH_POINT", "nobody 0 -").split(" ", 2)
 VERBS = ("claim", "rsync", "start", "fence", "poll", "ack")
-guard, left = threading.Lock(), int(WHERE) if WHERE.isdigit() else 0
+guard = threading.Lock()
+left = int(WHERE) if WHERE.isdigit() else 0
 
 
 def point(what: str) -> None:
@@ -37,7 +41,13 @@ class Watched(subprocess.Popen):
 
     def __init__(self, args, *more, **options) -> None:
         words = [args] if isinstance(args, str) else [os.fsdecode(word) for word in args]
-        verb = "rsync" if words[0] == "rsync" else words[-1].strip("'").rpartition(" ")[2] if "--" in words else ""
+        verb = (
+            "rsync"
+            if words[0] == "rsync"
+            else words[-1].strip("'").rpartition(" ")[2]
+            if "--" in words
+            else ""
+        )
         self._verb = verb if verb in VERBS else ""
         self._point("before")
         super().__init__(args, *more, **options)
@@ -48,7 +58,8 @@ class Watched(subprocess.Popen):
             point(f"{when} {self._verb}")
 
     def wait(self, timeout=None) -> int:
-        running, status = self.returncode is None, super().wait(timeout)
+        running = self.returncode is None
+        status = super().wait(timeout)
         if running:
             self._point("ended")
         return status

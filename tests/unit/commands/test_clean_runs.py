@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import clean as _clean
-from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord, state_home
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
+    RunRecord,
+    state_home,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Keep
 
 OLD = time.time() - 40 * 86400
@@ -44,16 +47,20 @@ GOOD = {"status": "success", "class": None}
 def test_runs_that_are_old_and_at_home_go_and_a_check_only_says_so(make):
     make("old", GOOD, {"status": "failed", "class": "agent"}, states=("sent", "running", "ended"))
     make("young", GOOD, age=time.time())
-    assert cleaned(check=True) == [("old", "old")] == cleaned() and os.listdir(Path(state_home(), "runs")) == ["young"]
+    assert cleaned(check=True) == [("old", "old")] == cleaned() and os.listdir(
+        Path(state_home(), "runs")
+    ) == ["young"]
 
 
 @pytest.mark.parametrize(
     ("ends", "states"),
     [
-        ([], ["sent"]), ([GOOD, None], []), ([{"status": "lost", "class": "lost"}], ["sent", "running", "lost"]),
+        ([], ["sent"]),
+        ([GOOD, None], []),
+        ([{"status": "lost", "class": "lost"}], ["sent", "running", "lost"]),
         ([{"status": "failed", "class": "harvest"}], ["sent", "ended"]),
     ],
-)  # fmt: skip
+)
 def test_a_run_with_something_that_is_not_at_home_stays(make, ends, states):
     record = make("kept", *[end for end in ends if end], states=states)
     if None in ends:
@@ -68,5 +75,8 @@ def test_a_run_that_is_driven_stays_and_what_is_too_much_goes_oldest_first(make)
     make("first", GOOD, age=OLD + 1)
     make("second", GOOD, age=OLD + 2)
     assert cleaned(days=1000, size_gb=1) == []
-    assert cleaned(days=1000, size_gb=0) == [("first", "more than is kept"), ("second", "more than is kept")]
+    assert cleaned(days=1000, size_gb=0) == [
+        ("first", "more than is kept"),
+        ("second", "more than is kept"),
+    ]
     driven.close()

@@ -31,7 +31,9 @@ def written(*entries, job=JOB):
         if entry[0] == "finish":
             record.append("finish", job=job.name, status=entry[1], **{"class": entry[2]})
         else:
-            record.append("attempt", attempt=entry[0], job=job.name, node="n", state=entry[1], store="s1")
+            record.append(
+                "attempt", attempt=entry[0], job=job.name, node="n", state=entry[1], store="s1"
+            )
     record.close()
     return RunRecord("r")
 
@@ -61,7 +63,12 @@ def test_a_second_engine_is_told_which_process_drives_the_run():
 def test_the_lock_ends_with_its_process(state):
     code = "import os; from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord; RunRecord('r'); os._exit(9)"
     path = os.pathsep.join([str(Path(_record.__file__).parents[6]), *filter(None, sys.path)])
-    assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False).returncode == 9
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False
+        ).returncode
+        == 9
+    )
     RunRecord("r").close()
 
 
@@ -73,7 +80,11 @@ def test_a_harvest_never_overwrites_an_earlier_one_or_the_run_s_own_files(state)
             (state / "fetched/log").write_text(text)
             record.keep(job, str(state / "fetched"), attempt)
         assert record.fetched(job) == "2"
-        texts = {(path / "log").read_text() for path in Path(record.folder).glob(f"{job}*") if path.is_dir()}
+        texts = {
+            (path / "log").read_text()
+            for path in Path(record.folder).glob(f"{job}*")
+            if path.is_dir()
+        }
         assert texts == {"first", "second", "third", "fourth"}
     record.write("run.json", {"left_out": "caf\udce9"})
     assert json.loads((Path(record.folder) / "run.json").read_text()) == {"left_out": "caf\udce9"}

@@ -8,7 +8,22 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.sessions import Sessions
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 
-JOB = Job("a", None, "tune the database", None, "/p", "database", "gummy", None, None, 60.0, None, False, 3, specialist="database-expert")
+JOB = Job(
+    "a",
+    None,
+    "tune the database",
+    None,
+    "/p",
+    "database",
+    "gummy",
+    None,
+    None,
+    60.0,
+    None,
+    False,
+    3,
+    specialist="database-expert",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +36,10 @@ def test_the_node_is_known_to_later_runs_for_this_specialist_and_project_alone()
     Sessions().keep(JOB, "n1")
     Sessions().keep(replace(JOB, project="/other"), "n2")
     known = Sessions()
-    assert known.home_of(JOB) == "n1" and known.home_of(replace(JOB, specialist="api-developer")) is None
+    assert (
+        known.home_of(JOB) == "n1"
+        and known.home_of(replace(JOB, specialist="api-developer")) is None
+    )
     known.keep(JOB, "n3")
     assert (known.home_of(JOB), Sessions().home_of(JOB)) == ("n3", "n3")
 
@@ -36,7 +54,9 @@ def test_without_a_given_specialist_the_prompt_tells_if_the_project_has_speciali
     assert Sessions().home_of(replace(job, specialist="database-expert")) == "n1"
 
 
-@pytest.mark.parametrize("other", [{"agent": "claude"}, {"project": None}, {"agent": "shell", "prompt": None}])
+@pytest.mark.parametrize(
+    "other", [{"agent": "claude"}, {"project": None}, {"agent": "shell", "prompt": None}]
+)
 def test_nothing_else_has_a_session(other):
     job = replace(JOB, **other)
     Sessions().keep(job, "n1")

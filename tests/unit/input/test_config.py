@@ -18,7 +18,10 @@ def test_no_file_and_an_empty_file_are_the_defaults(config_file):
     assert _config.load_config() == _config.Config()
     config_file.write_text("# nothing yet\n")
     assert _config.load_config() == _config.Config()
-    assert "node_modules" in _config.Config().sync_exclude and _config.Config().load_weights["cpu"] == 0.4
+    assert (
+        "node_modules" in _config.Config().sync_exclude
+        and _config.Config().load_weights["cpu"] == 0.4
+    )
 
 
 def test_all_keys_are_read(config_file):
@@ -53,28 +56,79 @@ def test_blank_keys_are_not_given(config_file):
         ("a: [", "is not YAML ("),
         ("[a]", "is a list, not a mapping; write keys like 'sync_exclude:', each with its value"),
         ("load_wieghts: {cpu: 1}", "load_wieghts: unknown key; did you mean 'load_weights'?"),
-        ("5: 6", "5: unknown key; known: agents, host_preferences, keep, load_weights, nodes, sync_exclude"),
-        ("load_weights: {cpu: -1}", "load_weights: load weight cpu is -1; give a number, 0 or more"),
-        ("load_weights: {cpu: 0}", "load_weights: all load weights are 0; give at least one part more than 0"),
-        ("sync_exclude: 5", "sync_exclude: 5 is no list of patterns; write '- name' for each, in quotes if it is no plain text"),
-        ("sync_exclude: [1.5]", "sync_exclude: [1.5] is no list of patterns; write '- name' for each, in quotes if it is no plain text"),
-        ('sync_exclude: ["a\\nb"]', "sync_exclude: a pattern has a line break in it; write one pattern for each list item"),
-        ("host_preferences: {databse: [a]}", "host_preferences: unknown task type 'databse'; did you mean 'database'?"),
-        ("host_preferences: [a]", "host_preferences: host preferences are a mapping of task types to lists of nodes, not ['a']"),
+        (
+            "5: 6",
+            "5: unknown key; known: agents, host_preferences, keep, load_weights, nodes, sync_exclude",
+        ),
+        (
+            "load_weights: {cpu: -1}",
+            "load_weights: load weight cpu is -1; give a number, 0 or more",
+        ),
+        (
+            "load_weights: {cpu: 0}",
+            "load_weights: all load weights are 0; give at least one part more than 0",
+        ),
+        (
+            "sync_exclude: 5",
+            "sync_exclude: 5 is no list of patterns; write '- name' for each, in quotes if it is no plain text",
+        ),
+        (
+            "sync_exclude: [1.5]",
+            "sync_exclude: [1.5] is no list of patterns; write '- name' for each, in quotes if it is no plain text",
+        ),
+        (
+            'sync_exclude: ["a\\nb"]',
+            "sync_exclude: a pattern has a line break in it; write one pattern for each list item",
+        ),
+        (
+            "host_preferences: {databse: [a]}",
+            "host_preferences: unknown task type 'databse'; did you mean 'database'?",
+        ),
+        (
+            "host_preferences: [a]",
+            "host_preferences: host preferences are a mapping of task types to lists of nodes, not ['a']",
+        ),
         ("nodes: {a: {slot: 1}}", "nodes: a: unknown key 'slot'; did you mean 'slots'?"),
-        ("nodes: {a: {slots: 0}}", "nodes: a: slots: 0 is no count; write a whole number, 1 or more"),
+        (
+            "nodes: {a: {slots: 0}}",
+            "nodes: a: slots: 0 is no count; write a whole number, 1 or more",
+        ),
         ("nodes: {a: 3}", "nodes: 3 is no mapping; write a mapping of settings to values"),
         ("agents: {cluade: {}}", "agents: unknown agent 'cluade'; did you mean 'claude'?"),
-        ("agents: {claude: {permision_mode: plan}}", "agents: claude: unknown key 'permision_mode'; did you mean 'permission_mode'?"),
-        ("agents: {claude: {permission_mode: acceptEdit}}", "agents: claude: permission_mode: unknown value 'acceptEdit'; did you mean 'acceptEdits'?"),
-        ("agents: {claude: {permission_mode: [plan]}}", "agents: claude: permission_mode: unknown value ['plan']; did you mean 'plan'?"),
-        ("agents: {gummy: {acount: x}}", "agents: gummy: unknown key 'acount'; did you mean 'account'?"),
-        ("agents: {gummy: {account: two words}}", "agents: gummy: account: 'two words' is no name; write one word"),
+        (
+            "agents: {claude: {permision_mode: plan}}",
+            "agents: claude: unknown key 'permision_mode'; did you mean 'permission_mode'?",
+        ),
+        (
+            "agents: {claude: {permission_mode: acceptEdit}}",
+            "agents: claude: permission_mode: unknown value 'acceptEdit'; did you mean 'acceptEdits'?",
+        ),
+        (
+            "agents: {claude: {permission_mode: [plan]}}",
+            "agents: claude: permission_mode: unknown value ['plan']; did you mean 'plan'?",
+        ),
+        (
+            "agents: {gummy: {acount: x}}",
+            "agents: gummy: unknown key 'acount'; did you mean 'account'?",
+        ),
+        (
+            "agents: {gummy: {account: two words}}",
+            "agents: gummy: account: 'two words' is no name; write one word",
+        ),
         ("agents: {claude: {account: 7}}", "agents: claude: account: 7 is no name; write one word"),
-        ("agents: {claude: {account: }}", "agents: claude: account: None is no name; write one word"),
+        (
+            "agents: {claude: {account: }}",
+            "agents: claude: account: None is no name; write one word",
+        ),
         ("agents: {shell: {account: x}}", "agents: shell: unknown key 'account'; none is known"),
-        ("agents: {shell: {permission_mode: plan}}", "agents: shell: unknown key 'permission_mode'; none is known"),
-        ("agents: {claude: plan}", "agents: 'plan' is no mapping; write a mapping of settings to values"),
+        (
+            "agents: {shell: {permission_mode: plan}}",
+            "agents: shell: unknown key 'permission_mode'; none is known",
+        ),
+        (
+            "agents: {claude: plan}",
+            "agents: 'plan' is no mapping; write a mapping of settings to values",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_the_path(config_file, text, sentence):

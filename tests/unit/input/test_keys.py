@@ -8,10 +8,16 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys as _keys
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.keys import JOB_KEYS, TOP_KEYS, coerce
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.keys import (
+    JOB_KEYS,
+    TOP_KEYS,
+    coerce,
+)
 
 NO_NAME = "is no name; use 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit"
-NO_DURATION = "is no duration; write 90s, 30m, 4h or a number of seconds, more than 0 and at most 365d"
+NO_DURATION = (
+    "is no duration; write 90s, 30m, 4h or a number of seconds, more than 0 and at most 365d"
+)
 NO_COUNT = "is no count; write a whole number, 1 or more"
 
 
@@ -61,10 +67,28 @@ def test_values_are_read_and_blank_is_not_given(key, raw, value):
     [
         *[
             ("timeout", raw, f"{raw!r} {NO_DURATION}")
-            for raw in ("soon", "0", 0, "-5", -5, "5 weeks", "{{ t }}", True, [5], math.nan, "999999999h")
+            for raw in (
+                "soon",
+                "0",
+                0,
+                "-5",
+                -5,
+                "5 weeks",
+                "{{ t }}",
+                True,
+                [5],
+                math.nan,
+                "999999999h",
+            )
         ],
-        *[("attempts", raw, f"{raw!r} {NO_COUNT}") for raw in (0, "0", -1, 1.5, "many", True, math.inf, [1])],
-        *[("name", raw, f"{raw!r} {NO_NAME}") for raw in ("a/b", "../x", "-x", "a b", "{{ x }}", "ü")],
+        *[
+            ("attempts", raw, f"{raw!r} {NO_COUNT}")
+            for raw in (0, "0", -1, 1.5, "many", True, math.inf, [1])
+        ],
+        *[
+            ("name", raw, f"{raw!r} {NO_NAME}")
+            for raw in ("a/b", "../x", "-x", "a b", "{{ x }}", "ü")
+        ],
         ("name", 1.10, "1.1 is no text; put it in quotes"),
         ("accept_unproven", "maybe", "'maybe' is neither true nor false; write one of them"),
         ("accept_unproven", 2, "2 is neither true nor false; write one of them"),
@@ -73,14 +97,32 @@ def test_values_are_read_and_blank_is_not_given(key, raw, value):
         ("specialist", "database", "unknown value 'database'; did you mean 'database-expert'?"),
         ("expect_changes", "maybe", "'maybe' is none of auto, true and false; write one of them"),
         ("pass_env", {"A": "b"}, "{'A': 'b'} is no list of names; write '- NAME' for each"),
-        ("pass_env", "A=b", "'A=b' is no name of a variable; give the name alone, its value is read from this controller's environment"),
-        ("pass_env", [5], "5 is no name of a variable; give the name alone, its value is read from this controller's environment"),
+        (
+            "pass_env",
+            "A=b",
+            "'A=b' is no name of a variable; give the name alone, its value is read from this controller's environment",
+        ),
+        (
+            "pass_env",
+            [5],
+            "5 is no name of a variable; give the name alone, its value is read from this controller's environment",
+        ),
         ("pass_env", ["A", "PATH"], "PATH is set on the node for every agent; take it out"),
         ("pass_env", "GUMMY_JOB", "GUMMY_JOB is set on the node for every agent; take it out"),
         ("task_type", "databse", "unknown value 'databse'; did you mean 'database'?"),
-        *[("artifacts", raw, f"{raw!r} leaves the workspace; write it as seen from the project's directory, without '..'")
-          for raw in ("../x", "/etc/passwd", "a/../../b", "~/x")],
-        ("artifacts", "a**/b", "'a**/b' is no glob of files; write '**' between slashes only, as in 'dist/**/*.whl'"),
+        *[
+            (
+                "artifacts",
+                raw,
+                f"{raw!r} leaves the workspace; write it as seen from the project's directory, without '..'",
+            )
+            for raw in ("../x", "/etc/passwd", "a/../../b", "~/x")
+        ],
+        (
+            "artifacts",
+            "a**/b",
+            "'a**/b' is no glob of files; write '**' between slashes only, as in 'dist/**/*.whl'",
+        ),
         ("artifacts", ["ok", ""], "['ok', ''] is no list of globs; write '- dist/*.whl' for each"),
         ("deliver", "brunch", "unknown value 'brunch'; did you mean 'branch'?"),
         ("prompt", "a\0b", "it contains a NUL character; take it out"),
@@ -103,7 +145,11 @@ def test_a_long_value_is_cut_in_its_sentence():
     assert len(str(error.value)) < 300
 
 
-@pytest.mark.parametrize("key", [key for key in _keys.KEYS if key.default is not None], ids=lambda key: f"{key.level}-{key.name}")
+@pytest.mark.parametrize(
+    "key",
+    [key for key in _keys.KEYS if key.default is not None],
+    ids=lambda key: f"{key.level}-{key.name}",
+)
 def test_defaults_are_values_of_their_type(key):
     assert coerce(key, key.default) == key.default
 
@@ -115,7 +161,9 @@ def test_every_key_can_be_looked_up_and_is_explained():
 
 
 def test_values_of_ansible_become_plain_python():
-    loaded = DataLoader().load("jobs: [{prompt: 'a {{ b }}', attempts: 2, timeout: 1.5, accept_unproven: true}]")
+    loaded = DataLoader().load(
+        "jobs: [{prompt: 'a {{ b }}', attempts: 2, timeout: 1.5, accept_unproven: true}]"
+    )
     (job,) = _keys.plain(loaded)["jobs"]
     assert job == {"prompt": "a {{ b }}", "attempts": 2, "timeout": 1.5, "accept_unproven": True}
     assert {type(item) for pair in job.items() for item in pair} == {str, int, float, bool}
@@ -127,7 +175,11 @@ def test_values_of_ansible_become_plain_python():
         ("promt", ["prompt", "project"], "did you mean 'prompt'?"),
         ("xyz", ["b", "a"], "known: a, b"),
         ("xyz", [], "none is known"),
-        ("xyz", [f"n{i:02}" for i in range(30)], "known: " + ", ".join(f"n{i:02}" for i in range(20)) + ", ..."),
+        (
+            "xyz",
+            [f"n{i:02}" for i in range(30)],
+            "known: " + ", ".join(f"n{i:02}" for i in range(20)) + ", ...",
+        ),
     ],
 )
 def test_a_hint_names_the_nearest_or_those_there_are(name, known, sentence):

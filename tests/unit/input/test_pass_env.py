@@ -6,7 +6,10 @@ import dataclasses
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.pass_env import require_values, values_for
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.pass_env import (
+    require_values,
+    values_for,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 
 JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
@@ -25,7 +28,9 @@ def test_what_is_not_set_is_bad_input_by_name_and_without_a_value(monkeypatch):
     for ask in (lambda: values_for(GIVEN), lambda: require_values([JOB, GIVEN])):
         with pytest.raises(InputError) as error:
             ask()
-        assert error.value.problems == ["pass_env of a: OTHER is not set here; export it, or take it out"]
+        assert error.value.problems == [
+            "pass_env of a: OTHER is not set here; export it, or take it out"
+        ]
 
 
 def test_values_are_in_nothing_that_is_kept_of_a_job(monkeypatch):

@@ -50,7 +50,9 @@ def cwd(tmp_path, monkeypatch):
 def read(cwd):
     def read(*words, hosts=None, names=(), **settings):
         variables = {f"gummy_{name}": value for name, value in settings.items()}
-        return _request.read_request(words, variables, HOSTS if hosts is None else hosts, cwd, Config(), match, names)
+        return _request.read_request(
+            words, variables, HOSTS if hosts is None else hosts, cwd, Config(), match, names
+        )
 
     return read
 
@@ -90,13 +92,21 @@ def test_one_job_of_the_top_level_with_all_defaults(read, cwd):
         accept_unproven=False,
         attempts=3,
     )
-    assert (request.local_fallback, request.lost_after, request.output_file, request.progress) == (True, 3600, None, True)
+    assert (request.local_fallback, request.lost_after, request.output_file, request.progress) == (
+        True,
+        3600,
+        None,
+        True,
+    )
 
 
 def test_a_name_of_the_run_is_made_up_or_taken(read):
     names = {read(prompt="x").run_id for _time in range(20)}
     assert len(names) == 20 and all(
-        _request.read_request([], {"gummy_prompt": "x", "gummy_run_id": n}, [], "/usr", Config(), match) for n in names
+        _request.read_request(
+            [], {"gummy_prompt": "x", "gummy_run_id": n}, [], "/usr", Config(), match
+        )
+        for n in names
     )
     assert read(prompt="x", run_id="release-42").run_id == "release-42"
 
@@ -107,20 +117,41 @@ def test_the_top_level_is_the_default_of_every_job(read, cwd):
         {"name": "b", "agent": "shell", "command": "make", "project": "none"},
         {"nodes": "node-*", "attempts": ""},
     ]
-    request = read(jobs=listed, prompt="all", timeout="90s", attempts="2", node="web", nodes="all", project="sub", verify="make test")
-    assert [(job.name, job.prompt, job.command, job.timeout, job.attempts) for job in request.jobs] == [
+    request = read(
+        jobs=listed,
+        prompt="all",
+        timeout="90s",
+        attempts="2",
+        node="web",
+        nodes="all",
+        project="sub",
+        verify="make test",
+    )
+    assert [
+        (job.name, job.prompt, job.command, job.timeout, job.attempts) for job in request.jobs
+    ] == [
         ("job-1", "a", None, 1800, 2),
         ("b", None, "make", 90, 2),
         ("job-3", "all", None, 90, 2),
     ]
-    assert [(job.node, job.nodes) for job in request.jobs] == [("web", None), ("web", None), (None, ("node-1", "node-2"))]
-    assert [job.project for job in request.jobs] == [os.path.realpath(f"{cwd}/sub"), None, os.path.realpath(f"{cwd}/sub")]
+    assert [(job.node, job.nodes) for job in request.jobs] == [
+        ("web", None),
+        ("web", None),
+        (None, ("node-1", "node-2")),
+    ]
+    assert [job.project for job in request.jobs] == [
+        os.path.realpath(f"{cwd}/sub"),
+        None,
+        os.path.realpath(f"{cwd}/sub"),
+    ]
     assert {job.verify for job in request.jobs} == {"make test"}
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_text_is_kept_byte_for_byte_on_every_way_in(read, text, monkeypatch):
-    document = json.dumps({"gummy_prompt": text, "gummy_verify": text, "gummy_jobs": [{"prompt": text}]})
+    document = json.dumps(
+        {"gummy_prompt": text, "gummy_verify": text, "gummy_jobs": [{"prompt": text}]}
+    )
     loaded = {name[6:]: value for name, value in as_ansible_loads([document], monkeypatch).items()}
     jobs = [
         read(prompt=text).jobs[0],
@@ -130,7 +161,9 @@ def test_a_text_is_kept_byte_for_byte_on_every_way_in(read, text, monkeypatch):
     ]
     assert [job.prompt.encode() for job in jobs] == [text.encode()] * 4
     assert jobs[1].verify == text and jobs[1].verify.__class__ is str
-    job = read(f"gummy_command={text}", "gummy_agent=shell", f"gummy_verify={text}", agent="shell").jobs[0]
+    job = read(
+        f"gummy_command={text}", "gummy_agent=shell", f"gummy_verify={text}", agent="shell"
+    ).jobs[0]
     assert (job.command, job.verify) == (text, text)
 
 
@@ -151,7 +184,11 @@ def test_a_text_is_kept_byte_for_byte_on_every_way_in(read, text, monkeypatch):
 def test_the_last_word_wins_as_in_ansible(read, words, prompt, monkeypatch, tmp_path):
     (tmp_path / "x.yml").write_text("gummy_prompt: from file\n")
     words = [word.replace("@", f"@{tmp_path}/") for word in words]
-    loaded = {name[6:]: value for name, value in as_ansible_loads(words, monkeypatch).items() if name.startswith("gummy_")}
+    loaded = {
+        name[6:]: value
+        for name, value in as_ansible_loads(words, monkeypatch).items()
+        if name.startswith("gummy_")
+    }
     assert read(*words, **loaded).jobs[0].prompt == prompt
 
 
@@ -163,11 +200,26 @@ def test_the_last_word_wins_as_in_ansible(read, words, prompt, monkeypatch, tmp_
             "gummy_prompt: its text would set gummy_node as well, for Ansible splits it at blanks; give it in a file",
         ),
         ("gummy_prompt=x ansible_user=y", "gummy_prompt: its text would set ansible_user as well"),
-        ("gummy_prompt=x\nansible_user=y gummy_node=b", "gummy_prompt: its text would set ansible_user, gummy_node as well"),
-        ("gummy_prompt=x \\x61nsible_user=y", "gummy_prompt: its text would set ansible_user as well"),
-        ("gummy_prompt=x gummy_command=y", "gummy_prompt: its text would set gummy_command as well"),
-        ("gummy_timeout=5 gummy_prompt=a b", "gummy_prompt: it is not the first in its -e; give it a -e of its own"),
-        (" gummy_prompt=a b", "gummy_prompt: it is not the first in its -e; give it a -e of its own"),
+        (
+            "gummy_prompt=x\nansible_user=y gummy_node=b",
+            "gummy_prompt: its text would set ansible_user, gummy_node as well",
+        ),
+        (
+            "gummy_prompt=x \\x61nsible_user=y",
+            "gummy_prompt: its text would set ansible_user as well",
+        ),
+        (
+            "gummy_prompt=x gummy_command=y",
+            "gummy_prompt: its text would set gummy_command as well",
+        ),
+        (
+            "gummy_timeout=5 gummy_prompt=a b",
+            "gummy_prompt: it is not the first in its -e; give it a -e of its own",
+        ),
+        (
+            " gummy_prompt=a b",
+            "gummy_prompt: it is not the first in its -e; give it a -e of its own",
+        ),
         ("gummy_tiemout=5", "'gummy_tiemout' is no setting; did you mean 'gummy_timeout'?"),
     ],
 )
@@ -177,7 +229,10 @@ def test_a_word_that_would_set_something_else_is_refused(problems, word, start):
 
 
 def test_quotes_that_ansible_keeps_together_set_nothing(read):
-    assert read('gummy_prompt=explain "x gummy_node=b" please').jobs[0].prompt == 'explain "x gummy_node=b" please'
+    assert (
+        read('gummy_prompt=explain "x gummy_node=b" please').jobs[0].prompt
+        == 'explain "x gummy_node=b" please'
+    )
 
 
 BIG = "ü" * 30_001
@@ -190,15 +245,30 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({}, "there is no prompt and no command; give gummy_prompt, or gummy_command with gummy_agent shell"),
-        ({"prompt": " "}, "there is no prompt and no command; give gummy_prompt, or gummy_command with gummy_agent shell"),
-        ({"prompt": "a", "command": "b"}, "there is a prompt and a command; take gummy_prompt or gummy_command away"),
-        ({"command": "make"}, "gummy_command: the agent gummy takes a prompt, no command; add gummy_agent=shell"),
+        (
+            {},
+            "there is no prompt and no command; give gummy_prompt, or gummy_command with gummy_agent shell",
+        ),
+        (
+            {"prompt": " "},
+            "there is no prompt and no command; give gummy_prompt, or gummy_command with gummy_agent shell",
+        ),
+        (
+            {"prompt": "a", "command": "b"},
+            "there is a prompt and a command; take gummy_prompt or gummy_command away",
+        ),
+        (
+            {"command": "make"},
+            "gummy_command: the agent gummy takes a prompt, no command; add gummy_agent=shell",
+        ),
         (
             {"prompt": "a", "agent": "shell"},
             "gummy_prompt: the agent shell takes a command, no prompt; give gummy_command, or another gummy_agent",
         ),
-        ({"command": "make", "agent": "claude"}, "gummy_command: the agent claude takes a prompt, no command; add gummy_agent=shell"),
+        (
+            {"command": "make", "agent": "claude"},
+            "gummy_command: the agent claude takes a prompt, no command; add gummy_agent=shell",
+        ),
         (
             {"prompt": "a test", "agent": "claude", "specialist": "testing-specialist"},
             "gummy_specialist: the agent claude has no specialists; take it away, or let gummy do the job",
@@ -214,49 +284,136 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
                 "take 'ui' out of the prompt (words that hold it count too), or name frontend-specialist"
             ),
         ),
-        ({"prompt": BIG}, f"gummy_prompt: it has 60002 bytes and gummy takes 60000; {GUMMY_ADVICE}"),
+        (
+            {"prompt": BIG},
+            f"gummy_prompt: it has 60002 bytes and gummy takes 60000; {GUMMY_ADVICE}",
+        ),
         ({"prompt": "a\0"}, "gummy_prompt: it contains a NUL character; take it out"),
-        ({"prompt": "a", "agent": "gumy"}, "gummy_agent: unknown value 'gumy'; did you mean 'gummy'?"),
-        ({"prompt": "a", "task_type": "databse"}, "gummy_task_type: unknown value 'databse'; did you mean 'database'?"),
-        ({"prompt": "a", "node": "node-3"}, "gummy_node: no host 'node-3' in this play; did you mean 'node-2'?"),
-        ({"prompt": "a", "node": "{{ x }}"}, "gummy_node: no host '{{ x }}' in this play; known: local, node-1, node-2, web"),
+        (
+            {"prompt": "a", "agent": "gumy"},
+            "gummy_agent: unknown value 'gumy'; did you mean 'gummy'?",
+        ),
+        (
+            {"prompt": "a", "task_type": "databse"},
+            "gummy_task_type: unknown value 'databse'; did you mean 'database'?",
+        ),
+        (
+            {"prompt": "a", "node": "node-3"},
+            "gummy_node: no host 'node-3' in this play; did you mean 'node-2'?",
+        ),
+        (
+            {"prompt": "a", "node": "{{ x }}"},
+            "gummy_node: no host '{{ x }}' in this play; known: local, node-1, node-2, web",
+        ),
         ({"prompt": "a", "timeout": "soon"}, f"gummy_timeout: 'soon' is no duration; {DURATIONS}"),
         ({"prompt": "a", "timeout": "0"}, f"gummy_timeout: '0' is no duration; {DURATIONS}"),
-        ({"prompt": "a", "lost_after": "{{ x }}"}, f"gummy_lost_after: '{{{{ x }}}}' is no duration; {DURATIONS}"),
-        ({"prompt": "a", "attempts": 0}, "gummy_attempts: 0 is no count; write a whole number, 1 or more"),
-        ({"prompt": "a", "priority": "high"}, "gummy_priority: 'high' is no whole number; write one, such as 10 or -1"),
+        (
+            {"prompt": "a", "lost_after": "{{ x }}"},
+            f"gummy_lost_after: '{{{{ x }}}}' is no duration; {DURATIONS}",
+        ),
+        (
+            {"prompt": "a", "attempts": 0},
+            "gummy_attempts: 0 is no count; write a whole number, 1 or more",
+        ),
+        (
+            {"prompt": "a", "priority": "high"},
+            "gummy_priority: 'high' is no whole number; write one, such as 10 or -1",
+        ),
         ({"prompt": "a", "each": "host"}, "gummy_each: unknown value 'host'; did you mean 'os'?"),
-        ({"prompt": "a", "min_nodes": 2}, "gummy_min_nodes: it goes with gummy_each=node or gummy_each=os; give that as well"),
-        ({"prompt": "a", "each": "node", "min_nodes": 0}, "gummy_min_nodes: 0 is no count; write a whole number, 1 or more"),
-        ({"prompt": "a", "queue_timeout": 0}, f"gummy_queue_timeout: 0 is no duration; {DURATIONS}"),
-        ({"prompt": "a", "load_weights": "cpu"}, "gummy_load_weights: 'cpu' is no mapping; write it like '{cpu: 1, memory: 0.5}'"),
-        ({"prompt": "a", "load_weights": "{a: ["}, "gummy_load_weights: '{a: [' is no mapping; write it like '{cpu: 1, memory: 0.5}'"),
-        ({"prompt": "a", "load_weights": {"cpu": -1}}, "gummy_load_weights: load weight cpu is -1; give a number, 0 or more"),
-        ({"prompt": "a", "load_weights": {"cpu": "x"}}, "gummy_load_weights: load weight cpu is 'x'; give a number, 0 or more"),
-        ({"prompt": "a", "load_weights": {"cpu": 0}}, "gummy_load_weights: all load weights are 0; give at least one part more than 0"),
-        ({"prompt": "a", "load_weights": {"cpus": 1}}, "gummy_load_weights: unknown load weight 'cpus'; did you mean 'cpu'?"),
-        ({"prompt": "a", "host_preferences": {"databse": "web"}}, "gummy_host_preferences: unknown task type 'databse'; did you mean 'database'?"),
-        ({"prompt": "a", "host_preferences": {"api": "wbe"}}, "gummy_host_preferences: no host 'wbe' in this play; did you mean 'web'?"),
-        ({"prompt": "a", "local_fallback": "?"}, "gummy_local_fallback: '?' is neither true nor false; write one of them"),
+        (
+            {"prompt": "a", "min_nodes": 2},
+            "gummy_min_nodes: it goes with gummy_each=node or gummy_each=os; give that as well",
+        ),
+        (
+            {"prompt": "a", "each": "node", "min_nodes": 0},
+            "gummy_min_nodes: 0 is no count; write a whole number, 1 or more",
+        ),
+        (
+            {"prompt": "a", "queue_timeout": 0},
+            f"gummy_queue_timeout: 0 is no duration; {DURATIONS}",
+        ),
+        (
+            {"prompt": "a", "load_weights": "cpu"},
+            "gummy_load_weights: 'cpu' is no mapping; write it like '{cpu: 1, memory: 0.5}'",
+        ),
+        (
+            {"prompt": "a", "load_weights": "{a: ["},
+            "gummy_load_weights: '{a: [' is no mapping; write it like '{cpu: 1, memory: 0.5}'",
+        ),
+        (
+            {"prompt": "a", "load_weights": {"cpu": -1}},
+            "gummy_load_weights: load weight cpu is -1; give a number, 0 or more",
+        ),
+        (
+            {"prompt": "a", "load_weights": {"cpu": "x"}},
+            "gummy_load_weights: load weight cpu is 'x'; give a number, 0 or more",
+        ),
+        (
+            {"prompt": "a", "load_weights": {"cpu": 0}},
+            "gummy_load_weights: all load weights are 0; give at least one part more than 0",
+        ),
+        (
+            {"prompt": "a", "load_weights": {"cpus": 1}},
+            "gummy_load_weights: unknown load weight 'cpus'; did you mean 'cpu'?",
+        ),
+        (
+            {"prompt": "a", "host_preferences": {"databse": "web"}},
+            "gummy_host_preferences: unknown task type 'databse'; did you mean 'database'?",
+        ),
+        (
+            {"prompt": "a", "host_preferences": {"api": "wbe"}},
+            "gummy_host_preferences: no host 'wbe' in this play; did you mean 'web'?",
+        ),
+        (
+            {"prompt": "a", "local_fallback": "?"},
+            "gummy_local_fallback: '?' is neither true nor false; write one of them",
+        ),
         ({"prompt": "a", "run_id": "../x"}, f"gummy_run_id: '../x' is no name; {NAMES}"),
-        ({"prompt": "a", "output_file": "x.md"}, "gummy_output_file: 'x.md' does not end in .json; name a .json file"),
-        ({"prompt": "a", "output_file": "../folder.json"}, "gummy_output_file: <base>/folder.json is a directory; name a file"),
-        ({"prompt": "a", "output_file": "no/x.json"}, "gummy_output_file: the directory <cwd>/no does not exist; make it, or name another"),
-        ({"jobs": "a"}, "gummy_jobs: 'a' is no list; write '- prompt: ...' for each job in a file and give it with -e @file"),
+        (
+            {"prompt": "a", "output_file": "x.md"},
+            "gummy_output_file: 'x.md' does not end in .json; name a .json file",
+        ),
+        (
+            {"prompt": "a", "output_file": "../folder.json"},
+            "gummy_output_file: <base>/folder.json is a directory; name a file",
+        ),
+        (
+            {"prompt": "a", "output_file": "no/x.json"},
+            "gummy_output_file: the directory <cwd>/no does not exist; make it, or name another",
+        ),
+        (
+            {"jobs": "a"},
+            "gummy_jobs: 'a' is no list; write '- prompt: ...' for each job in a file and give it with -e @file",
+        ),
         (
             {"jobs": {"prompt": "a"}},
             "gummy_jobs: {'prompt': 'a'} is no list; write '- prompt: ...' for each job in a file and give it with -e @file",
         ),
         ({"jobs": []}, "gummy_jobs: the list is empty; give it a job"),
-        ({"jobs": [{}]}, "job 1: there is no prompt and no command; give prompt, or command with agent shell"),
-        ({"jobs": [{"promt": "a"}], "prompt": "b"}, "job 1: unknown key 'promt'; did you mean 'prompt'?"),
-        ({"jobs": [{"gummy_prompt": "a"}], "prompt": "b"}, "job 1: unknown key 'gummy_prompt'; in a job it is 'prompt'"),
+        (
+            {"jobs": [{}]},
+            "job 1: there is no prompt and no command; give prompt, or command with agent shell",
+        ),
+        (
+            {"jobs": [{"promt": "a"}], "prompt": "b"},
+            "job 1: unknown key 'promt'; did you mean 'prompt'?",
+        ),
+        (
+            {"jobs": [{"gummy_prompt": "a"}], "prompt": "b"},
+            "job 1: unknown key 'gummy_prompt'; in a job it is 'prompt'",
+        ),
         (
             {"jobs": [{"prompt": "a", "lost_after": 5}]},
             "job 1: unknown key 'lost_after'; it holds for the whole run: write 'gummy_lost_after' beside gummy_jobs",
         ),
-        ({"jobs": [{"prompt": "a"}, {"prompt": "b", "timeout": "x"}]}, f"job 2: timeout: 'x' is no duration; {DURATIONS}"),
-        ({"jobs": [{"command": "a"}]}, "job 1: command: the agent gummy takes a prompt, no command; add agent=shell"),
+        (
+            {"jobs": [{"prompt": "a"}, {"prompt": "b", "timeout": "x"}]},
+            f"job 2: timeout: 'x' is no duration; {DURATIONS}",
+        ),
+        (
+            {"jobs": [{"command": "a"}]},
+            "job 1: command: the agent gummy takes a prompt, no command; add agent=shell",
+        ),
         (
             {"jobs": [{"prompt": "a", "name": "x"}, {"prompt": "b", "name": "X"}]},
             "gummy_jobs: two jobs have the name 'X'; give each job its own name",
@@ -265,8 +422,14 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
             {"jobs": [{"prompt": "a", "name": "job-2"}, {"prompt": "b"}]},
             "gummy_jobs: two jobs have the name 'job-2'; give each job its own name",
         ),
-        ({"jobs": [{"prompt": "a"}, {"prompt": "b"}], "id": "i"}, "gummy_jobs: two jobs have the id 'i'; give each job its own id"),
-        ({"jobs": [{"prompt": "a", "nodes": "db*"}]}, "job 1: nodes: 'db*' matches no host of this play; known: node-1, node-2, web"),
+        (
+            {"jobs": [{"prompt": "a"}, {"prompt": "b"}], "id": "i"},
+            "gummy_jobs: two jobs have the id 'i'; give each job its own id",
+        ),
+        (
+            {"jobs": [{"prompt": "a", "nodes": "db*"}]},
+            "job 1: nodes: 'db*' matches no host of this play; known: node-1, node-2, web",
+        ),
         (
             {"jobs": [{"prompt": "a", "nodes": "elsewhere"}]},
             "job 1: nodes: 'elsewhere' matches no host of this play; known: node-1, node-2, web",
@@ -275,45 +438,76 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
             {"jobs": [{"prompt": "a", "nodes": "~["}]},
             "job 1: nodes: '~[' is no host pattern (bad pattern); write it as for ansible --limit",
         ),
-        ({"jobs": [{"prompt": "a", "nodes": "web", "node": "web"}]}, "job 1: nodes: the job has a node as well; take one of the two away"),
+        (
+            {"jobs": [{"prompt": "a", "nodes": "web", "node": "web"}]},
+            "job 1: nodes: the job has a node as well; take one of the two away",
+        ),
         (
             {"jobs": [{"prompt": "a", "timeout": "1h"}, "fix it"], "prompt": "b"},
             "job 2: 'fix it' is no job; write its keys, such as 'prompt: ...'",
         ),
-        ({"prompt": "a", "project": "<base>/home"}, "gummy_project: <base>/home is your home directory; <advice>"),
-        ({"prompt": "a", "project": "~"}, "gummy_project: <base>/home is your home directory; <advice>"),
-        ({"prompt": "a", "project": "link-home"}, "gummy_project: <base>/home is your home directory; <advice>"),
+        (
+            {"prompt": "a", "project": "<base>/home"},
+            "gummy_project: <base>/home is your home directory; <advice>",
+        ),
+        (
+            {"prompt": "a", "project": "~"},
+            "gummy_project: <base>/home is your home directory; <advice>",
+        ),
+        (
+            {"prompt": "a", "project": "link-home"},
+            "gummy_project: <base>/home is your home directory; <advice>",
+        ),
         ({"prompt": "a", "project": "/"}, "gummy_project: / is the whole machine; <advice>"),
         ({"prompt": "a", "project": "/usr/.."}, "gummy_project: / is the whole machine; <advice>"),
         ({"prompt": "a", "project": "gone"}, "gummy_project: <cwd>/gone does not exist; <advice>"),
         ({"prompt": "a", "project": "file"}, "gummy_project: <cwd>/file is no directory; <advice>"),
-        ({"jobs": [{"prompt": "a", "project": "{{ x }}"}]}, "job 1: project: <cwd>/{{ x }} does not exist; <advice>"),
+        (
+            {"jobs": [{"prompt": "a", "project": "{{ x }}"}]},
+            "job 1: project: <cwd>/{{ x }} does not exist; <advice>",
+        ),
     ],
 )
-def test_bad_input_is_one_sentence_that_says_what_where_and_what_to_do(problems, cwd, settings, sentence):
+def test_bad_input_is_one_sentence_that_says_what_where_and_what_to_do(
+    problems, cwd, settings, sentence
+):
     os.symlink("../home", f"{cwd}/link-home")
     open(f"{cwd}/file", "w").close()
-    places = {"<cwd>": os.path.realpath(cwd), "<base>": os.path.dirname(os.path.realpath(cwd)), "<advice>": PROJECT_ADVICE}
+    places = {
+        "<cwd>": os.path.realpath(cwd),
+        "<base>": os.path.dirname(os.path.realpath(cwd)),
+        "<advice>": PROJECT_ADVICE,
+    }
     for mark, text in places.items():
-        sentence, settings = sentence.replace(mark, text), json.loads(json.dumps(settings).replace(mark, text))
+        sentence = sentence.replace(mark, text)
+        settings = json.loads(json.dumps(settings).replace(mark, text))
     assert problems(**settings) == [sentence]
 
 
 def test_the_directory_the_command_was_typed_in_may_be_no_home(problems, cwd, monkeypatch):
     monkeypatch.setenv("HOME", cwd)
     (problem,) = problems(prompt="a")
-    assert problem == f"gummy_project: {os.path.realpath(cwd)} is your home directory; name another directory, or none for no project"
+    assert (
+        problem
+        == f"gummy_project: {os.path.realpath(cwd)} is your home directory; name another directory, or none for no project"
+    )
 
 
 def test_a_project_that_cannot_be_read_is_refused(problems, cwd, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("sub"))
     (problem,) = problems(prompt="a", project="sub")
-    assert problem.startswith(f"gummy_project: {os.path.realpath(cwd)}/sub can't be read; mend its permissions")
+    assert problem.startswith(
+        f"gummy_project: {os.path.realpath(cwd)}/sub can't be read; mend its permissions"
+    )
 
 
 def test_all_problems_are_reported_together_and_each_once(problems):
     found = problems(
-        names=["gummy_jbos"], jobs=[{"name": "a"}, {"prompt": "b"}, {"prompt": "c"}], timeout="x", project="gone", node="node-9"
+        names=["gummy_jbos"],
+        jobs=[{"name": "a"}, {"prompt": "b"}, {"prompt": "c"}],
+        timeout="x",
+        project="gone",
+        node="node-9",
     )
     assert [problem.split(":")[0].split(" is ")[0] for problem in found] == [
         "'gummy_jbos'",
@@ -326,9 +520,21 @@ def test_all_problems_are_reported_together_and_each_once(problems):
 
 def test_text_of_surveys_is_read(read, cwd):
     request = read(
-        prompt="a", local_fallback="false", progress="no", lost_after="10", output_file=" out.json ", node="local", name="", run_id=""
+        prompt="a",
+        local_fallback="false",
+        progress="no",
+        lost_after="10",
+        output_file=" out.json ",
+        node="local",
+        name="",
+        run_id="",
     )
-    assert (request.local_fallback, request.progress, request.lost_after, request.jobs[0].node) == (False, False, 10, "local")
+    assert (request.local_fallback, request.progress, request.lost_after, request.jobs[0].node) == (
+        False,
+        False,
+        10,
+        "local",
+    )
     assert read(prompt="a", output_file="out.json").output_file == f"{cwd}/out.json"
 
 
@@ -345,21 +551,45 @@ def test_a_prompt_of_60_kb_fits_and_a_command_may_be_longer(read):
     ],
 )
 def test_an_unknown_setting_is_named_with_the_nearest_right_name(name, sentence):
-    assert _request.unknown_settings([name, "ansible_user", "mine", "gummy_prompt", name]) == [sentence]
+    assert _request.unknown_settings([name, "ansible_user", "mine", "gummy_prompt", name]) == [
+        sentence
+    ]
 
 
 def test_the_digest_holds_what_makes_it_the_same_work(read):
     job = read(prompt="a").jobs[0]
-    for other in ({"timeout": 5.0}, {"attempts": 1}, {"node": "web"}, {"task_type": "api"}, {"accept_unproven": True}):
+    for other in (
+        {"timeout": 5.0},
+        {"attempts": 1},
+        {"node": "web"},
+        {"task_type": "api"},
+        {"accept_unproven": True},
+    ):
         assert dataclasses.replace(job, **other).digest() == job.digest()
-    others = [{"prompt": "b"}, {"name": "b"}, {"project": None}, {"verify": "b"}, {"agent": "b"}, {"command": "b"}, {"id": "b"}]
+    others = [
+        {"prompt": "b"},
+        {"name": "b"},
+        {"project": None},
+        {"verify": "b"},
+        {"agent": "b"},
+        {"command": "b"},
+        {"id": "b"},
+    ]
     assert len({dataclasses.replace(job, **other).digest() for other in [{}, *others]}) == 8
-    assert dataclasses.replace(job, id="b", prompt="b").digest() == dataclasses.replace(job, id="b").digest()
+    assert (
+        dataclasses.replace(job, id="b", prompt="b").digest()
+        == dataclasses.replace(job, id="b").digest()
+    )
 
 
 def test_weights_and_preferences_of_a_run_win_over_the_config_and_may_be_typed_as_text(read):
     request = read(prompt="a", load_weights="{cpu: 1, mem: 0.5}", host_preferences={"api": ["web"]})
-    assert request.config.load_weights == {"cpu": 1.0, "memory": 0.5, "load_average": 0.0, "io_wait": 0.0}
+    assert request.config.load_weights == {
+        "cpu": 1.0,
+        "memory": 0.5,
+        "load_average": 0.0,
+        "io_wait": 0.0,
+    }
     assert request.config.host_preferences == {"api": ("web",)}
     assert read(prompt="a").config == Config() and read(prompt="a").notes == ()
 
@@ -367,4 +597,6 @@ def test_weights_and_preferences_of_a_run_win_over_the_config_and_may_be_typed_a
 def test_a_preference_of_the_config_for_a_node_that_is_not_there_is_a_note(cwd):
     config = Config(host_preferences={"api": ("web", "gone")})
     request = _request.read_request([], {"gummy_prompt": "a"}, HOSTS, cwd, config, match)
-    assert request.notes == ("host_preferences of the config: no host 'gone' in this play (first choice for api)",)
+    assert request.notes == (
+        "host_preferences of the config: no host 'gone' in this play (first choice for api)",
+    )

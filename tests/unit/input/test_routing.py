@@ -1,4 +1,6 @@
-"""gummy's own choice of a specialist, as the double of gummy has it too, and what is said where a prompt does not lead to the one that is wanted."""
+"""gummy's own choice of a specialist, as the double of gummy has it too, and what is said where a
+prompt does not lead to the one that is wanted.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,25 @@ import ast
 from pathlib import Path
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.routing import ROUTES, specialist_of, why_not
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.routing import (
+    ROUTES,
+    specialist_of,
+    why_not,
+)
 
 DOUBLES = Path(__file__).resolve().parents[2] / "doubles"
 
 
 def test_the_table_is_the_one_of_gummy():
     tree = ast.parse((DOUBLES / "gummy").read_text(encoding="utf-8"))
-    (routes,) = (ast.literal_eval(one.value) for one in tree.body if isinstance(one, ast.Assign) and one.targets[0].id == "ROUTES")
-    assert [(name, tuple(words.split())) for name, words in routes.items()] == list(ROUTES.items())[:-1]
+    (routes,) = (
+        ast.literal_eval(one.value)
+        for one in tree.body
+        if isinstance(one, ast.Assign) and one.targets[0].id == "ROUTES"
+    )
+    assert [(name, tuple(words.split())) for name, words in routes.items()] == list(ROUTES.items())[
+        :-1
+    ]
     assert list(ROUTES)[-1] == "general-specialist"
 
 

@@ -17,7 +17,11 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._links import li
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import process as _process
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import ssh_failures
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._links.process import DeadlinePassed, Process, run
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.process import (
+    DeadlinePassed,
+    Process,
+    run,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import build
 
 
@@ -56,14 +60,38 @@ CROWDED = (
     ("errors", "kind", "start"),
     [
         (CHANGED, "host_key", "its host key has changed"),
-        ("No ED25519 host key is known for n and you have requested strict checking.\r\n", "host_key", "its host key is not known"),
+        (
+            "No ED25519 host key is known for n and you have requested strict checking.\r\n",
+            "host_key",
+            "its host key is not known",
+        ),
         (CROWDED, "unreachable", "its sshd allows no more sessions"),
         ("u@n: Permission denied (publickey,password).\r\n", "login", "it asks for a password"),
-        ("Received disconnect from 10.0.0.9 port 22:2: Too many authentication failures\r\nDisconnected from 10.0.0.9\r\n", "login", "it refuses the login"),
-        ("ssh: connect to host 10.0.0.9 port 22: Connection refused\r\n", "unreachable", "connection refused"),
-        ("ssh: Could not resolve hostname nowhere: Name or service not known\r\n", "unreachable", "its name is not known"),
-        ("kex_exchange_identification: Connection closed by remote host\r\nConnection closed by ::1 port 22\r\n", "unreachable", "Connection closed"),
-        ("Timeout, server n not responding.\r\nWarning: Permanently added 'n' (ED25519) to the list\r\n", "unreachable", "timed out"),
+        (
+            "Received disconnect from 10.0.0.9 port 22:2: Too many authentication failures\r\nDisconnected from 10.0.0.9\r\n",
+            "login",
+            "it refuses the login",
+        ),
+        (
+            "ssh: connect to host 10.0.0.9 port 22: Connection refused\r\n",
+            "unreachable",
+            "connection refused",
+        ),
+        (
+            "ssh: Could not resolve hostname nowhere: Name or service not known\r\n",
+            "unreachable",
+            "its name is not known",
+        ),
+        (
+            "kex_exchange_identification: Connection closed by remote host\r\nConnection closed by ::1 port 22\r\n",
+            "unreachable",
+            "Connection closed",
+        ),
+        (
+            "Timeout, server n not responding.\r\nWarning: Permanently added 'n' (ED25519) to the list\r\n",
+            "unreachable",
+            "timed out",
+        ),
         ("debug1: Reading configuration data\r\n", "unreachable", "ssh ended without a message"),
     ],
 )
@@ -75,7 +103,9 @@ def test_what_ssh_says_has_a_kind_and_one_line(errors, kind, start):
 
 def link(before="", after="", host="node"):
     """A link whose ssh is this machine's sh; `before` is what the login shell's start-up files do."""
-    return Link("node", host, ["/bin/sh", "-c", f'{before}\n/bin/sh -c "$3"\n{after}', "sh"], build())
+    return Link(
+        "node", host, ["/bin/sh", "-c", f'{before}\n/bin/sh -c "$3"\n{after}', "sh"], build()
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -95,14 +125,26 @@ def test_the_program_is_sent_once_and_answers_through_a_noisy_shell(home):
     assert sent.stat().st_mtime_ns == before
 
 
-def test_a_warm_node_is_asked_nothing_but_the_verb_and_a_master_that_listens_is_taken(home, tmp_path):
+def test_a_warm_node_is_asked_nothing_but_the_verb_and_a_master_that_listens_is_taken(
+    home, tmp_path
+):
     link().call("list", {})
-    calls, path = tmp_path / "calls", str(tmp_path / "master")
+    calls = tmp_path / "calls"
+    path = str(tmp_path / "master")
     counted = link(f"echo x >> {calls}")
     assert counted.call("list", {})["state"] == counted.call("list", {})["state"] == "listed"
     program = counted.rsync_words("send", "an attempt")[-1].partition("=")[2]
-    assert "refused" in subprocess.run(["/bin/sh", "-c", f"{program} --server . x/"], capture_output=True, text=True, check=False).stderr
-    assert calls.read_text() == "x\n" * 3  # the first one opens the master
+    assert (
+        "refused"
+        in subprocess.run(
+            ["/bin/sh", "-c", f"{program} --server . x/"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stderr
+    )
+    # The first one opens the master.
+    assert calls.read_text() == "x\n" * 3
     calls.unlink()
     noisy = link("echo welcome")
     noisy.call("list", {})
@@ -127,7 +169,9 @@ def test_a_python3_that_is_too_old_makes_room_for_another(home, tmp_path):
     old.chmod(0o755)
     good = shlex.quote(os.path.dirname(sys.executable))
     asked = link(f"PATH={old.parent}:{good}:$PATH")
-    assert asked.call("list", {})["state"] == "listed" and asked.command("list").split()[0] != str(old)
+    assert asked.call("list", {})["state"] == "listed" and asked.command("list").split()[0] != str(
+        old
+    )
 
 
 def test_a_failed_ssh_and_a_reply_that_is_cut_off_leave_the_outcome_unknown():
@@ -136,7 +180,8 @@ def test_a_failed_ssh_and_a_reply_that_is_cut_off_leave_the_outcome_unknown():
     assert failed.value.kind == "login"
     good = link()
     good.call("list", {})
-    good._ssh = link(after="exit 255")._ssh  # it answered, and then the connection broke: nothing is sure
+    # It answered, and then the connection broke: nothing is sure.
+    good._ssh = link(after="exit 255")._ssh
     with pytest.raises(LinkError):
         good.call("list", {})
 
@@ -150,7 +195,8 @@ def test_a_deadline_ends_the_whole_group():
     with pytest.raises(DeadlinePassed):
         next(process.lines(0))
     assert select.select([process._out], [], [], 30)[0]
-    assert os.read(process._out, 1) == b""  # nobody is left who could write
+    # Nobody is left who could write.
+    assert os.read(process._out, 1) == b""
     process.close()
 
 
@@ -163,7 +209,13 @@ def test_output_has_a_cap(monkeypatch):
 def test_input_goes_in_and_lines_status_and_the_end_of_stderr_come_out():
     data = b"one\ntwo\nlast" + b"x" * 200000
     assert run(["cat"], data) == (0, data, "")
-    status, out, errors = run(["/bin/sh", "-c", f"head -c 9000 /dev/zero | tr '\\0' e >&2; printf {shlex.quote('é')} >&2; exit 3"])
+    status, out, errors = run(
+        [
+            "/bin/sh",
+            "-c",
+            f"head -c 9000 /dev/zero | tr '\\0' e >&2; printf {shlex.quote('é')} >&2; exit 3",
+        ]
+    )
     assert (status, out, errors) == (3, b"", "e" * 4094 + "é")
 
 

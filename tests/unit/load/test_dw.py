@@ -1,4 +1,6 @@
-"""The load as `dw` prints it: the double prints what the real one printed, and the reader knows its traps."""
+"""The load as `dw` prints it: the double prints what the real one printed, and the reader knows its
+traps.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,11 @@ import subprocess
 
 import pytest
 import yaml
-from ansible_collections.distributed.gummy.plugins.plugin_utils._load.dw import Row, dw_argv, parse_load
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.dw import (
+    Row,
+    dw_argv,
+    parse_load,
+)
 
 TESTS = pathlib.Path(__file__).resolve().parents[2]
 CAPTURED = yaml.safe_load((TESTS / "fixtures" / "dw" / "captures.yml").read_text(encoding="utf-8"))
@@ -18,23 +24,43 @@ CAPTURES = [pytest.param(each, id=" ".join(each["argv"])) for each in CAPTURED["
 
 @pytest.mark.parametrize("capture", CAPTURES)
 def test_the_double_prints_what_the_real_one_printed(capture, tmp_path):
-    world = {"hosts": {**CAPTURED["hosts"], **capture.get("hosts", {})}, "gum": capture.get("gum", False)}
+    world = {
+        "hosts": {**CAPTURED["hosts"], **capture.get("hosts", {})},
+        "gum": capture.get("gum", False),
+    }
     (tmp_path / "world.json").write_text(json.dumps(world), encoding="utf-8")
     config = tmp_path / ".config" / "distributed" / "config.yaml"
     if "groups" in capture:
         config.parent.mkdir(parents=True)
-        rows = [f"    {group}:\n" + "".join(f"        - {host}\n" for host in hosts) for group, hosts in capture["groups"].items()]
+        rows = [
+            f"    {group}:\n" + "".join(f"        - {host}\n" for host in hosts)
+            for group, hosts in capture["groups"].items()
+        ]
         config.write_text("groups:\n" + "".join(rows), encoding="utf-8")
-    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "DW_DOUBLE": str(tmp_path / "world.json")}
-    done = subprocess.run([TESTS / "doubles" / "dw", *capture["argv"]], env=env, capture_output=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (capture["status"], capture["stdout"].encode(), capture["stderr"].encode())
+    env = {
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+        "DW_DOUBLE": str(tmp_path / "world.json"),
+    }
+    done = subprocess.run(
+        [TESTS / "doubles" / "dw", *capture["argv"]], env=env, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (
+        capture["status"],
+        capture["stdout"].encode(),
+        capture["stderr"].encode(),
+    )
     if capture["status"] and "groups" not in capture:
         assert config.read_text(encoding="utf-8") == "groups:\n    dev: []\n"
 
 
 @pytest.mark.parametrize("capture", CAPTURES)
 def test_every_host_of_every_capture_is_read(capture):
-    shown = {line.split()[0]: line for line in capture["stdout"].splitlines() if line.split()[1:2] != ["Checking"] and not line.startswith("HOST")}
+    shown = {
+        line.split()[0]: line
+        for line in capture["stdout"].splitlines()
+        if line.split()[1:2] != ["Checking"] and not line.startswith("HOST")
+    }
     for host, line in shown.items():
         row = parse_load(capture["stdout"], host)
         if "-     -" in line:
@@ -43,7 +69,9 @@ def test_every_host_of_every_capture_is_read(capture):
             assert "decimal comma" in row
         else:
             _name, _load, cpus, cpu, memory = line.split()[:5]
-            assert row == Row(min(1.0, float(memory[:-1]) / 100), min(1.0, float(cpu[:-1]) / 100), int(cpus))
+            assert row == Row(
+                min(1.0, float(memory[:-1]) / 100), min(1.0, float(cpu[:-1]) / 100), int(cpus)
+            )
     assert bool(shown) == (capture["status"] == 0)
 
 

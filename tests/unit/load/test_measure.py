@@ -1,4 +1,6 @@
-"""What is known of the nodes: from snapshots, from the probe and from dw, all at once, inside one deadline."""
+"""What is known of the nodes: from snapshots, from the probe and from dw, all at once, inside one
+deadline.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +16,33 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files import pr
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import Outcome
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import measure as _measure
-from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import Way, measure_all, measure_link
-from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import DEFAULT_WEIGHTS
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
+    Way,
+    measure_all,
+    measure_link,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import (
+    HOST_LASTS,
+    LOAD_LASTS,
+    Snapshot,
+    Snapshots,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import (
+    DEFAULT_WEIGHTS,
+)
 
 TESTS = pathlib.Path(__file__).resolve().parents[2]
 MACOS = (TESTS / "fixtures" / "probe" / "macos_made_by_hand.txt").read_text(encoding="utf-8")
-LONG = 60.0  # seconds that no answer here takes
+# Seconds that no answer here takes.
+LONG = 60.0
 
 
 class World:
     """A fake ssh, the double of dw, a cache folder, and a clock that is moved by hand."""
 
     def __init__(self, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.moved = folder, 0.0
+        self.folder = folder
+        self.moved = 0.0
         (folder / "bin").mkdir()
         (folder / "bin" / "dw").symlink_to(TESTS / "doubles" / "dw")
         self.program(
@@ -35,7 +50,7 @@ class World:
             'echo "$1 $(grep -c find_agents)" >> "$LOG"; case "$1" in busy) printf "%s" "$ANSWER" ;; '
             'refused) echo "Connection refused" >&2; exit 255 ;; '
             'silent) echo "ssh: connect: Connection timed out" >&2; exit 255 ;; '
-            'noshell) echo no >&2; exit 1 ;; stuck) exec sleep 60 ;; flood) exec yes ;; esac',
+            "noshell) echo no >&2; exit 1 ;; stuck) exec sleep 60 ;; flood) exec yes ;; esac",
         )
         monkeypatch.setenv("PATH", f"{folder}/bin:{os.environ['PATH']}")
         monkeypatch.setenv("LOG", str(folder / "asked"))
@@ -56,17 +71,23 @@ class World:
         path.chmod(0o755)
 
     def dw(self, seconds: dict[str, float] | None = None, **hosts: str) -> None:
-        (self.folder / "world.json").write_text(json.dumps({"hosts": hosts, "seconds": seconds or {}}), encoding="utf-8")
+        (self.folder / "world.json").write_text(
+            json.dumps({"hosts": hosts, "seconds": seconds or {}}), encoding="utf-8"
+        )
 
     def snapshots(self, **more) -> Snapshots:
         return Snapshots(now=self.now, **more)
 
     def measure(self, *names: str, sources=("probe",), timeout=LONG, **more):
         ways = {name: Way(f"key of {name}", ["ssh", name], name) for name in names}
-        return measure_all(ways, more.pop("snapshots", None) or self.snapshots(), sources, timeout, **more)
+        return measure_all(
+            ways, more.pop("snapshots", None) or self.snapshots(), sources, timeout, **more
+        )
 
     def asked(self) -> list[str]:
-        """Who was asked over ssh since the last call: with ` 2` behind it for all, with ` 0` for the load alone."""
+        """Who was asked over ssh since the last call: with ` 2` behind it for all, with ` 0` for
+        the load alone.
+        """
         path = self.folder / "asked"
         lines = sorted(path.read_text(encoding="utf-8").splitlines()) if path.exists() else []
         path.unlink(missing_ok=True)
@@ -80,25 +101,48 @@ def world(tmp_path, monkeypatch):
 
 def test_every_node_gets_its_own_answer(world):
     found = world.measure("busy", "refused", "noshell", "flood", slots={"busy": 1})
-    states = {"busy": "measured", "refused": "unreachable", "noshell": "unknown", "flood": "unreachable"}
+    states = {
+        "busy": "measured",
+        "refused": "unreachable",
+        "noshell": "unknown",
+        "flood": "unreachable",
+    }
     assert {name: record["state"] for name, record in found.items()} == states
-    assert found["busy"]["slots"] == {"total": 1, "busy": 1} and "kB of output" in found["flood"]["reason"]
+    assert (
+        found["busy"]["slots"] == {"total": 1, "busy": 1}
+        and "kB of output" in found["flood"]["reason"]
+    )
     assert found["busy"]["measured_at"] == world.now()
 
 
 def test_the_deadline_is_one_for_all(world):
     begun = time.monotonic()
-    found = world.measure("stuck", "busy", *(f"stuck {number}" for number in range(3)), timeout=0.4, sources=("probe", "dw"))
-    assert found["stuck"]["reason"] == "no answer within 0.4 s" and time.monotonic() - begun < LONG / 2
+    found = world.measure(
+        "stuck",
+        "busy",
+        *(f"stuck {number}" for number in range(3)),
+        timeout=0.4,
+        sources=("probe", "dw"),
+    )
+    assert (
+        found["stuck"]["reason"] == "no answer within 0.4 s" and time.monotonic() - begun < LONG / 2
+    )
 
 
 def test_for_half_a_minute_nobody_is_asked_again_then_for_the_load_and_then_for_all(world):
     assert world.measure("busy")["busy"]["source"] == "probe" and world.asked() == ["busy 2"]
     world.moved = LOAD_LASTS
-    assert world.measure("busy")["busy"]["measured_at"] == world.now() - LOAD_LASTS and world.asked() == []
+    assert (
+        world.measure("busy")["busy"]["measured_at"] == world.now() - LOAD_LASTS
+        and world.asked() == []
+    )
     world.moved = LOAD_LASTS + 1
     again = world.measure("busy")["busy"]
-    assert again["measured_at"] == world.now() and again["agents"] == ["gummy", "claude"] and world.asked() == ["busy 0"]
+    assert (
+        again["measured_at"] == world.now()
+        and again["agents"] == ["gummy", "claude"]
+        and world.asked() == ["busy 0"]
+    )
     world.moved = HOST_LASTS
     assert world.measure("busy") and world.asked() == []
     world.moved = HOST_LASTS + 1
@@ -111,11 +155,14 @@ def test_a_node_that_went_away_is_not_known_by_its_snapshot(world):
     world.program("ssh", "echo Connection refused >&2; exit 255")
     assert world.measure("busy")["busy"]["state"] == "unreachable"
     world.program("ssh", 'printf "%s" "$ANSWER"')
-    assert world.measure("busy")["busy"]["state"] == "measured"  # what fails at once is asked again
+    # What fails at once is asked again.
+    assert world.measure("busy")["busy"]["state"] == "measured"
 
 
 def test_a_silent_node_is_left_alone_for_a_minute(world):
-    assert world.measure("silent")["silent"]["reason"] == "timed out" and world.asked() == ["silent 2"]
+    assert world.measure("silent")["silent"]["reason"] == "timed out" and world.asked() == [
+        "silent 2"
+    ]
     world.moved = HOST_LASTS
     assert world.measure("silent")["silent"]["state"] == "unreachable" and world.asked() == []
     world.moved = HOST_LASTS + 1
@@ -127,8 +174,15 @@ def test_other_settings_are_another_snapshot_and_a_new_config_holds_at_once(worl
     way = Way("other key", ["ssh", "busy"], "busy")
     measure_all({"busy": way}, world.snapshots(), timeout=LONG)
     assert world.asked() == ["busy 2", "busy 2"]
-    changed = world.measure("busy", slots={"busy": 7}, weights={"cpu": 1.0, "memory": 0, "load_average": 0, "io_wait": 0})["busy"]
-    assert (changed["slots"]["total"], changed["score"]) == (7, changed["load"]["cpu"]) and world.asked() == []
+    changed = world.measure(
+        "busy",
+        slots={"busy": 7},
+        weights={"cpu": 1.0, "memory": 0, "load_average": 0, "io_wait": 0},
+    )["busy"]
+    assert (changed["slots"]["total"], changed["score"]) == (
+        7,
+        changed["load"]["cpu"],
+    ) and world.asked() == []
     assert world.measure("busy", sources=["dw"])["busy"]["source"] == "dw"
 
 
@@ -136,16 +190,36 @@ def test_who_asks_anew_gets_what_is_new_and_so_does_the_next(world):
     world.measure("busy")
     world.moved = 5
     world.asked()
-    assert world.measure("busy", snapshots=world.snapshots(believe=False))["busy"]["measured_at"] == world.now()
-    assert world.asked() == ["busy 2"] and world.measure("busy")["busy"]["measured_at"] == world.now()
+    assert (
+        world.measure("busy", snapshots=world.snapshots(believe=False))["busy"]["measured_at"]
+        == world.now()
+    )
+    assert (
+        world.asked() == ["busy 2"] and world.measure("busy")["busy"]["measured_at"] == world.now()
+    )
 
 
 def test_dw_tells_memory_and_load_average_and_the_probe_the_rest(world):
     found = world.measure("busy", "refused", sources=("dw", "probe"), slots={"busy": 8})
-    assert found["busy"]["load"] == {"cpu": None, "memory": 0.4, "load_average": 0.25, "io_wait": None}
-    assert (found["busy"]["source"], found["busy"]["cpus"], found["busy"]["agents"], found["busy"]["slots"]["busy"]) == ("dw", 4, ["gummy", "claude"], 1)
-    assert found["busy"]["score"] == pytest.approx((0.3 * 0.4 + 0.3 * 0.25) / 0.6, abs=1e-4)  # of what is known
-    assert (found["refused"]["state"], found["refused"]["source"], found["refused"]["slots"]["total"]) == ("measured", "dw", 2)
+    assert found["busy"]["load"] == {
+        "cpu": None,
+        "memory": 0.4,
+        "load_average": 0.25,
+        "io_wait": None,
+    }
+    assert (
+        found["busy"]["source"],
+        found["busy"]["cpus"],
+        found["busy"]["agents"],
+        found["busy"]["slots"]["busy"],
+    ) == ("dw", 4, ["gummy", "claude"], 1)
+    # Of what is known.
+    assert found["busy"]["score"] == pytest.approx((0.3 * 0.4 + 0.3 * 0.25) / 0.6, abs=1e-4)
+    assert (
+        found["refused"]["state"],
+        found["refused"]["source"],
+        found["refused"]["slots"]["total"],
+    ) == ("measured", "dw", 2)
     first = world.measure("busy", sources=("probe", "dw"))["busy"]
     assert (first["source"], first["cpus"]) == ("probe", 8)
 
@@ -164,14 +238,18 @@ def test_without_an_answer_of_dw_there_is_no_load_from_it_and_no_error(world, br
     break_dw(world)
     alone = world.measure("busy", sources=["dw"], timeout=0.5 if "0.5" in reason else LONG)["busy"]
     assert (alone["state"], alone["score"]) == ("unknown", None) and reason in alone["reason"]
-    assert world.measure("busy", sources=["dw", "probe"], timeout=LONG / 20)["busy"]["source"] == "probe"
+    assert (
+        world.measure("busy", sources=["dw", "probe"], timeout=LONG / 20)["busy"]["source"]
+        == "probe"
+    )
 
 
 class FakeLink:
     key = "key"
 
     def __init__(self, answer: str | LinkError) -> None:
-        self.answer, self.scripts = answer, []
+        self.answer = answer
+        self.scripts = []
 
     def shell(self, script: str, seconds: float) -> str:
         self.scripts.append("find_agents" in script)
@@ -188,12 +266,23 @@ def test_a_link_measures_and_shares_its_snapshot(world):
     measure_link(link, world.snapshots(), 3, DEFAULT_WEIGHTS)
     assert link.scripts == [True, False]
     for kind, state in {"reply": "unknown", "login": "unreachable"}.items():
-        assert measure_link(FakeLink(LinkError("why", kind)), world.snapshots(believe=False), 1, DEFAULT_WEIGHTS)["state"] == state
+        assert (
+            measure_link(
+                FakeLink(LinkError("why", kind)), world.snapshots(believe=False), 1, DEFAULT_WEIGHTS
+            )["state"]
+            == state
+        )
 
 
 def test_a_probe_asks_nothing_and_its_host_is_no_option():
     argv = Link("n", "-oProxyCommand=x", ["ssh", "-F", "f"], None).probe_argv(2)  # type: ignore[arg-type]
-    assert argv[:3] == ["ssh", "-o", "ConnectTimeout=1"] and argv[-5:] == ["-F", "f", "--", "-oProxyCommand=x", "/bin/sh -s"]
+    assert argv[:3] == ["ssh", "-o", "ConnectTimeout=1"] and argv[-5:] == [
+        "-F",
+        "f",
+        "--",
+        "-oProxyCommand=x",
+        "/bin/sh -s",
+    ]
 
 
 def test_two_who_write_at_once_leave_whole_files_and_no_others(world):
@@ -248,15 +337,29 @@ def spoil(what: str, cache: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     "what",
     [
-        "a link", "a folder that is a link", "a folder that others may enter", "a file that others may write", "of another user", "a pipe", "",
-        "{", "[]", '{"format": 1}', '{"format": 2, "nodes": {}}', '{"format": 1, "nodes": {"probe key of busy": {"at": "soon"}}}', "[" * 100_000,
+        "a link",
+        "a folder that is a link",
+        "a folder that others may enter",
+        "a file that others may write",
+        "of another user",
+        "a pipe",
+        "",
+        "{",
+        "[]",
+        '{"format": 1}',
+        '{"format": 2, "nodes": {}}',
+        '{"format": 1, "nodes": {"probe key of busy": {"at": "soon"}}}',
+        "[" * 100_000,
     ],
-)  # fmt: skip
+)
 def test_a_cache_that_may_be_somebody_else_s_or_is_broken_is_not_believed(world, what):
     if what == "of another user" and os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     world.measure("busy")
-    assert stat.S_IMODE(world.cache.parent.stat().st_mode) == 0o700 and stat.S_IMODE(world.cache.stat().st_mode) == 0o600
+    assert (
+        stat.S_IMODE(world.cache.parent.stat().st_mode) == 0o700
+        and stat.S_IMODE(world.cache.stat().st_mode) == 0o600
+    )
     world.asked()
     spoil(what, world.cache)
     assert world.measure("busy")["busy"]["state"] == "measured" and world.asked() == ["busy 2"]

@@ -1,7 +1,9 @@
-"""A debugger of the tests' own: runs the node program and ends it with SIGKILL right before the n-th thing that it does to the world.
+"""A debugger of the tests' own: runs the node program and ends it with SIGKILL right before the
+n-th thing that it does to the world.
 
-`crash_point.py PROGRAM STORE WHO NUMBER MARK VERB ...`; WHO is `verb` or `supervisor` (what the verb forks); MARK is made when the point was reached.
-What counts is seen by audit events, which Python raises before the act: files of the store that are written, made, renamed or removed, locks,
+`crash_point.py PROGRAM STORE WHO NUMBER MARK VERB ...`; WHO is `verb` or `supervisor` (what the
+verb forks); MARK is made when the point was reached. What counts is seen by audit events, which
+Python raises before the act: files of the store that are written, made, renamed or removed, locks,
 and processes that are started or ended.
 """
 
@@ -14,11 +16,19 @@ import sys
 
 CHANGES = os.O_TRUNC | os.O_APPEND | os.O_EXCL
 OF_FILES = {"os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
-OF_PROCESSES = {"fcntl.flock", "os.fork", "subprocess.Popen", "os.posix_spawn", "os.kill", "os.killpg"}
+OF_PROCESSES = {
+    "fcntl.flock",
+    "os.fork",
+    "subprocess.Popen",
+    "os.posix_spawn",
+    "os.kill",
+    "os.killpg",
+}
 
 
 def main(program: str, store: str, who: str, number: str, mark: str, *words: str) -> None:
-    verb, left = os.getpid(), int(number)
+    verb = os.getpid()
+    left = int(number)
 
     def counts(event: str, args: tuple) -> bool:
         if event == "os.exec":

@@ -1,4 +1,6 @@
-"""A node for one test: a home and a store of its own, and the node program's real zip, called as a link calls it."""
+"""A node for one test: a home and a store of its own, and the node program's real zip, called as a
+link calls it.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,25 @@ from _node.store import Refused, Store, boot_clock, checked, is_locked, try_lock
 
 # the tests take the node program's parts from here, where the path is set
 __all__ = [
-    "Refused", "agents", "boot_clock", "checked", "claim", "launch", "recorder", "results", "specialists", "states", "try_lock", "verbs", "write_durably",
-]  # fmt: skip
+    "Refused",
+    "agents",
+    "boot_clock",
+    "checked",
+    "claim",
+    "launch",
+    "recorder",
+    "results",
+    "specialists",
+    "states",
+    "try_lock",
+    "verbs",
+    "write_durably",
+]
 
 
 _folder = tempfile.TemporaryDirectory(prefix="gummy-node-")
-A = f"a{os.urandom(4).hex()}-"  # ids of attempts are random: what runs elsewhere on this machine is another attempt's
+# Ids of attempts are random: what runs elsewhere on this machine is another attempt's.
+A = f"a{os.urandom(4).hex()}-"
 PROGRAM = _program.build()
 ZIP = os.path.join(_folder.name, "bin", PROGRAM.digest + ".zip")
 _installer = [sys.executable, "-I", "-S", "-c", _program.INSTALLER, ZIP, PROGRAM.digest]
@@ -55,7 +70,9 @@ def end(pid: int) -> None:
 
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie that its parent has not collected does not."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     return bool(done.stdout.strip()) and not done.stdout.strip().startswith("Z")
 
 
@@ -63,8 +80,18 @@ class NodeCase(unittest.TestCase):
     def setUp(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="gummy home-")).resolve()
         self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "XDG_", "GUMMY_"))}
-        self.env = {**kept, "HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state"), "SHELL": "/bin/sh", "TMPDIR": str(self.home)}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("GIT_", "XDG_", "GUMMY_"))
+        }
+        self.env = {
+            **kept,
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "SHELL": "/bin/sh",
+            "TMPDIR": str(self.home),
+        }
         umask = os.umask(0o077)
         self.addCleanup(os.umask, umask)
         self.store = Store(str(self.home / "state"))
@@ -84,7 +111,12 @@ class NodeCase(unittest.TestCase):
 
     def begin(self, verb: str, request: object, *words: str, **options: object) -> subprocess.Popen:
         """A verb's process, with its request sent and its stdin left open."""
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.env}
+        pipes = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "env": self.env,
+        }
         process = subprocess.Popen(self.argv(verb, *words), **{**pipes, **options})
         data = request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n"
         process.stdin.write(data)
@@ -98,7 +130,9 @@ class NodeCase(unittest.TestCase):
         return replies(out)[-1]
 
     def listed(self, prefix: str = "", **request: object) -> list[dict]:
-        found = replies(self.begin("list", {"prefix": prefix, **request}).communicate(timeout=60)[0])
+        found = replies(
+            self.begin("list", {"prefix": prefix, **request}).communicate(timeout=60)[0]
+        )
         self.assertEqual("listed", found[-1]["state"])
         return found[:-1]
 
@@ -106,14 +140,27 @@ class NodeCase(unittest.TestCase):
         return self.ask("claim", attempt=attempt, key=key, slots=slots)
 
     def spec(self, **changes: object) -> dict:
-        known = {"agent": "shell", "command": "true", "prompt": None, "verify": None, "timeout": 60, "job": "job-1", "run_id": "r", "project": True}
+        known = {
+            "agent": "shell",
+            "command": "true",
+            "prompt": None,
+            "verify": None,
+            "timeout": 60,
+            "job": "job-1",
+            "run_id": "r",
+            "project": True,
+        }
         return {**known, **changes}
 
-    def start(self, attempt: str = A + "1", key: str = "project", slots: int = 2, **spec: object) -> dict:
+    def start(
+        self, attempt: str = A + "1", key: str = "project", slots: int = 2, **spec: object
+    ) -> dict:
         """Claim and start."""
         claimed = self.claim(attempt, key, slots)
         self.assertEqual("claimed", claimed["state"], claimed)
-        return self.ask("start", attempt=attempt, generation=claimed["generation"], spec=self.spec(**spec))
+        return self.ask(
+            "start", attempt=attempt, generation=claimed["generation"], spec=self.spec(**spec)
+        )
 
     def end(self, attempt: str = A + "1") -> dict:
         """What a poll says of the attempt in the end: ended or unknown."""

@@ -15,7 +15,9 @@ ALL = {"days": 30, "most": 1e15, "free": 0}
 
 class CleanTest(NodeCase):
     def clean(self, **changes: object) -> list[tuple[str, str, str]]:
-        done = replies(self.begin("clean", {**ALL, "check": False, **changes}).communicate(timeout=60)[0])
+        done = replies(
+            self.begin("clean", {**ALL, "check": False, **changes}).communicate(timeout=60)[0]
+        )
         self.assertEqual("cleaned", done[-1]["state"], done)
         return [(row["what"], row["name"], row["why"]) for row in done[:-1]]
 
@@ -35,7 +37,8 @@ class CleanTest(NodeCase):
         return set(os.listdir(Path(self.store.root, "attempts")))
 
     def test_what_is_old_and_over_goes_and_a_check_only_says_so(self) -> None:
-        old, young = self.done(1), self.done(2, old=False)
+        old = self.done(1)
+        young = self.done(2, old=False)
         self.ask("fence", attempt=A + "3")
         self.age(A + "3", "void")
         told = [("attempt", old, "old"), ("attempt", A + "3", "old")]
@@ -46,24 +49,37 @@ class CleanTest(NodeCase):
         self.assertEqual({young}, self.names())
         self.assertTrue((self.tree() / "..").exists(), "a workspace makes the next sync quick")
 
-    def test_what_runs_what_nobody_fetched_and_a_failed_harvest_stay_however_old_or_large(self) -> None:
-        kept = {self.done(1, acknowledge=False), self.done(2, command="echo precious > work; rm -rf ../baseline.git")}
+    def test_what_runs_what_nobody_fetched_and_a_failed_harvest_stay_however_old_or_large(
+        self,
+    ) -> None:
+        kept = {
+            self.done(1, acknowledge=False),
+            self.done(2, command="echo precious > work; rm -rf ../baseline.git"),
+        }
         self.start(A + "3", command="while ! [ -e go ]; do sleep 0.02; done")
         wait_for(lambda: self.store.attempt(A + "3").has("agent"))
         for mark in ("starting", "agent"):
             self.age(A + "3", mark)
         self.clean(most=0, free=1e18)
         self.assertEqual(kept | {A + "3"}, self.names())
-        self.assertEqual("precious\n", next(Path(self.store.root).glob("workspaces/project/*/tree/work")).read_text())
+        self.assertEqual(
+            "precious\n",
+            next(Path(self.store.root).glob("workspaces/project/*/tree/work")).read_text(),
+        )
         (Path(self.store.attempt(A + "3").spec()["workspace"]) / "tree" / "go").touch()
         self.assertIsNone(self.end(A + "3")["class"])
 
     def test_what_is_more_than_is_kept_goes_oldest_first_and_nothing_of_this_hour(self) -> None:
-        first, second, third = self.done(1), self.done(2), self.done(3, old=False)
+        first = self.done(1)
+        second = self.done(2)
+        third = self.done(3, old=False)
         later = OLD + 1000
         os.utime(self.store.attempt(second).path("acknowledged"), (later, later))
         files = [path for path in Path(self.store.root, "attempts").rglob("*") if path.is_file()]
-        self.assertEqual([("attempt", first, "more than is kept")], self.clean(days=1000, most=sum(path.lstat().st_blocks * 512 for path in files) - 1))
+        self.assertEqual(
+            [("attempt", first, "more than is kept")],
+            self.clean(days=1000, most=sum(path.lstat().st_blocks * 512 for path in files) - 1),
+        )
         self.assertEqual([("attempt", second, "more than is kept")], self.clean(days=1000, most=1))
         self.assertEqual({third}, self.names())
 
@@ -71,12 +87,16 @@ class CleanTest(NodeCase):
         self.done(1, old=False)
         claimed = Path(self.claim(A + "2", "claimed")["workspace"])
         self.assertEqual([], self.clean())
-        self.assertEqual([("workspace", "project/0", "the disk is needed")], self.clean(free=1e18, check=True))
+        self.assertEqual(
+            [("workspace", "project/0", "the disk is needed")], self.clean(free=1e18, check=True)
+        )
         self.assertTrue(self.tree().exists())
         self.assertEqual([("workspace", "project/0", "the disk is needed")], self.clean(free=1e18))
         self.assertFalse(self.tree().exists())
         self.assertTrue(claimed.exists())
-        self.assertEqual(str(self.tree().parent), self.claim(A + "3")["workspace"], "it can be claimed again")
+        self.assertEqual(
+            str(self.tree().parent), self.claim(A + "3")["workspace"], "it can be claimed again"
+        )
 
     def test_old_programs_go_and_not_one_that_a_supervisor_holds(self) -> None:
         folder = Path(ZIP).parent

@@ -1,4 +1,7 @@
-"""Baseline and patch on real trees. Also runs without pytest: python3.9 -m unittest tests/unit/node/test_harvest.py"""
+"""Baseline and patch on real trees.
+
+Also runs without pytest: python3.9 -m unittest tests/unit/node/test_harvest.py
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,18 @@ def listing(tree: Path, leave_out: list[str] = ()) -> dict[bytes, tuple[str, byt
             full = os.path.join(folder, name)
             path = os.path.relpath(full, os.fsencode(str(tree)))
             text = path.decode("utf-8", "backslashreplace")
-            if name == b".git" or any(text == out.rstrip("/") or out.endswith("/") and text.startswith(out) for out in leave_out):
+            if name == b".git" or any(
+                text == out.rstrip("/") or out.endswith("/") and text.startswith(out)
+                for out in leave_out
+            ):
                 continue
             if os.path.islink(full):
                 found[path] = ("link", os.readlink(full))
             elif os.path.isfile(full):
-                found[path] = ("x" if os.stat(full).st_mode & 0o100 else "file", Path(os.fsdecode(full)).read_bytes())
+                found[path] = (
+                    "x" if os.stat(full).st_mode & 0o100 else "file",
+                    Path(os.fsdecode(full)).read_bytes(),
+                )
     return found
 
 
@@ -40,7 +49,8 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.top = Path(os.path.realpath(tempfile.mkdtemp()))
         self.addCleanup(shutil.rmtree, self.top, ignore_errors=True)
-        self.tree, self.home = self.top / "tree", self.top / "home"
+        self.tree = self.top / "tree"
+        self.home = self.top / "home"
         self.tree.mkdir()
         self.home.mkdir()
 
@@ -48,7 +58,9 @@ class Case(unittest.TestCase):
         env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
         env.update(HOME=str(self.home), XDG_CONFIG_HOME=str(self.home), GIT_CONFIG_NOSYSTEM="1")
         who = ["-c", "core.fsmonitor=false", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-        done = subprocess.run(["git", *who, *args], cwd=cwd or self.tree, env=env, check=False, capture_output=True)
+        done = subprocess.run(
+            ["git", *who, *args], cwd=cwd or self.tree, env=env, check=False, capture_output=True
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def write(self, path, data, mode=0o644):
@@ -65,21 +77,35 @@ class Case(unittest.TestCase):
         return tree_id
 
     def harvest(self, **more):
-        return harvest.make_harvest(str(self.tree), str(self.top / "g"), str(self.top / "out"), **more)
+        return harvest.make_harvest(
+            str(self.tree), str(self.top / "g"), str(self.top / "out"), **more
+        )
 
     def check(self, plain=True):
-        """Harvest, apply in the user's tree (plainly, or so that the project's .gitattributes don't count), compare; returns the result."""
+        """Harvest, apply in the user's tree (plainly, or so that the project's .gitattributes don't
+        count), compare; returns the result.
+        """
         result = self.harvest()
-        user, patch = self.top / "user", str(self.top / "out" / "changes.patch")
+        user = self.top / "user"
+        patch = str(self.top / "out" / "changes.patch")
         if result["patch"] and plain:
             self.git("apply", patch, cwd=user)
         elif result["patch"]:
-            self.git("-c", "core.autocrlf=false", "apply", "--directory=" + str(user)[1:], patch, cwd="/")
+            self.git(
+                "-c", "core.autocrlf=false", "apply", "--directory=" + str(user)[1:], patch, cwd="/"
+            )
         if result["nested"]:
-            subprocess.run(["tar", "-xf", str(self.top / "out" / "nested.tar"), "-C", str(user)], check=True)
+            subprocess.run(
+                ["tar", "-xf", str(self.top / "out" / "nested.tar"), "-C", str(user)], check=True
+            )
         out = [entry["path"] for entry in result["left_out"]]
-        have, want = listing(self.top / "user", out), listing(self.tree, out)
-        self.assertEqual([p for p in have.keys() | want.keys() if have.get(p) != want.get(p)], [], result["left_out"])
+        have = listing(self.top / "user", out)
+        want = listing(self.tree, out)
+        self.assertEqual(
+            [p for p in have.keys() | want.keys() if have.get(p) != want.get(p)],
+            [],
+            result["left_out"],
+        )
         return result
 
     def why(self, result):
@@ -99,17 +125,30 @@ class TestPatch(Case):
         (self.tree / "x").chmod(0o755)
         (self.tree / "dangling").symlink_to("no/where")
         result = self.check()
-        found = {change["path"]: (change["status"], change["added"], change["deleted"]) for change in result["changed"]}
+        found = {
+            change["path"]: (change["status"], change["added"], change["deleted"])
+            for change in result["changed"]
+        }
         self.assertEqual(found["mod"], ("modified", 1, 9))
         self.assertEqual(found["bin"], ("modified", None, None))
         self.assertEqual(found["gone"], ("deleted", 0, 10))
         self.assertEqual(found["to here"], ("added", 10, 0))
         self.assertEqual(found["x"], ("modified", 0, 0))
-        self.assertEqual((result["files"], result["added"], result["deleted"], result["left_out"]), (7, 12, 29, []))
+        self.assertEqual(
+            (result["files"], result["added"], result["deleted"], result["left_out"]),
+            (7, 12, 29, []),
+        )
 
     def test_nothing_changed_and_an_empty_project_give_no_patch(self):
         self.base()
-        nothing = {"patch": None, "files": 0, "added": 0, "deleted": 0, "changed": [], "left_out": []}
+        nothing = {
+            "patch": None,
+            "files": 0,
+            "added": 0,
+            "deleted": 0,
+            "changed": [],
+            "left_out": [],
+        }
         beside = {"nested": [], "head": None, "commits": {}, "artifacts": 0}
         self.assertEqual(self.harvest(), {**nothing, **beside})
         self.assertFalse((self.top / "out" / "changes.patch").exists())
@@ -123,9 +162,14 @@ class TestPatch(Case):
         self.write("a", "2\n")
         self.git("commit", "-qam", "two")
         self.write("b", "dirty\n")
-        before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in (self.tree / ".git").rglob("*")}
+        before = {
+            p: (p.stat().st_mtime_ns, p.stat().st_size) for p in (self.tree / ".git").rglob("*")
+        }
         self.assertEqual([c["path"] for c in self.check()["changed"]], ["a", "b"])
-        self.assertEqual({p: (p.stat().st_mtime_ns, p.stat().st_size) for p in (self.tree / ".git").rglob("*")}, before)
+        self.assertEqual(
+            {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in (self.tree / ".git").rglob("*")},
+            before,
+        )
 
     def test_ignored_files_are_counted_tracked_ones_carried(self):
         self.git("init", "-q")
@@ -140,7 +184,9 @@ class TestPatch(Case):
         self.write("later/x", "ignored from now on")
         self.write(".gitignore", "dist/\n*.log\nlater\n")
         result = self.harvest()
-        self.assertEqual([c["path"] for c in result["changed"]], [".gitignore", "dist/kept.js", "forced.log"])
+        self.assertEqual(
+            [c["path"] for c in result["changed"]], [".gitignore", "dist/kept.js", "forced.log"]
+        )
         self.assertEqual(self.why(result), {"dist/junk": "ignored", "later/": "ignored"})
 
     def test_without_a_repository_everything_sent_is_baseline(self):
@@ -184,12 +230,16 @@ class TestPatch(Case):
         (self.home / ".gitconfig").write_text(
             '[core]\n\tautocrlf = true\n\tfsmonitor = touch fired\n[filter "x"]\n\tclean = touch fired\n\trequired\n'
         )
-        os.environ["GIT_DIR"], old_home = "/nonexistent", os.environ.get("HOME")
+        os.environ["GIT_DIR"] = "/nonexistent"
+        old_home = os.environ.get("HOME")
         os.environ["HOME"] = str(self.home)
         self.addCleanup(os.environ.pop, "GIT_DIR")
         self.addCleanup(os.environ.__setitem__, "HOME", old_home or "/")
         self.write("crlf.txt", b"one\r\ntwo\r\n")
-        self.write(".gitattributes", b"* filter=x\n*.dat ident\n*.u16 working-tree-encoding=UTF-16\n*.no -diff\n")
+        self.write(
+            ".gitattributes",
+            b"* filter=x\n*.dat ident\n*.u16 working-tree-encoding=UTF-16\n*.no -diff\n",
+        )
         self.write("id.dat", b"$Id: 123 $\n")
         self.write("w.u16", "text\n".encode("utf-16"))
         self.base()
@@ -199,7 +249,8 @@ class TestPatch(Case):
         self.write("t.no", b"lines\n")
         self.git("init", "-q", cwd=self.top / "user")
         self.assertEqual(
-            [(c["path"], c["added"]) for c in self.harvest()["changed"]], [("crlf.txt", 1), ("id.dat", 2), ("t.no", 1), ("w.u16", None)]
+            [(c["path"], c["added"]) for c in self.harvest()["changed"]],
+            [("crlf.txt", 1), ("id.dat", 2), ("t.no", 1), ("w.u16", None)],
         )
         self.check(plain=False)
         self.assertEqual(list(self.top.rglob("fired")), [])
@@ -226,7 +277,13 @@ class TestPatch(Case):
         self.assertEqual(result["files"], 0)
         special = "socket, fifo or device"
         self.assertEqual(
-            self.why(result), {"new empty/": "empty folder", "fifo": special, "was a file": special, ".GIT/x": "git refuses this name"}
+            self.why(result),
+            {
+                "new empty/": "empty folder",
+                "fifo": special,
+                "was a file": special,
+                ".GIT/x": "git refuses this name",
+            },
         )
 
     def test_unreadable_files_are_listed_and_not_deleted(self):
@@ -241,7 +298,10 @@ class TestPatch(Case):
         self.addCleanup((self.tree / "shut").chmod, 0o700)
         result = self.unprivileged()
         self.assertEqual([c["path"] for c in result["changed"]], ["other"])
-        self.assertEqual(self.why(result), {"secret": "not readable", "tracked": "not readable", "shut/": "not readable"})
+        self.assertEqual(
+            self.why(result),
+            {"secret": "not readable", "tracked": "not readable", "shut/": "not readable"},
+        )
 
     def unprivileged(self):
         """The harvest as somebody whom modes bind."""
@@ -317,23 +377,45 @@ class RandomTree(Case):
         self.check_that_all_is_there(tree)
 
     def check_that_all_is_there(self, tree):
-        result, out, user = self.result, self.top / "out", self.top / "user"
+        result = self.result
+        out = self.top / "out"
+        user = self.top / "user"
         attributes = any((folder / ".gitattributes").exists() for folder in (user, self.tree))
         trees.apply(out, user, plain=not attributes)
-        have, want = trees.listing(user), trees.listing(self.tree)
+        have = trees.listing(user)
+        want = trees.listing(self.tree)
         self.assertEqual([], trees.differences(have, want, result["left_out"]))
         self.assertGreater(result["files"], 10)
-        brought, artifacts = trees.listing(out / "artifacts"), {b"built/deep", b"kept folder"}
+        brought = trees.listing(out / "artifacts")
+        artifacts = {b"built/deep", b"kept folder"}
         self.assertEqual(result["artifacts"], len(brought))
-        self.assertLessEqual({path for path in want if os.path.dirname(path) in artifacts or path.endswith(b".ign") and b"/" not in path}, brought.keys())
-        self.assertEqual({path: data for path, (_mode, data) in brought.items()}, {path: want[path][1] for path in brought})
-        names = {path.decode("utf-8", "backslashreplace"): os.fsdecode(path) for path in trees.repositories(self.tree)}
+        self.assertLessEqual(
+            {
+                path
+                for path in want
+                if os.path.dirname(path) in artifacts or path.endswith(b".ign") and b"/" not in path
+            },
+            brought.keys(),
+        )
+        self.assertEqual(
+            {path: data for path, (_mode, data) in brought.items()},
+            {path: want[path][1] for path in brought},
+        )
+        names = {
+            path.decode("utf-8", "backslashreplace"): os.fsdecode(path)
+            for path in trees.repositories(self.tree)
+        }
         for path in map(names.__getitem__, result["nested"]):
-            here, there = (trees.git(folder / path, "log", "--all", "--format=%H") for folder in (self.tree, user))
+            here, there = (
+                trees.git(folder / path, "log", "--all", "--format=%H")
+                for folder in (self.tree, user)
+            )
             self.assertEqual(here, there)
         self.assertGreaterEqual(len(result["nested"]), 3)
         if tree.has_git:
-            heads = trees.git(self.tree, "for-each-ref", "--format=%(objectname)", "refs/heads").split()
+            heads = trees.git(
+                self.tree, "for-each-ref", "--format=%(objectname)", "refs/heads"
+            ).split()
             trees.git(self.tree, "bundle", "verify", str(out / "commits.bundle"))
             self.assertLessEqual(set(result["commits"].values()), {head.decode() for head in heads})
 
@@ -345,7 +427,8 @@ def one_tree(seed):
         case.setUp()
         case.tree_of(seed)
         return ""
-    except Exception:  # noqa: BLE001  # any problem is told, with its seed
+    # Any problem is told, with its seed.
+    except Exception:  # noqa: BLE001
         return f"seed {seed}: {traceback.format_exc()}"
     finally:
         case.doCleanups()

@@ -45,10 +45,13 @@ class LineTest(NodeCase):
     def test_a_run_that_waits_comes_before_one_that_gave_its_slot_back(self) -> None:
         self.assertFalse(self.asked("one-1", **RUN)["crowded"])
         self.assertEqual("busy", self.asked("two-1", **RUN)["state"])
-        two, three = self.wait_in_line("two"), self.wait_in_line("three")
+        two = self.wait_in_line("two")
+        three = self.wait_in_line("three")
         self.ask("release", attempt="one-1")
         self.assertEqual("turn", self.told(two))
-        self.assertEqual(["busy", "busy"], [self.asked(name, **RUN)["state"] for name in ("one-2", "three-1")])
+        self.assertEqual(
+            ["busy", "busy"], [self.asked(name, **RUN)["state"] for name in ("one-2", "three-1")]
+        )
         claimed = self.asked("two-1", **RUN)
         self.assertEqual(("claimed", True), (claimed["state"], claimed["crowded"]))
         self.assertIsNone(self.told(three, 0.5))
@@ -64,14 +67,20 @@ class LineTest(NodeCase):
         wait_for(lambda: self.line() == ["four"])
         self.ask("release", attempt="one-1")
         self.assertEqual("turn", self.told(four))
-        self.assertIsNone(two.poll())  # it goes on to tell what happens to its attempts
+        # It goes on to tell what happens to its attempts.
+        self.assertIsNone(two.poll())
 
     def test_a_run_keeps_its_place_between_two_polls(self) -> None:
         self.asked("one-1", **RUN)
-        with mock.patch.object(verbs, "POLL", 0.1), mock.patch("os.read", return_value=b"+"), mock.patch("select.select", return_value=([0], [], [])):
+        with (
+            mock.patch.object(verbs, "POLL", 0.1),
+            mock.patch("os.read", return_value=b"+"),
+            mock.patch("select.select", return_value=([0], [], [])),
+        ):
             list(verbs.VERBS["poll"](self.store, {"prefix": "two-", "told": [], "slots": 1}))
         self.wait_in_line("three")
-        time.sleep(2.5)  # longer than one who is gone keeps his place
+        # Longer than one who is gone keeps his place.
+        time.sleep(2.5)
         self.assertEqual(["two", "three"], self.line())
 
     def test_a_wait_that_was_killed_and_a_turn_that_is_not_used_are_passed_over(self) -> None:

@@ -1,4 +1,6 @@
-"""The recorder against the same `claude` without it: neither its caller nor claude can tell them apart, and what happened is written down."""
+"""The recorder against the same `claude` without it: neither its caller nor claude can tell them
+apart, and what happened is written down.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from pathlib import Path
 
 from node_case import ZIP, NodeCase, alive, recorder, wait_for
 
-# Says what it sees in the file $SAW, then does what the words say; `%` and a number become that byte.
+# Says what it sees in the file $SAW, then does what the words say; `%` and a number become that
+# byte.
 CLAUDE = """
 import json, os, signal, stat, sys, time
 def write(fd, text):
@@ -73,24 +76,46 @@ def little_memory() -> None:
 class RecorderTest(NodeCase):
     def setUp(self) -> None:
         super().setUp()
-        self.attempt, self.saw = self.home / "attempt", self.home / "saw"
+        self.attempt = self.home / "attempt"
+        self.saw = self.home / "saw"
         self.attempt.mkdir()
         self.words = "our own $(words)\n"
         (self.attempt / "spec.json").write_text(json.dumps({"prompt": self.words}))
         self.real = self.home / "real bin" / "claude"
         self.real.parent.mkdir()
-        self.real.write_text(f"#!/bin/sh\n''':'\nexec '{sys.executable}' -IS \"$0\" \"$@\"\n'''\n{CLAUDE}")
+        self.real.write_text(
+            f"#!/bin/sh\n''':'\nexec '{sys.executable}' -IS \"$0\" \"$@\"\n'''\n{CLAUDE}"
+        )
         self.real.chmod(0o755)
         self.folder = recorder.place(str(self.attempt), ZIP)
         self.started: list[subprocess.Popen] = []
 
     def begin(self, recorded: bool, *argv: str | bytes, **options: object) -> subprocess.Popen:
-        """claude as a program finds it on PATH, in the group and session of the test unless the options say otherwise."""
+        """claude as a program finds it on PATH, in the group and session of the test unless the
+        options say otherwise.
+        """
         self.saw.write_text("")
         path = f"{self.real.parent}:/usr/bin:/bin"
-        env = {"HOME": str(self.home), "PATH": f"{self.folder}:{path}" if recorded else path, "SAW": str(self.saw), "odd": "\udcff=\n", "PWD": str(self.home)}
-        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": self.home, **options}
-        process = subprocess.Popen(["claude", *argv], executable=f"{self.folder}/claude" if recorded else str(self.real), env=env, **given)
+        env = {
+            "HOME": str(self.home),
+            "PATH": f"{self.folder}:{path}" if recorded else path,
+            "SAW": str(self.saw),
+            "odd": "\udcff=\n",
+            "PWD": str(self.home),
+        }
+        given = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "cwd": self.home,
+            **options,
+        }
+        process = subprocess.Popen(
+            ["claude", *argv],
+            executable=f"{self.folder}/claude" if recorded else str(self.real),
+            env=env,
+            **given,
+        )
         self.addCleanup(self.finish, process)
         return process
 
@@ -105,12 +130,20 @@ class RecorderTest(NodeCase):
         """What claude told, with names for its group and session."""
         rows = [json.loads(line) for line in self.saw.read_text().splitlines()]
         for row in rows[:1]:
-            row["group"] = "the caller's" if row["group"] == os.getpgrp() else "the session's" if row["group"] == row["session"] else "its own"
+            row["group"] = (
+                "the caller's"
+                if row["group"] == os.getpgrp()
+                else "the session's"
+                if row["group"] == row["session"]
+                else "its own"
+            )
             row["session"] = "the caller's" if row["session"] == os.getsid(0) else "its own"
         return rows
 
     def both(self, *argv: str | bytes, **options: object) -> list[tuple]:
-        """(status, stdout, stderr, what claude saw) without and with the recorder; stdin may be a function that opens one for each."""
+        """(status, stdout, stderr, what claude saw) without and with the recorder; stdin may be a
+        function that opens one for each.
+        """
         ends = []
         for recorded in (False, True):
             fresh = {"stdin": options["stdin"]()} if "stdin" in options else {}
@@ -129,11 +162,28 @@ class RecorderTest(NodeCase):
 
     def test_arguments_environment_umask_streams_and_status_are_the_same(self) -> None:
         odd = [b"-p", b"", b"--x=\xff\xfe", "ünï 🚀\n".encode(), b"'\"`$(id)` \\", b"y" * 100_000]
-        status, out, err, seen = self.same(*odd, "out", "a%0%b%255%c", "err", "e%10%%0%", "exit", "3", umask=0o027)
-        self.assertEqual((3, b"a\0b\xffc", b"e\n\0", "the caller's"), (status, out, err, seen[0]["group"]))
+        status, out, err, seen = self.same(
+            *odd, "out", "a%0%b%255%c", "err", "e%10%%0%", "exit", "3", umask=0o027
+        )
+        self.assertEqual(
+            (3, b"a\0b\xffc", b"e\n\0", "the caller's"), (status, out, err, seen[0]["group"])
+        )
         self.assertEqual([b.hex() for b in odd], seen[0]["argv"][: len(odd)])
-        self.assertEqual(("the session's", "its own"), tuple(self.same("exit", "255", start_new_session=True)[3][0][key] for key in ("group", "session")))
-        self.same("exit", "0", preexec_fn=lambda: [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)])
+        self.assertEqual(
+            ("the session's", "its own"),
+            tuple(
+                self.same("exit", "255", start_new_session=True)[3][0][key]
+                for key in ("group", "session")
+            ),
+        )
+        self.same(
+            "exit",
+            "0",
+            preexec_fn=lambda: [
+                signal.signal(number, signal.SIG_IGN)
+                for number in (signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+            ],
+        )
 
     def test_stdin_is_the_same_whether_it_is_nothing_a_file_or_a_pipe(self) -> None:
         data = os.urandom(300_000)
@@ -151,23 +201,61 @@ class RecorderTest(NodeCase):
             process = self.begin(recorded, "read", stdin=subprocess.PIPE)
             process.communicate(data, timeout=60)
             self.assertEqual(data.hex(), self.seen()[1]["read"])
-            self.assertEqual(0, self.begin(recorded, "exit", "0", stdin=subprocess.PIPE).wait(60))  # though nobody closes it
+            # Though nobody closes it.
+            self.assertEqual(0, self.begin(recorded, "exit", "0", stdin=subprocess.PIPE).wait(60))
 
     def test_both_streams_come_as_they_are_written_and_keep_their_order_in_one_file(self) -> None:
         for recorded in (False, True):
-            process = self.begin(recorded, "out", "no newline", "err", "E", "wait", f"{self.home}/go{recorded}", "out", "!")
-            self.assertEqual((b"no newline", b"E"), (process.stdout.read(10), process.stderr.read(1)))
+            process = self.begin(
+                recorded,
+                "out",
+                "no newline",
+                "err",
+                "E",
+                "wait",
+                f"{self.home}/go{recorded}",
+                "out",
+                "!",
+            )
+            self.assertEqual(
+                (b"no newline", b"E"), (process.stdout.read(10), process.stderr.read(1))
+            )
             (self.home / f"go{recorded}").touch()
             self.assertEqual((b"!", b""), process.communicate(timeout=60))
         order = [word for number in range(200) for word in ("out", f"{number},", "err", "e;")]
-        self.assertEqual("".join(f"{number},e;" for number in range(200)).encode(), self.same(*order, stderr=subprocess.STDOUT)[1])
+        self.assertEqual(
+            "".join(f"{number},e;" for number in range(200)).encode(),
+            self.same(*order, stderr=subprocess.STDOUT)[1],
+        )
 
     def test_signals_reach_claude_once_and_it_dies_as_it_would(self) -> None:
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-        background = {"preexec_fn": lambda: [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)]}  # a shell's `&`
+        numbers = (
+            signal.SIGTERM,
+            signal.SIGINT,
+            signal.SIGHUP,
+            signal.SIGQUIT,
+            signal.SIGUSR1,
+            signal.SIGUSR2,
+        )
+        # A shell's `&`.
+        background = {
+            "preexec_fn": lambda: [
+                signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)
+            ]
+        }
         for recorded, options in ((False, {}), (True, {}), (False, background), (True, background)):
             ready = self.home / f"ready{recorded}{len(options)}"
-            process = self.begin(recorded, "trap", "touch", str(ready), "signals", str(len(numbers)), "exit", "7", **options)
+            process = self.begin(
+                recorded,
+                "trap",
+                "touch",
+                str(ready),
+                "signals",
+                str(len(numbers)),
+                "exit",
+                "7",
+                **options,
+            )
             wait_for(ready.exists)
             for count, number in enumerate(numbers, 2):
                 process.send_signal(number)
@@ -175,13 +263,32 @@ class RecorderTest(NodeCase):
             self.assertEqual(7, process.wait(60))
             self.assertEqual([{"signal": number} for number in numbers], self.seen()[1:])
         for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE):
-            self.assertEqual(-number, self.same("die", str(int(number)), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))[0])
+            self.assertEqual(
+                -number,
+                self.same(
+                    "die",
+                    str(int(number)),
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
+                )[0],
+            )
         self.assertEqual([-15, -9, -11, -13], [call["exit_status"] for call in self.calls()[2:]])
 
     def test_a_signal_for_the_group_comes_once_and_sigkill_takes_claude_along(self) -> None:
-        sh = ["/bin/sh", "-c", 'claude trap touch "$0" wait "$1"; echo $?', f"{self.home}/ready", f"{self.home}/go"]
-        env = {"PATH": f"{self.folder}:{self.real.parent}:/usr/bin:/bin", "SAW": str(self.saw), "HOME": str(self.home)}
-        caller = subprocess.Popen(sh, env=env, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        sh = [
+            "/bin/sh",
+            "-c",
+            'claude trap touch "$0" wait "$1"; echo $?',
+            f"{self.home}/ready",
+            f"{self.home}/go",
+        ]
+        env = {
+            "PATH": f"{self.folder}:{self.real.parent}:/usr/bin:/bin",
+            "SAW": str(self.saw),
+            "HOME": str(self.home),
+        }
+        caller = subprocess.Popen(
+            sh, env=env, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
         self.addCleanup(self.finish, caller)
         wait_for((self.home / "ready").exists)
         os.killpg(caller.pid, signal.SIGUSR1)
@@ -191,7 +298,9 @@ class RecorderTest(NodeCase):
         self.assertEqual([{"signal": signal.SIGUSR1}], self.seen()[1:])
         if sys.platform == "linux":
             process = self.begin(True, "touch", f"{self.home}/pid", "wait", f"{self.home}/never")
-            pid = int(wait_for(lambda: (self.home / "pid").exists() and (self.home / "pid").read_text()))
+            pid = int(
+                wait_for(lambda: (self.home / "pid").exists() and (self.home / "pid").read_text())
+            )
             process.kill()
             wait_for(lambda: not alive(pid))
 
@@ -201,8 +310,11 @@ class RecorderTest(NodeCase):
             process.stdout.read(1)
             process.stdout.close()
             process.stdout = None
-            self.assertEqual(1, process.wait(60))  # Python's own BrokenPipeError
-            process = self.begin(recorded, "behind", f"{self.home}/go-on{recorded}", "out", "now", "exit", "5")
+            # Python's own BrokenPipeError.
+            self.assertEqual(1, process.wait(60))
+            process = self.begin(
+                recorded, "behind", f"{self.home}/go-on{recorded}", "out", "now", "exit", "5"
+            )
             self.assertEqual(5, process.wait(60))
             (self.home / f"go-on{recorded}").touch()
             self.assertEqual(b"nowlate", process.stdout.read())
@@ -210,7 +322,16 @@ class RecorderTest(NodeCase):
     def test_sixty_megabytes_pass_and_are_not_kept(self) -> None:
         result = '{"type":"result","subtype":"success","is_error":false,"num_turns":3,"total_cost_usd":0.5,"result":"%34%done","session_id":"s"}]%10%'
         for head in ("[", "["):
-            process = self.begin(True, "out", head, "big", "60", "out", result.replace("%34%", "%92%%34%"), preexec_fn=little_memory)
+            process = self.begin(
+                True,
+                "out",
+                head,
+                "big",
+                "60",
+                "out",
+                result.replace("%34%", "%92%%34%"),
+                preexec_fn=little_memory,
+            )
             size = sum(map(len, iter(functools.partial(process.stdout.read, 1 << 20), b"")))
             self.assertEqual(0, process.wait(60))
             self.assertGreater(size, 60_000_000)
@@ -218,13 +339,28 @@ class RecorderTest(NodeCase):
 
     def test_it_notes_what_claude_was_given_said_and_returned_in_order(self) -> None:
         event = '{"type":"result","is_error":true,"result":"no"}%10%'
-        process = self.begin(True, "read", "out", "noise%10%" + event, "exit", "1", stdin=subprocess.PIPE)
+        process = self.begin(
+            True, "read", "out", "noise%10%" + event, "exit", "1", stdin=subprocess.PIPE
+        )
         process.communicate(f"before\n{self.words}after".encode(), timeout=60)
-        self.begin(True, "--resume", "x", "-p", "somebody else's words" + "y" * 300, "out", "[]").communicate(timeout=60)
+        self.begin(
+            True, "--resume", "x", "-p", "somebody else's words" + "y" * 300, "out", "[]"
+        ).communicate(timeout=60)
         self.begin(True, f"<{self.words}>").communicate(timeout=60)
         first, second, third = self.calls()
-        self.assertEqual((1, True, {"is_error": True, "result": "no"}), (first["exit_status"], first["prompt"]["ours"], first["result"]))
-        self.assertEqual((0, False, 321, None), (second["exit_status"], second["prompt"]["ours"], second["prompt"]["bytes"], second["result"]))
+        self.assertEqual(
+            (1, True, {"is_error": True, "result": "no"}),
+            (first["exit_status"], first["prompt"]["ours"], first["result"]),
+        )
+        self.assertEqual(
+            (0, False, 321, None),
+            (
+                second["exit_status"],
+                second["prompt"]["ours"],
+                second["prompt"]["bytes"],
+                second["result"],
+            ),
+        )
         self.assertEqual(["--resume", "x", "-p"], second["argv"][:3])
         self.assertNotIn("somebody", (self.attempt / recorder.NOTES).read_text())
         self.assertTrue(third["prompt"]["ours"])
@@ -241,5 +377,12 @@ class RecorderTest(NodeCase):
         (self.real.parent / "claude").symlink_to(Path(recorder.place(str(other), ZIP), "claude"))
         process = self.begin(True, "out", "x")
         self.assertEqual((b"", b"claude: command not found\n"), process.communicate(timeout=60))
-        self.assertEqual((127, [127], []), (process.returncode, [call["exit_status"] for call in self.calls()], recorder.calls(str(other))))
+        self.assertEqual(
+            (127, [127], []),
+            (
+                process.returncode,
+                [call["exit_status"] for call in self.calls()],
+                recorder.calls(str(other)),
+            ),
+        )
         self.assertFalse(self.saw.read_text())

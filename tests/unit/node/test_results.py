@@ -1,4 +1,6 @@
-"""The last result event in what claude prints, however it is cut into pieces and whatever stands around it."""
+"""The last result event in what claude prints, however it is cut into pieces and whatever stands
+around it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,21 @@ import unittest
 
 from node_case import results
 
-NESTED = {"type": "assistant", "message": {"content": [{"type": "tool_use", "input": {"type": "result", "is_error": False, "x": '"}]\\'}}]}}
-RESULT = {"type": "result", "is_error": True, "result": 'a "quoted" \\ {[ text \\" ünï\n', "usage": {"deep": [{}, []]}, "permission_denials": []}
+NESTED = {
+    "type": "assistant",
+    "message": {
+        "content": [
+            {"type": "tool_use", "input": {"type": "result", "is_error": False, "x": '"}]\\'}}
+        ]
+    },
+}
+RESULT = {
+    "type": "result",
+    "is_error": True,
+    "result": 'a "quoted" \\ {[ text \\" ünï\n',
+    "usage": {"deep": [{}, []]},
+    "permission_denials": [],
+}
 
 
 class ResultsTest(unittest.TestCase):
@@ -21,9 +36,16 @@ class ResultsTest(unittest.TestCase):
 
     def test_it_is_found_in_every_form_cut_anywhere(self) -> None:
         for ascii_only in (True, False):
-            events = [json.dumps(event, ensure_ascii=ascii_only) for event in (NESTED, {"type": "result", "is_error": False}, NESTED, RESULT)]
+            events = [
+                json.dumps(event, ensure_ascii=ascii_only)
+                for event in (NESTED, {"type": "result", "is_error": False}, NESTED, RESULT)
+            ]
             for text in (
-                "noise {\n\n \t" + "\r\n".join(events) + "\nno event: " + events[1] + '\n["unfinished',
+                "noise {\n\n \t"
+                + "\r\n".join(events)
+                + "\nno event: "
+                + events[1]
+                + '\n["unfinished',
                 "[" + ",".join([*events, events[0]]) + "]",
                 "stray ]}\n [" + " , ".join(events) + "\n",
                 events[3],
@@ -36,9 +58,23 @@ class ResultsTest(unittest.TestCase):
         fake = json.dumps({"type": "result", "is_error": False})
         cut_off = json.dumps(RESULT)[:-1]
         for text in (
-            "", "[]", "{}", "null", json.dumps(NESTED), json.dumps([NESTED]), json.dumps([[{"type": "result"}]]), json.dumps(fake), json.dumps([fake]),
-            "x " + fake, cut_off, "[" + cut_off, '{"type": "result", "is_error": false', "[" * 100_000 + fake, '{"a":' * 100_000 + fake, '["' + fake[1:],
-        ):  # fmt: skip
+            "",
+            "[]",
+            "{}",
+            "null",
+            json.dumps(NESTED),
+            json.dumps([NESTED]),
+            json.dumps([[{"type": "result"}]]),
+            json.dumps(fake),
+            json.dumps([fake]),
+            "x " + fake,
+            cut_off,
+            "[" + cut_off,
+            '{"type": "result", "is_error": false',
+            "[" * 100_000 + fake,
+            '{"a":' * 100_000 + fake,
+            '["' + fake[1:],
+        ):
             for piece in (7, 65536):
                 with self.subTest(text[:80], piece=piece):
                     self.assertIsNone(self.last(text.encode(), piece))
@@ -51,4 +87,6 @@ class ResultsTest(unittest.TestCase):
 
     def test_a_cost_is_a_number_of_dollars(self) -> None:
         values = (0, 0.5, 3, -1, 1e9, float("nan"), float("inf"), True, "1", None, [])
-        self.assertEqual([0.0, 0.5, 3.0], [cost for cost in map(results.dollars, values) if cost is not None])
+        self.assertEqual(
+            [0.0, 0.5, 3.0], [cost for cost in map(results.dollars, values) if cost is not None]
+        )

@@ -1,4 +1,6 @@
-"""Specialists on a node: what is read of them, whatever lies there; who of them lives; and what today cost."""
+"""Specialists on a node: what is read of them, whatever lies there; who of them lives; and what
+today cost.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from node_case import A, NodeCase, replies, specialists, write_durably
 
 SESSION = "2f0d9c0e-aaaa-bbbb-cccc-00000000000%d"
 META = "name: x\ncreated: 2026-11-22T18:11:14Z\nsession_id: {session}\nstatus: {status}\nturns: {turns}\nlast_active: 2026-11-22T18:11:14Z\n"
-CWD = sys.platform == "linux"  # elsewhere argv alone tells
+# Elsewhere argv alone tells.
+CWD = sys.platform == "linux"
 
 
 class SpecialistsTest(NodeCase):
@@ -24,9 +27,13 @@ class SpecialistsTest(NodeCase):
         for folder in (self.workspace, self.at_home):
             folder.mkdir(parents=True)
 
-    def put(self, folder: Path, name: str, number: int = 1, status: str = "dormant", turns: object = 2) -> Path:
+    def put(
+        self, folder: Path, name: str, number: int = 1, status: str = "dormant", turns: object = 2
+    ) -> Path:
         (folder / name).mkdir()
-        (folder / name / "meta.yaml").write_text(META.format(session=SESSION % number, status=status, turns=turns))
+        (folder / name / "meta.yaml").write_text(
+            META.format(session=SESSION % number, status=status, turns=turns)
+        )
         return folder / name
 
     def told(self, within: float = 86400) -> tuple[dict[str, dict], dict]:
@@ -39,7 +46,9 @@ class SpecialistsTest(NodeCase):
     def process(self, *words: str, cwd: Path | None = None) -> subprocess.Popen:
         """One that lives until it is ended, with these words in its argv."""
         argv = [sys.executable, "-c", "input()", *words]
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=cwd or "/")
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=cwd or "/"
+        )
         self.addCleanup(process.communicate)
         return process
 
@@ -48,25 +57,59 @@ class SpecialistsTest(NodeCase):
         self.put(self.at_home, "api-developer", 2, turns=11)
         attempt = self.store.attempt(A + "1")
         attempt.create()
-        attempt.mark("spec.json", json.dumps({"agent": "gummy", "project_path": "/home/me/shop"}).encode())
-        write_durably(str(self.tree().parent / "holder.json"), json.dumps({"attempt": attempt.id}).encode())
+        attempt.mark(
+            "spec.json", json.dumps({"agent": "gummy", "project_path": "/home/me/shop"}).encode()
+        )
+        write_durably(
+            str(self.tree().parent / "holder.json"), json.dumps({"attempt": attempt.id}).encode()
+        )
         rows, _node = self.told()
         self.assertEqual({"database-expert", "api-developer"}, set(rows))
-        same = {"state": "specialist", "store": self.store.id, "status": "dormant", "seen_by": None, "cost_usd": None, "reason": None}
+        same = {
+            "state": "specialist",
+            "store": self.store.id,
+            "status": "dormant",
+            "seen_by": None,
+            "cost_usd": None,
+            "reason": None,
+        }
         same["last_active"] = "2026-11-22T18:11:14Z"
-        ours = {"name": "database-expert", "where": "workspace", "workspace": "project/0", "project": "/home/me/shop", "sessions": 2}
+        ours = {
+            "name": "database-expert",
+            "where": "workspace",
+            "workspace": "project/0",
+            "project": "/home/me/shop",
+            "sessions": 2,
+        }
         self.assertEqual({**same, **ours, "session_id": SESSION % 1}, rows["database-expert"])
-        theirs = {"name": "api-developer", "where": "home", "workspace": None, "project": None, "sessions": 11}
+        theirs = {
+            "name": "api-developer",
+            "where": "home",
+            "workspace": None,
+            "project": None,
+            "sessions": 11,
+        }
         self.assertEqual({**same, **theirs, "session_id": SESSION % 2}, rows["api-developer"])
 
     def test_who_is_active_shows_in_living_processes_and_never_in_the_meta(self) -> None:
         self.put(self.workspace, "liar", 1, status="active")
-        (self.put(self.workspace, "resumed", 2) / "session.txt").write_text(SESSION % 3 + "\n")  # what gummy resumes with goes before the meta
+        # What gummy resumes with goes before the meta.
+        (self.put(self.workspace, "resumed", 2) / "session.txt").write_text(SESSION % 3 + "\n")
         self.put(self.at_home, "at-home", 4)
-        here = [self.process("--resume", SESSION % 3, cwd=self.tree()), self.process(f"--resume={SESSION % 4}"), self.process(cwd=self.home)]
+        here = [
+            self.process("--resume", SESSION % 3, cwd=self.tree()),
+            self.process(f"--resume={SESSION % 4}"),
+            self.process(cwd=self.home),
+        ]
         rows, node = self.told()
-        self.assertEqual({"liar": None, "resumed": "session", "at-home": "session"}, {name: row["seen_by"] for name, row in rows.items()})
-        self.assertEqual({"liar": "dormant", "resumed": "active", "at-home": "active"}, {name: row["status"] for name, row in rows.items()})
+        self.assertEqual(
+            {"liar": None, "resumed": "session", "at-home": "session"},
+            {name: row["seen_by"] for name, row in rows.items()},
+        )
+        self.assertEqual(
+            {"liar": "dormant", "resumed": "active", "at-home": "active"},
+            {name: row["status"] for name, row in rows.items()},
+        )
         self.assertEqual("argv_and_cwd" if CWD else "argv", node["evidence"])
         for process in here:
             process.communicate()
@@ -75,7 +118,10 @@ class SpecialistsTest(NodeCase):
     def test_where_there_is_no_proc_argv_alone_tells(self) -> None:
         process = self.process("--resume", SESSION % 5, cwd=self.tree())
         processes = specialists._processes_ps()
-        self.assertEqual({SESSION % 5}, specialists._living({SESSION % 5, SESSION % 6}, str(self.tree()), processes))
+        self.assertEqual(
+            {SESSION % 5},
+            specialists._living({SESSION % 5, SESSION % 6}, str(self.tree()), processes),
+        )
         self.assertEqual(set(), specialists._living({SESSION % 6}, str(self.tree()), processes))
         process.communicate()
 
@@ -84,7 +130,9 @@ class SpecialistsTest(NodeCase):
         process = self.process(cwd=self.workspace)
         self.assertEqual("cwd" if CWD else None, self.told()[0]["new"]["seen_by"])
         process.communicate()
-        self.assertEqual("started", self.start(command="while ! [ -e go ]; do sleep 0.02; done")["state"])
+        self.assertEqual(
+            "started", self.start(command="while ! [ -e go ]; do sleep 0.02; done")["state"]
+        )
         self.assertIsNone(self.told()[0]["new"]["seen_by"])
         (self.tree() / "go").touch()
 
@@ -115,20 +163,34 @@ class SpecialistsTest(NodeCase):
         rows, _node = self.told()
         lacks = "meta.yaml: no valid "
         reasons = {
-            "half": lacks + "last_active, session_id", "empty": lacks + "turns", "binary": lacks, "huge": lacks + "turns",
-            "hostile": lacks + "turns, last_active, session_id", "digits": lacks + "turns", "none": "no meta.yaml",
-            "fifo": "no regular file", "linked": "symbolic link", "folder": "no regular file", "elsewhere": "symbolic link",
+            "half": lacks + "last_active, session_id",
+            "empty": lacks + "turns",
+            "binary": lacks,
+            "huge": lacks + "turns",
+            "hostile": lacks + "turns, last_active, session_id",
+            "digits": lacks + "turns",
+            "none": "no meta.yaml",
+            "fifo": "no regular file",
+            "linked": "symbolic link",
+            "folder": "no regular file",
+            "elsewhere": "symbolic link",
             "-e????7???7???": "no specialist's name",
-        }  # fmt: skip
+        }
         self.assertEqual(set(reasons), set(rows))
         for name, part in reasons.items():
             self.assertIn(part, rows[name]["reason"], name)
-        self.assertEqual({"half": 3, "binary": 1}, {name: row["sessions"] for name, row in rows.items() if row["sessions"] is not None})
+        self.assertEqual(
+            {"half": 3, "binary": 1},
+            {name: row["sessions"] for name, row in rows.items() if row["sessions"] is not None},
+        )
         self.assertEqual({None}, {row["session_id"] for row in rows.values()})
 
     def test_a_workspace_shows_nothing_of_what_its_links_lead_to(self) -> None:
         self.put(self.at_home, "mine")
-        for link, target in ((self.workspace, self.at_home), (self.workspace.parent, self.home / ".gummy")):
+        for link, target in (
+            (self.workspace, self.at_home),
+            (self.workspace.parent, self.home / ".gummy"),
+        ):
             link.rmdir()
             link.symlink_to(target)
             with self.subTest(link=link.name):
@@ -148,13 +210,22 @@ class SpecialistsTest(NodeCase):
         logs.mkdir(parents=True)
         for number, cost in enumerate((0.25, 0.5, "9", float("nan"), True, -1)):
             event = json.dumps({"type": "result", "total_cost_usd": cost, "result": "x"})
-            before, after = '{"type": "result", "total_cost_usd": 7}\n' + "noise\n" * 100_000, '\n{"result": cut'
+            before = '{"type": "result", "total_cost_usd": 7}\n' + "noise\n" * 100_000
+            after = '\n{"result": cut'
             (logs / f"gummy-{number}-task.log").write_text(before + event + after)
         (logs / "gummy-8-task.log").write_text('{"type": "assistant"}\n')
         os.mkfifo(logs / "gummy-9-task.log")
-        (logs / "gummy-7-task.log").write_text(json.dumps({"type": "result", "total_cost_usd": 100}))
+        (logs / "gummy-7-task.log").write_text(
+            json.dumps({"type": "result", "total_cost_usd": 100})
+        )
         os.utime(logs / "gummy-7-task.log", (time.time() - 3600,) * 2)
-        for number, ended in enumerate(({"cost_usd": 0.25, "watch": "gummy-watch gummy-0"}, {"cost_usd": 1.0, "watch": None}, {"cost_usd": None})):
+        for number, ended in enumerate(
+            (
+                {"cost_usd": 0.25, "watch": "gummy-watch gummy-0"},
+                {"cost_usd": 1.0, "watch": None},
+                {"cost_usd": None},
+            )
+        ):
             attempt = self.store.attempt(f"{A}{number}")
             attempt.create()
             attempt.mark("ended.json", json.dumps(ended).encode())
@@ -171,6 +242,9 @@ class SpecialistsTest(NodeCase):
         (self.home / ".profile").write_text(f'PATH="{folder}"\n')
         self.assertIsNone(self.told()[1]["reason"])
         (folder / "gummy").unlink()
-        self.assertEqual("gummy is not on the login shell's PATH: install it on this node", self.told()[1]["reason"])
+        self.assertEqual(
+            "gummy is not on the login shell's PATH: install it on this node",
+            self.told()[1]["reason"],
+        )
         self.env.update(SHELL="/bin/false", PATH="/nowhere")
         self.assertIn("its login shell did not tell its PATH", self.told()[1]["reason"])

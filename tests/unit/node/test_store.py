@@ -14,7 +14,24 @@ from node_case import NodeCase, Refused, checked, is_locked, replies, try_lock, 
 
 class StoreTest(NodeCase):
     def test_a_name_that_could_leave_its_folder_or_be_an_option_is_refused(self) -> None:
-        for name in ("", ".", "..", "../x", "a/b", "/etc", "-rf", ".hidden", "a b", "a\n", "a\0", "ä", "x" * 129, None, 7, ["a"]):
+        for name in (
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "/etc",
+            "-rf",
+            ".hidden",
+            "a b",
+            "a\n",
+            "a\0",
+            "ä",
+            "x" * 129,
+            None,
+            7,
+            ["a"],
+        ):
             with self.subTest(name=name), self.assertRaises(Refused):
                 checked(name)
         self.assertEqual("run-1.a_B", checked("run-1.a_B"))
@@ -38,7 +55,9 @@ class StoreTest(NodeCase):
         path.write_text(json.dumps({"format": 2, "id": "x"}))
         before = sorted(os.listdir(self.store.root))
         reply = self.claim()
-        self.assertEqual(("refused", "store", "node"), (reply["state"], reply["class"], reply["blame"]))
+        self.assertEqual(
+            ("refused", "store", "node"), (reply["state"], reply["class"], reply["blame"])
+        )
         self.assertIn("newer collection", reply["message"])
         self.assertEqual(before, sorted(os.listdir(self.store.root)))
 
@@ -58,7 +77,9 @@ class StoreTest(NodeCase):
         self.assertIsNone(try_lock(path))
         self.assertTrue(is_locked(path))
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        child = subprocess.Popen([sys.executable, "-c", "print('up', flush=True); input()"], close_fds=False, **pipes)
+        child = subprocess.Popen(
+            [sys.executable, "-c", "print('up', flush=True); input()"], close_fds=False, **pipes
+        )
         self.assertEqual(b"up\n", child.stdout.readline())
         os.close(fd)
         self.assertFalse(is_locked(path))

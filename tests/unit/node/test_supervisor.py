@@ -1,4 +1,6 @@
-"""An attempt's life on a node: started at most once, watched, ended with all it left, harvested; or proven not to have started."""
+"""An attempt's life on a node: started at most once, watched, ended with all it left, harvested; or
+proven not to have started.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from pathlib import Path
 
 from node_case import A, NodeCase, alive, is_locked, replies, wait_for
 
-# Leaves a child in a session of its own and an orphan without our environment; both, and itself, ignore TERM. Writes their pids.
+# Leaves a child in a session of its own and an orphan without our environment; both, and itself,
+# ignore TERM. Writes their pids.
 STUBBORN = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -50,9 +53,15 @@ class SupervisorTest(NodeCase):
 
     def test_two_starts_at_once_start_the_agent_once(self) -> None:
         generation = self.claim()["generation"]
-        request = {"attempt": A + "1", "generation": generation, "spec": self.spec(command="echo x >> count; while ! [ -e go ]; do sleep 0.02; done")}
+        request = {
+            "attempt": A + "1",
+            "generation": generation,
+            "spec": self.spec(command="echo x >> count; while ! [ -e go ]; do sleep 0.02; done"),
+        }
         both = [self.begin("start", request) for _time in range(2)]
-        states = sorted(replies(process.communicate(timeout=60)[0])[-1]["state"] for process in both)
+        states = sorted(
+            replies(process.communicate(timeout=60)[0])[-1]["state"] for process in both
+        )
         self.assertEqual(["running", "started"], states)
         (self.tree() / "go").touch()
         self.assertIsNone(self.end()["class"])
@@ -62,8 +71,14 @@ class SupervisorTest(NodeCase):
     def test_start_returns_while_the_agent_runs_on_without_its_caller(self) -> None:
         command = "umask > umask; [ /dev/stdin -ef /dev/null ] && touch null; while ! [ -e go ]; do sleep 0.02; done; echo said"
         generation = self.claim()["generation"]
-        start = self.begin("start", {"attempt": A + "1", "generation": generation, "spec": self.spec(command=command)}, umask=0o027, start_new_session=True)
-        out, _errors = start.communicate(timeout=60)  # returns when nobody holds the pipes any more
+        start = self.begin(
+            "start",
+            {"attempt": A + "1", "generation": generation, "spec": self.spec(command=command)},
+            umask=0o027,
+            start_new_session=True,
+        )
+        # Returns when nobody holds the pipes any more.
+        out, _errors = start.communicate(timeout=60)
         self.assertEqual("started", replies(out)[-1]["state"])
         self.assertEqual("running", self.ask("fence", attempt=A + "1")["state"])
         self.assertNotEqual(start.pid, os.getsid(self.supervisor()))
@@ -73,16 +88,23 @@ class SupervisorTest(NodeCase):
         self.assertEqual(0o027, int((self.tree() / "umask").read_text(), 8))
         self.assertEqual("said\n", Path(self.store.attempt(A + "1").log).read_text())
 
-    def test_a_running_attempt_keeps_its_slot_and_workspace_and_an_ended_one_gives_them_back(self) -> None:
+    def test_a_running_attempt_keeps_its_slot_and_workspace_and_an_ended_one_gives_them_back(
+        self,
+    ) -> None:
         self.start(slots=1, command="while ! [ -e go ]; do sleep 0.02; done")
         slot = Path(self.store.slot(0))
-        wait_for(lambda: slot.read_text() == f"{self.supervisor()}\n")  # what the probe counts
+        # What the probe counts.
+        wait_for(lambda: slot.read_text() == f"{self.supervisor()}\n")
         self.assertEqual("busy", self.claim(A + "2", slots=1)["state"])
-        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "3", slots=2)["workspace"])
+        self.assertEqual(
+            self.store.workspace("project", 1), self.claim(A + "3", slots=2)["workspace"]
+        )
         self.ask("release", attempt=A + "3")
         (self.tree() / "go").touch()
         self.end()
-        self.assertEqual(self.store.workspace("project", 0), self.claim(A + "2", slots=1)["workspace"])
+        self.assertEqual(
+            self.store.workspace("project", 0), self.claim(A + "2", slots=1)["workspace"]
+        )
 
     def test_what_may_not_start_is_refused_and_does_not_run(self) -> None:
         generation = self.claim()["generation"]
@@ -97,13 +119,20 @@ class SupervisorTest(NodeCase):
                 self.assertEqual(("refused", wanted), (reply["state"], reply["class"]), reply)
         self.assertEqual("void", self.ask("fence", attempt=A + "1")["state"])
         late = self.ask("start", attempt=A + "1", generation=generation, spec=spec)
-        self.assertEqual(("refused", "fenced", "ours"), (late["state"], late["class"], late["blame"]))
+        self.assertEqual(
+            ("refused", "fenced", "ours"), (late["state"], late["class"], late["blame"])
+        )
         self.assertFalse((self.home / "ran").exists())
 
     def test_without_a_baseline_nothing_starts_and_the_attempt_ends_as_start(self) -> None:
         claimed = self.claim()
         Path(claimed["workspace"], "baseline.git").touch()
-        reply = self.ask("start", attempt=A + "1", generation=claimed["generation"], spec=self.spec(command="touch ran"))
+        reply = self.ask(
+            "start",
+            attempt=A + "1",
+            generation=claimed["generation"],
+            spec=self.spec(command="touch ran"),
+        )
         self.assertEqual("started", reply["state"])
         self.assertEqual("start", self.end()["class"])
         self.assertFalse((self.tree() / "ran").exists())
@@ -112,15 +141,21 @@ class SupervisorTest(NodeCase):
     # -- end
 
     def test_how_the_agent_ended_is_told(self) -> None:
-        for number, (wanted, told, spec) in enumerate((
-            (None, {"proof": "exit status 0", "exit_status": 0}, {"command": "true"}),
-            (None, {"proof": "verify"}, {"command": "echo 1 > made", "verify": "grep -q 1 made"}),
-            ("verify", {}, {"command": "true", "verify": "exit 7"}),
-            ("agent", {"exit_status": 3}, {"command": "exit 3", "verify": "true"}),
-            ("killed", {}, {"command": "kill -KILL $$"}),
-            ("timeout", {}, {"command": "sleep 600", "timeout": 0.2}),
-            ("timeout", {}, {"command": "true", "verify": "sleep 600", "timeout": 0.5}),
-        )):  # fmt: skip
+        for number, (wanted, told, spec) in enumerate(
+            (
+                (None, {"proof": "exit status 0", "exit_status": 0}, {"command": "true"}),
+                (
+                    None,
+                    {"proof": "verify"},
+                    {"command": "echo 1 > made", "verify": "grep -q 1 made"},
+                ),
+                ("verify", {}, {"command": "true", "verify": "exit 7"}),
+                ("agent", {"exit_status": 3}, {"command": "exit 3", "verify": "true"}),
+                ("killed", {}, {"command": "kill -KILL $$"}),
+                ("timeout", {}, {"command": "sleep 600", "timeout": 0.2}),
+                ("timeout", {}, {"command": "true", "verify": "sleep 600", "timeout": 0.5}),
+            )
+        ):
             with self.subTest(spec):
                 ended = self.run_job(f"{A}{number}", project=False, **spec)
                 self.assertEqual(("ended", wanted), (ended["state"], ended["class"]), ended)
@@ -132,11 +167,15 @@ class SupervisorTest(NodeCase):
         self.start(command=self.python(STUBBORN))
         pids = self.pids("agent", "session", "orphan")
         ended = self.ask("cancel", attempt=A + "1")
-        self.assertEqual(("ended", "cancelled", []), (ended["state"], ended["class"], ended["survivors"]))
+        self.assertEqual(
+            ("ended", "cancelled", []), (ended["state"], ended["class"], ended["survivors"])
+        )
         self.assertEqual([False] * 3, [alive(pid) for pid in pids])
 
     def test_what_a_good_agent_leaves_running_is_ended_before_the_harvest(self) -> None:
-        self.start(command="(trap 'echo late > late; exit' TERM; echo $$ > pid; while :; do sleep 0.02; done) & while ! [ -s pid ]; do sleep 0.02; done")
+        self.start(
+            command="(trap 'echo late > late; exit' TERM; echo $$ > pid; while :; do sleep 0.02; done) & while ! [ -s pid ]; do sleep 0.02; done"
+        )
         ended = self.end()
         self.assertEqual((None, []), (ended["class"], ended["survivors"]))
         self.assertIn("+late", self.patch())
@@ -146,7 +185,9 @@ class SupervisorTest(NodeCase):
         (agent,) = self.pids("pid")
         cancels = [self.begin("cancel", {"attempt": A + "1"}) for _time in range(2)]
         answers = [replies(one.communicate(timeout=60)[0])[-1] for one in cancels]
-        self.assertEqual([("ended", "cancelled")] * 2, [(answer["state"], answer["class"]) for answer in answers])
+        self.assertEqual(
+            [("ended", "cancelled")] * 2, [(answer["state"], answer["class"]) for answer in answers]
+        )
         self.assertFalse(alive(agent) or (self.tree() / "verified").exists())
         self.assertIn("+half", self.patch())
         self.assertEqual({**answers[0], "attempt": A + "1"}, self.end())
@@ -154,7 +195,10 @@ class SupervisorTest(NodeCase):
     def test_a_cancel_of_what_has_not_begun_proves_that_it_never_will(self) -> None:
         generation = self.claim(slots=1)["generation"]
         self.assertEqual("void", self.ask("cancel", attempt=A + "1")["state"])
-        self.assertEqual("refused", self.ask("start", attempt=A + "1", generation=generation, spec=self.spec())["state"])
+        self.assertEqual(
+            "refused",
+            self.ask("start", attempt=A + "1", generation=generation, spec=self.spec())["state"],
+        )
         self.assertEqual("claimed", self.claim(A + "2", slots=1)["state"])
 
     def test_a_cancel_of_what_ended_changes_nothing(self) -> None:
@@ -172,11 +216,19 @@ class SupervisorTest(NodeCase):
         self.assertIn("+half", self.patch())
 
     def test_who_sees_a_dead_supervisor_ends_the_rest_and_makes_the_harvest(self) -> None:
-        self.start(command=self.python("import os\nos.setsid\n" + STUBBORN.replace("signal.signal(", "0 and signal.signal(").replace("{})", "os.environ)")))
+        self.start(
+            command=self.python(
+                "import os\nos.setsid\n"
+                + STUBBORN.replace("signal.signal(", "0 and signal.signal(").replace(
+                    "{})", "os.environ)"
+                )
+            )
+        )
         pids = self.pids("agent", "session", "orphan")
         os.kill(self.supervisor(), signal.SIGKILL)
         attempt = self.store.attempt(A + "1")
-        wait_for(lambda: not is_locked(attempt.lock))  # though its children live
+        # Though its children live.
+        wait_for(lambda: not is_locked(attempt.lock))
         self.assertEqual([True] * 3, [alive(pid) for pid in pids])
         self.assertEqual("unknown", self.end()["state"])
         self.assertEqual("dead", self.listed(A + "1")[0]["state"])
@@ -188,11 +240,18 @@ class SupervisorTest(NodeCase):
         self.assertEqual({**healed, "attempt": A + "1"}, self.end())
         self.assertEqual(self.store.workspace("project", 0), self.claim(A + "3")["workspace"])
 
-    def test_a_disk_that_is_full_keeps_the_work_and_the_harvest_is_made_when_there_is_room(self) -> None:
+    def test_a_disk_that_is_full_keeps_the_work_and_the_harvest_is_made_when_there_is_room(
+        self,
+    ) -> None:
         disk = str(self.home / "state")
 
         def mount(*words: str) -> bool:
-            return subprocess.run(["mount", "-t", "tmpfs", *words, "none", disk], check=False, capture_output=True).returncode == 0
+            return (
+                subprocess.run(
+                    ["mount", "-t", "tmpfs", *words, "none", disk], check=False, capture_output=True
+                ).returncode
+                == 0
+            )
 
         if os.geteuid() or sys.platform != "linux" or not mount("-o", "size=300m"):
             self.skipTest("needs root on Linux, and leave to mount")
@@ -200,7 +259,12 @@ class SupervisorTest(NodeCase):
         generation = self.claim()["generation"]
         self.assertTrue(mount("-o", "remount,size=4m"))
         command = "echo work > work; cat /dev/zero > fill; exit 3"
-        self.ask("start", attempt=A + "1", generation=generation, spec=self.spec(command=command, artifacts=["wor*"]))
+        self.ask(
+            "start",
+            attempt=A + "1",
+            generation=generation,
+            spec=self.spec(command=command, artifacts=["wor*"]),
+        )
         ended = self.end()
         self.assertEqual("harvest", ended["class"], ended)
         for word in (str(self.tree()), "distributed.gummy.harvest -e gummy_job=" + A):
@@ -210,10 +274,22 @@ class SupervisorTest(NodeCase):
         self.assertTrue(mount("-o", "remount,size=600m"))
         self.assertNotEqual(self.tree().parent, Path(self.claim(A + "2")["workspace"]))
         again = self.ask("harvest", attempt=A + "1")
-        self.assertEqual(("agent", 3, 2, 1), (again["class"], again["exit_status"], again["harvest"]["files"], again["harvest"]["artifacts"]), again)
+        self.assertEqual(
+            ("agent", 3, 2, 1),
+            (
+                again["class"],
+                again["exit_status"],
+                again["harvest"]["files"],
+                again["harvest"]["artifacts"],
+            ),
+            again,
+        )
         self.assertIn("+work\n", self.patch())
         self.assertEqual(again, self.ask("harvest", attempt=A + "1"))
-        self.assertEqual([("ended", False)], [(row["state"], row["acknowledged"]) for row in self.listed(A + "1")])
+        self.assertEqual(
+            [("ended", False)],
+            [(row["state"], row["acknowledged"]) for row in self.listed(A + "1")],
+        )
 
     def test_a_failed_harvest_says_where_the_work_lies_and_keeps_it(self) -> None:
         ended = self.run_job(command="echo precious > work; rm -rf ../baseline.git")
@@ -224,10 +300,15 @@ class SupervisorTest(NodeCase):
 
     # -- damaged files
 
-    def test_a_supervisor_that_died_right_after_its_harvest_loses_nothing_of_the_result(self) -> None:
+    def test_a_supervisor_that_died_right_after_its_harvest_loses_nothing_of_the_result(
+        self,
+    ) -> None:
         ended = self.run_job(command="echo x > x; exit 3")
         os.unlink(self.store.attempt(A + "1").path("ended.json"))
-        self.assertEqual({**ended, "files": None}, {**self.ask("fence", attempt=A + "1"), "attempt": A + "1", "files": None})
+        self.assertEqual(
+            {**ended, "files": None},
+            {**self.ask("fence", attempt=A + "1"), "attempt": A + "1", "files": None},
+        )
 
     def test_a_damaged_result_is_read_from_its_copy_and_without_one_is_no_success(self) -> None:
         attempt = self.store.attempt(A + "1")
@@ -242,20 +323,27 @@ class SupervisorTest(NodeCase):
     def test_a_workspace_whose_holder_can_not_be_read_is_given_to_nobody_and_kept(self) -> None:
         self.run_job(command="echo precious > work")
         Path(self.tree().parent, "holder.json").write_text("")
-        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2", slots=1)["workspace"])
+        self.assertEqual(
+            self.store.workspace("project", 1), self.claim(A + "2", slots=1)["workspace"]
+        )
         self.assertEqual("precious\n", (self.tree() / "work").read_text())
 
-    def test_of_an_attempt_whose_spec_can_not_be_read_the_work_is_kept_and_the_result_says_how_to_find_it(self) -> None:
+    def test_of_an_attempt_whose_spec_can_not_be_read_the_work_is_kept_and_the_result_says_how_to_find_it(
+        self,
+    ) -> None:
         self.start(command="echo precious > work; sleep 600")
         wait_for((self.tree() / "work").exists)
-        attempt, pid = self.store.attempt(A + "1"), self.supervisor()
+        attempt = self.store.attempt(A + "1")
+        pid = self.supervisor()
         Path(attempt.path("spec.json")).write_text("")
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not is_locked(attempt.lock))
         healed = self.ask("fence", attempt=A + "1")
         self.assertEqual(("ended", "harvest"), (healed["state"], healed["class"]))
         self.assertIn("the one whose holder.json names this attempt", healed["message"])
-        self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2", slots=1)["workspace"])
+        self.assertEqual(
+            self.store.workspace("project", 1), self.claim(A + "2", slots=1)["workspace"]
+        )
         self.assertEqual("precious\n", (self.tree() / "work").read_text())
 
     # -- fence
@@ -264,17 +352,24 @@ class SupervisorTest(NodeCase):
         self.claim(A + "1", slots=1)
         half = self.store.attempt(A + "2")
         half.create()
-        half.mark("starting")  # its supervisor died before the agent
+        # Its supervisor died before the agent.
+        half.mark("starting")
         for attempt in (A + "1", A + "2", "never-heard-of"):
             with self.subTest(attempt):
-                self.assertEqual(["void", "void"], [self.ask("fence", attempt=attempt)["state"] for _time in range(2)])
+                self.assertEqual(
+                    ["void", "void"],
+                    [self.ask("fence", attempt=attempt)["state"] for _time in range(2)],
+                )
                 self.assertEqual("refused", self.claim(attempt)["state"])
-        self.assertEqual("claimed", self.claim(A + "3", slots=1)["state"])  # the fence gave the slot back
+        # The fence gave the slot back.
+        self.assertEqual("claimed", self.claim(A + "3", slots=1)["state"])
 
     def test_a_job_of_a_newer_schema_is_refused_before_anything_starts(self) -> None:
         generation = self.claim()["generation"]
         reply = self.ask("start", attempt=A + "1", generation=generation, spec=self.spec(schema=99))
-        self.assertEqual(("refused", "schema", "input"), (reply["state"], reply["class"], reply["blame"]))
+        self.assertEqual(
+            ("refused", "schema", "input"), (reply["state"], reply["class"], reply["blame"])
+        )
         self.assertEqual("void", self.ask("fence", attempt=A + "1")["state"])
 
     def test_a_fence_tells_what_ended_with_its_result(self) -> None:

@@ -1,4 +1,6 @@
-"""What goes over the wire: replies, refusals, polls, logs, and rsync with the node program as its remote side."""
+"""What goes over the wire: replies, refusals, polls, logs, and rsync with the node program as its
+remote side.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from pathlib import Path
 
 from node_case import ROOT, ZIP, A, NodeCase, alive, end, is_locked, replies, wait_for
 
-LOCAL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"  # as a link does where there is no ssh
+# As a link does where there is no ssh.
+LOCAL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
 
 
 class VerbsTest(NodeCase):
@@ -32,12 +35,31 @@ class VerbsTest(NodeCase):
     # -- replies
 
     def test_whatever_comes_in_the_answer_is_json_and_the_status_never_255(self) -> None:
-        bad = {"attempt": "../../x", "attempts": ["../x"], "key": "k", "slots": 1, "generation": 1, "spec": {}, "controller": "c"}
+        bad = {
+            "attempt": "../../x",
+            "attempts": ["../x"],
+            "key": "k",
+            "slots": 1,
+            "generation": 1,
+            "spec": {},
+            "controller": "c",
+        }
         good = json.dumps({"attempt": A + "1"}).encode() + b"\n"
-        cases = [(verb, bad, "input") for verb in ("claim", "release", "start", "fence", "cancel", "logs", "ack")]
+        cases = [
+            (verb, bad, "input")
+            for verb in ("claim", "release", "start", "fence", "cancel", "logs", "ack")
+        ]
         cases += [("adopt", {"uid": "../x", "run_id": "r", "controller": "c"}, "input")]
-        cases += [(verb, data, None) for verb in ("claim", "poll", "list", "specialists") for data in (b"", b"no json\n", b"[1]\n", b"\xff\n")]
-        cases += [("claim", {**bad, "attempt": A + "1", "key": "-e"}, "input"), ("no-such-verb", good, "program"), ("logs", good, None)]
+        cases += [
+            (verb, data, None)
+            for verb in ("claim", "poll", "list", "specialists")
+            for data in (b"", b"no json\n", b"[1]\n", b"\xff\n")
+        ]
+        cases += [
+            ("claim", {**bad, "attempt": A + "1", "key": "-e"}, "input"),
+            ("no-such-verb", good, "program"),
+            ("logs", good, None),
+        ]
         for verb, request, kind in cases:
             with self.subTest(verb=verb, request=request):
                 process = self.begin(verb, request)
@@ -49,15 +71,28 @@ class VerbsTest(NodeCase):
         self.assertEqual([], os.listdir(os.path.join(self.store.root, "attempts")))
 
     def test_a_python_that_is_too_old_is_told_in_json(self) -> None:
-        old = [path for version in ("2.7", "3.6", "3.7", "3.8") for path in Path.home().glob(f".pyenv/versions/{version}*/bin/python")]
+        old = [
+            path
+            for version in ("2.7", "3.6", "3.7", "3.8")
+            for path in Path.home().glob(f".pyenv/versions/{version}*/bin/python")
+        ]
         if not old:
             self.skipTest("no Python older than 3.9 on this machine")
         for python in old:
             for program in (ZIP, str(ROOT / "plugins/plugin_utils/_node/__main__.py")):
                 with self.subTest(python=python, program=program):
-                    done = subprocess.run([str(python), program, "claim"], input=b"{}\n", capture_output=True, timeout=60, check=False)
+                    done = subprocess.run(
+                        [str(python), program, "claim"],
+                        input=b"{}\n",
+                        capture_output=True,
+                        timeout=60,
+                        check=False,
+                    )
                     (reply,) = replies(done.stdout)
-                    self.assertEqual(("refused", "python", "node", 1), (reply["state"], reply["class"], reply["blame"], done.returncode))
+                    self.assertEqual(
+                        ("refused", "python", "node", 1),
+                        (reply["state"], reply["class"], reply["blame"], done.returncode),
+                    )
                     self.assertIn("too old", reply["message"])
 
     # -- poll, list, logs, ack
@@ -70,37 +105,66 @@ class VerbsTest(NodeCase):
         self.assertEqual("watching", replies(poll.stdout.readline())[0]["state"])
         (self.tree() / "go").touch()
         told = replies(poll.stdout.readline())[0]
-        self.assertEqual(("ended", A + "2", "exit status 0", self.store.id), tuple(told[key] for key in ("state", "attempt", "proof", "store")))
-        out, _errors = poll.communicate(timeout=15)  # a poll nobody ends takes 25 s
+        self.assertEqual(
+            ("ended", A + "2", "exit status 0", self.store.id),
+            tuple(told[key] for key in ("state", "attempt", "proof", "store")),
+        )
+        # A poll nobody ends takes 25 s.
+        out, _errors = poll.communicate(timeout=15)
         self.assertEqual([], replies(out))
 
     def test_the_list_says_what_is_there_and_in_which_state(self) -> None:
         self.run_job(A + "1")
         self.ask("fence", attempt=A + "3")
         self.start(A + "2", command="while ! [ -e go ]; do sleep 0.02; done", run_id="another")
-        self.assertEqual([(A + "1", "ended"), (A + "2", "running")], [(row["attempt"], row["state"]) for row in self.listed(A)])
-        self.assertEqual([(A + "2", "job-1", False)], [(row["attempt"], row["job"], row["acknowledged"]) for row in self.listed(run_id="another")])
+        self.assertEqual(
+            [(A + "1", "ended"), (A + "2", "running")],
+            [(row["attempt"], row["state"]) for row in self.listed(A)],
+        )
+        self.assertEqual(
+            [(A + "2", "job-1", False)],
+            [
+                (row["attempt"], row["job"], row["acknowledged"])
+                for row in self.listed(run_id="another")
+            ],
+        )
         self.assertEqual([], self.listed("nothing"))
         (self.tree() / "go").touch()
 
-    def test_the_list_says_when_attempts_began_and_ended_and_may_leave_out_what_ended_long_ago(self) -> None:
+    def test_the_list_says_when_attempts_began_and_ended_and_may_leave_out_what_ended_long_ago(
+        self,
+    ) -> None:
         self.run_job(A + "1", command="exit 3")
         self.start(A + "2", command="while ! [ -e go ]; do sleep 0.02; done")
         wait_for(lambda: self.store.attempt(A + "2").has("agent"))
         ended, running = self.listed(A)
-        self.assertEqual((ended["ended"]["seconds"], "agent"), (ended["seconds"], ended["ended"]["class"]))
-        self.assertTrue(ended["begun_at"] <= ended["ended_at"] <= running["begun_at"] <= running["begun_at"] + running["seconds"] <= time.time() + 0.001)
+        self.assertEqual(
+            (ended["ended"]["seconds"], "agent"), (ended["seconds"], ended["ended"]["class"])
+        )
+        self.assertTrue(
+            ended["begun_at"]
+            <= ended["ended_at"]
+            <= running["begun_at"]
+            <= running["begun_at"] + running["seconds"]
+            <= time.time() + 0.001
+        )
         self.assertEqual((None, None), (running["ended_at"], running["ended"]))
         mark = self.store.attempt(A + "1").path("ended.json")
         os.utime(mark, (time.time() - 3600,) * 2)
-        self.assertEqual([[A + "2"], [A + "1", A + "2"]], [[row["attempt"] for row in self.listed(A, within=within)] for within in (1800, 7200)])
+        self.assertEqual(
+            [[A + "2"], [A + "1", A + "2"]],
+            [[row["attempt"] for row in self.listed(A, within=within)] for within in (1800, 7200)],
+        )
         (self.tree() / "go").touch()
 
     def test_an_ack_counts_for_what_ended_and_may_come_twice(self) -> None:
         self.run_job(A + "1")
         self.start(A + "2", command="while ! [ -e go ]; do sleep 0.02; done")
         for _time in range(2):
-            self.assertEqual("acknowledged", self.ask("ack", attempts=[A + "1", A + "2", A + "9"], controller="c")["state"])
+            self.assertEqual(
+                "acknowledged",
+                self.ask("ack", attempts=[A + "1", A + "2", A + "9"], controller="c")["state"],
+            )
         self.assertEqual([True, False], [row["acknowledged"] for row in self.listed(A)])
         (self.tree() / "go").touch()
 
@@ -119,7 +183,8 @@ class VerbsTest(NodeCase):
     # -- receive and send
 
     def test_a_project_goes_out_and_the_harvest_comes_home(self) -> None:
-        project, home = self.home / "my project", self.home / "harvest"
+        project = self.home / "my project"
+        home = self.home / "harvest"
         project.mkdir()
         (project / "a file").write_text("one\n")
         (project / "tool").write_text("#!/bin/sh\n")
@@ -127,13 +192,25 @@ class VerbsTest(NodeCase):
         generation = self.claim()["generation"]
         (self.tree() / "old").touch()
         for _time in range(2):
-            status, refused = self.rsync(self.argv("receive", A + "1", str(generation)), "--delete", str(project) + "/", "node:x/")
+            status, refused = self.rsync(
+                self.argv("receive", A + "1", str(generation)),
+                "--delete",
+                str(project) + "/",
+                "node:x/",
+            )
             self.assertEqual((0, []), (status, refused))
         self.assertEqual(["a file", "tool"], sorted(os.listdir(self.tree())))
         self.assertTrue(os.access(self.tree() / "tool", os.X_OK))
-        self.ask("start", attempt=A + "1", generation=generation, spec=self.spec(command="echo two >> 'a file'; echo said"))
+        self.ask(
+            "start",
+            attempt=A + "1",
+            generation=generation,
+            spec=self.spec(command="echo two >> 'a file'; echo said"),
+        )
         self.end()
-        self.assertEqual((0, []), self.rsync(self.argv("send", A + "1"), "node:x/", str(home) + "/"))
+        self.assertEqual(
+            (0, []), self.rsync(self.argv("send", A + "1"), "node:x/", str(home) + "/")
+        )
         self.assertEqual(["changes.patch", "log", "result.json"], sorted(os.listdir(home)))
         subprocess.run(["git", "apply", str(home / "changes.patch")], cwd=project, check=True)
         self.assertEqual("one\ntwo\n", (project / "a file").read_text())
@@ -143,20 +220,42 @@ class VerbsTest(NodeCase):
         source = self.home / "source"
         source.mkdir()
         (source / "new").touch()
-        for words in ((A + "1", str(generation + 1)), (A + "2", str(generation)), ("../x", "1"), (A + "1", "x"), (A + "1",)):
+        for words in (
+            (A + "1", str(generation + 1)),
+            (A + "2", str(generation)),
+            ("../x", "1"),
+            (A + "1", "x"),
+            (A + "1",),
+        ):
             with self.subTest(words):
-                status, (reply,) = self.rsync(self.argv("receive", *words), str(source) + "/", "node:x/")
+                status, (reply,) = self.rsync(
+                    self.argv("receive", *words), str(source) + "/", "node:x/"
+                )
                 self.assertNotIn(status, (0, 255))
                 self.assertEqual("refused", reply["state"])
         self.assertEqual([], os.listdir(self.tree()))
 
     def test_while_a_sync_goes_on_its_workspace_is_locked_and_its_lease_renewed(self) -> None:
-        self.fake_rsync(f"while [ -d '{self.home}' ] && ! [ -e '{self.home}/go' ]; do sleep 0.02; done\n")
+        self.fake_rsync(
+            f"while [ -d '{self.home}' ] && ! [ -e '{self.home}/go' ]; do sleep 0.02; done\n"
+        )
         generation = self.claim()["generation"]
         short = f"import sys; sys.path.insert(0, {ZIP!r}); from _node import claim, verbs; claim.RENEW = 0.05; sys.exit(verbs.main(sys.argv[1:]))"
-        argv = [sys.executable, "-I", "-S", "-c", short, "receive", A + "1", str(generation), "--server", "x/"]
+        argv = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            short,
+            "receive",
+            A + "1",
+            str(generation),
+            "--server",
+            "x/",
+        ]
         sync = subprocess.Popen(argv, env=self.env)
-        claims, seen = Path(self.store.root, "claims.json"), set()
+        claims = Path(self.store.root, "claims.json")
+        seen = set()
 
         def renewed() -> bool:
             seen.update(row["expires"] for row in json.loads(claims.read_text())["rows"])
@@ -168,7 +267,9 @@ class VerbsTest(NodeCase):
         self.assertEqual(0, sync.wait(timeout=60))
         self.assertFalse(is_locked(str(self.tree().parent / "lock")))
 
-    def test_a_sync_that_slept_before_it_had_the_lock_does_not_write_into_what_is_another_ones_by_then(self) -> None:
+    def test_a_sync_that_slept_before_it_had_the_lock_does_not_write_into_what_is_another_ones_by_then(
+        self,
+    ) -> None:
         self.fake_rsync(f"touch '{self.home}/wrote'\n")
         generation = self.claim(slots=9)["generation"]
         slow = f"""if True:
@@ -183,42 +284,74 @@ class VerbsTest(NodeCase):
                 return lock(*words, **more)
             verbs.try_lock = sleepy
             sys.exit(verbs.main(sys.argv[1:]))"""
-        argv = [sys.executable, "-I", "-S", "-c", slow, "receive", A + "1", str(generation), "--server", "x/"]
+        argv = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            slow,
+            "receive",
+            A + "1",
+            str(generation),
+            "--server",
+            "x/",
+        ]
         sync = subprocess.Popen(argv, env=self.env, stderr=subprocess.PIPE)
         wait_for((self.home / "asleep").exists)
         claims = Path(self.store.root, "claims.json")
-        claims.write_text(json.dumps({**json.loads(claims.read_text()), "rows": []}))  # its lease ran out meanwhile
+        # Its lease ran out meanwhile.
+        claims.write_text(json.dumps({**json.loads(claims.read_text()), "rows": []}))
         self.assertEqual(str(self.tree().parent), self.claim(A + "2", slots=9)["workspace"])
         (self.home / "go").touch()
         (reply,) = replies(sync.communicate(timeout=60)[1])
         self.assertEqual(("refused", "lease"), (reply["state"], reply["class"]))
         self.assertFalse((self.home / "wrote").exists())
 
-    def test_a_small_harvest_comes_with_the_word_that_its_attempt_ended_and_a_big_one_does_not(self) -> None:
+    def test_a_small_harvest_comes_with_the_word_that_its_attempt_ended_and_a_big_one_does_not(
+        self,
+    ) -> None:
         self.run_job(A + "1", command="echo said; echo x > new.txt")
         harvest = Path(self.store.attempt(A + "1").harvest)
         self.assertEqual({"log", "changes.patch", "result.json"}, set(self.files))
-        self.assertEqual({path.name: path.read_bytes() for path in harvest.iterdir()}, {n: base64.b64decode(t) for n, t in self.files.items()})
+        self.assertEqual(
+            {path.name: path.read_bytes() for path in harvest.iterdir()},
+            {n: base64.b64decode(t) for n, t in self.files.items()},
+        )
         self.run_job(A + "2", command="head -c 40000 /dev/zero")
         self.assertIsNone(self.files)
 
     def test_rsyncs_own_end_never_looks_like_sshs(self) -> None:
-        hang_up = "import os, signal; signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)"  # under nohup it is ignored
-        self.fake_rsync(f'case "$1" in 255) exit 255;; 1) exec {sys.executable} -c "{hang_up}";; *) exit "$1";; esac\n')
+        # Under nohup it is ignored.
+        hang_up = "import os, signal; signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)"
+        self.fake_rsync(
+            f'case "$1" in 255) exit 255;; 1) exec {sys.executable} -c "{hang_up}";; *) exit "$1";; esac\n'
+        )
         generation = self.claim()["generation"]
         for said, wanted in (("255", 1), ("1", 1), ("23", 23), ("0", 0)):
-            done = subprocess.run(self.argv("receive", A + "1", str(generation), said, "x/"), env=self.env, timeout=60, check=False)
+            done = subprocess.run(
+                self.argv("receive", A + "1", str(generation), said, "x/"),
+                env=self.env,
+                timeout=60,
+                check=False,
+            )
             self.assertEqual(wanted, done.returncode)
 
     def test_a_start_ends_an_rsync_whose_client_vanished(self) -> None:
         self.fake_rsync(f"echo $$ > '{self.home}/pid'; exec sleep 600\n")
         generation = self.claim()["generation"]
-        sync = subprocess.Popen(self.argv("receive", A + "1", str(generation), "--server", "x/"), env=self.env)
-        rsync = int(wait_for(lambda: (self.home / "pid").exists() and (self.home / "pid").read_text()))
+        sync = subprocess.Popen(
+            self.argv("receive", A + "1", str(generation), "--server", "x/"), env=self.env
+        )
+        rsync = int(
+            wait_for(lambda: (self.home / "pid").exists() and (self.home / "pid").read_text())
+        )
         self.addCleanup(end, rsync)
         end(sync.pid)
         sync.wait()
         self.assertTrue(alive(rsync))
-        self.assertEqual("started", self.ask("start", attempt=A + "1", generation=generation, spec=self.spec())["state"])
+        self.assertEqual(
+            "started",
+            self.ask("start", attempt=A + "1", generation=generation, spec=self.spec())["state"],
+        )
         self.assertFalse(alive(rsync))
         self.assertIsNone(self.end()["class"])

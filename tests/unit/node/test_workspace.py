@@ -19,11 +19,18 @@ class TestTidy(unittest.TestCase):
         self.tree = Path(folder.name) / "tree"
 
     def files(self):
-        return sorted(str(path.relative_to(self.tree)) for path in self.tree.rglob("*") if path.is_file())
+        return sorted(
+            str(path.relative_to(self.tree)) for path in self.tree.rglob("*") if path.is_file()
+        )
 
     def test_locks_and_other_work_trees_go_and_all_else_stays(self):
         kept = [".git/HEAD", ".git/objects/aa.lock", ".git/refs/heads/main", "poetry.lock"]
-        for name in [*kept, ".git/index.lock", ".git/refs/heads/deep/main.lock", ".git/worktrees/one/HEAD"]:
+        for name in [
+            *kept,
+            ".git/index.lock",
+            ".git/refs/heads/deep/main.lock",
+            ".git/worktrees/one/HEAD",
+        ]:
             (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
             (self.tree / name).touch()
         workspace.tidy(str(self.tree))

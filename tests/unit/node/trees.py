@@ -1,4 +1,6 @@
-"""Projects and what an agent may do to them: each tree has at least one change of every kind. Python 3.9, so that a job can be it.
+"""Projects and what an agent may do to them: each tree has at least one change of every kind.
+
+Python 3.9, so that a job can be it.
 
 As a program, `trees.py SEED`, it changes the directory that it is started in.
 """
@@ -15,45 +17,94 @@ import subprocess
 import sys
 
 NAMES = [
-    b"plain", b"with blank", b"new\nline", b'q"uote', b"tab\t", b"\xff\xfe.bin", "ünï".encode(), b"-dash", b"#x", b":(top)y", b"back\\slash", b"*",
+    b"plain",
+    b"with blank",
+    b"new\nline",
+    b'q"uote',
+    b"tab\t",
+    b"\xff\xfe.bin",
+    "ünï".encode(),
+    b"-dash",
+    b"#x",
+    b":(top)y",
+    b"back\\slash",
+    b"*",
     b"a b c.txt",
-]  # fmt: skip
+]
 FOLDERS = [b"", b"d/", b"d/e f/", b"\xfeg/", b"h/i/j/"]
-ATTRIBUTES = [b"* text=auto eol=crlf\n", b"* -diff\n", b"* filter=x ident\n*.txt working-tree-encoding=UTF-16\n", b"* binary\n", b"* eol=lf text\n"]
+ATTRIBUTES = [
+    b"* text=auto eol=crlf\n",
+    b"* -diff\n",
+    b"* filter=x ident\n*.txt working-tree-encoding=UTF-16\n",
+    b"* binary\n",
+    b"* eol=lf text\n",
+]
 IGNORES = b"*.ign\nbuilt/\n"
 ARTIFACTS = ["built/**/*.whl", "*.ign", "kept folder"]
-if sys.platform == "darwin":  # its file systems take UTF-8 names only
-    NAMES, FOLDERS = ([path for path in paths if b"\xff" not in path and b"\xfe" not in path] for paths in (NAMES, FOLDERS))
+# Its file systems take UTF-8 names only.
+if sys.platform == "darwin":
+    NAMES, FOLDERS = (
+        [path for path in paths if b"\xff" not in path and b"\xfe" not in path]
+        for paths in (NAMES, FOLDERS)
+    )
 
 
 def git(folder, *words):
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     env.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull)
-    who = ["-c", "user.name=An Agent", "-c", "user.email=agent@example.org", "-c", "core.fsmonitor=false", "-c", "core.fsync=none"]
+    who = [
+        "-c",
+        "user.name=An Agent",
+        "-c",
+        "user.email=agent@example.org",
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.fsync=none",
+    ]
     who += ["-c", "init.defaultBranch=main"]
-    done = subprocess.run(["git", *who, *words], cwd=folder, env=env, check=False, capture_output=True)
+    done = subprocess.run(
+        ["git", *who, *words], cwd=folder, env=env, check=False, capture_output=True
+    )
     if done.returncode:
         raise AssertionError(done.stderr)
     return done.stdout
 
 
 class Tree:
-    """A directory that a seed fills and changes. Files are taken in turn, so that no kind of change undoes another one's."""
+    """A directory that a seed fills and changes.
+
+    Files are taken in turn, so that no kind of change undoes another one's.
+    """
 
     def __init__(self, top, seed):
-        self.top, self.r, self.count = os.fsencode(str(top)), random.Random(seed), 0
+        self.top = os.fsencode(str(top))
+        self.r = random.Random(seed)
+        self.count = 0
         self.has_git = bool(seed % 3)
 
     def path(self, ending=b""):
         """A path that is not there yet, in a folder that is."""
         self.count += 1
-        path = os.path.join(self.top, self.r.choice(FOLDERS), b"%d " % self.count + self.r.choice(NAMES) + ending)
+        path = os.path.join(
+            self.top, self.r.choice(FOLDERS), b"%d " % self.count + self.r.choice(NAMES) + ending
+        )
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
 
     def content(self):
-        lines = b"".join(b"line %d $Id$%s" % (self.r.randrange(9), self.r.choice([b"\n", b"\r\n"])) for _time in range(self.r.choice([0, 1, 5, 400])))
-        return self.r.choice([lines, lines + b"no newline", self.r.getrandbits(8000).to_bytes(1000, "big"), lines.decode().encode("utf-16")])
+        lines = b"".join(
+            b"line %d $Id$%s" % (self.r.randrange(9), self.r.choice([b"\n", b"\r\n"]))
+            for _time in range(self.r.choice([0, 1, 5, 400]))
+        )
+        return self.r.choice(
+            [
+                lines,
+                lines + b"no newline",
+                self.r.getrandbits(8000).to_bytes(1000, "big"),
+                lines.decode().encode("utf-16"),
+            ]
+        )
 
     def write(self, path, data=None, mode=0o644):
         with open(path, "wb") as file:
@@ -95,8 +146,14 @@ class Tree:
         found = []
         for where, folders, files in os.walk(self.top):
             folders[:] = [name for name in folders if name not in (b".git", b"built")]
-            found += [path for name in folders + files if name.endswith(ending) and self.is_kind(path := os.path.join(where, name), ending)]
-        return self.r.choice(sorted(path for path in found if b".repo" not in os.path.dirname(path[len(self.top) :])))
+            found += [
+                path
+                for name in folders + files
+                if name.endswith(ending) and self.is_kind(path := os.path.join(where, name), ending)
+            ]
+        return self.r.choice(
+            sorted(path for path in found if b".repo" not in os.path.dirname(path[len(self.top) :]))
+        )
 
     @staticmethod
     def is_kind(path, ending):
@@ -140,7 +197,12 @@ class Tree:
         os.chmod(path, os.lstat(path).st_mode ^ 0o111)
 
     def do_link(self):
-        os.symlink(self.r.choice([b"nowhere", b"..", b"\xff" if b"\xff\xfe.bin" in NAMES else b"x", b"/etc/passwd"]), self.path())
+        os.symlink(
+            self.r.choice(
+                [b"nowhere", b"..", b"\xff" if b"\xff\xfe.bin" in NAMES else b"x", b"/etc/passwd"]
+            ),
+            self.path(),
+        )
 
     def do_change_link(self):
         os.symlink(b"elsewhere", self.away(b".link"))
@@ -198,8 +260,11 @@ class Tree:
 
 
 def listing(tree):
-    """path -> (kind and mode, content) of all but folders that hold something, and of what repositories keep in their .git."""
-    top, found = os.fsencode(str(tree)), {}
+    """path -> (kind and mode, content) of all but folders that hold something, and of what
+    repositories keep in their .git.
+    """
+    top = os.fsencode(str(tree))
+    found = {}
     for where, folders, files in os.walk(top):
         folders[:] = [name for name in folders if name != b".git"]
         for name in folders + [name for name in files if name != b".git"]:
@@ -209,7 +274,10 @@ def listing(tree):
             if stat.S_ISLNK(info.st_mode):
                 found[short] = ("link", os.readlink(path))
             elif stat.S_ISREG(info.st_mode):
-                found[short] = (f"{stat.S_IMODE(info.st_mode):o}", pathlib.Path(os.fsdecode(path)).read_bytes())
+                found[short] = (
+                    f"{stat.S_IMODE(info.st_mode):o}",
+                    pathlib.Path(os.fsdecode(path)).read_bytes(),
+                )
             elif not stat.S_ISDIR(info.st_mode):
                 found[short + b"/"] = ("special", b"")
             elif not os.listdir(path):
@@ -220,7 +288,11 @@ def listing(tree):
 def repositories(tree):
     """Folders that are repositories of their own."""
     top = os.fsencode(str(tree))
-    return [os.path.relpath(where, top) for where, folders, _files in os.walk(top) if b".git" in folders and where != top]
+    return [
+        os.path.relpath(where, top)
+        for where, folders, _files in os.walk(top)
+        if b".git" in folders and where != top
+    ]
 
 
 def said(folder, *words):
@@ -228,25 +300,58 @@ def said(folder, *words):
 
 
 def identity(tree):
-    """All that may not change: status, index, HEAD, stash, refs and reflogs but those under gummy/, and the listing with times."""
+    """All that may not change: status, index, HEAD, stash, refs and reflogs but those under gummy/,
+    and the listing with times.
+    """
     top = pathlib.Path(tree)
     common = pathlib.Path(said(tree, "rev-parse", "--path-format=absolute", "--git-common-dir"))
-    refs = [line for line in said(tree, "show-ref", "--head").splitlines() if "refs/heads/gummy/" not in line]
-    logs = {str(path): path.read_bytes() for path in common.glob("logs/**/*") if path.is_file() and "gummy" not in path.parts}
-    own = [path for path in common.rglob("*") if path.is_file() and not {"objects", "gummy"} & set(path.parts[len(common.parts) :])]
-    seen = {str(path): (path.lstat().st_mtime_ns, path.lstat().st_mode) for path in [*top.rglob("*"), *own] if ".git" not in path.parts or path in own}
-    index = hashlib.sha256(pathlib.Path(said(tree, "rev-parse", "--path-format=absolute", "--git-path", "index")).read_bytes()).hexdigest()
-    return seen, refs, logs, index, said(tree, "--no-optional-locks", "status", "--porcelain", "-z"), said(tree, "stash", "list")
+    refs = [
+        line
+        for line in said(tree, "show-ref", "--head").splitlines()
+        if "refs/heads/gummy/" not in line
+    ]
+    logs = {
+        str(path): path.read_bytes()
+        for path in common.glob("logs/**/*")
+        if path.is_file() and "gummy" not in path.parts
+    }
+    own = [
+        path
+        for path in common.rglob("*")
+        if path.is_file() and not {"objects", "gummy"} & set(path.parts[len(common.parts) :])
+    ]
+    seen = {
+        str(path): (path.lstat().st_mtime_ns, path.lstat().st_mode)
+        for path in [*top.rglob("*"), *own]
+        if ".git" not in path.parts or path in own
+    }
+    index = hashlib.sha256(
+        pathlib.Path(
+            said(tree, "rev-parse", "--path-format=absolute", "--git-path", "index")
+        ).read_bytes()
+    ).hexdigest()
+    return (
+        seen,
+        refs,
+        logs,
+        index,
+        said(tree, "--no-optional-locks", "status", "--porcelain", "-z"),
+        said(tree, "stash", "list"),
+    )
 
 
 def apply(harvest, tree, plain):
-    """What a user does at the project's top; not plain: so that the project's .gitattributes don't count."""
-    harvest, top = pathlib.Path(harvest), str(tree)
+    """What a user does at the project's top; not plain: so that the project's .gitattributes don't
+    count.
+    """
+    harvest = pathlib.Path(harvest)
+    top = str(tree)
     if (harvest / "changes.patch").exists():
         words = ["apply", str(harvest / "changes.patch")]
         env = {**os.environ, "GIT_CEILING_DIRECTORIES": os.path.dirname(top)}
         if not plain:
-            words, top = ["-c", "core.autocrlf=false", "apply", f"--directory={top[1:]}", words[1]], "/"
+            words = ["-c", "core.autocrlf=false", "apply", f"--directory={top[1:]}", words[1]]
+            top = "/"
         done = subprocess.run(["git", *words], cwd=top, env=env, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
     if (harvest / "nested.tar").exists():
@@ -256,16 +361,21 @@ def apply(harvest, tree, plain):
 
 
 def differences(have, want, left_out):
-    """Paths that differ although nothing of them is listed; for a listed mode the rest must be the same."""
+    """Paths that differ although nothing of them is listed; for a listed mode the rest must be the
+    same.
+    """
     modes = {entry["path"].rstrip("/") for entry in left_out if entry["why"].startswith("mode ")}
     out = tuple(entry["path"] for entry in left_out if not entry["why"].startswith("mode "))
     found = []
     for path in have.keys() | want.keys():
         text = path.decode("utf-8", "backslashreplace")
-        ours, theirs = have.get(path), want.get(path)
+        ours = have.get(path)
+        theirs = want.get(path)
         if text in modes or text.rstrip("/") in modes:
             ours, theirs = (None if one is None else one[1] for one in (ours, theirs))
-        listed = text.rstrip("/") in out or any(text == one or one.endswith("/") and text.startswith(one) for one in out)
+        listed = text.rstrip("/") in out or any(
+            text == one or one.endswith("/") and text.startswith(one) for one in out
+        )
         if ours != theirs and not listed:
             found.append((path, have.get(path, "nothing")[0], want.get(path, "nothing")[0]))
     return found
@@ -274,5 +384,6 @@ def differences(have, want, left_out):
 if __name__ == "__main__":
     os.umask(0o022)
     one = Tree(os.getcwd(), int(sys.argv[1]))
-    one.has_git, one.count = os.path.isdir(".git"), 1000
+    one.has_git = os.path.isdir(".git")
+    one.count = 1000
     one.change()

@@ -1,4 +1,6 @@
-"""A harvest as a branch, and several jobs' patches in an order; nothing of the user's repository changes but objects and that one ref."""
+"""A harvest as a branch, and several jobs' patches in an order; nothing of the user's repository
+changes but objects and that one ref.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class Work:
     """A project, and jobs on copies of it."""
 
     def __init__(self, top):
-        self.top, self.project = top, top / "project"
+        self.top = top
+        self.project = top / "project"
         self.project.mkdir()
         trees.git(self.project, "init", "-q", "--template=")
         self.commit(self.project, "first", a="1\n2\n3\n4\n5\n", b="b\n", c="c\n")
@@ -35,18 +38,27 @@ class Work:
 
     def job(self, change, name="job", project=None):
         """(folder, result) of a job whose agent does this in its workspace."""
-        tree, out = self.top / f"{name}-tree", self.top / f"{name}-out"
+        tree = self.top / f"{name}-tree"
+        out = self.top / f"{name}-out"
         for path in (tree, out):
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(project or self.project, tree, symlinks=True)
         harvest.make_baseline(str(tree), str(self.top / f"{name}-git"))
         base = said(self.project, "rev-parse", "HEAD")
         change(tree)
-        return str(out), {"harvest": harvest.make_harvest(str(tree), str(self.top / f"{name}-git"), str(out), "branch"), "base": base, "begun_at": 1e9}
+        return str(out), {
+            "harvest": harvest.make_harvest(
+                str(tree), str(self.top / f"{name}-git"), str(out), "branch"
+            ),
+            "base": base,
+            "begun_at": 1e9,
+        }
 
     def deliver(self, job, name="job", project=None):
         before = identity(self.project)
-        made = _deliver.deliver_branch(str(project or self.project), *job, "run", name, f"{name}: what was asked")
+        made = _deliver.deliver_branch(
+            str(project or self.project), *job, "run", name, f"{name}: what was asked"
+        )
         assert identity(self.project) == before
         return made
 
@@ -70,8 +82,19 @@ def agent(tree):
 
 def test_a_branch_has_the_work_and_nothing_else_of_the_repository_changes(work):
     made = work.deliver(work.job(agent))
-    assert (made["branch"], made["note"], made["base"]) == ("gummy/run/job", "", said(work.project, "rev-parse", "HEAD"))
-    assert said(work.project, "diff", "--name-status", "HEAD", made["branch"]).split() == ["M", "a", "D", "b", "A", "new"]
+    assert (made["branch"], made["note"], made["base"]) == (
+        "gummy/run/job",
+        "",
+        said(work.project, "rev-parse", "HEAD"),
+    )
+    assert said(work.project, "diff", "--name-status", "HEAD", made["branch"]).split() == [
+        "M",
+        "a",
+        "D",
+        "b",
+        "A",
+        "new",
+    ]
     assert work.log(made["branch"]) == ["gummy|job: what was asked", "An Agent|first"]
 
 
@@ -82,8 +105,15 @@ def test_what_the_user_had_not_committed_is_kept_apart_from_what_the_agent_did(w
     (work.project / "untracked").write_text("u\n")
     trees.git(work.project, "add", "c")
     made = work.deliver(work.job(lambda tree: (tree / "a").write_text("one\n2\n3\n4\nfive\n")))
-    assert work.log(made["branch"]) == ["gummy|job: what was asked", "gummy|What was not committed when run/job began", "An Agent|first"]
-    assert said(work.project, "diff", "--numstat", f"{made['branch']}~", made["branch"]) == "1\t1\ta" and work.show(made["branch"], "c") == "c\n"
+    assert work.log(made["branch"]) == [
+        "gummy|job: what was asked",
+        "gummy|What was not committed when run/job began",
+        "An Agent|first",
+    ]
+    assert (
+        said(work.project, "diff", "--numstat", f"{made['branch']}~", made["branch"]) == "1\t1\ta"
+        and work.show(made["branch"], "c") == "c\n"
+    )
 
 
 def test_commits_of_the_agent_are_the_very_same_ones_and_what_it_did_not_commit_follows(work):
@@ -94,8 +124,15 @@ def test_commits_of_the_agent_are_the_very_same_ones_and_what_it_did_not_commit_
 
     job = work.job(commits)
     made = work.deliver(job)
-    assert work.log(made["branch"]) == ["gummy|job: what was asked", "An Agent|another", "An Agent|of the agent", "An Agent|first"]
-    assert said(work.project, "rev-parse", f"{made['branch']}~") == said(work.top / "job-tree", "rev-parse", "HEAD")
+    assert work.log(made["branch"]) == [
+        "gummy|job: what was asked",
+        "An Agent|another",
+        "An Agent|of the agent",
+        "An Agent|first",
+    ]
+    assert said(work.project, "rev-parse", f"{made['branch']}~") == said(
+        work.top / "job-tree", "rev-parse", "HEAD"
+    )
     assert work.deliver(job) == made, "delivered again it is the same branch"
 
 
@@ -108,23 +145,47 @@ def test_a_base_that_moved_takes_the_work_on_top_with_messages_and_authors(work)
     work.commit(work.project, "meanwhile", a="one\n2\n3\n4\n5\n", c="C\n")
     made = work.deliver(job)
     assert (made["base"], made["note"]) == (said(work.project, "rev-parse", "HEAD"), "")
-    assert work.log(made["branch"]) == ["gummy|job: what was asked", "An Agent|of the agent", "An Agent|meanwhile", "An Agent|first"]
-    assert (work.show(made["branch"], "a"), work.show(made["branch"], "c")) == ("one\n2\n3\n4\nfive\n", "C\n")
-    assert said(work.project, "log", "-1", "--format=%B", f"{made['branch']}~") == "of the agent\n\nwith a body"
+    assert work.log(made["branch"]) == [
+        "gummy|job: what was asked",
+        "An Agent|of the agent",
+        "An Agent|meanwhile",
+        "An Agent|first",
+    ]
+    assert (work.show(made["branch"], "a"), work.show(made["branch"], "c")) == (
+        "one\n2\n3\n4\nfive\n",
+        "C\n",
+    )
+    assert (
+        said(work.project, "log", "-1", "--format=%B", f"{made['branch']}~")
+        == "of the agent\n\nwith a body"
+    )
 
 
 @pytest.mark.parametrize("commits", [True, False])
 def test_a_conflict_starts_at_the_old_base_and_says_so(work, commits):
-    job = work.job(lambda tree: work.commit(tree, "mine", a="agent\n") if commits else (tree / "a").write_text("agent\n"))
+    job = work.job(
+        lambda tree: (
+            work.commit(tree, "mine", a="agent\n")
+            if commits
+            else (tree / "a").write_text("agent\n")
+        )
+    )
     base = said(work.project, "rev-parse", "HEAD")
     work.commit(work.project, "meanwhile", a="user\n")
     made = work.deliver(job)
-    assert made["base"] == base and "conflicts with that in a" in made["note"] and work.show(made["branch"], "a") == "agent\n"
+    assert (
+        made["base"] == base
+        and "conflicts with that in a" in made["note"]
+        and work.show(made["branch"], "a") == "agent\n"
+    )
     assert said(work.project, "merge-base", made["branch"], "HEAD") == base
 
 
 def test_a_name_that_is_taken_gets_the_next_number_and_odd_names_become_refs(work):
-    names = [work.deliver(work.job(lambda tree, text=text: (tree / "a").write_text(text)))["branch"] for text in "xyx"]
+    names = [
+        work.deliver(work.job(lambda tree, text=text: (tree / "a").write_text(text)))["branch"]
+        for text in "xyx"
+    ]
     assert names == ["gummy/run/job", "gummy/run/job-2", "gummy/run/job"]
     assert work.deliver(work.job(agent), "a..b.lock")["branch"] == "gummy/run/a-.b-lock"
 
@@ -140,7 +201,9 @@ def test_where_a_branch_cannot_be_made_the_error_says_where_the_work_is(work):
         work.deliver((folder, result))
     shutil.rmtree(work.project / ".git")
     trees.git(work.project, "init", "-q", "--template=")
-    with pytest.raises(_deliver.DeliverError, match=f"began from, .*is not in .*the work is in {folder}"):
+    with pytest.raises(
+        _deliver.DeliverError, match=f"began from, .*is not in .*the work is in {folder}"
+    ):
         _deliver.deliver_branch(str(work.project), folder, result, "run", "job", "x")
 
 
@@ -157,7 +220,9 @@ def test_a_directory_of_a_repository_and_a_worktree_get_branches_of_that_reposit
 
 
 def test_hooks_filters_and_merge_drivers_never_run(work):
-    work.commit(work.project, "attributes", **{".gitattributes": "* filter=x merge=x text eol=crlf\n"})
+    work.commit(
+        work.project, "attributes", **{".gitattributes": "* filter=x merge=x text eol=crlf\n"}
+    )
     for name in ("reference-transaction", "post-commit", "post-index-change"):
         hook = work.project / ".git/hooks" / name
         hook.parent.mkdir(exist_ok=True)
@@ -166,9 +231,23 @@ def test_hooks_filters_and_merge_drivers_never_run(work):
     for setting in ("filter.x.clean", "filter.x.smudge", "merge.x.driver"):
         trees.git(work.project, "config", setting, f"touch {work.top}/fired")
     job = work.job(lambda tree: (tree / "a").write_bytes(b"1\r\n2\n3\n4\nfive\n"))
-    trees.git(work.project, "-c", "core.hooksPath=/dev/null", "-c", "filter.x.clean=cat", "commit", "-q", "--allow-empty", "-m", "meanwhile")
+    trees.git(
+        work.project,
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "filter.x.clean=cat",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "meanwhile",
+    )
     made = _deliver.deliver_branch(str(work.project), *job, "run", "job", "x")
-    assert work.show(made["branch"], "a") == "1\r\n2\n3\n4\nfive\n" and not (work.top / "fired").exists()
+    assert (
+        work.show(made["branch"], "a") == "1\r\n2\n3\n4\nfive\n"
+        and not (work.top / "fired").exists()
+    )
 
 
 @pytest.mark.parametrize("seed", [seed for seed in range(12) if seed % 3])
@@ -184,28 +263,39 @@ def test_the_branch_of_any_tree_has_every_changed_path_as_the_agent_left_it(work
 
     folder, result = work.job(change)
     made = work.deliver((folder, result))
-    listed = dict(reversed(line.split("\t", 1)) for line in said(work.project, "ls-tree", "-r", "-z", made["branch"]).split("\0") if line)
+    listed = dict(
+        reversed(line.split("\t", 1))
+        for line in said(work.project, "ls-tree", "-r", "-z", made["branch"]).split("\0")
+        if line
+    )
     words = Path(folder, "branch.raw").read_bytes().split(b"\0")
     for record, name in zip(words[::2], words[1::2], strict=False):
         _old, mode, _before, thing, _status = record.decode().split(" ")
-        assert listed.get(os.fsdecode(name), f"{mode} blob {thing}") == f"{mode} blob {thing}" and (os.fsdecode(name) in listed) == (mode != "000000")
+        assert listed.get(os.fsdecode(name), f"{mode} blob {thing}") == f"{mode} blob {thing}" and (
+            os.fsdecode(name) in listed
+        ) == (mode != "000000")
     assert len(words) > 20
 
 
-@pytest.mark.parametrize(("what", "sentence"), [("none", "is none"), ("plain", "is none"), ("empty", "has none")])
+@pytest.mark.parametrize(
+    ("what", "sentence"), [("none", "is none"), ("plain", "is none"), ("empty", "has none")]
+)
 def test_a_branch_that_cannot_be_is_an_input_error(tmp_path, what, sentence):
     if what == "empty":
         trees.git(tmp_path, "init", "-q", "--template=")
 
     class Job:
-        name, deliver, project = "job", "branch", None if what == "none" else str(tmp_path)
+        name = "job"
+        deliver = "branch"
+        project = None if what == "none" else str(tmp_path)
 
     with pytest.raises(InputError, match=sentence):
         _deliver.check_branches([Job])
 
 
 def rows(work, **changes):
-    project, found = str(work.project), []
+    project = str(work.project)
+    found = []
     for name, change in changes.items():
         folder, _result = work.job(change, name)
         found.append({"name": name, "project": project, "patch": f"{folder}/changes.patch"})
@@ -217,18 +307,44 @@ def test_files_of_two_jobs_are_listed_with_an_order_in_which_they_apply(work):
     work.commit(work.project, "long", long=text)
     trees.git(work.project, "stash")
     before = identity(work.project)
-    found = conflicts.find_conflicts(rows(
-        work, one=lambda tree: (tree / "long").write_text("first\n" + text), two=lambda tree: (tree / "long").write_text(text + "last\n"),
-        alone=lambda tree: (tree / "a").write_text("x\n"), third=lambda tree: (tree / "long").write_text("another first\n" + text),
-    ))  # fmt: skip
+    found = conflicts.find_conflicts(
+        rows(
+            work,
+            one=lambda tree: (tree / "long").write_text("first\n" + text),
+            two=lambda tree: (tree / "long").write_text(text + "last\n"),
+            alone=lambda tree: (tree / "a").write_text("x\n"),
+            third=lambda tree: (tree / "long").write_text("another first\n" + text),
+        )
+    )
     assert identity(work.project) == before
-    assert found == [{"project": str(work.project), "files": [{"path": "long", "jobs": ["one", "two", "third"]}], "order": ["one", "two"], "left": ["third"]}]
-    assert conflicts.find_conflicts(rows(work, one=agent, two=lambda tree: (tree / "c").write_text("x\n"))) == []
+    assert found == [
+        {
+            "project": str(work.project),
+            "files": [{"path": "long", "jobs": ["one", "two", "third"]}],
+            "order": ["one", "two"],
+            "left": ["third"],
+        }
+    ]
+    assert (
+        conflicts.find_conflicts(
+            rows(work, one=agent, two=lambda tree: (tree / "c").write_text("x\n"))
+        )
+        == []
+    )
 
 
 def test_an_order_is_found_where_only_one_works_and_without_git(work):
     (work.project / "g").write_text("g\n")
-    (first, second) = rows(work, first=lambda tree: (tree / "g").write_text("g\nh\n"), second=lambda tree: (tree / "g").write_text("g\ni\n"))
-    Path(second["patch"]).write_text(Path(second["patch"]).read_text().replace("+i\n", " h\n+i\n").replace("@@ -1 +1,2 @@", "@@ -1,2 +1,3 @@"))
+    (first, second) = rows(
+        work,
+        first=lambda tree: (tree / "g").write_text("g\nh\n"),
+        second=lambda tree: (tree / "g").write_text("g\ni\n"),
+    )
+    Path(second["patch"]).write_text(
+        Path(second["patch"])
+        .read_text()
+        .replace("+i\n", " h\n+i\n")
+        .replace("@@ -1 +1,2 @@", "@@ -1,2 +1,3 @@")
+    )
     shutil.rmtree(work.project / ".git")
     assert conflicts.find_conflicts([second, first])[0]["order"] == ["first", "second"]

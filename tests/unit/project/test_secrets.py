@@ -10,8 +10,26 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._input import co
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import secrets as _secrets
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync as _sync
 
-SECRET = [".env", ".env.production", "deep/er/.ENV.local", "tls/server.key", "id_ed25519", "aws/credentials", "secrets.yaml", "odd\nname.pem"]
-HARMLESS = [".env.example", "id_ed25519.pub", "keyboard.py", "environment", "monkey", "credentials.py", "secrets.py", "tls/server.crt"]
+SECRET = [
+    ".env",
+    ".env.production",
+    "deep/er/.ENV.local",
+    "tls/server.key",
+    "id_ed25519",
+    "aws/credentials",
+    "secrets.yaml",
+    "odd\nname.pem",
+]
+HARMLESS = [
+    ".env.example",
+    "id_ed25519.pub",
+    "keyboard.py",
+    "environment",
+    "monkey",
+    "credentials.py",
+    "secrets.py",
+    "tls/server.crt",
+]
 
 
 @pytest.fixture
@@ -31,10 +49,15 @@ def project(tmp_path, monkeypatch):
 def test_what_looks_secret_and_goes_is_told_once_for_each_project(project):
     excluded = _sync.exclusions(str(project), config.SYNC_EXCLUDE)
     before = sorted(project.rglob("*"))
-    told = [name.replace("odd\\#012name.pem", "odd\nname.pem") for name in _secrets.secrets_in(excluded, "one")]
+    told = [
+        name.replace("odd\\#012name.pem", "odd\nname.pem")
+        for name in _secrets.secrets_in(excluded, "one")
+    ]
     assert told == sorted([*SECRET, "own/.env"])
     assert sorted(project.rglob("*")) == before
-    assert _secrets.secrets_in(excluded, "one") == [] and len(_secrets.secrets_in(excluded, "two")) == len(told)
+    assert _secrets.secrets_in(excluded, "one") == [] and len(
+        _secrets.secrets_in(excluded, "two")
+    ) == len(told)
 
 
 def test_the_line_that_is_told_keeps_them_at_home(project):
@@ -43,4 +66,6 @@ def test_the_line_that_is_told_keeps_them_at_home(project):
     assert f"{project}: {', '.join(found)}" in first and "/my/config.yaml" in then
     patterns = yaml.safe_load(then.partition("config.yaml: ")[2])["sync_exclude"]
     assert patterns[: len(config.SYNC_EXCLUDE)] == list(config.SYNC_EXCLUDE)
-    assert not set(found) & set(_secrets.secrets_in(_sync.exclusions(str(project), patterns), "two"))
+    assert not set(found) & set(
+        _secrets.secrets_in(_sync.exclusions(str(project), patterns), "two")
+    )

@@ -9,8 +9,22 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import git as _project
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync
 
-ODD = [b"a*b", b"new\nline.ign", b"caf\xe9.ign", b"[x].ign", b"back\\slash.ign", b"wild*\\.ign", b"q?.ign", b" blank .ign", b"#hash.ign", b"- dash.ign"]
-SPECIALIST = {b".gummy/specialists/db/" + name for name in (b"session.txt", b"meta.yaml", b"prompt.txt", b"notes/made.md")}
+ODD = [
+    b"a*b",
+    b"new\nline.ign",
+    b"caf\xe9.ign",
+    b"[x].ign",
+    b"back\\slash.ign",
+    b"wild*\\.ign",
+    b"q?.ign",
+    b" blank .ign",
+    b"#hash.ign",
+    b"- dash.ign",
+]
+SPECIALIST = {
+    b".gummy/specialists/db/" + name
+    for name in (b"session.txt", b"meta.yaml", b"prompt.txt", b"notes/made.md")
+}
 LOOKALIKES = [b"axb", b"a\\*b", b"x", b"sub/a*b.txt", b"sub/build/kept", b"new", b"line"]
 
 
@@ -32,9 +46,23 @@ def names_in(folder):
 @pytest.fixture
 def project(tmp_path):
     folder = tmp_path / "project"
-    make(folder, *ODD, *LOOKALIKES, b"build/out", b"tracked.ign", b"src/main.py", b"dist/tracked", b"dist/made", b"node_modules/m", b"sub/x.log")
+    make(
+        folder,
+        *ODD,
+        *LOOKALIKES,
+        b"build/out",
+        b"tracked.ign",
+        b"src/main.py",
+        b"dist/tracked",
+        b"dist/made",
+        b"node_modules/m",
+        b"sub/x.log",
+    )
     (folder / ".gitignore").write_text("/a\\*b\n*.ign\n/build/\n/dist/\n")
-    for words in (["init", "-q"], ["add", "-f", "src/main.py", "tracked.ign", "dist/tracked", ".gitignore"]):
+    for words in (
+        ["init", "-q"],
+        ["add", "-f", "src/main.py", "tracked.ign", "dist/tracked", ".gitignore"],
+    ):
         subprocess.run(["git", *words], cwd=folder, check=True)
     return folder
 
@@ -43,15 +71,39 @@ def upload(project, place, *patterns):
     excluded = sync.exclusions(str(project), patterns)
     with sync.sources(excluded.project) as given:
         argv = sync.upload_argv(given, [], f"{place}/")
-        done = subprocess.run(argv, input=excluded.rules, env={**os.environ, "LC_ALL": "C"}, capture_output=True, check=True)
+        done = subprocess.run(
+            argv,
+            input=excluded.rules,
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            check=True,
+        )
     return sync.sent(done.stdout.decode())
 
 
 def git(folder, *words):
-    """Somebody's git on another machine, as it were: it must not find anything of the user's, and nothing outside the folder."""
-    settings = ("user.name=t", "user.email=t@example.org", "protocol.file.allow=always", "init.defaultBranch=main")
-    env = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    done = subprocess.run(["git", *(w for s in settings for w in ("-c", s)), *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    """Somebody's git on another machine, as it were: it must not find anything of the user's, and
+    nothing outside the folder.
+    """
+    settings = (
+        "user.name=t",
+        "user.email=t@example.org",
+        "protocol.file.allow=always",
+        "init.defaultBranch=main",
+    )
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nowhere",
+        "GIT_CEILING_DIRECTORIES": str(folder.parent),
+    }
+    done = subprocess.run(
+        ["git", *(w for s in settings for w in ("-c", s)), *words],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -78,30 +130,54 @@ def test_just_what_is_excluded_stays_at_home_and_stats_say_what_went(project, tm
     assert upload(project, place, "node_modules", "*.log") == {"files": 0, "bytes": 0}
 
 
-def test_a_node_s_specialist_stays_whole_and_takes_what_the_project_itself_has_for_it_but_no_session(tmp_path):
-    home, place = tmp_path / "home", tmp_path / "tree"
+def test_a_node_s_specialist_stays_whole_and_takes_what_the_project_itself_has_for_it_but_no_session(
+    tmp_path,
+):
+    home = tmp_path / "home"
+    place = tmp_path / "tree"
     make(place, *SPECIALIST, b".gummy/lib/core.sh", b".gummy/lib/stale.sh")
     for name in SPECIALIST:
         (place / os.fsdecode(name)).write_text("the node's own\n")
-    make(home, b".gummy/lib/core.sh", b".gummy/specialists/db/session.txt", b".gummy/specialists/db/meta.yaml", b".gummy/specialists/ui/prompt.txt")
+    make(
+        home,
+        b".gummy/lib/core.sh",
+        b".gummy/specialists/db/session.txt",
+        b".gummy/specialists/db/meta.yaml",
+        b".gummy/specialists/ui/prompt.txt",
+    )
     (home / ".gummy/specialists/db/prompt.txt").write_text("the project's own\n")
     upload(home, place)
-    assert names_in(place) == SPECIALIST | {b".gummy/lib/core.sh", b".gummy/specialists/ui/prompt.txt"}
+    assert names_in(place) == SPECIALIST | {
+        b".gummy/lib/core.sh",
+        b".gummy/specialists/ui/prompt.txt",
+    }
     after = {name: (place / os.fsdecode(name)).read_text() for name in SPECIALIST}
-    assert after == {**dict.fromkeys(SPECIALIST, "the node's own\n"), b".gummy/specialists/db/prompt.txt": "the project's own\n"}
+    assert after == {
+        **dict.fromkeys(SPECIALIST, "the node's own\n"),
+        b".gummy/specialists/db/prompt.txt": "the project's own\n",
+    }
 
 
 def test_what_is_left_out_is_said(project):
-    assert sync.exclusions(str(project), ["node_modules"]).describe() == f"node_modules, {len(ODD) + 2} ignored by git"
+    assert (
+        sync.exclusions(str(project), ["node_modules"]).describe()
+        == f"node_modules, {len(ODD) + 2} ignored by git"
+    )
 
 
-def test_the_project_is_read_and_never_written_whatever_the_caller_s_git_settings(project, monkeypatch):
+def test_the_project_is_read_and_never_written_whatever_the_caller_s_git_settings(
+    project, monkeypatch
+):
     monkeypatch.setenv("GIT_DIR", "/nowhere")
 
     def seen():
-        return {path: (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in sorted(project.rglob("*"))}
+        return {
+            path: (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+            for path in sorted(project.rglob("*"))
+        }
 
-    os.utime(project / "src/main.py", (1, 1))  # git would like to refresh its index
+    # Git would like to refresh its index.
+    os.utime(project / "src/main.py", (1, 1))
     before = seen()
     assert len(sync.exclusions(str(project), []).project.ignored) == len(ODD) + 2
     assert seen() == before
@@ -129,7 +205,15 @@ def worktree_of_a_bare_one(tmp_path):
 
 
 def separate_git_dir(tmp_path):
-    git(commit(tmp_path / "main", "first"), "clone", "-q", "--separate-git-dir", "../else where.git", ".", "../work")
+    git(
+        commit(tmp_path / "main", "first"),
+        "clone",
+        "-q",
+        "--separate-git-dir",
+        "../else where.git",
+        ".",
+        "../work",
+    )
     return tmp_path / "work"
 
 
@@ -151,18 +235,33 @@ def submodule_itself(tmp_path):
     return tmp_path / "main" / "work"
 
 
-@pytest.mark.parametrize("make_one", [worktree, worktree_of_a_bare_one, separate_git_dir, alternates, shallow, submodule_itself])
+@pytest.mark.parametrize(
+    "make_one",
+    [worktree, worktree_of_a_bare_one, separate_git_dir, alternates, shallow, submodule_itself],
+)
 def test_a_repository_arrives_as_one_that_needs_nothing_of_this_machine(make_one, tmp_path):
-    work, place = make_one(tmp_path), tmp_path / "node" / "tree"
+    work = make_one(tmp_path)
+    place = tmp_path / "node" / "tree"
     commit(work, "mine.log", "1\n")
     (work / "mine.log").write_text("2\n")
     (work / "staged").write_text("3\n")
     git(work, "add", "staged")
-    wanted = [git(work, *words) for words in (("log", "--format=%H"), ("status", "--porcelain"), ("branch", "--show-current"))]
+    wanted = [
+        git(work, *words)
+        for words in (
+            ("log", "--format=%H"),
+            ("status", "--porcelain"),
+            ("branch", "--show-current"),
+        )
+    ]
     place.mkdir(parents=True)
 
     def times():
-        return {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "node")}
+        return {
+            path: path.lstat().st_mtime_ns
+            for path in tmp_path.rglob("*")
+            if not path.is_relative_to(tmp_path / "node")
+        }
 
     before = times()
     upload(work, place, "*.x")
@@ -171,18 +270,36 @@ def test_a_repository_arrives_as_one_that_needs_nothing_of_this_machine(make_one
     for folder in tmp_path.iterdir():
         if folder != tmp_path / "node":
             folder.rename(folder.with_name(folder.name + " is away"))
-    assert [git(place, *words) for words in (("log", "--format=%H"), ("status", "--porcelain"), ("branch", "--show-current"))] == wanted
+    assert [
+        git(place, *words)
+        for words in (
+            ("log", "--format=%H"),
+            ("status", "--porcelain"),
+            ("branch", "--show-current"),
+        )
+    ] == wanted
     git(place, "fsck", "--full", "--strict")
     commit(place, "of the agent")
 
 
-def test_submodules_and_repositories_inside_are_content_and_what_they_ignore_stays_at_home(tmp_path):
-    work, place = commit(tmp_path / "work", "a"), tmp_path / "tree"
+def test_submodules_and_repositories_inside_are_content_and_what_they_ignore_stays_at_home(
+    tmp_path,
+):
+    work = commit(tmp_path / "work", "a")
+    place = tmp_path / "tree"
     inner = commit(tmp_path / "lib", ".gitignore", "made\n")
     git(work, "submodule", "--quiet", "add", str(inner), "sub")
     git(commit(work / "own", ".gitignore", "made\n"), "worktree", "add", "-q", "../linked")
     git(work / "own", "clone", "-q", ".", "deep er")
-    make(work, b"sub/made", b"sub/dirty", b"own/made", b"own/deep er/made", b"own/deep er/kept", b"linked/made")
+    make(
+        work,
+        b"sub/made",
+        b"sub/dirty",
+        b"own/made",
+        b"own/deep er/made",
+        b"own/deep er/kept",
+        b"linked/made",
+    )
     (work / ".git" / "modules" / "leave").mkdir()
     excluded = sync.exclusions(str(work), ["*.log"])
     assert excluded.describe() == "*.log, 4 ignored by git, 2 .git of submodules"
@@ -190,7 +307,9 @@ def test_submodules_and_repositories_inside_are_content_and_what_they_ignore_sta
     there = {name for name in names_in(place) if b"/.git/" not in name}
     own = {b"own/.gitignore", b"own/deep er/.gitignore", b"own/deep er/kept", b"linked/.gitignore"}
     assert there == {b"a", b".gitmodules", b"sub/.gitignore", b"sub/dirty", *own}
-    assert git(place, "status", "--porcelain") == git(work, "status", "--porcelain", "--ignore-submodules=dirty")
+    assert git(place, "status", "--porcelain") == git(
+        work, "status", "--porcelain", "--ignore-submodules=dirty"
+    )
     assert not (place / ".git" / "modules").exists() and git(place / "own", "log", "--oneline")
 
 
@@ -207,19 +326,41 @@ def test_sync_exclude_cuts_nothing_out_of_the_repository_unless_it_names_it(tmp_
 
 @pytest.mark.parametrize("label", ["regular files transferred", "files transferred"])
 def test_stats_are_read_with_either_rsync_s_words_and_thousands(label):
-    assert sync.sent(f"\nNumber of {label}: 1,247\nTotal transferred file size: 45,000,123 bytes\n") == {"files": 1247, "bytes": 45000123}
+    assert sync.sent(
+        f"\nNumber of {label}: 1,247\nTotal transferred file size: 45,000,123 bytes\n"
+    ) == {"files": 1247, "bytes": 45000123}
     assert sync.sent("") == {"files": 0, "bytes": 0}
 
 
 @pytest.mark.parametrize(
     ("status", "errors", "failure", "reason"),
     [
-        (30, "rsync error: timeout in data send/receive (code 30) at io.c(200)", "unreachable", "timeout in data"),
-        (255, "ssh: connect to host x port 22: Connection refused", "unreachable", "Connection refused"),
+        (
+            30,
+            "rsync error: timeout in data send/receive (code 30) at io.c(200)",
+            "unreachable",
+            "timeout in data",
+        ),
+        (
+            255,
+            "ssh: connect to host x port 22: Connection refused",
+            "unreachable",
+            "Connection refused",
+        ),
         (35, "", "unreachable", "exit status 35"),
-        (23, 'rsync: opendir "/p/secret" failed: Permission denied (13)\nrsync error: some files (code 23)', "sync", "secret"),
+        (
+            23,
+            'rsync: opendir "/p/secret" failed: Permission denied (13)\nrsync error: some files (code 23)',
+            "sync",
+            "secret",
+        ),
         (11, "rsync error: error in file IO (code 11)", "sync", "code 11"),
-        (2, "protocol version mismatch -- is your shell clean?\n(see the rsync manpage)\n", "sync", "login shell prints"),
+        (
+            2,
+            "protocol version mismatch -- is your shell clean?\n(see the rsync manpage)\n",
+            "sync",
+            "login shell prints",
+        ),
     ],
 )
 def test_rsync_s_failures_have_a_class_and_one_line(status, errors, failure, reason):

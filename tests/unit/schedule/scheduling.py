@@ -5,10 +5,14 @@ from __future__ import annotations
 import itertools
 
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import (
+    Need,
+    Node,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import Scheduler
 
-A = "1"  # the first attempt's id
+# The first attempt's id.
+A = "1"
 LOCAL = Node("localhost", local=True)
 GOOD = ev.Ended(A, None, "exit status 0", "")
 
@@ -20,7 +24,9 @@ def node(name, cpu=0.1, slots=2, **more):
 def scheduler(work, nodes, trust_links=True, **more):
     """trust_links: the nodes were measured over their links a moment ago."""
     jobs = [item if isinstance(item, ev.Work) else ev.Work(item, Need()) for item in work]
-    tested = Scheduler(jobs, nodes, map(str, itertools.count(1)).__next__, **{"lost_after": 100.0, **more})
+    tested = Scheduler(
+        jobs, nodes, map(str, itertools.count(1)).__next__, **{"lost_after": 100.0, **more}
+    )
     if trust_links:
         tested.handle(ev.Nodes(tuple(node for node in nodes if node.state == "measured")), 0.0)
     return tested
@@ -35,7 +41,8 @@ def feed(tested, *events, now=0.0):
     out = []
     for event in events:
         if isinstance(event, float):
-            now, event = event, ev.Tick()
+            now = event
+            event = ev.Tick()
         out += tested.handle(event, now)
     return out
 

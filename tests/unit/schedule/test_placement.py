@@ -6,8 +6,15 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys, node_data
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import placement, task_types
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node, rank
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import (
+    placement,
+    task_types,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import (
+    Need,
+    Node,
+    rank,
+)
 
 GOLDEN = [
     Node("node-1", "measured", load={"cpu": 0.15, "io_wait": 0.45}),
@@ -24,7 +31,14 @@ def order(nodes, need=None, **more):
 
 
 @pytest.mark.parametrize(
-    ("task_type", "best"), [("database", "node-1"), ("api", "node-2"), ("general", "node-1"), ("frontend", "node-1"), ("testing", "node-1")]
+    ("task_type", "best"),
+    [
+        ("database", "node-1"),
+        ("api", "node-2"),
+        ("general", "node-1"),
+        ("frontend", "node-1"),
+        ("testing", "node-1"),
+    ],
 )
 def test_the_task_type_decides_which_load_matters(task_type, best):
     assert order(GOLDEN, Need(task_type=task_type))[0] == best
@@ -33,8 +47,18 @@ def test_the_task_type_decides_which_load_matters(task_type, best):
 @pytest.mark.parametrize(
     ("load", "task_type", "taken", "expected"),
     [
-        ({"cpu": 0.5, "memory": 0.2, "load_average": 0.1}, "general", 0, 0.4 * 0.5 + 0.3 * 0.2 + 0.3 * 0.1),
-        ({"cpu": 0.5, "memory": 0.2, "load_average": 0.1}, "database", 0, (1.4 * 0.5 + 0.3 * 0.2 + 0.3 * 0.1) / 2),
+        (
+            {"cpu": 0.5, "memory": 0.2, "load_average": 0.1},
+            "general",
+            0,
+            0.4 * 0.5 + 0.3 * 0.2 + 0.3 * 0.1,
+        ),
+        (
+            {"cpu": 0.5, "memory": 0.2, "load_average": 0.1},
+            "database",
+            0,
+            (1.4 * 0.5 + 0.3 * 0.2 + 0.3 * 0.1) / 2,
+        ),
         ({"cpu": 0.5}, "general", 0, 0.5),
         ({"cpu": 0.5, "memory": None}, "general", 0, 0.5),
         ({"cpu": 0.5, "io_wait": 1.0}, "general", 0, 0.5),
@@ -45,16 +69,21 @@ def test_the_task_type_decides_which_load_matters(task_type, best):
         ({}, "general", 3, None),
     ],
 )
-def test_score_is_the_weighted_mean_of_what_was_measured_and_at_least_the_share_of_slots_taken(load, task_type, taken, expected):
+def test_score_is_the_weighted_mean_of_what_was_measured_and_at_least_the_share_of_slots_taken(
+    load, task_type, taken, expected
+):
     assert placement.score(load, placement.DEFAULT_WEIGHTS, task_type, taken, 4) == (
         None if expected is None else pytest.approx(expected)
     )
 
 
 def test_equal_scores_go_to_more_cpus_and_then_to_the_first_name():
-    assert order([measured("c", 0.3, cpus=2), measured("b", 0.3, cpus=8), measured("a", 0.3, cpus=2)]) == ["b", "a", "c"]
+    assert order(
+        [measured("c", 0.3, cpus=2), measured("b", 0.3, cpus=8), measured("a", 0.3, cpus=2)]
+    ) == ["b", "a", "c"]
     half = [
-        Node(name, "measured", load={"cpu": cpu}, cpus=cpus, slots=6, in_flight=3) for name, cpu, cpus in [("a", 0.1, 4), ("b", 0.3, 8)]
+        Node(name, "measured", load={"cpu": cpu}, cpus=cpus, slots=6, in_flight=3)
+        for name, cpu, cpus in [("a", 0.1, 4), ("b", 0.3, 8)]
     ]
     assert order(half) == ["b", "a"]
 
@@ -62,9 +91,16 @@ def test_equal_scores_go_to_more_cpus_and_then_to_the_first_name():
 @pytest.mark.parametrize("task_type", ["general", "api"])
 def test_a_burst_spreads_by_the_share_of_slots(task_type):
     free = {"big": (8, 0), "mid": (4, 0), "low": (2, 0)}
-    loads = {"big": {"cpu": 0.1, "io_wait": 0.05}, "mid": {"cpu": 0.1, "io_wait": 0.15}, "low": {"cpu": 0.1, "io_wait": 0.2}}
+    loads = {
+        "big": {"cpu": 0.1, "io_wait": 0.05},
+        "mid": {"cpu": 0.1, "io_wait": 0.15},
+        "low": {"cpu": 0.1, "io_wait": 0.2},
+    }
     for _time in range(7):
-        nodes = [Node(name, "measured", load=loads[name], slots=slots, in_flight=taken) for name, (slots, taken) in free.items()]
+        nodes = [
+            Node(name, "measured", load=loads[name], slots=slots, in_flight=taken)
+            for name, (slots, taken) in free.items()
+        ]
         slots, taken = free[best := order(nodes, Need(task_type=task_type))[0]]
         free[best] = (slots, taken + 1)
     assert {name: taken for name, (_host, taken) in free.items()} == {"big": 4, "mid": 2, "low": 1}
@@ -98,7 +134,13 @@ def test_a_node_that_cannot_take_the_job_says_why(node, need, why):
 
 
 def test_usable_nodes_come_first_then_waiting_then_rejected_by_name():
-    nodes = [Node("z", "unreachable"), Node("y", excluded="no"), measured("full", 0.0, busy=2), measured("b", 0.9), measured("a", 0.95)]
+    nodes = [
+        Node("z", "unreachable"),
+        Node("y", excluded="no"),
+        measured("full", 0.0, busy=2),
+        measured("b", 0.9),
+        measured("a", 0.95),
+    ]
     assert order(nodes) == ["b", "a", "full", "y", "z"]
 
 
@@ -108,30 +150,57 @@ def test_preferred_nodes_are_first_choice_while_they_have_a_free_slot():
     entries = rank([measured("fast", 0.1), measured("slow", 0.9)], need, preferences=prefer)
     assert [entry.host for entry in entries] == ["slow", "fast"]
     assert entries[0].reason == "score 0.90, cpu 90 %, first choice for database"
-    assert order([measured("fast", 0.1), measured("slow", 0.9, in_flight=2)], need, preferences=prefer) == ["fast", "slow"]
-    assert order([measured("fast", 0.1), measured("slow", 0.9)], Need(), preferences=prefer) == ["fast", "slow"]
+    assert order(
+        [measured("fast", 0.1), measured("slow", 0.9, in_flight=2)], need, preferences=prefer
+    ) == ["fast", "slow"]
+    assert order([measured("fast", 0.1), measured("slow", 0.9)], Need(), preferences=prefer) == [
+        "fast",
+        "slow",
+    ]
 
 
 def test_without_any_load_data_nodes_take_turns_and_the_reason_says_so():
-    nodes, taken = [Node("b"), Node("a"), Node("c"), Node("dead", "unreachable")], []
+    nodes = [Node("b"), Node("a"), Node("c"), Node("dead", "unreachable")]
+    taken = []
     for turn in range(1, 5):
         taken += order(nodes)[:1]
-        nodes = [replace(node, last_used=turn) if node.name == taken[-1] else node for node in nodes]
+        nodes = [
+            replace(node, last_used=turn) if node.name == taken[-1] else node for node in nodes
+        ]
     assert taken == ["a", "b", "c", "a"]
     assert rank(nodes, Need())[0].reason == "no load data: round robin"
 
 
 def test_a_node_without_load_data_ranks_after_the_measured_ones():
-    entries = rank([Node("a", in_flight=1, slots=2), Node("b", slots=2), measured("z", 0.99)], Need())
-    assert [(entry.host, entry.score) for entry in entries] == [("z", 0.99), ("b", None), ("a", None)]
+    entries = rank(
+        [Node("a", in_flight=1, slots=2), Node("b", slots=2), measured("z", 0.99)], Need()
+    )
+    assert [(entry.host, entry.score) for entry in entries] == [
+        ("z", 0.99),
+        ("b", None),
+        ("a", None),
+    ]
     assert entries[1].reason == "no load data"
 
 
 def test_the_reason_and_the_parts_explain_the_score():
-    (entry,) = rank([Node("n", "measured", load={"cpu": 0.12, "memory": 0.35, "load_average": 0.09, "io_wait": 0.5}, slots=4)], Need())
+    (entry,) = rank(
+        [
+            Node(
+                "n",
+                "measured",
+                load={"cpu": 0.12, "memory": 0.35, "load_average": 0.09, "io_wait": 0.5},
+                slots=4,
+            )
+        ],
+        Need(),
+    )
     assert entry.reason == "score 0.18, cpu 12 %, mem 35 %, load 9 %"
     assert sum(entry.parts.values()) == pytest.approx(entry.score)
-    (entry,) = rank([Node("n", "measured", load={"cpu": 0.12, "io_wait": 0.5}, slots=4, busy=1, in_flight=2)], Need(task_type="api"))
+    (entry,) = rank(
+        [Node("n", "measured", load={"cpu": 0.12, "io_wait": 0.5}, slots=4, busy=1, in_flight=2)],
+        Need(task_type="api"),
+    )
     assert entry.reason == "score 0.75, cpu 12 %, io wait 50 %, 3 of 4 slots taken"
     assert entry.parts["in_flight"] > 0 and sum(entry.parts.values()) == pytest.approx(0.75)
     assert entry.as_dict(0.0)["score"] == 0.75 and entry.as_dict(0.0)["busy"] == 3
@@ -173,8 +242,14 @@ def test_the_keys_know_the_same_task_types():
         ({"cpu": float("nan")}, "load weight cpu is nan; give a number, 0 or more"),
         ({"cpu": 0, "memory": 0}, "all load weights are 0; give at least one part more than 0"),
         ({"memori": 1}, "unknown load weight 'memori'; did you mean 'memory'?"),
-        ({}, "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not {}; write it like '{cpu: 1, memory: 0.5}'"),
-        ([1], "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not [1]; write it like '{cpu: 1, memory: 0.5}'"),
+        (
+            {},
+            "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not {}; write it like '{cpu: 1, memory: 0.5}'",
+        ),
+        (
+            [1],
+            "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not [1]; write it like '{cpu: 1, memory: 0.5}'",
+        ),
     ],
 )
 def test_bad_weights_are_refused_with_a_sentence(raw, sentence):
@@ -184,8 +259,17 @@ def test_bad_weights_are_refused_with_a_sentence(raw, sentence):
 
 
 def test_weights_given_replace_the_defaults_and_blank_is_not_given():
-    assert node_data.check_weights({"mem": "0.5"}) == {"cpu": 0, "memory": 0.5, "load_average": 0, "io_wait": 0}
-    assert node_data.check_weights(None) == node_data.check_weights("") == dict(placement.DEFAULT_WEIGHTS)
+    assert node_data.check_weights({"mem": "0.5"}) == {
+        "cpu": 0,
+        "memory": 0.5,
+        "load_average": 0,
+        "io_wait": 0,
+    }
+    assert (
+        node_data.check_weights(None)
+        == node_data.check_weights("")
+        == dict(placement.DEFAULT_WEIGHTS)
+    )
 
 
 def test_a_node_is_read_from_host_variables():
@@ -199,7 +283,9 @@ def test_a_node_is_read_from_host_variables():
         "disk": {"free": 5e9},
         "measured_at": 12.5,
     }
-    node = node_data.node_from_vars("n", {"gummy_facts": facts, "gummy_tailnet": {"online": True, "expired": True}})
+    node = node_data.node_from_vars(
+        "n", {"gummy_facts": facts, "gummy_tailnet": {"online": True, "expired": True}}
+    )
     assert node == Node(
         "n",
         "measured",
@@ -221,7 +307,15 @@ def test_a_node_is_read_from_host_variables():
     [
         {},
         {"gummy_facts": "x", "gummy_tailnet": 3},
-        {"gummy_facts": {"state": "odd", "load": {"cpu": "?", "memory": 7}, "slots": None, "disk": {"free": "?"}, "agents": "gummy"}},
+        {
+            "gummy_facts": {
+                "state": "odd",
+                "load": {"cpu": "?", "memory": 7},
+                "slots": None,
+                "disk": {"free": "?"},
+                "agents": "gummy",
+            }
+        },
     ],
 )
 def test_odd_host_variables_mean_not_known(variables):

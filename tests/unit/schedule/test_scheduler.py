@@ -10,9 +10,16 @@ from collections import Counter
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.nodes import QUARANTINE
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Need, Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import (
+    Need,
+    Node,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import LINES
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.stages import MAY_RUN, STAGES, ProtocolError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.stages import (
+    MAY_RUN,
+    STAGES,
+    ProtocolError,
+)
 from scheduling import GOOD, LOCAL, A, begin, claims, feed, node, scheduler, told
 
 # -- the table
@@ -60,7 +67,9 @@ def test_a_stage_changes_as_the_table_says_and_not_otherwise(stage, word):
 
 
 def test_the_table_knows_no_way_back_from_an_attempt_that_may_run_but_a_proof():
-    ways = [(stage, word) for stage in MAY_RUN for word, to in STAGES[stage].items() if to == "void"]
+    ways = [
+        (stage, word) for stage in MAY_RUN for word, to in STAGES[stage].items() if to == "void"
+    ]
     assert {word for _stage, word in ways} == {"void"}
 
 
@@ -68,27 +77,63 @@ def test_the_table_knows_no_way_back_from_an_attempt_that_may_run_but_a_proof():
 
 
 class World:
-    """Nodes that answer, die, come back, refuse, lose replies. `begun`: what truly ran; promise 1 is that no job is in it twice."""
+    """Nodes that answer, die, come back, refuse, lose replies.
+
+    `begun`: what truly ran; promise 1 is that no job is in it twice.
+    """
 
     def __init__(self, seed, jobs=12, nodes=4):
-        self.dice, self.now, self.heap, self.serial, self.wake = random.Random(seed), 0.1, [], itertools.count(), None
+        self.dice = random.Random(seed)
+        self.now = 0.1
+        self.heap = []
+        self.serial = itertools.count()
+        self.wake = None
         self.names = [f"n{number}" for number in range(nodes)]
         self.dead = {name for name in self.names if self.dice.random() < 0.3}
-        self.begun, self.truth, self.told, self.tombs, self.journal = Counter(), {}, set(), set(), {}
-        self.finished, self.ended, self.polls, self.lines, self.attempts = {}, False, set(), set(), Counter()
-        needs = [Need(), Need(), Need(), Need(node=self.names[0]), Need(nodes=frozenset(self.names[:2])), Need(node="local")]
+        self.begun = Counter()
+        self.truth = {}
+        self.told = set()
+        self.tombs = set()
+        self.journal = {}
+        self.finished = {}
+        self.ended = False
+        self.polls = set()
+        self.lines = set()
+        self.attempts = Counter()
+        needs = [
+            Need(),
+            Need(),
+            Need(),
+            Need(node=self.names[0]),
+            Need(nodes=frozenset(self.names[:2])),
+            Need(node="local"),
+        ]
         self.work = [self.a_job(f"job-{number}", self.dice.choice(needs)) for number in range(jobs)]
-        more = {"fallback": LOCAL if seed % 3 else None, "queue_timeout": 200.0 if seed % 5 == 1 else None}
-        self.tested = scheduler(self.work, [node(n) for n in self.names], trust_links=seed % 2 == 0, **more)
+        more = {
+            "fallback": LOCAL if seed % 3 else None,
+            "queue_timeout": 200.0 if seed % 5 == 1 else None,
+        }
+        self.tested = scheduler(
+            self.work, [node(n) for n in self.names], trust_links=seed % 2 == 0, **more
+        )
         for _time in range(12):
-            self.later(self.dice.uniform(0, 900), lambda: self.dead.symmetric_difference_update({self.dice.choice(self.names)}))
+            self.later(
+                self.dice.uniform(0, 900),
+                lambda: self.dead.symmetric_difference_update({self.dice.choice(self.names)}),
+            )
         self.later(1000.0, self.dead.clear)
         self.cancelled = False
         if seed >= 40:
             self.later(self.dice.uniform(0, 100), self.cancel)
 
     def a_job(self, name, need):
-        return ev.Work(name, need, priority=self.dice.choice([0, 0, 5]), account=self.dice.choice("xy"), skippable=need.nodes is not None)
+        return ev.Work(
+            name,
+            need,
+            priority=self.dice.choice([0, 0, 5]),
+            account=self.dice.choice("xy"),
+            skippable=need.nodes is not None,
+        )
 
     def cancel(self):
         self.cancelled = True
@@ -124,7 +169,13 @@ class World:
             self.later(self.dice.uniform(0.01, 3), self.send, event)
 
     def lost(self, command):
-        self.later(1.0, lambda: (self.send(ev.LinkDown(command.node, "down")), self.send(ev.Unknown(command.attempt, "down"))))
+        self.later(
+            1.0,
+            lambda: (
+                self.send(ev.LinkDown(command.node, "down")),
+                self.send(ev.Unknown(command.attempt, "down")),
+            ),
+        )
 
     def on_record(self, command):
         self.journal[command.attempt] = command.state
@@ -134,9 +185,21 @@ class World:
         assert self.journal[command.attempt] == "reserved" and not self.cancelled
         assert not self.begun[command.job], f"{command.job} ran already"
         down = ev.Failed(command.attempt, "unreachable", "down")
-        odd = [ev.Busy(command.attempt), ev.Refused(command.attempt, "refused", "node", "disk"), ev.Unknown(command.attempt, "?")]
-        odd = [ev.Refused(command.attempt, "refused", "ours", "lease")] if self.chance(0.03) else odd
-        self.reply(down if command.node in self.dead else self.dice.choice(odd) if self.chance(0.2) else ev.Claimed(command.attempt))
+        odd = [
+            ev.Busy(command.attempt),
+            ev.Refused(command.attempt, "refused", "node", "disk"),
+            ev.Unknown(command.attempt, "?"),
+        ]
+        odd = (
+            [ev.Refused(command.attempt, "refused", "ours", "lease")] if self.chance(0.03) else odd
+        )
+        self.reply(
+            down
+            if command.node in self.dead
+            else self.dice.choice(odd)
+            if self.chance(0.2)
+            else ev.Claimed(command.attempt)
+        )
 
     def on_lineup(self, command):
         assert command.node in self.tested.watched()
@@ -152,20 +215,32 @@ class World:
         self.lines.discard(command.node)
 
     def on_sync(self, command):
-        bad = self.dice.choice([ev.Failed(command.attempt, "sync", "rsync"), ev.Refused(command.attempt, "refused", "node", "in use")])
-        self.reply(bad if command.node in self.dead or self.chance(0.1) else ev.Synced(command.attempt))
+        bad = self.dice.choice(
+            [
+                ev.Failed(command.attempt, "sync", "rsync"),
+                ev.Refused(command.attempt, "refused", "node", "in use"),
+            ]
+        )
+        self.reply(
+            bad if command.node in self.dead or self.chance(0.1) else ev.Synced(command.attempt)
+        )
 
     def on_start(self, command):
         assert self.journal[command.attempt] == "sent"
         if command.node in self.dead or self.chance(0.3):
             self.lost(command)
-            if self.chance(0.6):  # it arrives all the same, perhaps after the fence
+            # It arrives all the same, perhaps after the fence.
+            if self.chance(0.6):
                 self.later(self.dice.choice([0.5, 40.0]), self.arrive, command)
         elif self.chance(0.1):
             self.reply(ev.Refused(command.attempt, "refused", "node", "no agent"))
         else:
             self.arrive(command)
-            self.reply(ev.Fenced(command.attempt, "void") if command.attempt in self.tombs else ev.Started(command.attempt))
+            self.reply(
+                ev.Fenced(command.attempt, "void")
+                if command.attempt in self.tombs
+                else ev.Started(command.attempt)
+            )
 
     def arrive(self, command):
         if command.attempt in self.tombs or command.attempt in self.truth:
@@ -175,17 +250,26 @@ class World:
             return
         self.begun[command.job] += 1
         self.truth[command.attempt] = None
-        ended = ev.Ended(command.attempt, self.dice.choice([None, None, "agent", "quota"]), "exit status 0", "", pause=20.0)
+        ended = ev.Ended(
+            command.attempt,
+            self.dice.choice([None, None, "agent", "quota"]),
+            "exit status 0",
+            "",
+            pause=20.0,
+        )
         self.later(self.dice.uniform(1, 60), self.end, command, ended)
 
     def end(self, command, ended):
         if self.truth[command.attempt] is None:
             self.truth[command.attempt] = ended
-            self.begun[command.job] -= ended.failure == "quota"  # it may be begun anew
+            # It may be begun anew.
+            self.begun[command.job] -= ended.failure == "quota"
 
     def on_cancel(self, command):
         if command.node not in self.dead and command.attempt in self.truth:
-            self.truth[command.attempt] = self.truth[command.attempt] or ev.Ended(command.attempt, "cancelled", None, "")
+            self.truth[command.attempt] = self.truth[command.attempt] or ev.Ended(
+                command.attempt, "cancelled", None, ""
+            )
         self.on_fence(command)
 
     def on_fence(self, command):
@@ -208,19 +292,34 @@ class World:
 
     def poll(self, name):
         if name in self.tested.watched():
-            self.later(0.0, self.send, ev.LinkDown(name, "down") if name in self.dead else ev.LinkUp(name))
+            self.later(
+                0.0, self.send, ev.LinkDown(name, "down") if name in self.dead else ev.LinkUp(name)
+            )
             for attempt, ended in list(self.truth.items()) if name not in self.dead else []:
-                if self.tested._attempts[attempt].node == name and ended and attempt not in self.told:
+                if (
+                    self.tested._attempts[attempt].node == name
+                    and ended
+                    and attempt not in self.told
+                ):
                     self.told.add(attempt)
                     self.later(0.0, self.send, ended)
         self.later(1.0, self.poll, name)
 
     def on_fetch(self, command):
         bad = command.node in self.dead or self.chance(0.3)
-        self.reply(ev.Failed(command.attempt, "harvest", "rsync") if bad else ev.Fetched(command.attempt))
+        self.reply(
+            ev.Failed(command.attempt, "harvest", "rsync") if bad else ev.Fetched(command.attempt)
+        )
 
     def on_refresh(self, command):
-        self.reply(ev.Nodes(tuple(Node(n, "unreachable", "down") if n in self.dead else node(n) for n in command.nodes)))
+        self.reply(
+            ev.Nodes(
+                tuple(
+                    Node(n, "unreachable", "down") if n in self.dead else node(n)
+                    for n in command.nodes
+                )
+            )
+        )
 
     def on_finish(self, command):
         assert command.job not in self.finished
@@ -233,13 +332,16 @@ class World:
         self.ended = True
 
 
-@pytest.mark.parametrize("seed", range(60))  # from 40 on somebody cancels the run in the middle
+# From 40 on somebody cancels the run in the middle.
+@pytest.mark.parametrize("seed", range(60))
 def test_no_job_runs_twice_and_every_job_ends_once_whatever_happens(seed):
     world = World(seed)
     world.run()
     assert set(world.finished) == {work.name for work in world.work}
     assert max(world.begun.values(), default=0) <= 1
-    assert all(world.begun[job] == 1 for job, end in world.finished.items() if end.status == "success")
+    assert all(
+        world.begun[job] == 1 for job, end in world.finished.items() if end.status == "success"
+    )
 
 
 # -- what costs an attempt, and what does not
@@ -251,8 +353,12 @@ def test_busy_and_a_mistake_of_ours_cost_no_attempt():
     assert claims(feed(tested, 60.0)) == []
     turn = ev.Turn("n")
     assert claims(feed(tested, turn)) == [("job", "n")]
-    assert claims(feed(tested, ev.Refused("2", "refused", "ours", "", "known"), turn)) == [("job", "n")]
-    assert claims(feed(tested, ev.Refused("3", "refused", "ours", "", "other"), turn)) == [("job", "n")]
+    assert claims(feed(tested, ev.Refused("2", "refused", "ours", "", "known"), turn)) == [
+        ("job", "n")
+    ]
+    assert claims(feed(tested, ev.Refused("3", "refused", "ours", "", "other"), turn)) == [
+        ("job", "n")
+    ]
     assert told(feed(tested, ev.Claimed("4"), ev.Synced("4")), ev.Start)
 
 
@@ -260,32 +366,58 @@ def test_a_lease_that_ran_out_is_nobodys_fault_however_often():
     tested = scheduler([ev.Work("job", Need(), attempts=1)], [node("n")])
     begin(tested)
     for number in range(1, 6):
-        assert claims(feed(tested, ev.Refused(str(number), "refused", "ours", "", "lease"), now=number)) == []
+        assert (
+            claims(
+                feed(tested, ev.Refused(str(number), "refused", "ours", "", "lease"), now=number)
+            )
+            == []
+        )
         assert claims(feed(tested, number + 1.0)) == [("job", "n")]
 
 
 def test_the_same_mistake_of_ours_twice_ends_the_run_and_what_may_run_goes_on():
     tested = scheduler(["runs", "claims", "a", "b", "waits"], [node("n", slots=4)])
     begin(tested, *SENT[1:], ev.Started(A), ev.Claimed("2"))
-    out = feed(tested, ev.Refused("3", "refused", "ours", "", "known"), ev.Refused("4", "refused", "ours", "no", "known"))
+    out = feed(
+        tested,
+        ev.Refused("3", "refused", "ours", "", "known"),
+        ev.Refused("4", "refused", "ours", "no", "known"),
+    )
     assert [end.job for end in told(out, ev.Finish)] == ["waits", "b"]
     out = feed(tested, ev.Synced("2"), ev.Claimed("5"))
     assert not told(out, ev.Start)
     assert told(out, ev.Release) == [ev.Release("2", "n"), ev.Release("5", "n")]
-    assert [(end.job, end.failure) for end in told(out, ev.Finish)] == [("claims", "refused"), ("a", "refused")]
+    assert [(end.job, end.failure) for end in told(out, ev.Finish)] == [
+        ("claims", "refused"),
+        ("a", "refused"),
+    ]
     assert told(feed(tested, GOOD, ev.Fetched(A)), ev.Finish)[0].status == "success"
 
 
 @pytest.mark.parametrize("trust", [True, False])
 def test_a_dead_node_costs_at_most_one_attempt_of_all_jobs_together(trust):
-    tested = scheduler([f"job-{n}" for n in range(20)], [node("dead", 0.0), node("a", 0.5), node("b", 0.5)], trust_links=trust)
-    if trust:  # the inventory's probe saw it, and then it died
+    tested = scheduler(
+        [f"job-{n}" for n in range(20)],
+        [node("dead", 0.0), node("a", 0.5), node("b", 0.5)],
+        trust_links=trust,
+    )
+    # The inventory's probe saw it, and then it died.
+    if trust:
         feed(tested, ev.Nodes((Node("dead", "unreachable", "down"),)))
-    asked, ends = told(begin(tested), ev.Claim), []
-    for claim in asked:  # grows
+    asked = told(begin(tested), ev.Claim)
+    ends = []
+    # Grows.
+    for claim in asked:
         name = claim.attempt
-        good = [ev.Claimed(name), ev.Synced(name), ev.Ended(name, None, "exit status 0", ""), ev.Fetched(name)]
-        out = feed(tested, *([ev.Failed(name, "unreachable", "down")] if claim.node == "dead" else good))
+        good = [
+            ev.Claimed(name),
+            ev.Synced(name),
+            ev.Ended(name, None, "exit status 0", ""),
+            ev.Fetched(name),
+        ]
+        out = feed(
+            tested, *([ev.Failed(name, "unreachable", "down")] if claim.node == "dead" else good)
+        )
         asked += told(out, ev.Claim)
         ends += told(out, ev.Finish)
     assert Counter(end.status for end in ends) == {"success": 20}
@@ -293,29 +425,43 @@ def test_a_dead_node_costs_at_most_one_attempt_of_all_jobs_together(trust):
 
 
 def test_quarantine_grows_and_one_trial_reopens_it():
-    tested = scheduler([ev.Work(f"job-{n}", Need(), attempts=9) for n in range(4)], [node("n", slots=4)])
-    out, now = begin(tested), 0.0
+    tested = scheduler(
+        [ev.Work(f"job-{n}", Need(), attempts=9) for n in range(4)], [node("n", slots=4)]
+    )
+    out = begin(tested)
+    now = 0.0
     assert len(told(out, ev.Claim)) == 4
     out = feed(tested, *[ev.Failed(claim.attempt, "sync", "full") for claim in told(out, ev.Claim)])
-    for wait in (QUARANTINE, 2 * QUARANTINE, 4 * QUARANTINE):  # four that fail together count once
+    # Four that fail together count once.
+    for wait in (QUARANTINE, 2 * QUARANTINE, 4 * QUARANTINE):
         assert claims(feed(tested, now + wait - 0.1)) == []
         now += wait
         trial = told(feed(tested, now), ev.Claim)
         assert len(trial) == 1
         out = feed(tested, ev.Claimed(trial[0].attempt), ev.Nodes((node("n", slots=4),)), now=now)
-        assert claims(out) == []  # that it answers is not enough: what failed was the sync
+        # That it answers is not enough: what failed was the sync.
+        assert claims(out) == []
         out = feed(tested, ev.Failed(trial[0].attempt, "sync", "full"), now=now)
     now += 8 * QUARANTINE
     trial = told(feed(tested, now), ev.Claim)[0].attempt
-    assert len(claims(feed(tested, ev.Claimed(trial), ev.Synced(trial), ev.Started(trial), now=now))) == 3
+    assert (
+        len(claims(feed(tested, ev.Claimed(trial), ev.Synced(trial), ev.Started(trial), now=now)))
+        == 3
+    )
 
 
 def test_a_trial_is_not_kept_waiting_by_jobs_of_others():
-    assert claims(begin(scheduler(["a", "b"], [node("n", slots=4, busy=2)], trust_links=False))) == [("a", "n")]
+    assert claims(
+        begin(scheduler(["a", "b"], [node("n", slots=4, busy=2)], trust_links=False))
+    ) == [("a", "n")]
 
 
 def test_class_start_goes_to_another_node_though_it_is_told_twice():
-    out = begin(scheduler(["job"], [node("a", 0.1), node("b", 0.2)]), *SENT[1:], *[ev.Ended(A, "start", None, "no baseline")] * 2)
+    out = begin(
+        scheduler(["job"], [node("a", 0.1), node("b", 0.2)]),
+        *SENT[1:],
+        *[ev.Ended(A, "start", None, "no baseline")] * 2,
+    )
     assert claims(out) == [("job", "a"), ("job", "b")]
     assert not told(out, ev.Fetch)
 
@@ -345,20 +491,29 @@ def test_a_job_that_only_one_node_may_take_waits_for_it_and_tries_it_again(need)
     ],
 )
 def test_the_controller_takes_one_job_when_no_node_can_and_never_a_pinned_one(nodes, needs, here):
-    tested = scheduler([ev.Work(f"job-{n}", need) for n, need in enumerate(needs)], nodes, fallback=LOCAL)
+    tested = scheduler(
+        [ev.Work(f"job-{n}", need) for n, need in enumerate(needs)], nodes, fallback=LOCAL
+    )
     assert [host for _job, host in claims(begin(tested))] == ["localhost"] * here
 
 
 def test_a_job_that_falls_back_says_why_each_node_could_not_take_it():
-    tested = scheduler(["job"], [Node("a", "unreachable", "down"), Node("b", online=False)], fallback=LOCAL)
+    tested = scheduler(
+        ["job"], [Node("a", "unreachable", "down"), Node("b", online=False)], fallback=LOCAL
+    )
     (place,) = told(begin(tested), ev.Place)
-    assert (place.node, [(entry.host, entry.rejected) for entry in tested.ranking(place)]) == ("localhost", [("a", "not reachable: down"), ("b", "offline")])
+    assert (place.node, [(entry.host, entry.rejected) for entry in tested.ranking(place)]) == (
+        "localhost",
+        [("a", "not reachable: down"), ("b", "offline")],
+    )
 
 
 def test_sync_failed_on_all_nodes_falls_back_and_attempts_used_up_with_good_nodes_left_do_not():
     nodes = [node("a", 0.1), node("b", 0.2)]
     bad = [ev.Failed(A, "sync", ""), ev.Failed("2", "sync", "full")]
-    assert claims(begin(scheduler([ev.Work("job", Need(), 2)], nodes, fallback=LOCAL), *bad))[2:] == [("job", "localhost")]
+    assert claims(begin(scheduler([ev.Work("job", Need(), 2)], nodes, fallback=LOCAL), *bad))[
+        2:
+    ] == [("job", "localhost")]
     out = begin(scheduler([ev.Work("job", Need(), 1)], nodes, fallback=LOCAL), bad[0])
     assert [(end.failure, end.message) for end in told(out, ev.Finish)] == [("sync", "a: ")]
     out = begin(scheduler(["job"], nodes[:1], fallback=LOCAL, local_fallback=False), bad[0])
@@ -385,16 +540,22 @@ def test_a_busy_controller_is_waited_for_in_its_line():
 
 
 def test_a_run_waits_in_the_lines_of_the_full_nodes_that_rank_first_and_claims_where_its_turn_comes():
-    full = [node(f"n{number}", slots=4, busy=4, cpus=99 - number) for number in range(LINES, -1, -1)]
+    full = [
+        node(f"n{number}", slots=4, busy=4, cpus=99 - number) for number in range(LINES, -1, -1)
+    ]
     tested = scheduler(["a", "b"], full)
     out = begin(tested)
-    assert [line.node for line in told(out, ev.LineUp)] == [f"n{number}" for number in range(LINES)] and not claims(out)
+    assert [line.node for line in told(out, ev.LineUp)] == [
+        f"n{number}" for number in range(LINES)
+    ] and not claims(out)
     out = feed(tested, ev.Turn("n3"))
     assert claims(out) == [("a", "n3")] and told(out, ev.LineUp) == [ev.LineUp("n3")]
     assert not claims(feed(tested, ev.Claimed(A, crowded=True)))
     out = feed(tested, ev.Turn("n5"))
     assert claims(out) == [("b", "n5")]
-    assert [line.node for line in told(out, ev.LeaveLine)] == sorted({f"n{number}" for number in range(LINES)} - {"n5"})
+    assert [line.node for line in told(out, ev.LeaveLine)] == sorted(
+        {f"n{number}" for number in range(LINES)} - {"n5"}
+    )
 
 
 def test_a_slot_that_the_run_gave_back_goes_to_those_who_wait_for_it():
@@ -409,23 +570,37 @@ def test_a_turn_that_no_job_needs_any_more_is_given_back():
     begin(tested)
     out = feed(tested, ev.Turn("n"))
     assert claims(out) == [("a", "n")] and told(out, ev.LeaveLine) == [ev.LeaveLine("m")]
-    assert told(feed(tested, ev.Turn("m")), ev.LeaveLine) == [ev.LeaveLine("m")]  # it was on its way
+    # It was on its way.
+    assert told(feed(tested, ev.Turn("m")), ev.LeaveLine) == [ev.LeaveLine("m")]
     assert tested.watched() == set()
 
 
 def test_lines_for_other_jobs_keep_no_job_from_a_node_that_they_can_not_use():
-    full = [node(f"n{number}", slots=1, busy=1, agents=frozenset({"claude"})) for number in range(LINES)]
-    other = [node("b", slots=1, busy=1, agents=frozenset({"codex"})), node("c", slots=1, busy=1, agents=frozenset())]
-    work = [ev.Work("claude", Need("claude")), ev.Work("codex", Need("codex")), ev.Work("pinned", Need(node="c"))]
+    full = [
+        node(f"n{number}", slots=1, busy=1, agents=frozenset({"claude"})) for number in range(LINES)
+    ]
+    other = [
+        node("b", slots=1, busy=1, agents=frozenset({"codex"})),
+        node("c", slots=1, busy=1, agents=frozenset()),
+    ]
+    work = [
+        ev.Work("claude", Need("claude")),
+        ev.Work("codex", Need("codex")),
+        ev.Work("pinned", Need(node="c")),
+    ]
     lines = told(begin(scheduler(work, [*full, *other])), ev.LineUp)
-    assert {line.node for line in lines} == {each.name for each in (*full, *other)} and len(lines) == LINES + 2
+    assert {line.node for line in lines} == {each.name for each in (*full, *other)} and len(
+        lines
+    ) == LINES + 2
 
 
 def test_a_line_that_breaks_off_is_a_node_that_does_not_answer():
     tested = scheduler(["job"], [node("n", busy=2)], fallback=LOCAL)
     assert told(begin(tested), ev.LineUp)
     out = feed(tested, ev.LinkDown("n", "cut"))
-    assert [(note.node, note.failures) for note in told(out, ev.Quarantine)] == [("n", 1)] and claims(out) == [("job", "localhost")]
+    assert [(note.node, note.failures) for note in told(out, ev.Quarantine)] == [
+        ("n", 1)
+    ] and claims(out) == [("job", "localhost")]
 
 
 def test_who_waits_for_the_first_answer_of_a_node_that_is_full_claims_nothing_there():
@@ -435,7 +610,9 @@ def test_who_waits_for_the_first_answer_of_a_node_that_is_full_claims_nothing_th
 
 
 def test_jobs_of_its_own_are_no_reason_to_wait_in_a_line_and_a_detached_run_does_not_wait():
-    assert not told(begin(scheduler(["a", "b", "c"], [node("n")]), ev.Claimed(A), ev.Claimed("2")), ev.LineUp)
+    assert not told(
+        begin(scheduler(["a", "b", "c"], [node("n")]), ev.Claimed(A), ev.Claimed("2")), ev.LineUp
+    )
     assert not told(begin(scheduler(["a"], [node("n", busy=2)], detach=True)), ev.LineUp)
 
 
@@ -444,16 +621,27 @@ def test_jobs_of_its_own_are_no_reason_to_wait_in_a_line_and_a_detached_run_does
 
 def test_a_node_that_goes_silent_with_nothing_of_ours_on_it_is_tried_again_soon():
     tested = scheduler(["a", "b"], [node("n", slots=1)])
-    assert claims(begin(tested, *SENT[1:], GOOD, ev.LinkDown("n", "late"), ev.Failed("2", "unreachable", "down")))[1:] == [("b", "n")]
+    assert claims(
+        begin(
+            tested, *SENT[1:], GOOD, ev.LinkDown("n", "late"), ev.Failed("2", "unreachable", "down")
+        )
+    )[1:] == [("b", "n")]
     assert claims(feed(tested, QUARANTINE)) == [("b", "n")]
 
 
 def test_a_silent_node_with_jobs_has_each_reason_told_once_a_silence():
     tested = scheduler(["job"], [node("n")])
     began = begin(tested, *SENT[1:], ev.Started(A))
-    out = feed(tested, *(ev.LinkDown("n", reason) for reason in ("cut", "newer store", "cut")), ev.LinkUp("n"), ev.LinkDown("n", "cut"))
+    out = feed(
+        tested,
+        *(ev.LinkDown("n", reason) for reason in ("cut", "newer store", "cut")),
+        ev.LinkUp("n"),
+        ev.LinkDown("n", "cut"),
+    )
     notes = [note.text for note in told(began + out, ev.Note)]
-    cut, newer = (f"no contact: {reason}; its jobs go on, asking again" for reason in ("cut", "newer store"))
+    cut, newer = (
+        f"no contact: {reason}; its jobs go on, asking again" for reason in ("cut", "newer store")
+    )
     assert notes == [cut, newer, "back in contact", cut]
 
 
@@ -461,8 +649,15 @@ def test_a_fence_that_never_proves_anything_ends_as_lost_though_the_node_answers
     tested = scheduler(["job"], [node("n")])
     begin(tested, *SENT[1:], ev.Unknown(A, "no reply"))
     out = []
-    for now in range(1, 101):  # another store answers
-        out += feed(tested, ev.LinkUp("n"), ev.LinkDown("n", "another store"), ev.Unknown(A, "another store"), now=float(now))
+    # Another store answers.
+    for now in range(1, 101):
+        out += feed(
+            tested,
+            ev.LinkUp("n"),
+            ev.LinkDown("n", "another store"),
+            ev.Unknown(A, "another store"),
+            now=float(now),
+        )
     assert [end.status for end in told(out, ev.Finish)] == ["lost"]
 
 
@@ -471,16 +666,30 @@ def test_two_fences_under_way_are_no_contradiction():
     out = begin(tested, *SENT[1:], ev.Unknown(A, ""), ev.LinkUp("n"))
     assert len(told(out, ev.Fence)) == 2
     feed(tested, ev.Fenced(A, "running"), ev.Fenced(A, "running"), GOOD)
-    assert told(feed(tested, ev.Fetched(A), ev.Unknown(A, "a third one")), ev.Finish)[0].status == "success"
+    assert (
+        told(feed(tested, ev.Fetched(A), ev.Unknown(A, "a third one")), ev.Finish)[0].status
+        == "success"
+    )
 
 
 def test_resume_asks_before_anything_is_placed():
     tested = scheduler(["old-1", "old-2", "new"], [node("n", slots=3)])
-    out = feed(tested, ev.Nodes((node("n", slots=3),)), ev.Found("x", "old-1", "n"), ev.Found("y", "old-2", "n"))
-    assert [type(command) for command in out if not isinstance(command, ev.Wake)] == [ev.Fence, ev.Fence]
+    out = feed(
+        tested,
+        ev.Nodes((node("n", slots=3),)),
+        ev.Found("x", "old-1", "n"),
+        ev.Found("y", "old-2", "n"),
+    )
+    assert [type(command) for command in out if not isinstance(command, ev.Wake)] == [
+        ev.Fence,
+        ev.Fence,
+    ]
     assert claims(feed(tested, ev.Tick())) == [("new", "n")]
     out = feed(tested, ev.Fenced("x", "running"), ev.Fenced("y", "void"))
-    assert [type(command) for command in told(out, ev.Watch) + told(out, ev.Claim)] == [ev.Watch, ev.Claim]
+    assert [type(command) for command in told(out, ev.Watch) + told(out, ev.Claim)] == [
+        ev.Watch,
+        ev.Claim,
+    ]
     assert claims(out) == [("old-2", "n")]
 
 
@@ -495,16 +704,30 @@ def test_a_cancel_ends_what_runs_and_nothing_else_begins():
     assert [(end.job, end.status) for end in told(out, ev.Finish)] == [("waits", "cancelled")]
     out = feed(tested, ev.Synced("2"))
     assert told(out, ev.Release) and not told(out, ev.Start)
-    assert [(end.job, end.status, end.failure) for end in told(out, ev.Finish)] == [("begins", "cancelled", "cancelled")]
+    assert [(end.job, end.status, end.failure) for end in told(out, ev.Finish)] == [
+        ("begins", "cancelled", "cancelled")
+    ]
     out = feed(tested, ev.Ended(A, "cancelled", None, "cancelled"), ev.Fetched(A))
-    assert [(end.job, end.status, end.failure) for end in told(out, ev.Finish)] == [("runs", "cancelled", "cancelled")]
+    assert [(end.job, end.status, end.failure) for end in told(out, ev.Finish)] == [
+        ("runs", "cancelled", "cancelled")
+    ]
     assert told(out, ev.End)
 
 
 def test_a_cancel_reaches_what_starts_just_then_and_nodes_that_come_back():
     tested = scheduler(["starts", "silent"], [node("a", 0.1, slots=1), node("b", 0.2, slots=1)])
-    begin(tested, *SENT[1:], ev.Claimed("2"), ev.Synced("2"), ev.Started("2"), ev.LinkDown("b", "gone"))
-    assert {command.attempt for command in told(feed(tested, ev.Cancelled()), ev.Cancel)} == {A, "2"}
+    begin(
+        tested,
+        *SENT[1:],
+        ev.Claimed("2"),
+        ev.Synced("2"),
+        ev.Started("2"),
+        ev.LinkDown("b", "gone"),
+    )
+    assert {command.attempt for command in told(feed(tested, ev.Cancelled()), ev.Cancel)} == {
+        A,
+        "2",
+    }
     assert [command.attempt for command in told(feed(tested, ev.Started(A)), ev.Cancel)] == [A]
     assert [command.attempt for command in told(feed(tested, ev.LinkUp("b")), ev.Cancel)] == ["2"]
 
@@ -515,7 +738,11 @@ def test_a_detached_run_ends_when_the_free_slots_are_used():
     assert not told(out, ev.End)
     assert told(feed(tested, ev.Started("2")), ev.End)
     left = tested.unfinished()
-    assert {name: attempt and attempt.id for name, (attempt, _reason) in left.items()} == {"a": A, "b": "2", "c": None}
+    assert {name: attempt and attempt.id for name, (attempt, _reason) in left.items()} == {
+        "a": A,
+        "b": "2",
+        "c": None,
+    }
     assert "no free slot (2 of 2 taken)" in left["c"][1]
 
 
@@ -528,8 +755,13 @@ def test_a_detached_run_that_can_place_nothing_ends_at_once():
 def test_a_run_that_is_somebody_else_s_ends_at_once_and_costs_no_node_anything(kind):
     tested = scheduler(["a", "b", "c"], [node("n", slots=2)])
     out = begin(tested, ev.Refused(A, "refused", "input", "it is theirs", kind))
-    assert {(end.job, end.failure, end.message) for end in told(out, ev.Finish)} == {("a", "input", "it is theirs"), ("c", "input", "it is theirs")}
-    assert [end.job for end in told(feed(tested, ev.Claimed("2")), ev.Finish)] == ["b"] and not tested._places["n"].failures
+    assert {(end.job, end.failure, end.message) for end in told(out, ev.Finish)} == {
+        ("a", "input", "it is theirs"),
+        ("c", "input", "it is theirs"),
+    }
+    assert [end.job for end in told(feed(tested, ev.Claimed("2")), ev.Finish)] == [
+        "b"
+    ] and not tested._places["n"].failures
 
 
 # -- ends
@@ -546,7 +778,13 @@ def test_a_success_without_proof_is_unproven_unless_that_is_accepted():
 
 @pytest.mark.parametrize(
     ("ended", "status"),
-    [(GOOD, ("failed", "deliver", "no branch")), (ev.Ended(A, "agent", None, "exit status 3"), ("failed", "agent", "exit status 3; no branch"))],
+    [
+        (GOOD, ("failed", "deliver", "no branch")),
+        (
+            ev.Ended(A, "agent", None, "exit status 3"),
+            ("failed", "agent", "exit status 3; no branch"),
+        ),
+    ],
 )
 def test_what_could_not_be_delivered_is_a_failure_and_its_work_is_at_home(ended, status):
     tested = scheduler(["a"], [node("n")])
@@ -558,21 +796,27 @@ def test_what_could_not_be_delivered_is_a_failure_and_its_work_is_at_home(ended,
 @pytest.mark.parametrize(("failure", "least", "most"), [("sync", 4, 4), ("unreachable", 5, 100)])
 def test_a_fetch_is_tried_again_with_growing_pauses_and_given_up_as_harvest(failure, least, most):
     tested = scheduler(["job"], [node("n")], lost_after=100.0)
-    out, now, tries = begin(tested, *SENT[1:], ev.Ended(A, None, "exit status 0", "", {"workspace": "/w"})), 0.0, 1
+    out = begin(tested, *SENT[1:], ev.Ended(A, None, "exit status 0", "", {"workspace": "/w"}))
+    now = 0.0
+    tries = 1
     while not told(out := feed(tested, ev.Failed(A, failure, "cut"), now=now), ev.Finish):
         later = told(out, ev.Wake)[-1].at
         assert later > now
-        now, tries = later, tries + 1
+        now = later
+        tries = tries + 1
         assert told(feed(tested, now), ev.Fetch)
     end = told(out, ev.Finish)[0]
     assert (end.status, end.failure) == ("failed", "harvest")
     assert "kept on n, the work in /w" in end.message
     assert least <= tries <= most
-    assert failure == "sync" or now >= 100.0  # a node out of reach is given the time that its jobs are given
+    # A node out of reach is given the time that its jobs are given.
+    assert failure == "sync" or now >= 100.0
 
 
 def test_a_burst_spreads_over_the_nodes():
-    tested = scheduler([f"job-{n}" for n in range(12)], [node(f"n{n}", 0.1 + n / 10, slots=4) for n in range(4)])
+    tested = scheduler(
+        [f"job-{n}" for n in range(12)], [node(f"n{n}", 0.1 + n / 10, slots=4) for n in range(4)]
+    )
     first = Counter(host for _job, host in claims(begin(tested)))
     assert first == {"n0": 3, "n1": 3, "n2": 3, "n3": 3}
 
@@ -581,16 +825,24 @@ def test_a_burst_spreads_over_the_nodes():
 def test_ticks_at_the_wake_time_alone_bring_a_run_to_its_end(begun):
     """Every node dies in the middle, nothing ever speaks unasked: only Wake moves the run on."""
     tested = scheduler([f"job-{n}" for n in range(9)], [node("a"), node("b")], lost_after=3600.0)
-    now, events, asked, ends = begun, [ev.Tick()], 0, []
+    now = begun
+    events = [ev.Tick()]
+    asked = 0
+    ends = []
     for _time in range(500):
         out = feed(tested, *events, now=now)
-        events, ends = [], ends + told(out, ev.Finish)
+        events = []
+        ends = ends + told(out, ev.Finish)
         if told(out, ev.End):
             break
         for command in out:
             asked += isinstance(command, ev.Claim)
             if isinstance(command, ev.Claim):
-                events.append(ev.Claimed(command.attempt) if asked < 4 else ev.Failed(command.attempt, "unreachable", ""))
+                events.append(
+                    ev.Claimed(command.attempt)
+                    if asked < 4
+                    else ev.Failed(command.attempt, "unreachable", "")
+                )
             elif isinstance(command, ev.Sync):
                 events.append(ev.Synced(command.attempt))
             elif isinstance(command, (ev.Start, ev.Fence)):
@@ -601,5 +853,6 @@ def test_ticks_at_the_wake_time_alone_bring_a_run_to_its_end(begun):
             wakes = told(out, ev.Wake)
             assert wakes, "stalled"
             assert wakes[-1].at > now
-            now, events = wakes[-1].at, [ev.Tick()]
+            now = wakes[-1].at
+            events = [ev.Tick()]
     assert Counter(end.status for end in ends) == {"lost": 3, "failed": 6}

@@ -5,15 +5,38 @@ from __future__ import annotations
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show import report
 
 ROW = {
-    "name": "docs", "status": "success", "class": None, "message": "", "node": "node-1", "seconds": 3.25, "folder": "/r/docs", "patch": None,
-    "files_changed": 0, "lines_added": 0, "lines_deleted": 0, "attempts": [{"id": "u-1"}],
-}  # fmt: skip
-PATCH = {"patch": "/r/build/changes.patch", "files_changed": 2, "lines_added": 10, "lines_deleted": 3}
+    "name": "docs",
+    "status": "success",
+    "class": None,
+    "message": "",
+    "node": "node-1",
+    "seconds": 3.25,
+    "folder": "/r/docs",
+    "patch": None,
+    "files_changed": 0,
+    "lines_added": 0,
+    "lines_deleted": 0,
+    "attempts": [{"id": "u-1"}],
+}
+PATCH = {
+    "patch": "/r/build/changes.patch",
+    "files_changed": 2,
+    "lines_added": 10,
+    "lines_deleted": 3,
+}
 
 
 def run(*rows):
     command = "ansible-playbook -i net.yml"
-    return report.run_summary({"run_id": "r", "command": command, "seconds": 61.04, "folder": "/r", "jobs": [{**ROW, **row} for row in rows]})
+    return report.run_summary(
+        {
+            "run_id": "r",
+            "command": command,
+            "seconds": 61.04,
+            "folder": "/r",
+            "jobs": [{**ROW, **row} for row in rows],
+        }
+    )
 
 
 def test_the_summary_of_a_run():
@@ -21,9 +44,31 @@ def test_the_summary_of_a_run():
         {},
         {"name": "build", "node": "n2", **PATCH},
         {"name": "broken", "status": "failed", "class": "agent", "message": "exit status 2"},
-        {"name": "checked", "status": "failed", "class": "verify", "message": "verify ended with exit status 1", **PATCH},
-        {"name": "gone", "status": "lost", "class": "lost", "message": "no answer", "seconds": None, "folder": None, "node": "node-3"},
-        {"name": "none", "status": "failed", "class": "unreachable", "message": "no node", "node": None, "seconds": None, "folder": None},
+        {
+            "name": "checked",
+            "status": "failed",
+            "class": "verify",
+            "message": "verify ended with exit status 1",
+            **PATCH,
+        },
+        {
+            "name": "gone",
+            "status": "lost",
+            "class": "lost",
+            "message": "no answer",
+            "seconds": None,
+            "folder": None,
+            "node": "node-3",
+        },
+        {
+            "name": "none",
+            "status": "failed",
+            "class": "unreachable",
+            "message": "no node",
+            "node": None,
+            "seconds": None,
+            "folder": None,
+        },
         {"name": "maybe", "status": "unproven", "message": "nothing shows it"},
     ) == [
         "run r: 2 of 7 jobs good, 61.0 s",
@@ -46,17 +91,78 @@ def test_the_summary_of_a_run():
 def test_a_plan():
     seen = {"waits": False, "age": 3.6, "change": None}
     ranking = [
-        {**seen, "host": "node-1", "rejected": None, "score": 0.18, "busy": 0, "slots": 2, "reason": "score 0.18, cpu 12 %, mem 35 %"},
-        {**seen, "host": "n2", "rejected": None, "score": None, "busy": 1, "slots": 4, "reason": "no load data", "age": None, "change": "its turn"},
-        *({**seen, "host": f"m{n}", "rejected": "full", "score": 0.2, "busy": 1, "slots": 1, "reason": "full"} for n in range(7)),
-        {**seen, "host": "n3", "rejected": "offline", "score": 0.2, "busy": 0, "slots": 1, "reason": "offline"},
+        {
+            **seen,
+            "host": "node-1",
+            "rejected": None,
+            "score": 0.18,
+            "busy": 0,
+            "slots": 2,
+            "reason": "score 0.18, cpu 12 %, mem 35 %",
+        },
+        {
+            **seen,
+            "host": "n2",
+            "rejected": None,
+            "score": None,
+            "busy": 1,
+            "slots": 4,
+            "reason": "no load data",
+            "age": None,
+            "change": "its turn",
+        },
+        *(
+            {
+                **seen,
+                "host": f"m{n}",
+                "rejected": "full",
+                "score": 0.2,
+                "busy": 1,
+                "slots": 1,
+                "reason": "full",
+            }
+            for n in range(7)
+        ),
+        {
+            **seen,
+            "host": "n3",
+            "rejected": "offline",
+            "score": 0.2,
+            "busy": 0,
+            "slots": 1,
+            "reason": "offline",
+        },
     ]
     rows = [
-        {"name": "docs", "node": "node-1", "waits": False, "why": "score 0.18", "task_type": "api", "ranking": ranking},
-        {"name": "later", "node": None, "waits": True, "why": "every usable slot is taken", "task_type": "api", "ranking": ranking},
-        {"name": "none", "node": None, "waits": False, "why": "can't run", "task_type": "api", "ranking": []},
+        {
+            "name": "docs",
+            "node": "node-1",
+            "waits": False,
+            "why": "score 0.18",
+            "task_type": "api",
+            "ranking": ranking,
+        },
+        {
+            "name": "later",
+            "node": None,
+            "waits": True,
+            "why": "every usable slot is taken",
+            "task_type": "api",
+            "ranking": ranking,
+        },
+        {
+            "name": "none",
+            "node": None,
+            "waits": False,
+            "why": "can't run",
+            "task_type": "api",
+            "ranking": [],
+        },
     ]
-    left_out = [*({"name": f"tv-{number}", "reason": "a TV"} for number in range(7)), {"name": "p", "reason": "a phone"}]
+    left_out = [
+        *({"name": f"tv-{number}", "reason": "a TV"} for number in range(7)),
+        {"name": "p", "reason": "a phone"},
+    ]
     assert report.plan_text({"jobs": rows, "left_out": left_out, "notes": ["a note"]}) == [
         "plan: nothing is changed",
         "docs   ->  node-1   score 0.18",
@@ -74,7 +180,10 @@ def test_a_plan():
 
 
 def test_a_sync_and_a_harvest():
-    nodes = [{"node": "n1", "status": "success", "seconds": 1.0, "message": "3 files"}, {"node": "n2", "status": "failed", "message": "down"}]
+    nodes = [
+        {"node": "n1", "status": "success", "seconds": 1.0, "message": "3 files"},
+        {"node": "n2", "status": "failed", "message": "down"},
+    ]
     assert report.sync_text({"project": "/p", "excluded": "*.log", "nodes": nodes}) == [
         "sync /p; left out: *.log",
         "✓  n1  1.0 s  3 files",
@@ -91,11 +200,28 @@ def test_a_sync_and_a_harvest():
 
 def test_branches_conflicts_and_a_harvest_that_failed_say_what_to_do():
     jobs = [
-        {"name": "one", **PATCH, "delivered": {"branch": "gummy/r/one", "note": "starts at the old base"}},
-        {"name": "two", **PATCH, "status": "failed", "class": "harvest", "message": "no harvest could be made", "patch": None},
+        {
+            "name": "one",
+            **PATCH,
+            "delivered": {"branch": "gummy/r/one", "note": "starts at the old base"},
+        },
+        {
+            "name": "two",
+            **PATCH,
+            "status": "failed",
+            "class": "harvest",
+            "message": "no harvest could be made",
+            "patch": None,
+        },
     ]
     files = [{"path": "a", "jobs": ["one", "two"]}]
-    document = {"run_id": "r", "command": "play", "seconds": 1.0, "folder": "/r", "jobs": [{**ROW, **row} for row in jobs]}
+    document = {
+        "run_id": "r",
+        "command": "play",
+        "seconds": 1.0,
+        "folder": "/r",
+        "jobs": [{**ROW, **row} for row in jobs],
+    }
     document["conflicts"] = [{"project": "/p", "files": files, "order": ["one"], "left": ["two"]}]
     assert report.run_summary(document)[1:-1] == [
         "✓  one  success           node-1  3.2 s  2 changed (+10/-3)  branch gummy/r/one (starts at the old base)",

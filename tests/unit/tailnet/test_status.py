@@ -1,4 +1,6 @@
-"""The status document of tailscale: which machines become hosts, and what the user reads when there are none."""
+"""The status document of tailscale: which machines become hosts, and what the user reads when there
+are none.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,12 @@ import sys
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as _tailscale
-from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status import Choice, TailscaleError, parse_status, read_status
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status import (
+    Choice,
+    TailscaleError,
+    parse_status,
+    read_status,
+)
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "tailscale"
 TEAM = "ci-runner-1 exit-fra gpu-box raspberrypi raspberrypi-1 relay-1 router-hq v6only web-1 web-2 zos-bro-pc"
@@ -16,7 +23,8 @@ HOSTILE = (
     "2j0pwnx ab-ansible-host127-0-0-1 dupip2 etcshadow h19 hk loc lookuppipetouch-tmppwned meta nas nodot nulbyte oproxycommandtouch-tmppwned osinject "
     f"scriptalert1script tags txt-exe unknownuser victim web web-1 web-2 xn--80ak6aa92e {'x' * 63}"
 )
-STOPPED, LOGGED_OUT = "Tailscale is stopped on this machine: run `sudo tailscale up`", "logged out of Tailscale: run `sudo tailscale up`"
+STOPPED = "Tailscale is stopped on this machine: run `sudo tailscale up`"
+LOGGED_OUT = "logged out of Tailscale: run `sudo tailscale up`"
 # fixture: hosts, those of them that are offline, how many are left out
 NODES = {
     "home": ("alices-macbook-air desk nas raspberrypi", "raspberrypi", 2),
@@ -49,12 +57,25 @@ def load(name):
 
 def peer(label, suffix="t.ts.net", **more):
     number = sum(label.encode()) % 250
-    fields = {"ID": f"n{label}", "DNSName": f"{label}.{suffix}.", "OS": "linux", "TailscaleIPs": [f"100.64.1.{number}"], "Online": True}
+    fields = {
+        "ID": f"n{label}",
+        "DNSName": f"{label}.{suffix}.",
+        "OS": "linux",
+        "TailscaleIPs": [f"100.64.1.{number}"],
+        "Online": True,
+    }
     return {**fields, "Created": "2026-01-01T00:00:00Z", **more}
 
 
-def status_of(*peers, me=None, choice=Choice(), **more):  # noqa: B008  # it never changes
-    document = {"BackendState": "Running", "Self": me or peer("me"), "MagicDNSSuffix": "t.ts.net", "Peer": dict(enumerate(peers)), **more}
+# It never changes.
+def status_of(*peers, me=None, choice=Choice(), **more):  # noqa: B008
+    document = {
+        "BackendState": "Running",
+        "Self": me or peer("me"),
+        "MagicDNSSuffix": "t.ts.net",
+        "Peer": dict(enumerate(peers)),
+        **more,
+    }
     return parse_status(json.dumps(document), choice)
 
 
@@ -82,20 +103,34 @@ def test_a_state_without_a_network_is_one_sentence_and_this_machine(name):
     status = parse_status(json.dumps(load(name)))
     machine, sentence = FAULTS[name]
     assert sentence in (status.fault or "") and names(status) == [machine]
-    assert (status.peers[0].vars["self"], status.peers[0].vars["online"], status.peers[0].vars["ip"]) == (True, False, None)
-    assert "tailnet_self" in status.peers[0].groups() and "tailnet_online" not in status.peers[0].groups()
+    assert (
+        status.peers[0].vars["self"],
+        status.peers[0].vars["online"],
+        status.peers[0].vars["ip"],
+    ) == (True, False, None)
+    assert (
+        "tailnet_self" in status.peers[0].groups()
+        and "tailnet_online" not in status.peers[0].groups()
+    )
 
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [(("desk.t.ts.net", "x"), "desk"), (("", "Joe's Mac.local"), "joe-s-mac"), (("all", "localhost", "-"), "own"), (("x" * 64, "_"), "own")],
+    [
+        (("desk.t.ts.net", "x"), "desk"),
+        (("", "Joe's Mac.local"), "joe-s-mac"),
+        (("all", "localhost", "-"), "own"),
+        (("x" * 64, "_"), "own"),
+    ],
 )
 def test_without_a_network_this_machine_has_a_plain_name(monkeypatch, given, name):
     monkeypatch.setattr(_tailscale.platform, "node", lambda: "Own.example.com")
     assert names(_tailscale.this_machine("why", Choice(), *given)) == [name]
     monkeypatch.setattr(_tailscale.platform, "node", lambda: "-")
     assert names(_tailscale.this_machine("why")) == ["this-machine"]
-    assert _tailscale.this_machine("why", Choice(include_self=False), "desk").left_out == (("desk", "this machine, and include_self is false"),)
+    assert _tailscale.this_machine("why", Choice(include_self=False), "desk").left_out == (
+        ("desk", "this machine, and include_self is false"),
+    )
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
@@ -115,7 +150,17 @@ def test_while_starting_with_a_network_known_there_are_hosts():
     assert names(status_of(peer("a"), BackendState="Starting")) == ["a", "me"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", '{"BackendState": 7, "Self": {}}', '{"BackendState": "Running"}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        '{"BackendState": 7, "Self": {}}',
+        '{"BackendState": "Running"}',
+        "[" * 100_000,
+    ],
+)
 def test_other_documents_are_refused(text):
     with pytest.raises(TailscaleError):
         parse_status(text)
@@ -140,7 +185,18 @@ def test_other_documents_are_refused(text):
         ({"OS": "tvOS"}, "a TV"),
         ({"OS": None}, "not known"),
         ({"TailscaleIPs": ["10.0.0.5", "-oProxyCommand=x", 7]}, "no Tailscale address"),
-        ({"TailscaleIPs": ["fd7a:115c:a1e0::1%eth0", "::100.64.0.1", "100.63.255.255", "100.128.0.0", "fd7a:115c:a1e1::"]}, "no Tailscale address"),
+        (
+            {
+                "TailscaleIPs": [
+                    "fd7a:115c:a1e0::1%eth0",
+                    "::100.64.0.1",
+                    "100.63.255.255",
+                    "100.128.0.0",
+                    "fd7a:115c:a1e1::",
+                ]
+            },
+            "no Tailscale address",
+        ),
         ({"TailscaleIPs": None}, "no Tailscale address"),
     ],
 )
@@ -150,7 +206,9 @@ def test_a_peer_that_is_no_place_for_jobs_is_left_out_with_the_reason(changes, w
     assert why in status.left_out[0][1]
 
 
-@pytest.mark.parametrize("same", [{"DNSName": "a.t.ts.net."}, {"TailscaleIPs": peer("a")["TailscaleIPs"]}])
+@pytest.mark.parametrize(
+    "same", [{"DNSName": "a.t.ts.net."}, {"TailscaleIPs": peer("a")["TailscaleIPs"]}]
+)
 def test_a_newcomer_can_not_take_over_a_name_or_an_address(same):
     status = status_of(peer("b", Created="2026-02-01T00:00:00Z", **same), peer("a"))
     assert [each.vars["id"] for each in status.peers] == ["na", "nme"]
@@ -171,25 +229,52 @@ WANTED = [
     ("choice", "hosts", "why"),
     [
         (Choice(), "mac me web", {}),
-        (Choice(os=frozenset({"windows", "linux"})), "me pc web", {"mac": "macos, is not among os", "odd": "not known, is not among os"}),
+        (
+            Choice(os=frozenset({"windows", "linux"})),
+            "me pc web",
+            {"mac": "macos, is not among os", "odd": "not known, is not among os"},
+        ),
         (Choice(tags=frozenset({"tag:web"})), "me web", {"mac": "none of its tags"}),
-        (Choice(users=frozenset({"alice@example.com"})), "mac me", {"web": "its user is not among users"}),
-        (Choice(exclude=("M?C", "w*.t.ts.net", "me")), "", {"mac": "exclude names it", "me": "exclude names it"}),
-        (Choice(include=("files.*", "PC", "odd", "dead")), "files mac me odd pc web", {"dead": "its key has expired"}),
-        (Choice(include=("*",), exclude=("pc",), tags=frozenset()), "files mac me odd web", {"pc": "exclude names it"}),
+        (
+            Choice(users=frozenset({"alice@example.com"})),
+            "mac me",
+            {"web": "its user is not among users"},
+        ),
+        (
+            Choice(exclude=("M?C", "w*.t.ts.net", "me")),
+            "",
+            {"mac": "exclude names it", "me": "exclude names it"},
+        ),
+        (
+            Choice(include=("files.*", "PC", "odd", "dead")),
+            "files mac me odd pc web",
+            {"dead": "its key has expired"},
+        ),
+        (
+            Choice(include=("*",), exclude=("pc",), tags=frozenset()),
+            "files mac me odd web",
+            {"pc": "exclude names it"},
+        ),
         (Choice(include_self=False), "mac web", {"me": "include_self is false"}),
     ],
 )
 def test_the_user_chooses_otherwise_and_reads_why(choice, hosts, why):
-    users = {str(number): {"LoginName": f"{name}@example.com"} for number, name in enumerate(("Alice", "bob", "carol"), 1)}
+    users = {
+        str(number): {"LoginName": f"{name}@example.com"}
+        for number, name in enumerate(("Alice", "bob", "carol"), 1)
+    }
     status = status_of(*WANTED, User=users, choice=choice)
     assert names(status) == hosts.split()
     told = {who.split(".")[0]: reason for who, reason in status.left_out}
-    assert all(reason in told[name] for name, reason in why.items()) and len(told) + len(status.peers) == len(WANTED) + 1
+    assert (
+        all(reason in told[name] for name, reason in why.items())
+        and len(told) + len(status.peers) == len(WANTED) + 1
+    )
 
 
 def test_a_machine_that_is_shared_in_can_not_take_the_name_of_one_of_ours():
-    theirs, ours = peer("gpu", suffix="other.ts.net", Created="2020-01-01T00:00:00Z"), peer("gpu", TailscaleIPs=["100.64.3.3"])
+    theirs = peer("gpu", suffix="other.ts.net", Created="2020-01-01T00:00:00Z")
+    ours = peer("gpu", TailscaleIPs=["100.64.3.3"])
     status = status_of(theirs, ours, choice=Choice(include=("gpu*",)))
     assert [each.vars["dns_name"] for each in status.peers] == ["gpu.t.ts.net", "me.t.ts.net"]
 
@@ -200,21 +285,50 @@ def test_this_machine_among_its_peers_is_one_host():
 
 
 def test_headscale_without_a_base_domain_has_bare_names():
-    status = status_of(peer("a", DNSName="a"), peer("b", DNSName="b.x"), me=peer("me", DNSName="me"), MagicDNSSuffix="me")
+    status = status_of(
+        peer("a", DNSName="a"),
+        peer("b", DNSName="b.x"),
+        me=peer("me", DNSName="me"),
+        MagicDNSSuffix="me",
+    )
     assert names(status) == ["a", "me"]
 
 
 def test_the_variables_say_what_the_network_says():
-    shown = peer("a", Tags=["tag:web", 3], UserID=5, KeyExpiry="2027-01-01T00:00:00Z", Relay="fra", CurAddr="192.0.2.1:4", OS="macOS")
-    status = status_of(shown, peer("b", UserID=5, Active=True, Relay="fra"), User={"5": {"LoginName": "al\x1bice@example.com"}})
+    shown = peer(
+        "a",
+        Tags=["tag:web", 3],
+        UserID=5,
+        KeyExpiry="2027-01-01T00:00:00Z",
+        Relay="fra",
+        CurAddr="192.0.2.1:4",
+        OS="macOS",
+    )
+    status = status_of(
+        shown,
+        peer("b", UserID=5, Active=True, Relay="fra"),
+        User={"5": {"LoginName": "al\x1bice@example.com"}},
+    )
     first, second, _third = (each.vars for each in status.peers)
-    assert (first["tags"], first["user"], first["path"], first["key_expiry"]) == (["tag:web"], None, "direct", "2027-01-01T00:00:00Z")
-    assert (second["user"], second["path"], second["key_expiry"], second["expired"]) == ("alice@example.com", "derp", None, False)
+    assert (first["tags"], first["user"], first["path"], first["key_expiry"]) == (
+        ["tag:web"],
+        None,
+        "direct",
+        "2027-01-01T00:00:00Z",
+    )
+    assert (second["user"], second["path"], second["key_expiry"], second["expired"]) == (
+        "alice@example.com",
+        "derp",
+        None,
+        False,
+    )
     assert list(status.peers[0].groups()) == ["tailnet_online", "os_macos", "tag_web"]
 
 
 def test_texts_make_groups_only_if_they_are_plain():
-    groups = [group for each in parse_status(json.dumps(load("hostile"))).peers for group in each.groups()]
+    groups = [
+        group for each in parse_status(json.dumps(load("hostile"))).peers for group in each.groups()
+    ]
     assert set(groups) == {"tailnet_online", "tailnet_self", "os_linux", "tag_web", "tag_a_b"}
 
 
@@ -226,9 +340,18 @@ def test_notes_tell_what_will_surprise():
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        ("echo 'failed to connect to local tailscaled; it does not appear to be running' >&2; exit 1", "tailscaled does not run: start it"),
-        ("echo 'Got error: dial unix: connect: permission denied, failed to connect to local' >&2; exit 1", "may not ask tailscaled"),
-        ("echo 'The Tailscale GUI failed to start: oh'; exit 1", "can't be asked from this session"),
+        (
+            "echo 'failed to connect to local tailscaled; it does not appear to be running' >&2; exit 1",
+            "tailscaled does not run: start it",
+        ),
+        (
+            "echo 'Got error: dial unix: connect: permission denied, failed to connect to local' >&2; exit 1",
+            "may not ask tailscaled",
+        ),
+        (
+            "echo 'The Tailscale GUI failed to start: oh'; exit 1",
+            "can't be asked from this session",
+        ),
         ("exit 3", "try it by hand (it said: exit status 3)"),
         ("sleep 60", "is tailscaled stuck?"),
         ("yes", "more than 1 kB of output"),

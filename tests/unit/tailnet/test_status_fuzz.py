@@ -1,4 +1,7 @@
-"""Whatever one machine of the network says of itself, the others are in the inventory as they were. The seed is fixed."""
+"""Whatever one machine of the network says of itself, the others are in the inventory as they were.
+
+The seed is fixed.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,57 @@ import pytest
 from ansible import constants as C
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status import NAME, RESERVED, TailscaleError, parse_status
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status import (
+    NAME,
+    RESERVED,
+    TailscaleError,
+    parse_status,
+)
 
 pytestmark = pytest.mark.once
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "tailscale"
 NAMES = ("home", "headscale", "old_client_1_34", "no_magicdns", "self_only", "team", "hostile")
 BASES = [json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8")) for name in NAMES]
 TEXTS = [
-    "", "x" * 5000, "\ud800", "{{ 7*7 }}", "\x00\n", "all", "all.", "localhost", "ungrouped.t.ts.net.", "-oProxyCommand=x", "../../x", "tag:all",
-    "tag:{{x}}", "os_linux", "ios", "LINUX", "0001-01-01T00:00:00Z", "2030-01-01T00:00:00Z", "fd7a:115c:a1e0::1%x", "100.64.0.1/32", "10.0.0.1", "\u212a",
-]  # fmt: skip
-ODD = [None, True, -1, 0, 2**70, 1.5, 1e400, [], [[]], [None], {}, {"a": {"b": []}}, *TEXTS, *([text] for text in TEXTS)]
+    "",
+    "x" * 5000,
+    "\ud800",
+    "{{ 7*7 }}",
+    "\x00\n",
+    "all",
+    "all.",
+    "localhost",
+    "ungrouped.t.ts.net.",
+    "-oProxyCommand=x",
+    "../../x",
+    "tag:all",
+    "tag:{{x}}",
+    "os_linux",
+    "ios",
+    "LINUX",
+    "0001-01-01T00:00:00Z",
+    "2030-01-01T00:00:00Z",
+    "fd7a:115c:a1e0::1%x",
+    "100.64.0.1/32",
+    "10.0.0.1",
+    "\u212a",
+]
+ODD = [
+    None,
+    True,
+    -1,
+    0,
+    2**70,
+    1.5,
+    1e400,
+    [],
+    [[]],
+    [None],
+    {},
+    {"a": {"b": []}},
+    *TEXTS,
+    *([text] for text in TEXTS),
+]
 
 
 def label(peer):
@@ -29,7 +72,10 @@ def label(peer):
 
 
 def mutated(chance, base):
-    """A document in which one peer is odd, and that peer's name before. It may claim the name or address of an older one."""
+    """A document in which one peer is odd, and that peer's name before.
+
+    It may claim the name or address of an older one.
+    """
     document = dict(base, Peer=dict(base["Peer"] or {}))
     if not document["Peer"]:
         document["Peer"] = {"k": {}}
@@ -49,7 +95,9 @@ def mutated(chance, base):
 
 def test_one_odd_machine_changes_no_other_in_10_000_documents():
     chance = random.Random(4)
-    expected = [{each.name: each for each in parse_status(json.dumps(base)).peers} for base in BASES]
+    expected = [
+        {each.name: each for each in parse_status(json.dumps(base)).peers} for base in BASES
+    ]
     yields = 0
     for number in range(10_000):
         which = number % len(BASES) if number % 5 == 0 else number % 5
@@ -85,12 +133,25 @@ def test_200_odd_documents_go_through_ansible(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     chance = random.Random(6)
     source = tmp_path / "my.tailnet.yml"
-    keys = [{"key": "gummy_tailnet.os", "separator": ""}, {"key": "gummy_tailnet.tags", "separator": ""}]
-    source.write_text(json.dumps({"plugin": "distributed.gummy.tailnet", "status_file": "s.json", "load_sources": [], "keyed_groups": keys}))
+    keys = [
+        {"key": "gummy_tailnet.os", "separator": ""},
+        {"key": "gummy_tailnet.tags", "separator": ""},
+    ]
+    source.write_text(
+        json.dumps(
+            {
+                "plugin": "distributed.gummy.tailnet",
+                "status_file": "s.json",
+                "load_sources": [],
+                "keyed_groups": keys,
+            }
+        )
+    )
     for number in range(200):
         document, _before = mutated(chance, BASES[number % len(BASES)])
         (tmp_path / "s.json").write_text(json.dumps(document), encoding="utf-8")
-        inventory = InventoryManager(loader=DataLoader(), sources=[str(source)])  # would fail here if anything were raised in there
+        # Would fail here if anything were raised in there.
+        inventory = InventoryManager(loader=DataLoader(), sources=[str(source)])
         assert inventory.hosts and all(NAME.match(name) for name in inventory.hosts)
         assert not set(inventory.hosts) & {*inventory.groups, *RESERVED}
         assert {host.name for host in inventory.groups["all"].get_hosts()} == set(inventory.hosts)

@@ -81,7 +81,7 @@ class Trail:
 
 
 @dataclass
-class Outcome:
+class JobResult:
     """A job's end."""
 
     finish: ev.Finish
@@ -134,7 +134,7 @@ class Engine:
         self._parent = os.getppid()
         self._pool = ThreadPoolExecutor(min(64, 6 * len(self._nodes) + 2), "gummy")
         self._stopped = threading.Event()
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, JobResult] = {}
         self._scheduler = Scheduler(
             [work_of(job, request.config, self._sessions) for job in self._jobs.values()],
             nodes,
@@ -148,7 +148,7 @@ class Engine:
             detach=request.detach,
         )
 
-    def run(self, found: Iterable[ev.Found]) -> dict[str, Outcome]:
+    def run(self, found: Iterable[ev.Found]) -> dict[str, JobResult]:
         """Returns when every job has ended, or, detached, goes on or waits. Raises ParentGone."""
         try:
             self._measure_unknown()
@@ -220,7 +220,7 @@ class Engine:
                 finish = ev.Finish(
                     name, "waiting", None, f"waits for the run to be called again ({reason})"
                 )
-            self.outcomes[name] = Outcome(finish, self._trails.get(finish.attempt or ""))
+            self.outcomes[name] = JobResult(finish, self._trails.get(finish.attempt or ""))
 
     def _do(self, command: ev.Command) -> None:
         if isinstance(command, ev.Record):
@@ -626,7 +626,7 @@ class Engine:
         trail = self._trails.get(command.attempt or "")
         folder = self._record.job_folder(command.job)
         kept = trail.ranking if trail else self._kept(self._scheduler.ranking_for(command.job))
-        self.outcomes[command.job] = Outcome(
+        self.outcomes[command.job] = JobResult(
             command, trail, folder if trail and os.path.isdir(folder) else None, kept
         )
         row = self.describe(command.job)
@@ -649,7 +649,7 @@ class Engine:
         )
 
 
-def job_row(job: Job, outcome: Outcome, attempts: Sequence[Trail] = ()) -> dict[str, Any]:
+def job_row(job: Job, outcome: JobResult, attempts: Sequence[Trail] = ()) -> dict[str, Any]:
     """A job in run.json."""
     finish = outcome.finish
     trail = outcome.trail

@@ -16,7 +16,7 @@ from .._files.record import History, RunRecord
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
 from .._schedule import messages as ev
-from .engine import Outcome, job_row
+from .engine import JobResult, job_row
 
 # When the run is resumed, what ended before its agent began or for want of quota is taken up again,
 # and a harvest that is still away; so is a lost job.
@@ -76,7 +76,7 @@ def take_up(request: Request, history: History, silent: Mapping[str, str]) -> Le
         elif request.only is not None and not anew:
             left.rows[job.name] = job_row(
                 job,
-                Outcome(
+                JobResult(
                     ev.Finish(
                         job.name, "waiting", None, "did not fail: left alone (gummy_only=failed)"
                     ),
@@ -85,7 +85,7 @@ def take_up(request: Request, history: History, silent: Mapping[str, str]) -> Le
             )
         elif held_back and not anew:
             left.rows[job.name] = job_row(
-                job, Outcome(ev.Finish(job.name, "lost", "lost", held_back), None)
+                job, JobResult(ev.Finish(job.name, "lost", "lost", held_back), None)
             )
         else:
             left.again.append(job)

@@ -18,7 +18,7 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CompletedCommand:
     """How a command ended.
 
     `status`: None if it did not end by itself; `trouble`: why, as a part of a sentence; `tried`:
@@ -38,7 +38,7 @@ def run_all(
     timeout: float = 5.0,
     cap: int = 256 * 1024,
     at_once: int = 64,
-) -> dict[K, Outcome]:
+) -> dict[K, CompletedCommand]:
     """Run every command, `at_once` at a time; what still runs after `timeout` seconds is ended.
 
     Same names out as in; raises nothing.
@@ -47,15 +47,15 @@ def run_all(
     # No terminal and English messages, whatever the user's locale.
     env = {**os.environ, "LC_ALL": "C"}
 
-    def run(name: K) -> Outcome:
+    def run(name: K) -> CompletedCommand:
         argv = commands[name]
         left = until - time.monotonic()
         if left <= 0:
-            return Outcome(None, trouble=f"no turn within {timeout:g} s", tried=False)
+            return CompletedCommand(None, trouble=f"no turn within {timeout:g} s", tried=False)
         try:
             process = Process(argv, (stdin or {}).get(name, b""), env=env)
         except (OSError, ValueError) as exc:
-            return Outcome(
+            return CompletedCommand(
                 None, trouble=f"can't start {argv[0]}: {getattr(exc, 'strerror', None) or exc}"
             )
         status = None
@@ -76,7 +76,7 @@ def run_all(
         finally:
             err = process.errors()
             process.close()
-        return Outcome(status, b"\n".join(lines).decode("utf-8", "replace"), err, trouble)
+        return CompletedCommand(status, b"\n".join(lines).decode("utf-8", "replace"), err, trouble)
 
     if not commands:
         return {}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._links.at_once import Outcome, run_all
+from .._links.at_once import CompletedCommand, run_all
 from .._links.link import Link, LinkError
 from .._schedule.placement import DEFAULT_WEIGHTS, LOAD_PARTS, score
 from .dw import dw_argv, parse_load
@@ -82,7 +82,7 @@ def measure_link(
     found = snapshots.get(key)
     if _is_due(found, snapshots):
         try:
-            outcome = Outcome(0, link.shell(_script(found).decode(), LINK_SECONDS))
+            outcome = CompletedCommand(0, link.shell(_script(found).decode(), LINK_SECONDS))
         except LinkError as exc:
             return no_facts("unknown" if exc.kind == "reply" else "unreachable", str(exc), slots)
         found = _joined(found, outcome)
@@ -105,13 +105,13 @@ def _script(found: Snapshot | None) -> bytes:
     return (SCRIPT if found is None else LOAD_SCRIPT).encode()
 
 
-def _joined(found: Snapshot | None, outcome: Outcome) -> Snapshot:
+def _joined(found: Snapshot | None, outcome: CompletedCommand) -> Snapshot:
     if found is None or not has_answered(outcome):
         return Snapshot(outcome, time.time())
     return replace(found, load=outcome.out, load_at=time.time())
 
 
-def _is_worth_keeping(outcome: Outcome) -> bool:
+def _is_worth_keeping(outcome: CompletedCommand) -> bool:
     """What failed at once is asked again: a person may be mending it."""
     return (
         has_answered(outcome) or is_silent(outcome) or (outcome.status == 0 and bool(outcome.out))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._links.at_once import Outcome
+from .._links.at_once import CompletedCommand
 from .._links.ssh_failures import why_ssh_failed
 from .._schedule.placement import LOAD_PARTS, score
 
@@ -242,12 +242,12 @@ def no_facts(state: str, reason: str | None, slots: int | None = None) -> dict[s
     }
 
 
-def has_answered(outcome: Outcome) -> bool:
+def has_answered(outcome: CompletedCommand) -> bool:
     """Whether the script ran on the node, or began to."""
     return LINE.search(outcome.out) is not None
 
 
-def is_silent(outcome: Outcome) -> bool:
+def is_silent(outcome: CompletedCommand) -> bool:
     """Whether waiting for it took as long as it was allowed to."""
     if has_answered(outcome):
         return False
@@ -257,7 +257,7 @@ def is_silent(outcome: Outcome) -> bool:
 
 
 def facts_of(
-    outcome: Outcome, slots: int | None, weights: Mapping[str, float], now: float
+    outcome: CompletedCommand, slots: int | None, weights: Mapping[str, float], now: float
 ) -> dict[str, Any]:
     """`gummy_facts`: measured, reachable with load unknown, or not reachable, never mixed up.
     slots: as configured, if they are; now: of the answer.

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .._files.private_file import cache_file, read_private, write_private
-from .._links.at_once import Outcome
+from .._links.at_once import CompletedCommand
 
 # Seconds.
 LOAD_LASTS = 30.0
@@ -33,12 +33,12 @@ class Snapshot:
     answered, if there was one.
     """
 
-    outcome: Outcome
+    outcome: CompletedCommand
     at: float
     load: str = ""
     load_at: float = 0.0
 
-    def whole(self) -> Outcome:
+    def whole(self) -> CompletedCommand:
         """All that is known, the newest last."""
         return replace(self.outcome, out=self.outcome.out + self.load)
 
@@ -100,7 +100,7 @@ def _rows(items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Snapshot]]:
             said = row["outcome"]
             status = said["status"]
             trouble = said["trouble"]
-            outcome = Outcome(
+            outcome = CompletedCommand(
                 None if status is None else int(status),
                 str(said["out"]),
                 str(said["err"]),

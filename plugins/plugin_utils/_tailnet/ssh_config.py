@@ -21,7 +21,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .._links.at_once import Outcome, run_all
+from .._links.at_once import CompletedCommand, run_all
 
 # Tells what the config says of every host.
 NOBODY = "gummy-no-host-has-this-name"
@@ -257,12 +257,14 @@ def _node_of(answer: _Answer, index: Mapping[str, str]) -> str | None:
     return index.get(name)
 
 
-def _ask(names: Iterable[str], base: tuple[str, ...], timeout: float) -> dict[str, Outcome]:
+def _ask(
+    names: Iterable[str], base: tuple[str, ...], timeout: float
+) -> dict[str, CompletedCommand]:
     commands = {name: ["ssh", *base, "-G", "--", name] for name in names}
     return run_all(commands, timeout=timeout, at_once=2 * (os.cpu_count() or 1))
 
 
-def _complaint(answers: Mapping[str, Outcome]) -> str | None:
+def _complaint(answers: Mapping[str, CompletedCommand]) -> str | None:
     failed = [answer for answer in answers.values() if answer.status != 0]
     if not failed:
         return None

@@ -13,7 +13,9 @@ import time
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import private_file
-from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import Outcome
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import (
+    CompletedCommand,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import measure as _measure
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
@@ -290,7 +292,9 @@ def test_two_who_write_at_once_leave_whole_files_and_no_others(world):
 
     def write(number: int) -> None:
         while not ended.is_set():
-            world.snapshots().put({f"{number}": Snapshot(Outcome(0, "x" * 50_000), world.now())})
+            world.snapshots().put(
+                {f"{number}": Snapshot(CompletedCommand(0, "x" * 50_000), world.now())}
+            )
 
     writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for writer in writers:
@@ -308,9 +312,9 @@ def test_two_who_write_at_once_leave_whole_files_and_no_others(world):
 
 
 def test_what_has_run_out_is_not_kept(world):
-    world.snapshots().put({"old": Snapshot(Outcome(0), world.now())})
+    world.snapshots().put({"old": Snapshot(CompletedCommand(0), world.now())})
     world.moved = HOST_LASTS + 1
-    world.snapshots().put({"new": Snapshot(Outcome(0), world.now())})
+    world.snapshots().put({"new": Snapshot(CompletedCommand(0), world.now())})
     assert list(json.loads(world.cache.read_text(encoding="utf-8"))["nodes"]) == ["new"]
 
 

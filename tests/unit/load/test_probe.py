@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import (
-    Outcome,
+    CompletedCommand,
     run_all,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import probe
@@ -33,7 +33,7 @@ def line(words):
 
 def facts(text, slots=None, now=0.0, trouble=None):
     return facts_of(
-        Outcome(None if trouble else 0, text, trouble=trouble), slots, DEFAULT_WEIGHTS, now
+        CompletedCommand(None if trouble else 0, text, trouble=trouble), slots, DEFAULT_WEIGHTS, now
     )
 
 
@@ -189,17 +189,17 @@ def test_a_measured_record_has_its_score_and_time():
     ("outcome", "state", "reason"),
     [
         (
-            Outcome(255, err="ssh: connect to host a port 22: Connection refused"),
+            CompletedCommand(255, err="ssh: connect to host a port 22: Connection refused"),
             "unreachable",
             "connection refused",
         ),
         (
-            Outcome(255, err="ssh: connect to host a port 22: Connection timed out"),
+            CompletedCommand(255, err="ssh: connect to host a port 22: Connection timed out"),
             "unreachable",
             "timed out",
         ),
         (
-            Outcome(
+            CompletedCommand(
                 255,
                 err="@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
             ),
@@ -207,47 +207,53 @@ def test_a_measured_record_has_its_score_and_time():
             "has changed",
         ),
         (
-            Outcome(255, err="Host key verification failed."),
+            CompletedCommand(255, err="Host key verification failed."),
             "unreachable",
             "its host key is not known: log in once",
         ),
         (
-            Outcome(255, err="a@b: Permission denied (publickey,password)."),
+            CompletedCommand(255, err="a@b: Permission denied (publickey,password)."),
             "unreachable",
             "it asks for a password",
         ),
         (
-            Outcome(255, err="a@b: Permission denied (publickey)."),
+            CompletedCommand(255, err="a@b: Permission denied (publickey)."),
             "unreachable",
             "it refuses the login",
         ),
         (
-            Outcome(255, err="ssh: Could not resolve hostname a: Name or service not known"),
+            CompletedCommand(
+                255, err="ssh: Could not resolve hostname a: Name or service not known"
+            ),
             "unreachable",
             "not known here",
         ),
         (
-            Outcome(255, err="kex_exchange: some\x1b new message\n"),
+            CompletedCommand(255, err="kex_exchange: some\x1b new message\n"),
             "unreachable",
             "kex_exchange: some new message",
         ),
-        (Outcome(255), "unreachable", "without a message"),
-        (Outcome(None, trouble="no answer within 5 s"), "unreachable", "no answer within 5 s"),
-        (Outcome(None, trouble="no turn within 5 s", tried=False), "unknown", "no turn"),
+        (CompletedCommand(255), "unreachable", "without a message"),
         (
-            Outcome(1, out="This account is currently not available.\n"),
+            CompletedCommand(None, trouble="no answer within 5 s"),
+            "unreachable",
+            "no answer within 5 s",
+        ),
+        (CompletedCommand(None, trouble="no turn within 5 s", tried=False), "unknown", "no turn"),
+        (
+            CompletedCommand(1, out="This account is currently not available.\n"),
             "unknown",
             "(exit status 1): This account",
         ),
-        (Outcome(127, err="sh: not found"), "unknown", "(exit status 127): sh: not found"),
-        (Outcome(0), "unknown", "it printed nothing"),
+        (CompletedCommand(127, err="sh: not found"), "unknown", "(exit status 127): sh: not found"),
+        (CompletedCommand(0), "unknown", "it printed nothing"),
         (
-            Outcome(0, out=line("begin") + line("cpus 4") + line("done")),
+            CompletedCommand(0, out=line("begin") + line("cpus 4") + line("done")),
             "unknown",
             "nothing can be measured",
         ),
         (
-            Outcome(None, out=line("begin"), trouble="no answer within 5 s"),
+            CompletedCommand(None, out=line("begin"), trouble="no answer within 5 s"),
             "unknown",
             "no answer within 5 s",
         ),

@@ -27,7 +27,7 @@ NOT_BEGUN = frozenset({"reserved", "claimed", "void"})
 
 
 @dataclass
-class Left:
+class ResumePlan:
     """again: jobs to be done; found: their attempts that may still run; rows: of the other jobs, by
     name; notes: sentences for people.
     """
@@ -38,11 +38,11 @@ class Left:
     notes: list[str] = field(default_factory=list)
 
 
-def take_up(request: Request, history: History, silent: Mapping[str, str]) -> Left:
+def take_up(request: Request, history: History, silent: Mapping[str, str]) -> ResumePlan:
     """silent: nodes that may hold jobs that the record does not know, with the reason why they
     can't be asked.
     """
-    left = Left(notes=_edits(request.jobs, history))
+    left = ResumePlan(notes=_edits(request.jobs, history))
     away = "; ".join(f"{node} ({reason})" for node, reason in silent.items())
     held_back = (
         f"no answer from {away}, which may have it: call the run again when it answers, or leave it out (--limit, gummy_nodes)"

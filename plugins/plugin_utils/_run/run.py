@@ -26,7 +26,7 @@ from .._schedule.plan import plan_work
 from .._show.printer import Printer
 from .engine import Engine, work_of
 from .interrupt import cancel_if_we_die
-from .resume import Left, refuse_lost_record, take_over, take_up
+from .resume import ResumePlan, refuse_lost_record, take_over, take_up
 
 
 def read_projects(request: Request) -> dict[str, sync.Exclusions]:
@@ -127,7 +127,7 @@ def _introduce(
     request: Request,
     fleet: Fleet,
     record: RunRecord,
-    left: Left,
+    left: ResumePlan,
     projects: Mapping[str, sync.Exclusions],
     printer: Printer,
 ) -> None:

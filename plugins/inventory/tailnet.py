@@ -180,7 +180,7 @@ from ..plugin_utils._input.config import Config, load_config
 from ..plugin_utils._input.keys import hint, setting
 from ..plugin_utils._links.link import REMOTE_SHELL, LinkError
 from ..plugin_utils._links.ssh_failures import ASKS_PASSWORD
-from ..plugin_utils._load.measure import SOURCES, Way, measure_all
+from ..plugin_utils._load.measure import SOURCES, ProbeTarget, measure_all
 from ..plugin_utils._load.probe import no_facts
 from ..plugin_utils._load.snapshots import Snapshots
 from ..plugin_utils._tailnet.left_out import LEFT_OUT
@@ -433,7 +433,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         task = Task()
         maker = LinkMaker(task)
         facts: dict[str, dict[str, Any]] = {}
-        asked: dict[str, Way] = {}
+        asked: dict[str, ProbeTarget] = {}
         # One record for all that have the same: there may be thousands.
         unasked = cache(no_facts)
         for peer in peers:
@@ -447,7 +447,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                         "unknown", "not measured: load_sources is empty", slots.get(peer.name)
                     )
                 elif peer.vars["self"]:
-                    asked[peer.name] = Way("local", REMOTE_SHELL.split(), peer.name)
+                    asked[peer.name] = ProbeTarget("local", REMOTE_SHELL.split(), peer.name)
                 elif any("{{" in str(value) for value in logins[peer.name].values()):
                     facts[peer.name] = unasked(
                         "unknown",
@@ -456,7 +456,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                     )
                 else:
                     link = maker.make(peer.name, logins[peer.name])
-                    asked[peer.name] = Way(
+                    asked[peer.name] = ProbeTarget(
                         link.key,
                         link.probe_argv(timeout),
                         ways[peer.name].alias or ways[peer.name].destination,

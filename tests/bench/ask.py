@@ -29,7 +29,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
-    Way,
+    ProbeTarget,
     measure_all,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import (
@@ -53,7 +53,7 @@ def links(names: list[str], words: str) -> dict[str, Link]:
 
 def load(names: list[str], words: str, snapshots: Snapshots) -> dict[str, int]:
     ways = {
-        name: Way(link.key, link.probe_argv(PATIENCE), name)
+        name: ProbeTarget(link.key, link.probe_argv(PATIENCE), name)
         for name, link in links(names, words).items()
     }
     found = measure_all(ways, snapshots, timeout=PATIENCE)

@@ -24,7 +24,7 @@ FILLED = ("cpus", "os", "agents", "disk", "python", "python_path")
 
 
 @dataclass(frozen=True)
-class Way:
+class ProbeTarget:
     """How a node is asked. key: what tells these connection settings from others; probe: argv that
     gives its /bin/sh our stdin; name: for dw.
     """
@@ -35,7 +35,7 @@ class Way:
 
 
 def measure_all(
-    ways: Mapping[str, Way],
+    ways: Mapping[str, ProbeTarget],
     snapshots: Snapshots,
     sources: Sequence[str] = ("probe",),
     timeout: float = 5.0,
@@ -119,7 +119,7 @@ def _is_worth_keeping(outcome: CompletedCommand) -> bool:
 
 
 def _facts(
-    source: str, way: Way, found: Snapshot, slots: int | None, weights: Mapping[str, float]
+    source: str, way: ProbeTarget, found: Snapshot, slots: int | None, weights: Mapping[str, float]
 ) -> dict[str, Any]:
     if source == "probe":
         return facts_of(found.whole(), slots, weights, found.measured_at())

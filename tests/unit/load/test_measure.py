@@ -19,7 +19,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once i
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import measure as _measure
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
-    Way,
+    ProbeTarget,
     measure_all,
     measure_link,
 )
@@ -81,7 +81,7 @@ class World:
         return Snapshots(now=self.now, **more)
 
     def measure(self, *names: str, sources=("probe",), timeout=LONG, **more):
-        ways = {name: Way(f"key of {name}", ["ssh", name], name) for name in names}
+        ways = {name: ProbeTarget(f"key of {name}", ["ssh", name], name) for name in names}
         return measure_all(
             ways, more.pop("snapshots", None) or self.snapshots(), sources, timeout, **more
         )
@@ -173,7 +173,7 @@ def test_a_silent_node_is_left_alone_for_a_minute(world):
 
 def test_other_settings_are_another_snapshot_and_a_new_config_holds_at_once(world):
     world.measure("busy")
-    way = Way("other key", ["ssh", "busy"], "busy")
+    way = ProbeTarget("other key", ["ssh", "busy"], "busy")
     measure_all({"busy": way}, world.snapshots(), timeout=LONG)
     assert world.asked() == ["busy 2", "busy 2"]
     changed = world.measure(

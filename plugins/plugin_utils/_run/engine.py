@@ -239,7 +239,7 @@ class Engine:
             if command.state == "void" and not trail.counts:
                 del self._trails[command.attempt]
                 self._active.discard(command.attempt)
-        elif isinstance(command, ev.Place):
+        elif isinstance(command, ev.Assigned):
             ranking = self._scheduler.ranking(command)
             why = command.why or ranking[0].reason
             self._trails[command.attempt] = Trail(

@@ -230,7 +230,7 @@ class Record(Step):
 
 
 @dataclass(frozen=True)
-class Place(Step):
+class Assigned(Step):
     """For people and the record: the node that was chosen, why, and all nodes as they were then;
     see Scheduler.ranking.
 
@@ -340,7 +340,7 @@ class End:
 
 Command = (
     Record
-    | Place
+    | Assigned
     | Claim
     | Sync
     | Start

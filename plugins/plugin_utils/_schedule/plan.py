@@ -41,7 +41,7 @@ def plan_work(
         scheduler.handle(event, 0.0)
     rows: dict[str, dict[str, Any]] = {}
     for command in scheduler.handle(ev.Tick(), 0.0):
-        if isinstance(command, ev.Place):
+        if isinstance(command, ev.Assigned):
             ranking = scheduler.ranking(command)
             rows[command.job] = {
                 "node": command.node,

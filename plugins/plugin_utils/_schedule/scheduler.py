@@ -149,7 +149,7 @@ class Scheduler:
         """How all nodes stand for this job now."""
         return self._rank(self._jobs[job])
 
-    def ranking(self, place: ev.Place) -> list[Ranked]:
+    def ranking(self, place: ev.Assigned) -> list[Ranked]:
         """How all nodes stood when this job was placed."""
         return self._rank(self._jobs[place.job], place.nodes, place.node)
 
@@ -743,7 +743,7 @@ class Scheduler:
         self._stand(place)
         self._move(attempt, "reserved")
         self._say(
-            ev.Place(attempt.id, attempt.job, attempt.node, why, nodes), self._record(attempt)
+            ev.Assigned(attempt.id, attempt.job, attempt.node, why, nodes), self._record(attempt)
         )
         if not attempt.held:
             self._say(ev.Claim(attempt.id, attempt.job, attempt.node))

@@ -501,7 +501,7 @@ def test_a_job_that_falls_back_says_why_each_node_could_not_take_it():
     tested = scheduler(
         ["job"], [Node("a", "unreachable", "down"), Node("b", online=False)], fallback=LOCAL
     )
-    (place,) = told(begin(tested), ev.Place)
+    (place,) = told(begin(tested), ev.Assigned)
     assert (place.node, [(entry.host, entry.rejected) for entry in tested.ranking(place)]) == (
         "localhost",
         [("a", "not reachable: down"), ("b", "offline")],

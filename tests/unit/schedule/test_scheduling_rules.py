@@ -58,7 +58,7 @@ def test_the_quick_choice_is_the_first_of_the_ranking_that_people_see(seed):
     work = [ev.Work(f"job-{number}", dice.choice(needs)) for number in range(14)]
     preferences = {"database": ["n5"]}
     tested = scheduler(work, nodes, preferences=preferences)
-    placed = told(begin(tested), ev.Place)
+    placed = told(begin(tested), ev.Assigned)
     for place in placed:
         need = next(item.need for item in work if item.name == place.job)
         assert (
@@ -84,7 +84,7 @@ def test_plan_and_run_take_the_same_nodes_for_the_jobs_that_fit():
         planned
         == {
             place.job: place.node
-            for place in told(begin(scheduler(work, nodes, trust_links=False)), ev.Place)
+            for place in told(begin(scheduler(work, nodes, trust_links=False)), ev.Assigned)
         }
         and len(planned) == 6
     )
@@ -322,7 +322,7 @@ def test_without_any_load_data_the_nodes_take_turns():
     tested = scheduler(
         [f"job-{n}" for n in range(6)], [Node(name, slots=2) for name in "abc"], trust_links=False
     )
-    placed = told(begin(tested), ev.Place)
+    placed = told(begin(tested), ev.Assigned)
     assert [place.node for place in placed] == ["a", "b", "c", "a", "b", "c"]
     assert tested.ranking(placed[0])[0].reason == "no load data: round robin"
 

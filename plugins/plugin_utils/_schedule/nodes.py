@@ -28,7 +28,7 @@ CLOSED = 4
 
 
 @dataclass(eq=False)
-class Place:
+class NodeState:
     """A node as this run knows it. node: as measured, `busy` without our own jobs; live: our
     attempts that hold a slot.
 
@@ -152,7 +152,7 @@ class View:
         self._serial = itertools.count()
         self._heap: list[tuple[tuple[object, ...], int, str]] = []
 
-    def put(self, place: Place, node: Node, now: float) -> None:
+    def put(self, place: NodeState, node: Node, now: float) -> None:
         """The place has changed."""
         name = node.name
         (group, key) = self.scale.standing(node)
@@ -216,7 +216,7 @@ class View:
         return len(names) > sum(name in names for name in without)
 
 
-class Places:
+class NodeTable:
     """All nodes of a run by name, and the controller itself as `fallback`.
 
     Call `changed` after any change of a place.
@@ -231,18 +231,18 @@ class Places:
     ) -> None:
         self._weights = weights
         self._preferences = preferences
-        self.fallback = Place(fallback, proved=True) if fallback is not None else None
-        self._nodes = {node.name: Place(node, index=index) for index, node in enumerate(nodes)}
+        self.fallback = NodeState(fallback, proved=True) if fallback is not None else None
+        self._nodes = {node.name: NodeState(node, index=index) for index, node in enumerate(nodes)}
         self._seen = [place.node for place in self._nodes.values()]
         self._views: dict[Need, View] = {}
-        self._stores: dict[str, Place] = {}
+        self._stores: dict[str, NodeState] = {}
 
-    def __getitem__(self, name: str) -> Place:
+    def __getitem__(self, name: str) -> NodeState:
         if self.fallback is not None and name == self.fallback.node.name:
             return self.fallback
         return self._nodes[name]
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[NodeState]:
         return iter(self._nodes.values())
 
     def seen(self) -> tuple[Node, ...]:
@@ -264,13 +264,13 @@ class Places:
                 view.put(place, self._seen[place.index], now)
         return self._views[need]
 
-    def changed(self, place: Place, now: float) -> None:
+    def changed(self, place: NodeState, now: float) -> None:
         if place is not self.fallback:
             self._seen[place.index] = node = place.as_node(now)
             for view in place.views:
                 view.put(place, node, now)
 
-    def first_of_store(self, store: str, place: Place) -> str | None:
+    def first_of_store(self, store: str, place: NodeState) -> str | None:
         """The name under which this store was met first, if it is another one.
 
         The controller itself has one slot of its own.
@@ -289,7 +289,7 @@ class Places:
             for place in places
         )
 
-    def all_fail_alike(self, failure: str) -> list[Place]:
+    def all_fail_alike(self, failure: str) -> list[NodeState]:
         """The nodes that failed in this way, if no other node is left and they are several: then
         the fault may be here, and not theirs.
         """

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from . import messages as ev
-from .nodes import CLOSED, SILENT, Place, Places, View
+from .nodes import CLOSED, SILENT, NodeState, NodeTable, View
 from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, Ranked, rank
 from .queue import Bucket, Job, Queue
 from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, Attempt, ProtocolError
@@ -62,7 +62,7 @@ class Scheduler:
     ) -> None:
         self._weights = weights
         self._preferences = preferences or {}
-        self._places = Places(nodes, fallback, self._weights, self._preferences)
+        self._places = NodeTable(nodes, fallback, self._weights, self._preferences)
         self._jobs = {
             item.name: Job(item, (-item.priority, number)) for number, item in enumerate(work)
         }
@@ -90,7 +90,7 @@ class Scheduler:
         self._watched: set[str] = set()
         # Nodes in whose line this run waits, or where its turn has come.
         self._lines: set[str] = set()
-        self._touched: dict[Place, None] = {}
+        self._touched: dict[NodeState, None] = {}
         self._begun = self._ended = False
         self._detach = detach
         self._cancelling = False
@@ -418,7 +418,7 @@ class Scheduler:
 
     # -- nodes
 
-    def _touch(self, place: Place | str) -> Place:
+    def _touch(self, place: NodeState | str) -> NodeState:
         """A place that changes, or may have changed."""
         place = self._places[place] if isinstance(place, str) else place
         self._touched[place] = None
@@ -458,7 +458,7 @@ class Scheduler:
         self._asking_all_until = float("-inf")
         self._queue.wake_all()
 
-    def _link_up(self, place: Place) -> None:
+    def _link_up(self, place: NodeState) -> None:
         if place.silent_since is not None:
             self._say(ev.Note("wait", "back in contact", node=place.node.name))
         self._hears(place)
@@ -468,7 +468,7 @@ class Scheduler:
             elif attempt.stage == "running" and self._cancelling:
                 self._say(ev.Cancel(attempt.id, attempt.node))
 
-    def _hears(self, place: Place) -> None:
+    def _hears(self, place: NodeState) -> None:
         place.hears()
         self._unheard.clear()
         if self._offline_since is not None:
@@ -476,13 +476,13 @@ class Scheduler:
             self._say(ev.Note("place", "a node answers again"))
             self._queue.wake_all()
 
-    def _works(self, place: Place) -> None:
+    def _works(self, place: NodeState) -> None:
         if place.failures:
             self._say(ev.Quarantine(place.node.name, 0, 0.0, ""))
         place.works()
         self._hears(place)
 
-    def _fails(self, place: Place, failure: str, why: str) -> None:
+    def _fails(self, place: NodeState, failure: str, why: str) -> None:
         before = place.failures
         place.fails(failure, f"{failure}: {why}", self._now)
         self._at(place.closed_until, lambda: self._touch(place))
@@ -517,7 +517,7 @@ class Scheduler:
             )
         )
 
-    def _forgive(self, places: Sequence[Place], failure: str, why: str) -> None:
+    def _forgive(self, places: Sequence[NodeState], failure: str, why: str) -> None:
         """All nodes fail alike: none of them is blamed, and an offline controller costs no job an
         attempt.
         """
@@ -546,7 +546,7 @@ class Scheduler:
                 }
                 self._enqueue(job)
 
-    def _give_up(self, place: Place) -> None:
+    def _give_up(self, place: NodeState) -> None:
         """Promise 1 before patience: a job that may run on a silent node is lost for this run,
         never placed elsewhere.
         """
@@ -559,7 +559,7 @@ class Scheduler:
                 message = f"no answer from {attempt.node} for {self._now - min(since):.0f} s; the job may still run there"
                 self._finish(attempt, "lost", "lost", message)
 
-    def _all_places(self) -> list[Place]:
+    def _all_places(self) -> list[NodeState]:
         return [*self._places, *([self._places.fallback] if self._places.fallback else [])]
 
     def _may_run(self) -> list[Attempt]:
@@ -573,7 +573,7 @@ class Scheduler:
     # -- placement
 
     def _place(self, bucket: Bucket) -> bool:
-        """Place the first job of the bucket, or end it (True); or leave it, for none like it can be
+        """NodeState the first job of the bucket, or end it (True); or leave it, for none like it can be
         placed now.
         """
         job = bucket.first()
@@ -633,13 +633,13 @@ class Scheduler:
         for name in view.lines(without, LINES) if self._offline_since is None else []:
             self._wait_at(self._places[name])
 
-    def _wait_at(self, place: Place) -> None:
+    def _wait_at(self, place: NodeState) -> None:
         if self._detach or self._overdue:
             return
         self._stand(place, in_line=True)
         self._say(ev.LineUp(place.node.name))
 
-    def _stand(self, place: Place, in_line: bool = False, turn: bool = False) -> None:
+    def _stand(self, place: NodeState, in_line: bool = False, turn: bool = False) -> None:
         """Whether this run waits in the node's line, or its turn has come there."""
         place.in_line = in_line
         place.turn = turn
@@ -727,7 +727,7 @@ class Scheduler:
             job, place, f"runs here: {why or f'no node can take it ({self._reasons(job)})'}"
         )
 
-    def _reserve(self, job: Job, place: Place, why: str | None = None) -> bool:
+    def _reserve(self, job: Job, place: NodeState, why: str | None = None) -> bool:
         self._queue.remove(job)
         asked = any(other.stage == "reserved" for other in place.live.values())
         attempt = Attempt(
@@ -749,7 +749,7 @@ class Scheduler:
             self._say(ev.Claim(attempt.id, attempt.job, attempt.node))
         return True
 
-    def _answer_held(self, place: Place) -> None:
+    def _answer_held(self, place: NodeState) -> None:
         """A node that did not prove itself is asked once; the others whose turn is there go on, or
         elsewhere, when it has answered.
         """

@@ -58,7 +58,7 @@ class NodeState:
     begins: int = 0
     may_run: int = 0
     live: dict[str, Attempt] = field(default_factory=dict)
-    views: list[View] = field(default_factory=list)
+    views: list[Candidates] = field(default_factory=list)
 
     def hears(self) -> None:
         """It has answered."""
@@ -132,7 +132,7 @@ class NodeState:
         )
 
 
-class View:
+class Candidates:
     """The places as jobs of one Need see them.
 
     `groups`: the names in each state; `full`: those in whose line the run may wait; `in_line`:
@@ -234,7 +234,7 @@ class NodeTable:
         self.fallback = NodeState(fallback, proved=True) if fallback is not None else None
         self._nodes = {node.name: NodeState(node, index=index) for index, node in enumerate(nodes)}
         self._seen = [place.node for place in self._nodes.values()]
-        self._views: dict[Need, View] = {}
+        self._views: dict[Need, Candidates] = {}
         self._stores: dict[str, NodeState] = {}
 
     def __getitem__(self, name: str) -> NodeState:
@@ -249,9 +249,9 @@ class NodeTable:
         """The nodes as placement sees them."""
         return tuple(self._seen)
 
-    def view(self, need: Need, now: float) -> View:
+    def view(self, need: Need, now: float) -> Candidates:
         if need not in self._views:
-            self._views[need] = view = View(Scale(need, self._weights, self._preferences))
+            self._views[need] = view = Candidates(Scale(need, self._weights, self._preferences))
             names = (
                 [need.node]
                 if need.node is not None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from . import messages as ev
-from .nodes import View
+from .nodes import Candidates
 from .placement import Need
 
 # Priority, the highest first; then as they stand in the list.
@@ -48,7 +48,7 @@ class Bucket:
     """
 
     need: Need
-    view: View | None
+    view: Candidates | None
     account: str
     failed_on: frozenset[str]
     exhausted: bool
@@ -70,7 +70,7 @@ class Queue:
 
     def __init__(self) -> None:
         self._buckets: dict[tuple[object, ...], Bucket] = {}
-        self._of_view: dict[View | None, list[Bucket]] = {}
+        self._of_view: dict[Candidates | None, list[Bucket]] = {}
         self._ready: list[tuple[Order, int, Bucket]] = []
         self._serial = itertools.count()
         self._length = 0
@@ -88,7 +88,7 @@ class Queue:
         ]
         return iter(sorted(dict.fromkeys(found), key=lambda job: job.order))
 
-    def add(self, job: Job, view: View | None) -> None:
+    def add(self, job: Job, view: Candidates | None) -> None:
         key = (job.work.need, job.work.account, frozenset(job.failed_on), job.exhausted)
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -108,7 +108,7 @@ class Queue:
             del self._buckets[key]
             self._of_view[bucket.view].remove(bucket)
 
-    def wake(self, view: View | None = None) -> None:
+    def wake(self, view: Candidates | None = None) -> None:
         """What answers the jobs of this view get may have changed."""
         for bucket in self._of_view.get(view, ()):
             self._wake(bucket)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from . import messages as ev
-from .nodes import CLOSED, SILENT, NodeState, NodeTable, View
+from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
 from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, Ranked, rank
 from .queue import Bucket, Job, Queue
 from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, Attempt, ProtocolError
@@ -617,7 +617,7 @@ class Scheduler:
         )
         return self._end_queued(job, failure, text)
 
-    def _reopen(self, view: View, without: Collection[str]) -> bool:
+    def _reopen(self, view: Candidates, without: Collection[str]) -> bool:
         """A node whose quarantine is of an earlier run gets its trial when no other node is left:
         somebody may have mended it.
         """
@@ -629,7 +629,7 @@ class Scheduler:
                 return True
         return False
 
-    def _line_up(self, view: View, without: Collection[str] = ()) -> None:
+    def _line_up(self, view: Candidates, without: Collection[str] = ()) -> None:
         for name in view.lines(without, LINES) if self._offline_since is None else []:
             self._wait_at(self._places[name])
 

@@ -16,7 +16,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .placement import FREE, REJECTED, WAITS, Need, Node, Scale
+from .placement import FREE, REJECTED, WAITS, Need, Node, Scorer
 from .stages import Attempt
 
 # Seconds after a node's first failure; doubles with each further one.
@@ -139,7 +139,7 @@ class Candidates:
     where it does; `woken`: whether one has come that may change an answer.
     """
 
-    def __init__(self, scale: Scale) -> None:
+    def __init__(self, scale: Scorer) -> None:
         self.scale = scale
         self.groups: dict[int, set[str]] = {
             group: set() for group in (FREE, WAITS, REJECTED, SILENT, CLOSED)
@@ -251,7 +251,7 @@ class NodeTable:
 
     def view(self, need: Need, now: float) -> Candidates:
         if need not in self._views:
-            self._views[need] = view = Candidates(Scale(need, self._weights, self._preferences))
+            self._views[need] = view = Candidates(Scorer(need, self._weights, self._preferences))
             names = (
                 [need.node]
                 if need.node is not None

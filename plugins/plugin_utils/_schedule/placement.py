@@ -117,7 +117,7 @@ class Ranked:
         }
 
 
-class Scale:
+class Scorer:
     """How nodes stand for jobs of one Need: the one place that `rank` and the scheduler's quick
     choice both ask.
     """
@@ -170,7 +170,7 @@ def score(
     """0 (idle) to 1 (full), or None without load data. `in_flight`: slots taken, by whomever."""
     return _total(
         _parts(
-            load, Scale(Need(task_type=task_type), weights, {}).weights, in_flight / max(slots, 1)
+            load, Scorer(Need(task_type=task_type), weights, {}).weights, in_flight / max(slots, 1)
         )
     )
 
@@ -184,7 +184,7 @@ def rank(
     """Every node: usable ones best first, then those that wait for a slot, then the rejected by
     name.
     """
-    scale = Scale(need, weights, preferences)
+    scale = Scorer(need, weights, preferences)
     stood = sorted(((*scale.standing(node), node) for node in nodes), key=lambda row: row[:2])
     blind = not any(
         _parts(node.load, scale.weights, 0.0) for group, _key, node in stood if group != REJECTED
@@ -193,7 +193,7 @@ def rank(
     return [_ranked(scale, group, node, best, blind) for group, _key, node in stood]
 
 
-def _ranked(scale: Scale, group: int, node: Node, best: Node | None, blind: bool) -> Ranked:
+def _ranked(scale: Scorer, group: int, node: Node, best: Node | None, blind: bool) -> Ranked:
     parts = scale.parts(node)
     value = _total(parts)
     taken = f"{node.busy + node.in_flight} of {node.slots}"
@@ -209,7 +209,7 @@ def _ranked(scale: Scale, group: int, node: Node, best: Node | None, blind: bool
     return Ranked(node.name, value, parts, rejected, group == WAITS, reason, change, node)
 
 
-def _overtakes(scale: Scale, node: Node, best: Node) -> str:
+def _overtakes(scale: Scorer, node: Node, best: Node) -> str:
     """What would make this node better than the best."""
     if best.name in scale.preferred and node.name not in scale.preferred:
         return f"{best.name} would have to be full, or host_preferences to name this node"
@@ -292,7 +292,7 @@ def _obstacle(node: Node, need: Need) -> tuple[str, str] | None:
 
 
 def _reason(
-    node: Node, scale: Scale, value: float | None, parts: Mapping[str, float], blind: bool
+    node: Node, scale: Scorer, value: float | None, parts: Mapping[str, float], blind: bool
 ) -> str:
     told = [f", first choice for {scale.need.task_type}"] if node.name in scale.preferred else []
     told += [", has the specialist's session"] if node.name == scale.need.home else []

@@ -29,7 +29,7 @@ class Job:
     used: int = 0
     failed_on: dict[str, str] = field(default_factory=dict)
     last: tuple[str, str] = ("unreachable", "no node can take the job")
-    bucket: Bucket | None = None
+    bucket: JobClass | None = None
     done: bool = False
     told: bool = False
 
@@ -39,7 +39,7 @@ class Job:
 
 
 @dataclass(eq=False)
-class Bucket:
+class JobClass:
     """Jobs for which placement has one answer. view:
 
     None for the controller itself; ready: something has changed since it was last tried.
@@ -69,9 +69,9 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[object, ...], Bucket] = {}
-        self._of_view: dict[Candidates | None, list[Bucket]] = {}
-        self._ready: list[tuple[Order, int, Bucket]] = []
+        self._buckets: dict[tuple[object, ...], JobClass] = {}
+        self._of_view: dict[Candidates | None, list[JobClass]] = {}
+        self._ready: list[tuple[Order, int, JobClass]] = []
         self._serial = itertools.count()
         self._length = 0
 
@@ -92,7 +92,7 @@ class Queue:
         key = (job.work.need, job.work.account, frozenset(job.failed_on), job.exhausted)
         bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[key] = Bucket(job.work.need, view, *key[1:])
+            bucket = self._buckets[key] = JobClass(job.work.need, view, *key[1:])
             self._of_view.setdefault(view, []).append(bucket)
         job.bucket = bucket
         heapq.heappush(bucket.heap, (job.order, job))
@@ -117,7 +117,7 @@ class Queue:
         for bucket in self._buckets.values():
             self._wake(bucket)
 
-    def next(self) -> Bucket | None:
+    def next(self) -> JobClass | None:
         while self._ready:
             order, _serial, bucket = self._ready[0]
             job = bucket.first() if bucket.ready else None
@@ -130,7 +130,7 @@ class Queue:
                 self._wake(bucket)
         return None
 
-    def _wake(self, bucket: Bucket) -> None:
+    def _wake(self, bucket: JobClass) -> None:
         if (job := bucket.first()) is not None:
             bucket.ready = True
             if bucket.entry is None or job.order < bucket.entry:

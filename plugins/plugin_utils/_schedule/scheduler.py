@@ -21,7 +21,7 @@ from dataclasses import replace
 from . import messages as ev
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
 from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, Ranked, rank
-from .queue import Bucket, Job, Queue
+from .queue import Job, JobClass, Queue
 from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, Attempt, ProtocolError
 
 # Seconds that a load snapshot is good for while jobs wait.
@@ -572,7 +572,7 @@ class Scheduler:
 
     # -- placement
 
-    def _place(self, bucket: Bucket) -> bool:
+    def _place(self, bucket: JobClass) -> bool:
         """NodeState the first job of the bucket, or end it (True); or leave it, for none like it can be
         placed now.
         """

@@ -300,7 +300,7 @@ class Run:
 
     def begin(self) -> None:
         nodes = [self.seen(machine) for machine in self.fleet.machines]
-        work = [ev.Work(job, Need()) for job in self.work]
+        work = [ev.PlacementSpec(job, Need()) for job in self.work]
         self.scheduler = Scheduler(
             work, nodes, map(f"{self.name}-{{}}".format, itertools.count()).__next__
         )

@@ -85,7 +85,7 @@ def plan_for_filter(
     )
 
 
-def _work(job: Any, number: int) -> ev.Work:
+def _work(job: Any, number: int) -> ev.PlacementSpec:
     given = {"name": job} if isinstance(job, str) else job
     if not isinstance(given, Mapping):
         raise BadValue(f"a job is a name or a mapping, not {show(job)}")
@@ -114,4 +114,4 @@ def _work(job: Any, number: int) -> ev.Work:
         nodes=nodes,
         exclude=frozenset(read_names(given.get("exclude", []), "nodes")),
     )
-    return ev.Work(str(given.get("name") or f"job-{number}"), need, priority=priority)
+    return ev.PlacementSpec(str(given.get("name") or f"job-{number}"), need, priority=priority)

@@ -711,7 +711,7 @@ def pause_of(reply: Mapping[str, Any], now: float) -> float | None:
     return min(max(0.0, at - now), PAUSE_MOST) if isinstance(at, (int, float)) else None
 
 
-def work_of(job: Job, config: Config, sessions: Sessions) -> ev.Work:
+def work_of(job: Job, config: Config, sessions: Sessions) -> ev.PlacementSpec:
     need = Need(
         job.agent,
         job.task_type,
@@ -720,7 +720,7 @@ def work_of(job: Job, config: Config, sessions: Sessions) -> ev.Work:
         home=sessions.home_of(job),
     )
     account = config.agents.get(job.agent, {}).get("account", job.agent)
-    return ev.Work(
+    return ev.PlacementSpec(
         job.name,
         need,
         job.attempts,

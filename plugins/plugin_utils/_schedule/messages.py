@@ -16,7 +16,7 @@ from .placement import Need, Node
 
 
 @dataclass(frozen=True)
-class Work:
+class PlacementSpec:
     """A job as far as placement cares. attempts: how many may fail before they start, be void, or
     end for want of quota.
 

@@ -15,7 +15,7 @@ from .scheduler import Scheduler
 
 
 def plan_work(
-    work: Sequence[ev.Work],
+    work: Sequence[ev.PlacementSpec],
     nodes: Iterable[Node],
     before: Iterable[ev.Event] = (),
     *,

@@ -19,12 +19,12 @@ Order = tuple[int, int]
 
 
 @dataclass(eq=False)
-class Job:
+class QueuedJob:
     """A job as the scheduler knows it. used: attempts that counted; failed_on: node -> why; last:
     class and message of the newest failure.
     """
 
-    work: ev.Work
+    work: ev.PlacementSpec
     order: Order
     used: int = 0
     failed_on: dict[str, str] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class JobClass:
     exhausted: bool
     ready: bool = False
     entry: Order | None = None
-    heap: list[tuple[Order, Job]] = field(default_factory=list)
+    heap: list[tuple[Order, QueuedJob]] = field(default_factory=list)
 
-    def first(self) -> Job | None:
+    def first(self) -> QueuedJob | None:
         while self.heap and self.heap[0][1].bucket is not self:
             heapq.heappop(self.heap)
         return self.heap[0][1] if self.heap else None
@@ -78,7 +78,7 @@ class Queue:
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[Job]:
+    def __iter__(self) -> Iterator[QueuedJob]:
         """In the order of the list."""
         found = [
             job
@@ -88,7 +88,7 @@ class Queue:
         ]
         return iter(sorted(dict.fromkeys(found), key=lambda job: job.order))
 
-    def add(self, job: Job, view: Candidates | None) -> None:
+    def add(self, job: QueuedJob, view: Candidates | None) -> None:
         key = (job.work.need, job.work.account, frozenset(job.failed_on), job.exhausted)
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -99,7 +99,7 @@ class Queue:
         self._length += 1
         self._wake(bucket)
 
-    def remove(self, job: Job) -> None:
+    def remove(self, job: QueuedJob) -> None:
         bucket = job.bucket
         job.bucket = None
         self._length -= 1

@@ -21,7 +21,7 @@ from dataclasses import replace
 from . import messages as ev
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
 from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, Ranked, rank
-from .queue import Job, JobClass, Queue
+from .queue import JobClass, Queue, QueuedJob
 from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, Attempt, ProtocolError
 
 # Seconds that a load snapshot is good for while jobs wait.
@@ -48,7 +48,7 @@ class Scheduler:
 
     def __init__(
         self,
-        work: Iterable[ev.Work],
+        work: Iterable[ev.PlacementSpec],
         nodes: Iterable[Node],
         new_id: Callable[[], str],
         *,
@@ -64,7 +64,7 @@ class Scheduler:
         self._preferences = preferences or {}
         self._places = NodeTable(nodes, fallback, self._weights, self._preferences)
         self._jobs = {
-            item.name: Job(item, (-item.priority, number)) for number, item in enumerate(work)
+            item.name: QueuedJob(item, (-item.priority, number)) for number, item in enumerate(work)
         }
         self._queue = Queue()
         self._attempts: dict[str, Attempt] = {}
@@ -646,7 +646,7 @@ class Scheduler:
         (self._lines.add if in_line or turn else self._lines.discard)(place.node.name)
         self._touch(place)
 
-    def _wait(self, job: Job, why: str | None = None, failure: str = "queue") -> bool:
+    def _wait(self, job: QueuedJob, why: str | None = None, failure: str = "queue") -> bool:
         """What it waits for is told once, and only when others make it wait: that the run's own
         jobs take turns is no news.
         """
@@ -660,7 +660,7 @@ class Scheduler:
             self._say(ev.Note("place", f"waits: {why or self._reasons(job)}", job.work.name))
         return False
 
-    def _reasons(self, job: Job) -> str:
+    def _reasons(self, job: QueuedJob) -> str:
         """What the nodes that the job may run on say to it; those that it waits for, if there are
         any.
         """
@@ -683,7 +683,7 @@ class Scheduler:
         self._queue.wake_all()
 
     def _rank(
-        self, job: Job, nodes: Iterable[Node] | None = None, chosen: str | None = None
+        self, job: QueuedJob, nodes: Iterable[Node] | None = None, chosen: str | None = None
     ) -> list[Ranked]:
         """For people: as `view` orders them, and nodes that failed the job with what was wrong."""
         marked = [
@@ -698,7 +698,7 @@ class Scheduler:
         ]
         return rank(marked, job.work.need, self._weights, self._preferences)
 
-    def _may_fall_back(self, job: Job) -> bool:
+    def _may_fall_back(self, job: QueuedJob) -> bool:
         need = job.work.need
         fallback = self._places.fallback
         pinned = need.node is not None or need.nodes is not None
@@ -709,7 +709,7 @@ class Scheduler:
             and fallback.node.name not in job.failed_on
         )
 
-    def _reserve_local(self, job: Job, why: str = "") -> bool:
+    def _reserve_local(self, job: QueuedJob, why: str = "") -> bool:
         place = self._places.fallback
         if place is None:
             return self._end_queued(
@@ -727,7 +727,7 @@ class Scheduler:
             job, place, f"runs here: {why or f'no node can take it ({self._reasons(job)})'}"
         )
 
-    def _reserve(self, job: Job, place: NodeState, why: str | None = None) -> bool:
+    def _reserve(self, job: QueuedJob, place: NodeState, why: str | None = None) -> bool:
         self._queue.remove(job)
         asked = any(other.stage == "reserved" for other in place.live.values())
         attempt = Attempt(
@@ -762,7 +762,7 @@ class Scheduler:
                 self._say(self._record(attempt))
                 self._enqueue(self._jobs[attempt.job])
 
-    def _enqueue(self, job: Job) -> None:
+    def _enqueue(self, job: QueuedJob) -> None:
         self._queue.add(
             job,
             None if job.work.need.node == "local" else self._places.view(job.work.need, self._now),
@@ -797,7 +797,7 @@ class Scheduler:
             ev.Finish(attempt.job, status, failure, message, attempt.id, attempt.node),
         )
 
-    def _end_queued(self, job: Job, failure: str, message: str) -> bool:
+    def _end_queued(self, job: QueuedJob, failure: str, message: str) -> bool:
         self._queue.remove(job)
         skipped = job.work.skippable and self._places.out_of_reach(job.work.need)
         self._end_job(
@@ -805,7 +805,7 @@ class Scheduler:
         )
         return True
 
-    def _end_job(self, job: Job, finish: ev.Finish) -> None:
+    def _end_job(self, job: QueuedJob, finish: ev.Finish) -> None:
         if not job.done:
             job.done = True
             self._open -= 1

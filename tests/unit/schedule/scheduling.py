@@ -23,7 +23,10 @@ def node(name, cpu=0.1, slots=2, **more):
 
 def scheduler(work, nodes, trust_links=True, **more):
     """trust_links: the nodes were measured over their links a moment ago."""
-    jobs = [item if isinstance(item, ev.Work) else ev.Work(item, Need()) for item in work]
+    jobs = [
+        item if isinstance(item, ev.PlacementSpec) else ev.PlacementSpec(item, Need())
+        for item in work
+    ]
     tested = Scheduler(
         jobs, nodes, map(str, itertools.count(1)).__next__, **{"lost_after": 100.0, **more}
     )

@@ -59,11 +59,11 @@ def tricky():
 
 def tricky_plan():
     work = [
-        ev.Work("index", Need("gummy", "database")),
-        *(ev.Work(f"docs-{number}", Need("gummy")) for number in range(1, 7)),
-        ev.Work("pinned", Need("gummy", node="attic")),
-        ev.Work("other", Need("shell", nodes=frozenset({"den", "garage"}))),
-        ev.Work("hopeless", Need("gummy", node="igloo")),
+        ev.PlacementSpec("index", Need("gummy", "database")),
+        *(ev.PlacementSpec(f"docs-{number}", Need("gummy")) for number in range(1, 7)),
+        ev.PlacementSpec("pinned", Need("gummy", node="attic")),
+        ev.PlacementSpec("other", Need("shell", nodes=frozenset({"den", "garage"}))),
+        ev.PlacementSpec("hopeless", Need("gummy", node="igloo")),
     ]
     rested = [ev.Quarantined("jetty", 2, 48.0, "start: gummy: command not found")]
     return plan_work(
@@ -78,7 +78,7 @@ def test_the_tricky_case_of_the_documentation_is_what_a_plan_prints():
 
 def test_a_plan_spreads_the_jobs_with_those_in_flight_counted_and_shows_who_waits():
     nodes = [node("a", 0.1, slots=4), node("b", 0.1, slots=4), node("c", 0.1, slots=2)]
-    rows = plan_work([ev.Work(f"job-{number}", Need()) for number in range(12)], nodes)
+    rows = plan_work([ev.PlacementSpec(f"job-{number}", Need()) for number in range(12)], nodes)
     assert [row["node"] for row in rows] == [
         "a",
         "b",

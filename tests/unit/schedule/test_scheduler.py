@@ -127,7 +127,7 @@ class World:
             self.later(self.dice.uniform(0, 100), self.cancel)
 
     def a_job(self, name, need):
-        return ev.Work(
+        return ev.PlacementSpec(
             name,
             need,
             priority=self.dice.choice([0, 0, 5]),
@@ -348,7 +348,7 @@ def test_no_job_runs_twice_and_every_job_ends_once_whatever_happens(seed):
 
 
 def test_busy_and_a_mistake_of_ours_cost_no_attempt():
-    tested = scheduler([ev.Work("job", Need(), attempts=1)], [node("n")])
+    tested = scheduler([ev.PlacementSpec("job", Need(), attempts=1)], [node("n")])
     assert told(begin(tested, ev.Busy(A)), ev.LineUp) == [ev.LineUp("n")]
     assert claims(feed(tested, 60.0)) == []
     turn = ev.Turn("n")
@@ -363,7 +363,7 @@ def test_busy_and_a_mistake_of_ours_cost_no_attempt():
 
 
 def test_a_lease_that_ran_out_is_nobodys_fault_however_often():
-    tested = scheduler([ev.Work("job", Need(), attempts=1)], [node("n")])
+    tested = scheduler([ev.PlacementSpec("job", Need(), attempts=1)], [node("n")])
     begin(tested)
     for number in range(1, 6):
         assert (
@@ -426,7 +426,7 @@ def test_a_dead_node_costs_at_most_one_attempt_of_all_jobs_together(trust):
 
 def test_quarantine_grows_and_one_trial_reopens_it():
     tested = scheduler(
-        [ev.Work(f"job-{n}", Need(), attempts=9) for n in range(4)], [node("n", slots=4)]
+        [ev.PlacementSpec(f"job-{n}", Need(), attempts=9) for n in range(4)], [node("n", slots=4)]
     )
     out = begin(tested)
     now = 0.0
@@ -468,7 +468,7 @@ def test_class_start_goes_to_another_node_though_it_is_told_twice():
 
 @pytest.mark.parametrize("need", [Need(node="a"), Need(nodes=frozenset({"a"}))])
 def test_a_job_that_only_one_node_may_take_waits_for_it_and_tries_it_again(need):
-    tested = scheduler([ev.Work("job", need)], [node("a"), node("b")], fallback=LOCAL)
+    tested = scheduler([ev.PlacementSpec("job", need)], [node("a"), node("b")], fallback=LOCAL)
     out = begin(tested, ev.Failed(A, "unreachable", "down"))
     out += feed(tested, QUARANTINE, ev.Failed("2", "unreachable", "down"), now=QUARANTINE)
     assert claims(out + feed(tested, 2.5 * QUARANTINE)) == [("job", "a")] * 2
@@ -492,7 +492,7 @@ def test_a_job_that_only_one_node_may_take_waits_for_it_and_tries_it_again(need)
 )
 def test_the_controller_takes_one_job_when_no_node_can_and_never_a_pinned_one(nodes, needs, here):
     tested = scheduler(
-        [ev.Work(f"job-{n}", need) for n, need in enumerate(needs)], nodes, fallback=LOCAL
+        [ev.PlacementSpec(f"job-{n}", need) for n, need in enumerate(needs)], nodes, fallback=LOCAL
     )
     assert [host for _job, host in claims(begin(tested))] == ["localhost"] * here
 
@@ -511,10 +511,10 @@ def test_a_job_that_falls_back_says_why_each_node_could_not_take_it():
 def test_sync_failed_on_all_nodes_falls_back_and_attempts_used_up_with_good_nodes_left_do_not():
     nodes = [node("a", 0.1), node("b", 0.2)]
     bad = [ev.Failed(A, "sync", ""), ev.Failed("2", "sync", "full")]
-    assert claims(begin(scheduler([ev.Work("job", Need(), 2)], nodes, fallback=LOCAL), *bad))[
-        2:
-    ] == [("job", "localhost")]
-    out = begin(scheduler([ev.Work("job", Need(), 1)], nodes, fallback=LOCAL), bad[0])
+    assert claims(
+        begin(scheduler([ev.PlacementSpec("job", Need(), 2)], nodes, fallback=LOCAL), *bad)
+    )[2:] == [("job", "localhost")]
+    out = begin(scheduler([ev.PlacementSpec("job", Need(), 1)], nodes, fallback=LOCAL), bad[0])
     assert [(end.failure, end.message) for end in told(out, ev.Finish)] == [("sync", "a: ")]
     out = begin(scheduler(["job"], nodes[:1], fallback=LOCAL, local_fallback=False), bad[0])
     assert claims(out) == [("job", "a")]
@@ -530,7 +530,7 @@ def test_an_attempt_that_may_have_started_and_a_fleet_that_is_only_silent_do_not
 
 
 def test_a_busy_controller_is_waited_for_in_its_line():
-    tested = scheduler([ev.Work("job", Need(node="local"))], [], fallback=LOCAL)
+    tested = scheduler([ev.PlacementSpec("job", Need(node="local"))], [], fallback=LOCAL)
     out = begin(tested, ev.Busy(A))
     assert (claims(out), told(out, ev.LineUp)) == ([("job", "localhost")], [ev.LineUp("localhost")])
     assert claims(feed(tested, ev.Turn("localhost"))) == [("job", "localhost")]
@@ -584,9 +584,9 @@ def test_lines_for_other_jobs_keep_no_job_from_a_node_that_they_can_not_use():
         node("c", slots=1, busy=1, agents=frozenset()),
     ]
     work = [
-        ev.Work("claude", Need("claude")),
-        ev.Work("codex", Need("codex")),
-        ev.Work("pinned", Need(node="c")),
+        ev.PlacementSpec("claude", Need("claude")),
+        ev.PlacementSpec("codex", Need("codex")),
+        ev.PlacementSpec("pinned", Need(node="c")),
     ]
     lines = told(begin(scheduler(work, [*full, *other])), ev.LineUp)
     assert {line.node for line in lines} == {each.name for each in (*full, *other)} and len(
@@ -769,7 +769,7 @@ def test_a_run_that_is_somebody_else_s_ends_at_once_and_costs_no_node_anything(k
 
 def test_a_success_without_proof_is_unproven_unless_that_is_accepted():
     for accept, status in [(False, "unproven"), (True, "success")]:
-        tested = scheduler([ev.Work("job", Need(), accept_unproven=accept)], [node("n")])
+        tested = scheduler([ev.PlacementSpec("job", Need(), accept_unproven=accept)], [node("n")])
         out = begin(tested, *SENT[1:], ev.Ended(A, None, None, ""), ev.Fetched(A))
         assert [end.status for end in told(out, ev.Finish)] == [status]
         assert told(out, ev.Ack)

@@ -55,7 +55,7 @@ def test_the_quick_choice_is_the_first_of_the_ranking_that_people_see(seed):
         Need(nodes=frozenset({"n2", "n3"})),
         Need(home="n4"),
     ]
-    work = [ev.Work(f"job-{number}", dice.choice(needs)) for number in range(14)]
+    work = [ev.PlacementSpec(f"job-{number}", dice.choice(needs)) for number in range(14)]
     preferences = {"database": ["n5"]}
     tested = scheduler(work, nodes, preferences=preferences)
     placed = told(begin(tested), ev.Assigned)
@@ -78,7 +78,7 @@ def test_plan_and_run_take_the_same_nodes_for_the_jobs_that_fit():
         node("c", 0.4, slots=1),
         Node("d", "unreachable", "down"),
     ]
-    work = [ev.Work(f"job-{number}", Need()) for number in range(12)]
+    work = [ev.PlacementSpec(f"job-{number}", Need()) for number in range(12)]
     planned = {row["name"]: row["node"] for row in plan_work(work, nodes) if row["node"]}
     assert (
         planned
@@ -106,10 +106,10 @@ def test_a_node_that_proved_nothing_yet_is_asked_once_before_its_other_slots_are
 
 def test_priority_comes_before_the_order_of_the_list_and_a_pin_holds_nobody_back():
     work = [
-        ev.Work("low", Need()),
-        ev.Work("pinned", Need(node="b")),
-        ev.Work("high", Need(), priority=9),
-        ev.Work("later", Need(), priority=-1),
+        ev.PlacementSpec("low", Need()),
+        ev.PlacementSpec("pinned", Need(node="b")),
+        ev.PlacementSpec("high", Need(), priority=9),
+        ev.PlacementSpec("later", Need(), priority=-1),
     ]
     tested = scheduler(work, [node("a", 0.1, slots=1), node("b", 0.2, slots=1, busy=1)])
     assert claims(begin(tested)) == [("high", "a")]
@@ -119,8 +119,8 @@ def test_priority_comes_before_the_order_of_the_list_and_a_pin_holds_nobody_back
 
 def test_an_account_without_quota_pauses_until_its_time_and_others_go_on():
     work = [
-        *(ev.Work(name, Need("gummy"), account="max") for name in ("a", "b")),
-        ev.Work("c", Need("claude"), account="api"),
+        *(ev.PlacementSpec(name, Need("gummy"), account="max") for name in ("a", "b")),
+        ev.PlacementSpec("c", Need("claude"), account="api"),
     ]
     tested = scheduler(work, [node("n", slots=1)])
     begin(tested, *runs(A))
@@ -138,7 +138,7 @@ def test_an_account_without_quota_pauses_until_its_time_and_others_go_on():
 
 
 def test_a_job_that_meets_no_quota_at_each_attempt_ends_as_quota_with_its_harvest_at_home():
-    tested = scheduler([ev.Work("a", Need(), attempts=2)], [node("n")])
+    tested = scheduler([ev.PlacementSpec("a", Need(), attempts=2)], [node("n")])
     now = 0.0
     out = []
     for attempt in ("1", "2"):
@@ -158,13 +158,13 @@ def test_a_job_that_meets_no_quota_at_each_attempt_ends_as_quota_with_its_harves
     ("work", "nodes", "failure", "text"),
     [
         (
-            ev.Work("w", Need()),
+            ev.PlacementSpec("w", Need()),
             [node("n", slots=1, busy=1)],
             "queue",
             "it waited for 60 s (queue_timeout): n: no free slot (1 of 1 taken)",
         ),
         (
-            ev.Work("w", Need(), account="x"),
+            ev.PlacementSpec("w", Need(), account="x"),
             [node("n")],
             "quota",
             "it waited for 60 s (queue_timeout): the account x has no quota left",
@@ -177,7 +177,7 @@ def test_a_wait_ends_after_queue_timeout_and_says_for_what_it_was(work, nodes, f
         begin(tested)
     else:
         tested = scheduler(
-            [ev.Work("first", Need(), account="x", attempts=1, priority=1), work],
+            [ev.PlacementSpec("first", Need(), account="x", attempts=1, priority=1), work],
             [node("n", slots=1)],
             queue_timeout=60.0,
         )
@@ -204,7 +204,7 @@ def test_with_each_a_node_out_of_reach_is_skipped_and_one_that_can_not_is_a_fail
         node("dies", 0.5),
     ]
     work = [
-        ev.Work(f"job.{n.name}", Need("gummy", node=n.name), attempts=1, skippable=True)
+        ev.PlacementSpec(f"job.{n.name}", Need("gummy", node=n.name), attempts=1, skippable=True)
         for n in nodes
     ]
     tested = scheduler(work, nodes, trust_links=False, fallback=LOCAL)
@@ -252,7 +252,7 @@ def test_a_login_that_is_refused_gets_no_trial():
 
 def test_when_no_node_answers_any_more_nobody_is_blamed_and_the_jobs_wait():
     nodes = [node(name, slots=1) for name in ("x", "y", "z")]
-    tested = scheduler([ev.Work(f"job-{n}", Need(), attempts=2) for n in range(3)], nodes)
+    tested = scheduler([ev.PlacementSpec(f"job-{n}", Need(), attempts=2) for n in range(3)], nodes)
     begin(tested)
     out = feed(
         tested, ev.Failed("1", "unreachable", "no route"), ev.Failed("2", "unreachable", "no route")
@@ -312,10 +312,16 @@ def test_two_names_of_one_node_are_one_candidate():
 
 def test_a_specialist_goes_home_if_that_is_nearly_as_good_and_does_not_wait_for_it():
     nodes = [node("near", 0.20), node("home", 0.28), node("far", 0.9)]
-    assert claims(begin(scheduler([ev.Work("a", Need(home="home"))], nodes))) == [("a", "home")]
-    assert claims(begin(scheduler([ev.Work("a", Need(home="far"))], nodes))) == [("a", "near")]
+    assert claims(begin(scheduler([ev.PlacementSpec("a", Need(home="home"))], nodes))) == [
+        ("a", "home")
+    ]
+    assert claims(begin(scheduler([ev.PlacementSpec("a", Need(home="far"))], nodes))) == [
+        ("a", "near")
+    ]
     full = [node("near", 0.20), node("home", 0.0, busy=2)]
-    assert claims(begin(scheduler([ev.Work("a", Need(home="home"))], full))) == [("a", "near")]
+    assert claims(begin(scheduler([ev.PlacementSpec("a", Need(home="home"))], full))) == [
+        ("a", "near")
+    ]
 
 
 def test_without_any_load_data_the_nodes_take_turns():
@@ -359,7 +365,7 @@ def test_a_node_that_fails_every_start_gets_at_most_one_attempt_per_slot():
 @pytest.mark.parametrize("void", [True, False])
 def test_a_job_that_may_get_no_more_attempts_is_lost_when_the_one_that_was_found_is_void(void):
     tested = scheduler(
-        [ev.Work("a", Need(), no_more="n2 may have it")], [node("n")], fallback=LOCAL
+        [ev.PlacementSpec("a", Need(), no_more="n2 may have it")], [node("n")], fallback=LOCAL
     )
     feed(tested, ev.Found("x", "a", "n"))
     out = (

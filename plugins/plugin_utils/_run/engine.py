@@ -60,7 +60,7 @@ class ParentGone(Exception):
 
 
 @dataclass
-class Trail:
+class AttemptLog:
     """What is known of one attempt, for the record and for people."""
 
     attempt: str
@@ -85,7 +85,7 @@ class JobResult:
     """A job's end."""
 
     finish: ev.Finish
-    trail: Trail | None
+    trail: AttemptLog | None
     folder: str | None = None
     ranking: tuple[Mapping[str, Any], ...] = ()
 
@@ -122,7 +122,7 @@ class Engine:
         self._sessions = Sessions()
         self._links: dict[str, Link] = {}
         self._events: queue.Queue[ev.Event] = queue.Queue()
-        self._trails: dict[str, Trail] = {}
+        self._trails: dict[str, AttemptLog] = {}
         self._active: set[str] = set()
         self._watching: dict[str, Process | None] = {}
         self._listening: dict[str, Process] = {}
@@ -153,7 +153,7 @@ class Engine:
         try:
             self._measure_unknown()
             for event in found:
-                self._trails[event.attempt] = Trail(
+                self._trails[event.attempt] = AttemptLog(
                     event.attempt,
                     event.job,
                     event.node,
@@ -225,7 +225,7 @@ class Engine:
     def _do(self, command: ev.Command) -> None:
         if isinstance(command, ev.Record):
             trail = self._trails.setdefault(
-                command.attempt, Trail(command.attempt, command.job, command.node)
+                command.attempt, AttemptLog(command.attempt, command.job, command.node)
             )
             trail.state = command.state
             known = {
@@ -242,7 +242,7 @@ class Engine:
         elif isinstance(command, ev.Assigned):
             ranking = self._scheduler.ranking(command)
             why = command.why or ranking[0].reason
-            self._trails[command.attempt] = Trail(
+            self._trails[command.attempt] = AttemptLog(
                 command.attempt, command.job, command.node, why, self._kept(ranking), counts=False
             )
             self._active.add(command.attempt)
@@ -554,7 +554,7 @@ class Engine:
             )
             self._events.put(ev.Fetched(command.attempt, undelivered))
 
-    def _deliver(self, job: Job, trail: Trail, folder: str) -> str:
+    def _deliver(self, job: Job, trail: AttemptLog, folder: str) -> str:
         """Why what was asked for can't be done; blank if it is."""
         if (
             job.deliver != "branch"
@@ -649,7 +649,7 @@ class Engine:
         )
 
 
-def job_row(job: Job, outcome: JobResult, attempts: Sequence[Trail] = ()) -> dict[str, Any]:
+def job_row(job: Job, outcome: JobResult, attempts: Sequence[AttemptLog] = ()) -> dict[str, Any]:
     """A job in run.json."""
     finish = outcome.finish
     trail = outcome.trail

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .placement import FREE, REJECTED, WAITS, Need, Node, Scorer
-from .stages import Attempt
+from .stages import TrackedAttempt
 
 # Seconds after a node's first failure; doubles with each further one.
 QUARANTINE = 30.0
@@ -57,7 +57,7 @@ class NodeState:
     last_used: int = 0
     begins: int = 0
     may_run: int = 0
-    live: dict[str, Attempt] = field(default_factory=dict)
+    live: dict[str, TrackedAttempt] = field(default_factory=dict)
     views: list[Candidates] = field(default_factory=list)
 
     def hears(self) -> None:

@@ -22,7 +22,7 @@ from . import messages as ev
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
 from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, Ranked, rank
 from .queue import JobClass, Queue, QueuedJob
-from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, Attempt, ProtocolError
+from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, ProtocolError, TrackedAttempt
 
 # Seconds that a load snapshot is good for while jobs wait.
 FRESH = 30.0
@@ -67,7 +67,7 @@ class Scheduler:
             item.name: QueuedJob(item, (-item.priority, number)) for number, item in enumerate(work)
         }
         self._queue = Queue()
-        self._attempts: dict[str, Attempt] = {}
+        self._attempts: dict[str, TrackedAttempt] = {}
         self._local_fallback = local_fallback
         self._lost_after = lost_after
         self._queue_timeout = queue_timeout
@@ -127,7 +127,7 @@ class Scheduler:
         """Nodes that may run an attempt of ours, or in whose line we have a place."""
         return self._watched | self._lines
 
-    def unfinished(self) -> dict[str, tuple[Attempt | None, str]]:
+    def unfinished(self) -> dict[str, tuple[TrackedAttempt | None, str]]:
         """By job that has not ended: its attempt that goes on, or None and what it waits for."""
         going = {
             attempt.job: attempt
@@ -183,7 +183,7 @@ class Scheduler:
             self._stand(self._places[event.node], turn=True)
         elif isinstance(event, ev.Found):
             self._queue.remove(self._jobs[event.job])
-            attempt = Attempt(event.attempt, event.job, event.node, stage="")
+            attempt = TrackedAttempt(event.attempt, event.job, event.node, stage="")
             self._attempts[event.attempt] = attempt
             self._move(attempt, "fencing")
             self._say(ev.Fence(event.attempt, event.node))
@@ -206,7 +206,7 @@ class Scheduler:
         else:
             self._step(self._attempts[event.attempt], event)
 
-    def _step(self, attempt: Attempt, event: ev.OfAttempt) -> None:
+    def _step(self, attempt: TrackedAttempt, event: ev.OfAttempt) -> None:
         """One move of an attempt along STAGES, and what follows from it."""
         word = event.outcome if isinstance(event, ev.Fenced) else type(event).__name__.lower()
         before = attempt.stage
@@ -260,7 +260,7 @@ class Scheduler:
         if before == "reserved":
             self._answer_held(place)
 
-    def _move(self, attempt: Attempt, stage: str) -> None:
+    def _move(self, attempt: TrackedAttempt, stage: str) -> None:
         before = attempt.stage
         attempt.stage = stage
         place = self._touch(attempt.node)
@@ -279,7 +279,7 @@ class Scheduler:
         elif stage in MAY_RUN and before not in MAY_RUN and place.silent_since is not None:
             self._at(place.silent_since + self._lost_after, lambda: self._give_up(place))
 
-    def _fence(self, attempt: Attempt, event: ev.OfAttempt) -> None:
+    def _fence(self, attempt: TrackedAttempt, event: ev.OfAttempt) -> None:
         """Ask at once when the node answers; a silent one is asked when its link is back."""
         if isinstance(event, ev.Started):
             return
@@ -288,7 +288,7 @@ class Scheduler:
         else:
             self._say(ev.Watch(attempt.node))
 
-    def _void(self, attempt: Attempt, event: ev.OfAttempt, before: str) -> None:
+    def _void(self, attempt: TrackedAttempt, event: ev.OfAttempt, before: str) -> None:
         """It certainly did not start: the job may go elsewhere."""
         job = self._jobs[attempt.job]
         place = self._places[attempt.node]
@@ -337,7 +337,7 @@ class Scheduler:
         if failed is not None:
             self._fails(place, *failed)
 
-    def _fetch(self, attempt: Attempt, event: ev.OfAttempt) -> None:
+    def _fetch(self, attempt: TrackedAttempt, event: ev.OfAttempt) -> None:
         if isinstance(event, ev.Ended) and attempt.ended is None:
             attempt.ended = event
             attempt.since = self._now
@@ -371,7 +371,7 @@ class Scheduler:
                     lambda: self._say(again),
                 )
 
-    def _home(self, attempt: Attempt, undelivered: str) -> None:
+    def _home(self, attempt: TrackedAttempt, undelivered: str) -> None:
         ended = attempt.ended
         job = self._jobs[attempt.job]
         if ended is None:
@@ -562,7 +562,7 @@ class Scheduler:
     def _all_places(self) -> list[NodeState]:
         return [*self._places, *([self._places.fallback] if self._places.fallback else [])]
 
-    def _may_run(self) -> list[Attempt]:
+    def _may_run(self) -> list[TrackedAttempt]:
         return [
             attempt
             for place in self._all_places()
@@ -730,7 +730,7 @@ class Scheduler:
     def _reserve(self, job: QueuedJob, place: NodeState, why: str | None = None) -> bool:
         self._queue.remove(job)
         asked = any(other.stage == "reserved" for other in place.live.values())
-        attempt = Attempt(
+        attempt = TrackedAttempt(
             self._new_id(),
             job.work.name,
             place.node.name,
@@ -791,7 +791,9 @@ class Scheduler:
 
     # -- ends
 
-    def _finish(self, attempt: Attempt, status: str, failure: str | None, message: str) -> None:
+    def _finish(
+        self, attempt: TrackedAttempt, status: str, failure: str | None, message: str
+    ) -> None:
         self._end_job(
             self._jobs[attempt.job],
             ev.Finish(attempt.job, status, failure, message, attempt.id, attempt.node),
@@ -837,7 +839,7 @@ class Scheduler:
             and not any(self._stages[stage] for stage in (*BEGINS, "ended"))
         )
 
-    def _record(self, attempt: Attempt) -> ev.Record:
+    def _record(self, attempt: TrackedAttempt) -> ev.Record:
         return ev.Record(attempt.id, attempt.job, attempt.node, attempt.stage)
 
     def _say(self, *commands: ev.Command) -> None:

@@ -64,7 +64,7 @@ class ProtocolError(Exception):
 
 
 @dataclass
-class Attempt:
+class TrackedAttempt:
     """since: when it ended, or when it was first asked whether it began. held: its claim waits
     until the node has answered another one.
     """

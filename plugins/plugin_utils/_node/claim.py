@@ -19,7 +19,7 @@ from .line import ALIVE, KEPT, Line
 from .states import state_of
 from .store import (
     TYPE_CHECKING,
-    Refused,
+    Refusal,
     boot_clock,
     boot_id,
     checked,
@@ -131,7 +131,7 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     disk = os.statvfs(store.root)
     free = disk.f_bavail * disk.f_frsize
     if free < DISK_RESERVE:
-        raise Refused(
+        raise Refusal(
             "only %d MB are free at %s: make room (256 MB stay reserved for the harvest)"
             % (free >> 20, store.root),
             "disk",
@@ -186,9 +186,9 @@ def turn(store: Store, run: str, slots: int) -> bool:
 def refuse_known(attempt: Attempt) -> None:
     state = state_of(attempt)
     if state == "void":
-        raise Refused("attempt %s was fenced and may not start" % attempt.id, "fenced", "ours")
+        raise Refusal("attempt %s was fenced and may not start" % attempt.id, "fenced", "ours")
     if state != "new":
-        raise Refused("attempt %s was started before" % attempt.id, "known", "ours")
+        raise Refusal("attempt %s was started before" % attempt.id, "known", "ours")
 
 
 def lease(store: Store, attempt: str, generation: int, renew: bool = True) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def lease(store: Store, attempt: str, generation: int, renew: bool = True) -> di
         claims = Claims(store)
         row = claims.of(attempt, generation)
         if row is None:
-            raise Refused("the claim of attempt %s has run out" % attempt, "lease", "ours")
+            raise Refusal("the claim of attempt %s has run out" % attempt, "lease", "ours")
         if renew:
             row["expires"] = boot_clock() + LEASE
             claims.save()

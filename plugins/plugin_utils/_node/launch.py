@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from . import agents, recorder
-from .store import Attempt, Refused, Store, try_lock
+from .store import Attempt, Refusal, Store, try_lock
 
 # Seconds in which gummy must have told its id.
 ID_PATIENCE = 60.0
@@ -38,7 +38,7 @@ def passed_values(request: Mapping[str, Any]) -> dict[str, str]:
     """The values of pass_env in a request; they stay in memory."""
     passed = {str(name): str(value) for name, value in (request.get("env") or {}).items()}
     if wrong := [name for name in passed if not PASSED.match(name) or "\0" in passed[name]]:
-        raise Refused("%s can't be set for an agent" % ", ".join(map(repr, wrong)), "input", "ours")
+        raise Refusal("%s can't be set for an agent" % ", ".join(map(repr, wrong)), "input", "ours")
     return passed
 
 

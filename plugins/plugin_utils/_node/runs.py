@@ -12,7 +12,7 @@ import json
 import os
 
 from .states import state_of
-from .store import TYPE_CHECKING, Refused, checked, read_json, write_durably
+from .store import TYPE_CHECKING, Refusal, checked, read_json, write_durably
 
 if TYPE_CHECKING:
     from .store import Store
@@ -33,7 +33,7 @@ def uid_of(attempt: str) -> str:
 def enter(store: Store, attempt: str, run_id: str, controller: str) -> None:
     """A claim for this run.
 
-    Refused if another controller took it over, or if the same run goes on here under a record that
+    Refusal if another controller took it over, or if the same run goes on here under a record that
     was lost.
     """
     uid = uid_of(attempt)
@@ -46,7 +46,7 @@ def enter(store: Store, attempt: str, run_id: str, controller: str) -> None:
                 state_of(one) in OPEN for one in store.attempts(name[: -len(".json")] + "-")
             ):
                 message = "run %s has jobs here that its record, which may have been deleted, knows nothing of: take them over with gummy_adopt=true"
-                raise Refused(
+                raise Refusal(
                     message % run_id + ", or give another gummy_run_id", "record", "input"
                 )
         adopt(store, uid, run_id, controller)
@@ -57,7 +57,7 @@ def enter(store: Store, attempt: str, run_id: str, controller: str) -> None:
 def check(store: Store, attempt: str, controller: str) -> None:
     known = read_json(_path(store, uid_of(attempt)))
     if known is not None and known["controller"] != controller:
-        raise Refused(
+        raise Refusal(
             "run %s was taken over by another controller: nothing more is started from here"
             % known["run_id"],
             "adopted",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from .store import TYPE_CHECKING, Refused
+from .store import TYPE_CHECKING, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ def move(attempt: Attempt, event: str, data: bytes = b"") -> str:
     before = state_of(attempt)
     after = TABLE[before].get(event)
     if after is None:
-        raise Refused(
+        raise Refusal(
             "attempt %s is %s: %s is not possible" % (attempt.id, before, event), "state", "ours"
         )
     # What was acknowledged is not what there is now.

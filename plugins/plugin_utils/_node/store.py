@@ -27,7 +27,7 @@ FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """A verb's clear no: nothing was changed. blame: node, input or ours (DESIGN section 4)."""
 
     def __init__(self, message: str, kind: str, blame: str) -> None:
@@ -39,7 +39,7 @@ class Refused(Exception):
 def checked(name: Any) -> str:
     """A name that may become a path component; anything else is refused."""
     if not isinstance(name, str) or not NAME.match(name):
-        raise Refused(
+        raise Refusal(
             "%r is no valid name: letters, digits, dot, dash and underscore, at most 128" % (name,),
             "input",
             "ours",
@@ -187,7 +187,7 @@ class Store:
                 "the store at %s has format %s, this program knows %d: use the newer collection"
                 % (self.root, known.get("format"), FORMAT)
             )
-            raise Refused(message, "store", "node")
+            raise Refusal(message, "store", "node")
         return str(known["id"])
 
     @contextlib.contextmanager
@@ -195,7 +195,7 @@ class Store:
         """The store's one short lock: claims change only while it is held."""
         fd = try_lock(os.path.join(self.root, "claims.lock"), patience=20)
         if fd is None:
-            raise Refused(
+            raise Refusal(
                 "the store at %s stays locked: look for a stopped python3 process there"
                 % self.root,
                 "store",

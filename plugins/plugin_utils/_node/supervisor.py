@@ -22,7 +22,7 @@ from typing import Any
 from . import agents, harvest, launch, processes, runs
 from .claim import Claims, refuse_known, release
 from .states import move, state_of
-from .store import Attempt, Refused, Store, read_json, try_lock, write_durably
+from .store import Attempt, Refusal, Store, read_json, try_lock, write_durably
 
 # Schema of a job's spec; older ones are still harvested.
 SPEC = 1
@@ -44,7 +44,7 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     attempt = store.attempt(request["attempt"])
     spec: dict[str, Any] = dict(request["spec"])
     if spec.get("schema", SPEC) > SPEC:
-        raise Refused(
+        raise Refusal(
             "the job has schema %s, this program knows %d: update the collection"
             % (spec["schema"], SPEC),
             "schema",
@@ -63,7 +63,7 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     passed = launch.passed_values(request)
     reason = agents.unusable(spec["agent"], path)
     if reason:
-        raise Refused(reason, "agent", "node")
+        raise Refusal(reason, "agent", "node")
     workspace = _take_over(store, attempt, int(request["generation"]), spec)
     attempt.mark("spec.json", json.dumps(spec).encode())
     move(attempt, "start")
@@ -93,7 +93,7 @@ def _lock(attempt: Attempt) -> int | None:
         if lock is not None or started:
             return lock
         if time.monotonic() > until:
-            raise Refused(
+            raise Refusal(
                 "attempt %s stays locked: look for a stopped python3 process on this node"
                 % attempt.id,
                 "start",
@@ -110,7 +110,7 @@ def _take_over(store: Store, attempt: Attempt, generation: int, spec: dict[str, 
         claims = Claims(store)
         row = claims.of(attempt.id, generation)
         if row is None:
-            raise Refused("the claim of attempt %s has run out" % attempt.id, "lease", "ours")
+            raise Refusal("the claim of attempt %s has run out" % attempt.id, "lease", "ours")
         workspace = store.workspace(row["key"], row["workspace"])
         _end_stale_sync(workspace)
         locks = [
@@ -118,7 +118,7 @@ def _take_over(store: Store, attempt: Attempt, generation: int, spec: dict[str, 
             try_lock(os.path.join(workspace, "lock"), PATIENCE),
         ]
         if None in locks:
-            raise Refused(
+            raise Refusal(
                 "slot or workspace of attempt %s are still in use" % attempt.id, "start", "node"
             )
         claims.drop(attempt.id)
@@ -316,7 +316,7 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
         if state_of(attempt) in ("running", "ended", "acknowledged"):
             return {"state": "ended", **(heal(attempt) or {})}
         if state_of(attempt) == "starting" and (left := processes.end_all(attempt.id)):
-            raise Refused(
+            raise Refusal(
                 "attempt %s did not start, and of its baseline these processes do not end: %s"
                 % (attempt.id, left),
                 "start",

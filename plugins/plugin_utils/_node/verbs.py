@@ -20,7 +20,7 @@ import time
 
 from . import claim, line, runs
 from .states import move, state_of
-from .store import TYPE_CHECKING, Refused, Store, is_locked, try_lock, write_whole
+from .store import TYPE_CHECKING, Refusal, Store, is_locked, try_lock, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -285,7 +285,7 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
     workspace = store.workspace(row["key"], row["workspace"])
     lock = try_lock(os.path.join(workspace, "lock"), patience=5)
     if lock is None:
-        raise Refused("the workspace %s is in use" % workspace, "sync", "node")
+        raise Refusal("the workspace %s is in use" % workspace, "sync", "node")
     # Who slept before he had the lock may have lost the workspace to another.
     claim.lease(store, attempt, generation)
     if os.getpgrp() != os.getpid():
@@ -328,11 +328,11 @@ def main(words: list[str]) -> int:
         if verb == "send":
             return send(store, words[1], words[2:])
         if verb not in VERBS:
-            raise Refused("the node program has no verb %r" % verb, "program", "ours")
+            raise Refusal("the node program has no verb %r" % verb, "program", "ours")
         request = json.loads(sys.stdin.buffer.readline())
         for reply in VERBS[verb](store, request):
             _say({**reply, "store": store.id})
-    except Refused as exc:
+    except Refusal as exc:
         _say(
             {"state": "refused", "class": exc.kind, "blame": exc.blame, "message": str(exc)}, stream
         )

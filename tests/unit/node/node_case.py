@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "plugins" / "plugin_utils"))
 import _program
 from _node import agents, claim, launch, processes, recorder, results, specialists, states, verbs
-from _node.store import Refused, Store, boot_clock, checked, is_locked, try_lock, write_durably
+from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock, write_durably
 
 # the tests take the node program's parts from here, where the path is set
 __all__ = [
-    "Refused",
+    "Refusal",
     "agents",
     "boot_clock",
     "checked",

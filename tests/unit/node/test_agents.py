@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from unittest import mock
 
-from node_case import ROOT, A, NodeCase, Refused, agents, launch, replies
+from node_case import ROOT, A, NodeCase, Refusal, agents, launch, replies
 
 
 class AgentsTest(NodeCase):
@@ -346,10 +346,10 @@ class AgentsTest(NodeCase):
             "1A",
             "A\n",
         ):
-            with self.subTest(name), self.assertRaises(Refused) as raised:
+            with self.subTest(name), self.assertRaises(Refusal) as raised:
                 launch.passed_values({"env": {name: "x"}})
             self.assertEqual(("input", "ours"), (raised.exception.kind, raised.exception.blame))
-        with self.assertRaises(Refused):
+        with self.assertRaises(Refusal):
             launch.passed_values({"env": {"TOKEN": "a\0b"}})
         self.assertEqual(
             {"PATHS": "x", "home": "y"}, launch.passed_values({"env": {"PATHS": "x", "home": "y"}})

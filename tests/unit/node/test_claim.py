@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from unittest import mock
 
-from node_case import A, NodeCase, Refused, boot_clock, claim, replies
+from node_case import A, NodeCase, Refusal, boot_clock, claim, replies
 
 
 class ClaimTest(NodeCase):
@@ -147,7 +147,7 @@ class ClaimTest(NodeCase):
         full = mock.Mock(f_bavail=100 * 256, f_frsize=4096)
         with (
             mock.patch("os.statvfs", return_value=full),
-            self.assertRaisesRegex(Refused, "only 100 MB are free") as raised,
+            self.assertRaisesRegex(Refusal, "only 100 MB are free") as raised,
         ):
             claim.claim(self.store, {"attempt": A + "1", "key": "project", "slots": 1})
         self.assertEqual(("disk", "node"), (raised.exception.kind, raised.exception.blame))

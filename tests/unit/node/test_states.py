@@ -8,7 +8,7 @@ import os
 import unittest
 from pathlib import Path
 
-from node_case import A, NodeCase, Refused, replies, states, try_lock, wait_for
+from node_case import A, NodeCase, Refusal, replies, states, try_lock, wait_for
 
 WAYS = {
     "new": (),
@@ -42,7 +42,7 @@ class StatesTest(NodeCase):
                         self.assertEqual(row[event], states.move(attempt, event))
                         self.assertEqual(row[event], states.state_of(attempt))
                     else:
-                        with self.assertRaises(Refused) as refused:
+                        with self.assertRaises(Refusal) as refused:
                             states.move(attempt, event)
                         self.assertEqual(
                             ("state", "ours"), (refused.exception.kind, refused.exception.blame)

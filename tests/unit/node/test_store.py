@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from node_case import NodeCase, Refused, checked, is_locked, replies, try_lock, write_durably
+from node_case import NodeCase, Refusal, checked, is_locked, replies, try_lock, write_durably
 
 
 class StoreTest(NodeCase):
@@ -32,7 +32,7 @@ class StoreTest(NodeCase):
             7,
             ["a"],
         ):
-            with self.subTest(name=name), self.assertRaises(Refused):
+            with self.subTest(name=name), self.assertRaises(Refusal):
                 checked(name)
         self.assertEqual("run-1.a_B", checked("run-1.a_B"))
 

@@ -15,7 +15,6 @@ import json
 import os
 
 from . import runs
-from .line import ALIVE, KEPT, Line
 from .states import state_of
 from .store import (
     TYPE_CHECKING,
@@ -27,6 +26,7 @@ from .store import (
     read_json,
     write_durably,
 )
+from .waitlist import ALIVE, KEPT, Waitlist
 
 if TYPE_CHECKING:
     from typing import Any
@@ -139,7 +139,7 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
         )
     with store.locked():
         claims = Claims(store)
-        line = Line(store)
+        line = Waitlist(store)
         row = claims.of(attempt.id)
         if row is None:
             slots = claims.free_slots(max(1, int(request["slots"])))
@@ -174,7 +174,7 @@ def turn(store: Store, run: str, slots: int) -> bool:
     It has a place in the line, for as long as it asks again within a second.
     """
     with store.locked():
-        line = Line(store)
+        line = Waitlist(store)
         free = len(Claims(store).free_slots(slots))
         line.stay(run, ALIVE)
         its = line.is_turn(run, free)

@@ -18,7 +18,7 @@ import os
 import sys
 import time
 
-from . import claim, line, runs
+from . import claim, runs, waitlist
 from .states import move, state_of
 from .store import TYPE_CHECKING, Refusal, Store, is_locked, try_lock, write_whole
 
@@ -126,13 +126,13 @@ def _poll(store: Store, request: Reply) -> Iterator[Reply]:
         if select.select([0], [], [], min(pause, 0.05) if waits else pause)[0]:
             word = os.read(0, 4096)
             if word.endswith(b"-") or (waits and not word):
-                line.leave(store, run)
+                waitlist.leave(store, run)
             waits = word.endswith(b"+")
             if not word:
                 return
         pause = min(pause * 1.2, 0.25)
     if waits:
-        line.go_apart(store, run)
+        waitlist.go_apart(store, run)
 
 
 def _small_harvest(attempt: Attempt) -> dict[str, str] | None:

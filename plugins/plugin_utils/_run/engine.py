@@ -255,11 +255,11 @@ class Engine:
             if command.node not in self._watching:
                 self._watching[command.node] = None
                 threading.Thread(target=self._watch, args=(command.node,), daemon=True).start()
-        elif isinstance(command, ev.LineUp):
+        elif isinstance(command, ev.Enqueue):
             self._in_line.add(command.node)
             self._do(ev.Watch(command.node))
             self._tell(command.node, LINE_UP)
-        elif isinstance(command, ev.LeaveLine):
+        elif isinstance(command, ev.Dequeue):
             self._in_line.discard(command.node)
             self._tell(command.node, LEAVE_LINE)
         elif isinstance(command, ev.Quarantine):
@@ -517,7 +517,7 @@ class Engine:
                         self._tell(name, LINE_UP)
                 elif reply["state"] == "turn":
                     self._in_line.discard(name)
-                    self._events.put(ev.Turn(name))
+                    self._events.put(ev.Granted(name))
                 elif attempt in self._active and reply["state"] == "ended":
                     told.add(attempt)
                     self._ended(attempt, reply)

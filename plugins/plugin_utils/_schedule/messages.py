@@ -103,7 +103,7 @@ class Busy(OfAttempt):
     """No slot on the node is free for this run: costs no attempt."""
 
 
-class Turn(OfNode):
+class Granted(OfNode):
     """The run has come to the head of the node's line: a slot is kept for its claim, for a moment."""
 
 
@@ -202,7 +202,7 @@ Event = (
     | LinkDown
     | Claimed
     | Busy
-    | Turn
+    | Granted
     | Refused
     | Synced
     | Started
@@ -265,11 +265,11 @@ class Watch(OfNode):
     """Follow this node's attempts until `Scheduler.watched()` no longer names it."""
 
 
-class LineUp(OfNode):
+class Enqueue(OfNode):
     """Wait in this node's line for a slot that other runs hold."""
 
 
-class LeaveLine(OfNode):
+class Dequeue(OfNode):
     """No job waits for a node any more."""
 
 
@@ -347,8 +347,8 @@ Command = (
     | Cancel
     | Fence
     | Watch
-    | LineUp
-    | LeaveLine
+    | Enqueue
+    | Dequeue
     | Fetch
     | Release
     | Ack

@@ -113,7 +113,7 @@ class Scheduler:
         if self._lines and not len(self._queue):
             for name in sorted(self._lines):
                 self._stand(self._places[name])
-                self._say(ev.LeaveLine(name))
+                self._say(ev.Dequeue(name))
             self._settle()
         self._refresh(now)
         if not self._ended and (not self._open or self._may_detach()):
@@ -179,7 +179,7 @@ class Scheduler:
                             node=event.node,
                         )
                     )
-        elif isinstance(event, ev.Turn):
+        elif isinstance(event, ev.Granted):
             self._stand(self._places[event.node], turn=True)
         elif isinstance(event, ev.Found):
             self._queue.remove(self._jobs[event.job])
@@ -637,7 +637,7 @@ class Scheduler:
         if self._detach or self._overdue:
             return
         self._stand(place, in_line=True)
-        self._say(ev.LineUp(place.node.name))
+        self._say(ev.Enqueue(place.node.name))
 
     def _stand(self, place: NodeState, in_line: bool = False, turn: bool = False) -> None:
         """Whether this run waits in the node's line, or its turn has come there."""

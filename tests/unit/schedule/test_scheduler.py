@@ -209,7 +209,7 @@ class World:
     def turn(self, name):
         if name in self.lines:
             self.lines.discard(name)
-            self.send(ev.LinkDown(name, "down") if name in self.dead else ev.Turn(name))
+            self.send(ev.LinkDown(name, "down") if name in self.dead else ev.Granted(name))
 
     def on_leaveline(self, command):
         self.lines.discard(command.node)
@@ -349,9 +349,9 @@ def test_no_job_runs_twice_and_every_job_ends_once_whatever_happens(seed):
 
 def test_busy_and_a_mistake_of_ours_cost_no_attempt():
     tested = scheduler([ev.PlacementSpec("job", Need(), attempts=1)], [node("n")])
-    assert told(begin(tested, ev.Busy(A)), ev.LineUp) == [ev.LineUp("n")]
+    assert told(begin(tested, ev.Busy(A)), ev.Enqueue) == [ev.Enqueue("n")]
     assert claims(feed(tested, 60.0)) == []
-    turn = ev.Turn("n")
+    turn = ev.Granted("n")
     assert claims(feed(tested, turn)) == [("job", "n")]
     assert claims(feed(tested, ev.Refused("2", "refused", "ours", "", "known"), turn)) == [
         ("job", "n")
@@ -532,8 +532,11 @@ def test_an_attempt_that_may_have_started_and_a_fleet_that_is_only_silent_do_not
 def test_a_busy_controller_is_waited_for_in_its_line():
     tested = scheduler([ev.PlacementSpec("job", Need(node="local"))], [], fallback=LOCAL)
     out = begin(tested, ev.Busy(A))
-    assert (claims(out), told(out, ev.LineUp)) == ([("job", "localhost")], [ev.LineUp("localhost")])
-    assert claims(feed(tested, ev.Turn("localhost"))) == [("job", "localhost")]
+    assert (claims(out), told(out, ev.Enqueue)) == (
+        [("job", "localhost")],
+        [ev.Enqueue("localhost")],
+    )
+    assert claims(feed(tested, ev.Granted("localhost"))) == [("job", "localhost")]
 
 
 # -- the lines of full nodes
@@ -545,15 +548,15 @@ def test_a_run_waits_in_the_lines_of_the_full_nodes_that_rank_first_and_claims_w
     ]
     tested = scheduler(["a", "b"], full)
     out = begin(tested)
-    assert [line.node for line in told(out, ev.LineUp)] == [
+    assert [line.node for line in told(out, ev.Enqueue)] == [
         f"n{number}" for number in range(LINES)
     ] and not claims(out)
-    out = feed(tested, ev.Turn("n3"))
-    assert claims(out) == [("a", "n3")] and told(out, ev.LineUp) == [ev.LineUp("n3")]
+    out = feed(tested, ev.Granted("n3"))
+    assert claims(out) == [("a", "n3")] and told(out, ev.Enqueue) == [ev.Enqueue("n3")]
     assert not claims(feed(tested, ev.Claimed(A, crowded=True)))
-    out = feed(tested, ev.Turn("n5"))
+    out = feed(tested, ev.Granted("n5"))
     assert claims(out) == [("b", "n5")]
-    assert [line.node for line in told(out, ev.LeaveLine)] == sorted(
+    assert [line.node for line in told(out, ev.Dequeue)] == sorted(
         {f"n{number}" for number in range(LINES)} - {"n5"}
     )
 
@@ -561,17 +564,17 @@ def test_a_run_waits_in_the_lines_of_the_full_nodes_that_rank_first_and_claims_w
 def test_a_slot_that_the_run_gave_back_goes_to_those_who_wait_for_it():
     tested = scheduler(["a", "b"], [node("n", slots=1)])
     out = begin(tested, ev.Claimed(A, crowded=True), ev.Synced(A), ev.Started(A), GOOD)
-    assert (claims(out), told(out, ev.LineUp)) == ([("a", "n")], [ev.LineUp("n")])
-    assert claims(feed(tested, ev.Turn("n"))) == [("b", "n")]
+    assert (claims(out), told(out, ev.Enqueue)) == ([("a", "n")], [ev.Enqueue("n")])
+    assert claims(feed(tested, ev.Granted("n"))) == [("b", "n")]
 
 
 def test_a_turn_that_no_job_needs_any_more_is_given_back():
     tested = scheduler(["a"], [node(name, busy=2) for name in "nm"])
     begin(tested)
-    out = feed(tested, ev.Turn("n"))
-    assert claims(out) == [("a", "n")] and told(out, ev.LeaveLine) == [ev.LeaveLine("m")]
+    out = feed(tested, ev.Granted("n"))
+    assert claims(out) == [("a", "n")] and told(out, ev.Dequeue) == [ev.Dequeue("m")]
     # It was on its way.
-    assert told(feed(tested, ev.Turn("m")), ev.LeaveLine) == [ev.LeaveLine("m")]
+    assert told(feed(tested, ev.Granted("m")), ev.Dequeue) == [ev.Dequeue("m")]
     assert tested.watched() == set()
 
 
@@ -588,7 +591,7 @@ def test_lines_for_other_jobs_keep_no_job_from_a_node_that_they_can_not_use():
         ev.PlacementSpec("codex", Need("codex")),
         ev.PlacementSpec("pinned", Need(node="c")),
     ]
-    lines = told(begin(scheduler(work, [*full, *other])), ev.LineUp)
+    lines = told(begin(scheduler(work, [*full, *other])), ev.Enqueue)
     assert {line.node for line in lines} == {each.name for each in (*full, *other)} and len(
         lines
     ) == LINES + 2
@@ -596,7 +599,7 @@ def test_lines_for_other_jobs_keep_no_job_from_a_node_that_they_can_not_use():
 
 def test_a_line_that_breaks_off_is_a_node_that_does_not_answer():
     tested = scheduler(["job"], [node("n", busy=2)], fallback=LOCAL)
-    assert told(begin(tested), ev.LineUp)
+    assert told(begin(tested), ev.Enqueue)
     out = feed(tested, ev.LinkDown("n", "cut"))
     assert [(note.node, note.failures) for note in told(out, ev.Quarantine)] == [
         ("n", 1)
@@ -611,9 +614,9 @@ def test_who_waits_for_the_first_answer_of_a_node_that_is_full_claims_nothing_th
 
 def test_jobs_of_its_own_are_no_reason_to_wait_in_a_line_and_a_detached_run_does_not_wait():
     assert not told(
-        begin(scheduler(["a", "b", "c"], [node("n")]), ev.Claimed(A), ev.Claimed("2")), ev.LineUp
+        begin(scheduler(["a", "b", "c"], [node("n")]), ev.Claimed(A), ev.Claimed("2")), ev.Enqueue
     )
-    assert not told(begin(scheduler(["a"], [node("n", busy=2)], detach=True)), ev.LineUp)
+    assert not told(begin(scheduler(["a"], [node("n", busy=2)], detach=True)), ev.Enqueue)
 
 
 # -- silence, loss, resume

@@ -114,7 +114,7 @@ def test_priority_comes_before_the_order_of_the_list_and_a_pin_holds_nobody_back
     tested = scheduler(work, [node("a", 0.1, slots=1), node("b", 0.2, slots=1, busy=1)])
     assert claims(begin(tested)) == [("high", "a")]
     assert claims(feed(tested, *runs(A), GOOD)) == [("low", "a")]
-    assert claims(feed(tested, ev.Turn("b"))) == [("pinned", "b")]
+    assert claims(feed(tested, ev.Granted("b"))) == [("pinned", "b")]
 
 
 def test_an_account_without_quota_pauses_until_its_time_and_others_go_on():

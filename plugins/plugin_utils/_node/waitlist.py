@@ -25,7 +25,7 @@ KEPT = 4.0
 APART = 6.0
 
 
-class Line:
+class Waitlist:
     """Runs by uid; use it under `store.locked()` only."""
 
     def __init__(self, store: Store) -> None:
@@ -65,10 +65,10 @@ class Line:
 def leave(store: Store, run: str) -> None:
     """It waits no longer."""
     with store.locked():
-        Line(store).leave(run)
+        Waitlist(store).leave(run)
 
 
 def go_apart(store: Store, run: str) -> None:
     """It waits no longer, and soon will again: its place is kept."""
     with store.locked():
-        Line(store).stay(run, APART)
+        Waitlist(store).stay(run, APART)

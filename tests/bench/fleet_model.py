@@ -354,7 +354,7 @@ class Run:
         else:
             machine.kept.pop(self.name, None)
             self.fleet.begin(machine, self.work[command.job], lambda: self.ended(command))
-            self.later(0.0, ev.Claimed(command.attempt, crowded=bool(machine.line)))
+            self.later(0.0, ev.Claimed(command.attempt, contended=bool(machine.line)))
 
     def on_lineup(self, command: ev.Enqueue) -> None:
         machine = self.machines[command.node]

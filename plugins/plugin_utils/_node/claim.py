@@ -120,7 +120,7 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     """S1. request: attempt, key (of the workspace), slots; run_id, controller (not of a mere sync,
     which has no place in the line).
 
-    Asked again it gives the same answer. crowded: other runs wait for slots here.
+    Asked again it gives the same answer. contended: other runs wait for slots here.
     """
     attempt = store.attempt(request["attempt"])
     key = checked(request["key"])
@@ -164,7 +164,7 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
         "generation": row["generation"],
         "slot": row["slot"],
         "workspace": workspace,
-        "crowded": len(line) > 0,
+        "contended": len(line) > 0,
     }
 
 

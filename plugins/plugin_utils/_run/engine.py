@@ -325,7 +325,7 @@ class Engine:
         if reply["state"] == "claimed":
             trail.generation = int(reply["generation"])
             trail.store = reply.get("store")
-            self._events.put(ev.Claimed(command.attempt, trail.store, reply["crowded"] is True))
+            self._events.put(ev.Claimed(command.attempt, trail.store, reply["contended"] is True))
         elif reply["state"] == "busy":
             trail.counts = False
             self._events.put(ev.Busy(command.attempt))

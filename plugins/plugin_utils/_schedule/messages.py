@@ -92,11 +92,11 @@ class LinkDown:
 @dataclass(frozen=True)
 class Claimed(OfAttempt):
     """The attempt holds a slot and a workspace. store: the id of the node's store, whatever name
-    led to it; crowded: others wait for slots there.
+    led to it; contended: others wait for slots there.
     """
 
     store: str | None = None
-    crowded: bool = False
+    contended: bool = False
 
 
 class Busy(OfAttempt):

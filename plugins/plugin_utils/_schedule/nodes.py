@@ -33,7 +33,7 @@ class NodeState:
     attempts that hold a slot.
 
     proved: an answer has shown that it works; failure: the class of the newest failure since it was
-    last heard; crowded: other runs wait for its slots, so one is claimed only when it is our turn;
+    last heard; contended: other runs wait for its slots, so one is claimed only when it is our turn;
     in_line: we wait there; inherited: its quarantine is of an earlier run; twin: another name of
     the same node, which is the candidate.
     """
@@ -48,7 +48,7 @@ class NodeState:
     failure: str | None = None
     why: str = ""
     busy_until: float = 0.0
-    crowded: bool = False
+    contended: bool = False
     in_line: bool = False
     turn: bool = False
     silent_since: float | None = None
@@ -116,7 +116,7 @@ class NodeState:
             remedy = "a trial, which comes by itself; gummy_refresh=true forgets it"
         if self.turn:
             busy = max(0, min(busy, slots - in_flight - 1))
-        if self.busy_until > now or self.in_line or (self.crowded and not self.turn):
+        if self.busy_until > now or self.in_line or (self.contended and not self.turn):
             busy = max(busy, slots - in_flight)
         elif self.failures and not self.proved:
             # One at a time until one has begun.

@@ -164,7 +164,7 @@ class Scheduler:
             place = self._touch(event.node)
             self._stand(place)
             # A claim will tell.
-            place.crowded = False
+            place.contended = False
             if place.silent_since is None:
                 place.silent_since = now
                 place.silence = []
@@ -236,7 +236,7 @@ class Scheduler:
             return
         if attempt.stage == "claimed":
             if isinstance(event, ev.Claimed):
-                place.crowded = event.crowded
+                place.contended = event.contended
                 place.twin = (
                     place.twin
                     if event.store is None
@@ -300,7 +300,7 @@ class Scheduler:
         ):
             self._say(ev.Release(attempt.id, attempt.node))
         if isinstance(event, ev.Busy):
-            place.crowded = True
+            place.contended = True
         elif isinstance(cause, ev.Refused) and cause.kind == "lease":
             # The controller slept, or the claim took too long to be used: nobody's fault.
             place.busy_until = self._now + 1.0
@@ -719,9 +719,9 @@ class Scheduler:
             )
         if place.node.name in job.failed_on:
             return self._end_queued(job, *job.last)
-        if place.crowded and place.may_line_up(self._now):
+        if place.contended and place.may_line_up(self._now):
             self._wait_at(place)
-        if place.live or place.busy_until > self._now or (place.crowded and not place.turn):
+        if place.live or place.busy_until > self._now or (place.contended and not place.turn):
             return self._wait(job, "the controller takes one job at a time")
         return self._reserve(
             job, place, f"runs here: {why or f'no node can take it ({self._reasons(job)})'}"
@@ -755,7 +755,7 @@ class Scheduler:
         """
         for attempt in [attempt for attempt in place.live.values() if attempt.held]:
             attempt.held = False
-            if place.proved and place.busy_until <= self._now and not place.crowded:
+            if place.proved and place.busy_until <= self._now and not place.contended:
                 self._say(ev.Claim(attempt.id, attempt.job, attempt.node))
             else:
                 self._move(attempt, "void")

@@ -43,7 +43,7 @@ class LineTest(NodeCase):
         return replies(waits.stdout.readline())[-1]["state"]
 
     def test_a_run_that_waits_comes_before_one_that_gave_its_slot_back(self) -> None:
-        self.assertFalse(self.asked("one-1", **RUN)["crowded"])
+        self.assertFalse(self.asked("one-1", **RUN)["contended"])
         self.assertEqual("busy", self.asked("two-1", **RUN)["state"])
         two = self.wait_in_line("two")
         three = self.wait_in_line("three")
@@ -53,11 +53,11 @@ class LineTest(NodeCase):
             ["busy", "busy"], [self.asked(name, **RUN)["state"] for name in ("one-2", "three-1")]
         )
         claimed = self.asked("two-1", **RUN)
-        self.assertEqual(("claimed", True), (claimed["state"], claimed["crowded"]))
+        self.assertEqual(("claimed", True), (claimed["state"], claimed["contended"]))
         self.assertIsNone(self.told(three, 0.5))
         self.ask("release", attempt="two-1")
         self.assertEqual("turn", self.told(three))
-        self.assertFalse(self.asked("three-1", **RUN)["crowded"])
+        self.assertFalse(self.asked("three-1", **RUN)["contended"])
 
     def test_a_run_that_leaves_keeps_nobody_waiting(self) -> None:
         self.asked("one-1", **RUN)

@@ -553,7 +553,7 @@ def test_a_run_waits_in_the_lines_of_the_full_nodes_that_rank_first_and_claims_w
     ] and not claims(out)
     out = feed(tested, ev.Granted("n3"))
     assert claims(out) == [("a", "n3")] and told(out, ev.Enqueue) == [ev.Enqueue("n3")]
-    assert not claims(feed(tested, ev.Claimed(A, crowded=True)))
+    assert not claims(feed(tested, ev.Claimed(A, contended=True)))
     out = feed(tested, ev.Granted("n5"))
     assert claims(out) == [("b", "n5")]
     assert [line.node for line in told(out, ev.Dequeue)] == sorted(
@@ -563,7 +563,7 @@ def test_a_run_waits_in_the_lines_of_the_full_nodes_that_rank_first_and_claims_w
 
 def test_a_slot_that_the_run_gave_back_goes_to_those_who_wait_for_it():
     tested = scheduler(["a", "b"], [node("n", slots=1)])
-    out = begin(tested, ev.Claimed(A, crowded=True), ev.Synced(A), ev.Started(A), GOOD)
+    out = begin(tested, ev.Claimed(A, contended=True), ev.Synced(A), ev.Started(A), GOOD)
     assert (claims(out), told(out, ev.Enqueue)) == ([("a", "n")], [ev.Enqueue("n")])
     assert claims(feed(tested, ev.Granted("n"))) == [("b", "n")]
 

@@ -356,12 +356,12 @@ class Run:
             self.fleet.begin(machine, self.work[command.job], lambda: self.ended(command))
             self.later(0.0, ev.Claimed(command.attempt, contended=bool(machine.line)))
 
-    def on_lineup(self, command: ev.Enqueue) -> None:
+    def on_enqueue(self, command: ev.Enqueue) -> None:
         machine = self.machines[command.node]
         machine.line[self.name] = lambda: self.send(ev.Granted(machine.name))
         self.fleet.at(self.fleet.now, lambda: self.fleet.call(machine))
 
-    def on_leaveline(self, command: ev.Dequeue) -> None:
+    def on_dequeue(self, command: ev.Dequeue) -> None:
         self.machines[command.node].line.pop(self.name, None)
 
     def on_sync(self, command: ev.Sync) -> None:

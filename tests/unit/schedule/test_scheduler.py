@@ -201,7 +201,7 @@ class World:
             else ev.Claimed(command.attempt)
         )
 
-    def on_lineup(self, command):
+    def on_enqueue(self, command):
         assert command.node in self.tested.watched()
         self.lines.add(command.node)
         self.later(self.dice.uniform(0.01, 25), self.turn, command.node)
@@ -211,7 +211,7 @@ class World:
             self.lines.discard(name)
             self.send(ev.LinkDown(name, "down") if name in self.dead else ev.Granted(name))
 
-    def on_leaveline(self, command):
+    def on_dequeue(self, command):
         self.lines.discard(command.node)
 
     def on_sync(self, command):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-# The part of the load that counts one more for work of this type.
+# Task type -> the part of the load that counts by 1 more for such work; None: no part does.
 TASK_TYPES: Mapping[str, str | None] = MappingProxyType(
     {
         "general": None,
@@ -20,21 +20,37 @@ TASK_TYPES: Mapping[str, str | None] = MappingProxyType(
         "security": None,
     }
 )
-# gummy's own keywords as whole words; "REST" only in capitals, because of "the rest".
+
+# Task type -> its keywords: gummy's own, as whole words. REST counts in capitals only, because of
+# "the rest".
+_KEYWORDS = {
+    "database": "database databases query queries schema schemas migration migrations sql",
+    "api": "api apis endpoint endpoints route routes REST restful graphql",
+    "testing": "test tests testing spec specs jest vitest",
+    "security": "security auth authentication authorization permission permissions "
+    "vulnerability vulnerabilities",
+    "frontend": "ui component components react vue frontend",
+}
 KEYWORDS: Mapping[str, frozenset[str]] = {
-    name: frozenset(words.split())
-    for name, words in {
-        "database": "database databases query queries schema schemas migration migrations sql",
-        "api": "api apis endpoint endpoints route routes REST restful graphql",
-        "testing": "test tests testing spec specs jest vitest",
-        "security": "security auth authentication authorization permission permissions vulnerability vulnerabilities",
-        "frontend": "ui component components react vue frontend",
-    }.items()
+    task_type: frozenset(words.split()) for task_type, words in _KEYWORDS.items()
 }
 
 
 def task_type_of(prompt: str) -> str:
     """The task type whose keywords a prompt names most; a tie or none is `general`."""
-    words = {word if word == "REST" else word.lower() for word in re.findall(r"[^\W_]+", prompt)}
-    hits = sorted(((len(words & known), name) for name, known in KEYWORDS.items()), reverse=True)
-    return hits[0][1] if hits[0][0] > hits[1][0] else "general"
+    words = {_normal(word) for word in re.findall(r"[^\W_]+", prompt)}
+    hits = sorted(
+        ((len(words & keywords), task_type) for task_type, keywords in KEYWORDS.items()),
+        reverse=True,
+    )
+
+    (most, task_type), (second, _other) = hits[:2]
+    if most > second:
+        return task_type
+    return "general"
+
+
+def _normal(word: str) -> str:
+    if word == "REST":
+        return word
+    return word.lower()

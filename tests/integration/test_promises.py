@@ -48,7 +48,7 @@ def promise_1(counted: Counted) -> None:
     proved void.
 
     The whole ansible-playbook is killed when the start has gone out and nothing was heard of it.
-    Without the record in `self._say(self._record(attempt), ev.Start(attempt.id, attempt.job,
+    Without the record in `self._emit(self._record(attempt), ev.Start(attempt.id, attempt.job,
     attempt.node))` (_schedule/scheduler.py) the next call does not know of it.
     """
     words = counted.words(counted.job("once", "echo done > done.txt", node="node-1"))
@@ -164,8 +164,8 @@ def promise_8(counted: Counted) -> None:
 LINES: dict[Callable[[Counted], None], tuple[str, str, str, str]] = {
     promise_1: (
         "_schedule/scheduler.py",
-        "self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))",
-        "self._say(ev.Start(attempt.id, attempt.job, attempt.node))",
+        "self._emit(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))",
+        "self._emit(ev.Start(attempt.id, attempt.job, attempt.node))",
         r"\['once', 'once'\] == \['once'\]",
     ),
     promise_3: (

@@ -19,8 +19,8 @@ from real_nodes import ROOT, copy_of_collection
 BREAKAGES = {
     "a start goes out before `sent` is written": (
         "plugins/plugin_utils/_schedule/scheduler.py",
-        "self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))",
-        "self._say(ev.Start(attempt.id, attempt.job, attempt.node))",
+        "self._emit(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))",
+        "self._emit(ev.Start(attempt.id, attempt.job, attempt.node))",
         "^run twice: ",
         ("--only", "playbook killed", "--times", "12"),
     ),

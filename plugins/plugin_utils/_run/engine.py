@@ -196,12 +196,11 @@ class Engine:
                 if isinstance(command, ev.Wake):
                     wake = command.at
                 elif isinstance(command, ev.End):
-                    self._leave()
+                    self._leave(command)
                     self._send_acks(all_of_them=True)
                     return
                 else:
                     self._do(command)
-            self._wanted = frozenset(self._scheduler.watched())
             now = time.monotonic()
             for name, process in self._watching.items():
                 if name in self._wanted:
@@ -209,16 +208,17 @@ class Engine:
                 elif process is not None and now - self._idle_since.get(name, now) >= LINGER:
                     process.end_input()
 
-    def _leave(self) -> None:
+    def _leave(self, command: ev.End) -> None:
         """Detached: what goes on and what waits is told, and is no end."""
-        for name, (attempt, reason) in self._scheduler.unfinished().items():
-            if attempt is not None:
+        for left in command.unfinished:
+            name = left.job
+            if left.attempt is not None:
                 finish = ev.Finish(
-                    name, "running", None, f"goes on on {attempt.node}", attempt.id, attempt.node
+                    name, "running", None, f"goes on on {left.node}", left.attempt, left.node
                 )
             else:
                 finish = ev.Finish(
-                    name, "waiting", None, f"waits for the run to be called again ({reason})"
+                    name, "waiting", None, f"waits for the run to be called again ({left.reason})"
                 )
             self.outcomes[name] = JobResult(finish, self._trails.get(finish.attempt or ""))
 
@@ -240,7 +240,7 @@ class Engine:
                 del self._trails[command.attempt]
                 self._active.discard(command.attempt)
         elif isinstance(command, ev.Assigned):
-            ranking = self._scheduler.ranking(command)
+            ranking = command.standing.ranking()
             why = command.why or ranking[0].reason
             self._trails[command.attempt] = AttemptLog(
                 command.attempt, command.job, command.node, why, self._kept(ranking), counts=False
@@ -251,13 +251,15 @@ class Engine:
             self._finish(command)
         elif isinstance(command, ev.Note):
             self._say(command.job, command.verb, command.node, command.text)
+        elif isinstance(command, ev.Unwatch):
+            self._wanted -= {command.node}
         elif isinstance(command, ev.Watch):
+            self._wanted |= {command.node}
             if command.node not in self._watching:
                 self._watching[command.node] = None
                 threading.Thread(target=self._watch, args=(command.node,), daemon=True).start()
         elif isinstance(command, ev.Enqueue):
             self._in_line.add(command.node)
-            self._do(ev.Watch(command.node))
             self._tell(command.node, LINE_UP)
         elif isinstance(command, ev.Dequeue):
             self._in_line.discard(command.node)
@@ -411,8 +413,7 @@ class Engine:
             self._events.put(ev.Refused(command.attempt, "input", "input", str(exc)))
             return
         except LinkError as exc:
-            self._events.put(ev.LinkDown(command.node, str(exc)))
-            self._events.put(ev.Unknown(command.attempt, str(exc)))
+            self._events.put(ev.Unknown(command.attempt, str(exc), contact_lost=True))
             return
         if reply["state"] in ("started", "running"):
             self._say(command.job, "start", command.node, f"{job.agent}, attempt {command.attempt}")
@@ -420,7 +421,7 @@ class Engine:
         elif reply["state"] == "ended":
             self._ended(command.attempt, reply)
         elif reply["state"] == "void":
-            self._events.put(ev.Fenced(command.attempt, "void"))
+            self._events.put(ev.ProvedVoid(command.attempt))
         else:
             self._refused(command.attempt, reply)
 
@@ -441,12 +442,14 @@ class Engine:
                     f"another store answers ({reply.get('store')}): this is not the node, or not the login, that has the job"
                 )
         except LinkError as exc:
-            self._events.put(ev.LinkDown(command.node, str(exc)))
-            self._events.put(ev.Unknown(command.attempt, str(exc)))
+            self._events.put(ev.Unknown(command.attempt, str(exc), contact_lost=True))
             return
-        self._events.put(ev.Fenced(command.attempt, reply["state"]))
         if reply["state"] == "ended":
             self._ended(command.attempt, reply)
+        elif reply["state"] == "void":
+            self._events.put(ev.ProvedVoid(command.attempt))
+        else:
+            self._events.put(ev.ProvedRunning(command.attempt))
 
     def _ended(self, attempt: str, reply: Mapping[str, Any]) -> None:
         trail = self._trails[attempt]
@@ -625,7 +628,10 @@ class Engine:
     def _finish(self, command: ev.Finish) -> None:
         trail = self._trails.get(command.attempt or "")
         folder = self._record.job_folder(command.job)
-        kept = trail.ranking if trail else self._kept(self._scheduler.ranking_for(command.job))
+        if trail is not None:
+            kept = trail.ranking
+        else:
+            kept = self._kept(command.standing.ranking() if command.standing else [])
         self.outcomes[command.job] = JobResult(
             command, trail, folder if trail and os.path.isdir(folder) else None, kept
         )

@@ -3,62 +3,125 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the scheduler hears and says: events in, commands out.
 
-An attempt is named by its id; times are seconds of the caller's clock.
+Two rules. One fact is one event: whoever carries out a command answers it with a single event,
+which holds all that became known. A command carries all that is needed to carry it out, so that
+nobody has to ask the scheduler back.
+
+An attempt is named by its id, a node and a job by their names. Times are seconds of the caller's
+clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
-from .placement import Need, Node
+from .placement import Need, Node, Ranked, rank
 
 
 @dataclass(frozen=True)
 class PlacementSpec:
-    """A job as far as placement cares. attempts: how many may fail before they start, be void, or
-    end for want of quota.
-
-    account: what its agent is charged to; skippable: skipped, not failed, when no node of its own
-    can be reached. no_more: why it may get no attempt beside those that were found; then it is lost
-    when none of these has it.
-    """
+    """A job as far as placement cares."""
 
     name: str
+
+    # What the job asks of a node.
     need: Need
+
+    # How many attempts may fail before their agent started, or end for want of quota.
     attempts: int = 3
+
+    # Whether a success that nothing proves counts as one.
     accept_unproven: bool = False
+
+    # Jobs with a higher number are placed first.
     priority: int = 0
+
+    # Whose quota the job's agent uses up.
     account: str = ""
+
+    # Whether the job is skipped, and has not failed, when no node of its own can be reached.
     skippable: bool = False
+
+    # Why the job may get no attempt beside those that were found; blank: it may. A job of which
+    # it stands here is lost when none of the found attempts has it.
     no_more: str = ""
 
 
 @dataclass(frozen=True)
-class OfAttempt:
-    """What names an attempt."""
+class Standing:
+    """How all nodes stood for one job at one moment.
 
+    It is data, and ranked only by who wants to show it: a ranking of a thousand nodes costs more
+    than the decision did.
+    """
+
+    # The nodes as placement saw them then.
+    nodes: tuple[Node, ...]
+
+    # What the job asks of a node.
+    need: Need
+
+    # Nodes that failed this job before, with what was wrong.
+    failed_on: Mapping[str, str]
+
+    # The node that was chosen; it is ranked as any other, whatever it did before.
+    chosen: str | None
+
+    # Weights of the parts of the load, and task type -> first-choice nodes, as `rank` takes them.
+    weights: Mapping[str, float]
+    preferences: Mapping[str, Sequence[str]]
+
+    def ranking(self) -> list[Ranked]:
+        """Every node, the best first; one that failed the job comes with what was wrong."""
+        return rank(
+            [self._as_candidate(node) for node in self.nodes],
+            self.need,
+            self.weights,
+            self.preferences,
+        )
+
+    def _as_candidate(self, node: Node) -> Node:
+        if node.name == self.chosen or node.name not in self.failed_on:
+            return node
+
+        return replace(
+            node,
+            excluded=self.failed_on[node.name],
+            remedy="it failed this job, and is tried again when no other node is left",
+        )
+
+
+# -- what events and commands have in common
+
+
+@dataclass(frozen=True)
+class OfAttempt:
+    """What is about an attempt."""
+
+    # The attempt's id.
     attempt: str
 
 
 @dataclass(frozen=True)
 class OfNode:
-    """What names a node."""
+    """What is about a node."""
 
+    # The node's name.
     node: str
 
 
 @dataclass(frozen=True)
 class AttemptOn(OfAttempt):
-    """What names an attempt and the node that has it."""
+    """What is about an attempt and said to the node that has it."""
 
     node: str
 
 
 @dataclass(frozen=True)
 class Step(OfAttempt):
-    """What names an attempt, its job and its node."""
+    """What is about an attempt, the job that it is a try of, and its node."""
 
     job: str
     node: str
@@ -74,7 +137,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Nodes:
-    """Newly measured nodes; nodes that are not named stay as they are."""
+    """Some nodes were measured; nodes that are not among them stay as they are."""
 
     nodes: tuple[Node, ...]
 
@@ -84,137 +147,181 @@ class LinkUp(OfNode):
 
 
 @dataclass(frozen=True)
-class LinkDown:
-    node: str
+class LinkDown(OfNode):
+    """The node gives no answer."""
+
+    # What was tried, and what happened, for people.
     reason: str
 
 
-@dataclass(frozen=True)
-class Claimed(OfAttempt):
-    """The attempt holds a slot and a workspace. store: the id of the node's store, whatever name
-    led to it; contended: others wait for slots there.
-    """
+class Granted(OfNode):
+    """The run is the first on the node's waitlist: for a moment a slot is kept for its claim."""
 
+
+@dataclass(frozen=True)
+class AttemptEvent(OfAttempt):
+    """An event that moves an attempt."""
+
+    WORD: ClassVar[str]
+
+    @property
+    def word(self) -> str:
+        """What the table of stages calls this event."""
+        return self.WORD
+
+
+@dataclass(frozen=True)
+class Claimed(AttemptEvent):
+    """The attempt holds a slot and a workspace."""
+
+    WORD = "claimed"
+
+    # The id of the node's store, whatever name led to it.
     store: str | None = None
+
+    # Whether other runs wait for slots of this node.
     contended: bool = False
 
 
-class Busy(OfAttempt):
-    """No slot on the node is free for this run: costs no attempt."""
+class Busy(AttemptEvent):
+    """No slot of the node is free for this run; that costs no attempt."""
 
-
-class Granted(OfNode):
-    """The run has come to the head of the node's line: a slot is kept for its claim, for a moment."""
+    WORD = "busy"
 
 
 @dataclass(frozen=True)
-class Refused(OfAttempt):
-    """A clear no. blame: node (another node may take the job), input (the run can't go on), ours
-    (no node's fault).
+class Refused(AttemptEvent):
+    """The node, or this controller itself, gave a clear no: nothing was changed."""
 
-    kind tells one mistake of ours from another.
-    """
+    WORD = "refused"
 
+    # The class that a job gets which ends by it, as docs/architecture.md lists them.
     failure: str
+
+    # node: another node may take the job; input: the run can't go on; ours: no node's fault.
     blame: str
+
+    # A sentence for people.
     message: str
+
+    # Tells one mistake of ours from another; blank where there is only one.
     kind: str = ""
 
 
-class Synced(OfAttempt):
-    """The project is in its workspace."""
+class Synced(AttemptEvent):
+    """The project is in the attempt's workspace."""
+
+    WORD = "synced"
 
 
-class Started(OfAttempt):
-    """Its supervisor runs."""
+class Started(AttemptEvent):
+    """The attempt's supervisor runs."""
+
+    WORD = "started"
 
 
 @dataclass(frozen=True)
-class Failed(OfAttempt):
-    """A stage did not work, and nothing was started: claim, sync or fetch. lasting: a person has to
-    mend it, so no trial follows.
-    """
+class Failed(AttemptEvent):
+    """Claim, sync or fetch did not work, and nothing was started by it."""
 
+    WORD = "failed"
+
+    # The class that a job gets which ends by it.
     failure: str
+
+    # A sentence for people.
     message: str
+
+    # Whether a person has to mend it, so that the node gets no trial.
     lasting: bool = False
 
 
 @dataclass(frozen=True)
-class Unknown(OfAttempt):
-    """No valid reply: what was asked for may have happened or not."""
+class Unknown(AttemptEvent):
+    """There is no valid reply: what was asked for may have happened or not."""
 
+    WORD = "unknown"
+
+    # A sentence for people.
     message: str
 
+    # Whether the node gave no answer at all.
+    contact_lost: bool = False
+
+
+class ProvedVoid(AttemptEvent):
+    """A fence proved that the attempt did not start and never will."""
+
+    WORD = "void"
+
+
+class ProvedRunning(AttemptEvent):
+    """A fence or a cancel found that the attempt runs."""
+
+    WORD = "running"
+
 
 @dataclass(frozen=True)
-class Fenced(OfAttempt):
-    """What `fence` proved: void, running, or ended (an Ended follows)."""
+class Ended(AttemptEvent):
+    """The agent's processes have ended, and the node has made the harvest."""
 
-    outcome: str
-
-
-@dataclass(frozen=True)
-class Ended(OfAttempt):
-    """failure: a class of DESIGN section 7 or None; proof: what shows the success; result: the
-    node's record.
-
-    pause: seconds until there is quota again, where that is known.
-    """
-
+    # The class of the failure; None: none is known.
     failure: str | None
+
+    # What shows that the agent succeeded; None: nothing does.
     proof: str | None
+
+    # A sentence for people, or blank.
     message: str
+
+    # How it ended, as the node's record has it.
     result: Mapping[str, Any] = field(default_factory=dict)
+
+    # Seconds until the account has quota again, where the agent says so.
     pause: float | None = None
 
+    @property
+    def word(self) -> str:
+        """Class `start` says that the agent was never executed, so another node may take it."""
+        if self.failure == "start":
+            return "failed_to_start"
+        return "ended"
+
 
 @dataclass(frozen=True)
-class Fetched(OfAttempt):
-    """Its harvest is at home. undelivered: why no branch could be made of it."""
+class Fetched(AttemptEvent):
+    """The attempt's harvest is at home."""
 
+    WORD = "fetched"
+
+    # Why the branch that was asked for could not be made of it; blank: it could.
     undelivered: str = ""
 
 
 class Found(Step):
-    """Resume: this attempt of an earlier call may have started."""
+    """An earlier call of this run left an attempt that may have started."""
 
 
 @dataclass(frozen=True)
-class Quarantined:
-    """An earlier run saw this node fail, so often in a row; seconds: what is left of its pause."""
+class Quarantined(OfNode):
+    """An earlier run saw the node fail."""
 
-    node: str
+    # How often in a row.
     failures: int
+
+    # What is left of the node's pause.
     seconds: float
+
+    # The newest failure, for people.
     why: str
 
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The user wants the run to end: nothing more begins, what may run is ended."""
+    """The user wants the run to end: nothing more begins, and what may run is ended."""
 
 
-Event = (
-    Tick
-    | Nodes
-    | LinkUp
-    | LinkDown
-    | Claimed
-    | Busy
-    | Granted
-    | Refused
-    | Synced
-    | Started
-    | Failed
-    | Unknown
-    | Fenced
-    | Ended
-    | Fetched
-    | Found
-    | Quarantined
-    | Cancelled
-)
+Event = Tick | Nodes | LinkUp | LinkDown | Granted | AttemptEvent | Found | Quarantined | Cancelled
 
 
 # -- commands
@@ -222,59 +329,67 @@ Event = (
 
 @dataclass(frozen=True)
 class Record(Step):
-    """Must be on disk before the commands after it go out. state: reserved, sent, running, ended,
-    void, lost.
-    """
+    """Write where the attempt stands; it is on disk before the commands after this one go out."""
 
+    # reserved, sent, running, ended, void or lost.
     state: str
 
 
 @dataclass(frozen=True)
 class Assigned(Step):
-    """For people and the record: the node that was chosen, why, and all nodes as they were then;
-    see Scheduler.ranking.
+    """For people and the record: the job goes to this node."""
 
-    why: None where the ranking says it.
-    """
-
+    # Why it goes there; None: the reason stands with the first one of the ranking.
     why: str | None
-    nodes: tuple[Node, ...]
+
+    # How all nodes stood when it was decided.
+    standing: Standing
 
 
 class Claim(Step):
-    """S1."""
+    """Ask the node for a slot and a workspace. Answered by Claimed, Busy, Refused or Failed."""
 
 
 class Sync(Step):
-    """S2."""
+    """Send the project to the workspace. Answered by Synced, Refused or Failed."""
 
 
 class Start(Step):
-    """S4; `sent` is on record."""
+    """Start the agent. Answered by Started, Ended, ProvedVoid, Refused or Unknown.
 
-
-class Cancel(AttemptOn):
-    """End it on its node, or prove that it never will begin."""
+    That the attempt was `sent` is on record.
+    """
 
 
 class Fence(AttemptOn):
-    """Prove that it did not start, or learn that it did."""
+    """Prove that the attempt did not start, or learn that it did.
+
+    Answered by ProvedVoid, ProvedRunning, Ended or Unknown.
+    """
+
+
+class Cancel(AttemptOn):
+    """End the attempt on its node, or prove that it never will begin. Answered as Fence is."""
 
 
 class Watch(OfNode):
-    """Follow this node's attempts until `Scheduler.watched()` no longer names it."""
+    """Follow the node's attempts, and wait on its waitlist where that was said, until Unwatch."""
+
+
+class Unwatch(OfNode):
+    """Nothing of this run may run on the node or waits for it."""
 
 
 class Enqueue(OfNode):
-    """Wait in this node's line for a slot that other runs hold."""
+    """Wait on this node's waitlist for a slot that other runs hold. Answered by Granted."""
 
 
 class Dequeue(OfNode):
-    """No job waits for a node any more."""
+    """Leave the node's waitlist: no job waits for a node any more."""
 
 
 class Fetch(Step):
-    """S7, the harvest's way home."""
+    """Bring the attempt's harvest home. Answered by Fetched or Failed."""
 
 
 class Release(AttemptOn):
@@ -282,46 +397,63 @@ class Release(AttemptOn):
 
 
 class Ack(AttemptOn):
-    """Tell the node that the harvest is at home."""
+    """Tell the node that the harvest is at home; nobody waits for the answer."""
 
 
 @dataclass(frozen=True)
-class Quarantine:
-    """For later runs: the node failed so often in a row and rests for these seconds; 0 failures: it
-    is as good as any.
-    """
+class Quarantine(OfNode):
+    """Keep for later runs that the node failed, or that it is as good as any."""
 
-    node: str
+    # How often in a row it failed; 0: it works.
     failures: int
+
+    # How long it rests.
     seconds: float
+
+    # The newest failure, for people.
     why: str
 
 
 @dataclass(frozen=True)
 class Refresh:
-    """Measure these nodes anew."""
+    """Measure these nodes anew. Answered by Nodes."""
 
     nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Finish:
-    """A job's end. status: success, failed, unproven, lost, skipped, cancelled; failure: its class."""
+    """A job has ended."""
 
     job: str
+
+    # success, failed, unproven, lost, skipped or cancelled.
     status: str
+
+    # The class of the failure; None with success and unproven.
     failure: str | None
+
+    # A sentence for people, or blank.
     message: str
+
+    # The attempt that decided, and its node; None where no attempt did.
     attempt: str | None = None
     node: str | None = None
+
+    # How all nodes stood at a job's end that no attempt decided.
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True)
 class Note:
-    """A line for people. verb: which of the six it belongs to."""
+    """A line for people."""
 
+    # Which step of the walk it belongs to: place, claim, sync, start, wait or fetch.
     verb: str
+
     text: str
+
+    # Blank: it is about no job, or no node, in particular.
     job: str = ""
     node: str = ""
 
@@ -334,8 +466,24 @@ class Wake:
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """A job that a detached run leaves as it is."""
+
+    job: str
+
+    # The attempt that goes on, and its node; None: the job waits.
+    attempt: str | None
+    node: str | None
+
+    # What a waiting job waits for; blank where an attempt goes on.
+    reason: str
+
+
+@dataclass(frozen=True)
 class End:
-    """Every job has ended, or the run is left to itself: see Scheduler.unfinished."""
+    """Every job has ended, or the run is detached and leaves these jobs to themselves."""
+
+    unfinished: tuple[Unfinished, ...] = ()
 
 
 Command = (
@@ -344,9 +492,10 @@ Command = (
     | Claim
     | Sync
     | Start
-    | Cancel
     | Fence
+    | Cancel
     | Watch
+    | Unwatch
     | Enqueue
     | Dequeue
     | Fetch

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nodes as a run knows them while it goes on: who can take which kind of work now, best first.
 
-No I/O.
-
-What a decision costs does not grow with the nodes or the jobs: each kind of work keeps its nodes in
-order, and only what changed is moved.
+What a decision costs does not grow with the nodes or the jobs: each kind of work keeps its nodes
+in order, and only what changed is moved. So whoever changes a NodeState has to call
+`NodeTable.changed` for it afterwards.
 """
 
 from __future__ import annotations
@@ -19,108 +18,125 @@ from dataclasses import dataclass, field, replace
 from .placement import FREE, REJECTED, WAITS, Need, Node, Scorer
 from .stages import TrackedAttempt
 
-# Seconds after a node's first failure; doubles with each further one.
+# How long a node rests after its first failure, in seconds; each further one doubles it.
 QUARANTINE = 30.0
 QUARANTINE_MOST = 600.0
+
+# What a node can be for a kind of work, beside FREE, WAITS and REJECTED: it gives no answer while
+# it may run jobs of ours; it is quarantined.
 SILENT = 3
-# Beside FREE, WAITS, REJECTED: gives no answer while it may run jobs of ours; quarantined.
 CLOSED = 4
 
 
 @dataclass(eq=False)
 class NodeState:
-    """A node as this run knows it. node: as measured, `busy` without our own jobs; live: our
-    attempts that hold a slot.
+    """A node as this run knows it."""
 
-    proved: an answer has shown that it works; failure: the class of the newest failure since it was
-    last heard; contended: other runs wait for its slots, so one is claimed only when it is our turn;
-    in_line: we wait there; inherited: its quarantine is of an earlier run; twin: another name of
-    the same node, which is the candidate.
-    """
-
+    # As it was measured; `busy` without our own attempts.
     node: Node
+
+    # Its number in the table; -1: it is the controller itself, which is not in the table.
     index: int = -1
+
+    # Whether an answer has shown that it works, since its newest failure.
     proved: bool = False
+
+    # How often in a row it failed, with the newest failure as a text for people.
     failures: int = 0
-    closed_until: float = 0.0
-    inherited: bool = False
-    twin: str | None = None
-    failure: str | None = None
     why: str = ""
+
+    # The class of the newest failure since it was last heard; None: it was heard.
+    failure: str | None = None
+
+    # When its quarantine ends.
+    closed_until: float = 0.0
+
+    # Whether its quarantine is of an earlier run.
+    inherited: bool = False
+
+    # Another name of the same machine, which is the candidate in its place.
+    twin: str | None = None
+
+    # Until when nothing is claimed there, although nobody failed.
     busy_until: float = 0.0
+
+    # Whether other runs wait for its slots, so that one is claimed only when we are granted it.
     contended: bool = False
-    in_line: bool = False
-    turn: bool = False
+
+    # Whether we are on its waitlist.
+    waitlisted: bool = False
+
+    # Whether a slot is kept for our claim.
+    granted: bool = False
+
+    # Since when it gives no answer, and why, each reason once.
     silent_since: float | None = None
-    # Why, each reason once.
-    silence: list[str] = field(default_factory=list)
+    silence_reasons: list[str] = field(default_factory=list)
+
+    # The serial number of its newest attempt; 0: it had none.
     last_used: int = 0
+
+    # How many of its attempts are on their way to their agent, and how many may run.
     begins: int = 0
     may_run: int = 0
-    live: dict[str, TrackedAttempt] = field(default_factory=dict)
-    views: list[Candidates] = field(default_factory=list)
 
-    def hears(self) -> None:
+    # Our attempts that have a slot there, by id.
+    live: dict[str, TrackedAttempt] = field(default_factory=dict)
+
+    # The orders that it stands in, one for each kind of work that may go there.
+    candidates: list[Candidates] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    def on_contact(self) -> None:
         """It has answered."""
-        self.silent_since = self.failure = None
+        self.silent_since = None
+        self.failure = None
         if self.node.state == "unreachable":
             self.node = replace(self.node, state="unknown")
 
-    def works(self) -> None:
+    def on_success(self) -> None:
         """A job has begun there."""
-        self.hears()
+        self.on_contact()
         self.proved = True
         self.failures = 0
         self.closed_until = 0.0
         self.inherited = False
 
-    def fails(self, failure: str, why: str, now: float) -> None:
-        """The next job is a trial, after a pause that grows.
-
-        What was under way when it failed says nothing new.
-        """
+    def on_failure(self, failure: str, why: str, now: float) -> None:
+        """The next job is a trial, after a pause that grows with each failure in a row."""
         self.proved = False
         self.failure = failure
-        if not self.closed(now) or self.inherited:
-            self.failures = self.failures + 1
-            self.why = why
-            self.inherited = False
-            self.closed_until = now + min(QUARANTINE * 2 ** (self.failures - 1), QUARANTINE_MOST)
 
-    def may_line_up(self, now: float) -> bool:
-        """Whether others have slots that this run, with what it has there, could still use."""
-        on_trial = self.failures and not self.proved and self.begins
-        return (
-            not (on_trial or self.in_line or self.turn or self.busy_until > now)
-            and len(self.live) < self.node.slots
-        )
+        # What was under way when it failed says nothing new.
+        if self.closed(now) and not self.inherited:
+            return
+
+        self.failures += 1
+        self.why = why
+        self.inherited = False
+        pause = QUARANTINE * 2 ** (self.failures - 1)
+        self.closed_until = now + min(pause, QUARANTINE_MOST)
 
     def closed(self, now: float) -> bool:
+        """Whether it is quarantined."""
         return self.closed_until > now
+
+    def may_enqueue(self, now: float) -> bool:
+        """Whether others have slots that this run, with what it has there, could still use."""
+        on_trial = self.failures and not self.proved and self.begins
+        if on_trial or self.waitlisted or self.granted or self.busy_until > now:
+            return False
+        return len(self.live) < self.node.slots
 
     def as_node(self, now: float) -> Node:
         """The node as placement should see it now."""
         in_flight = len(self.live)
-        slots = self.node.slots
-        busy = self.node.busy
-        excluded = self.node.excluded
-        remedy = self.node.remedy
-        if excluded is None and self.silent_since is not None:
-            excluded = "no contact"
-            remedy = "it has to answer again; its jobs wait for it"
-        elif excluded is None and self.twin:
-            excluded = f"the same node as {self.twin}"
-            remedy = "take one of the two names out of the inventory"
-        elif excluded is None and self.closed(now):
-            excluded = f"quarantined after {self.failures} x {self.why}"
-            remedy = "a trial, which comes by itself; gummy_refresh=true forgets it"
-        if self.turn:
-            busy = max(0, min(busy, slots - in_flight - 1))
-        if self.busy_until > now or self.in_line or (self.contended and not self.turn):
-            busy = max(busy, slots - in_flight)
-        elif self.failures and not self.proved:
-            # One at a time until one has begun.
-            slots = min(slots, busy + in_flight - self.begins + 1)
+        excluded, remedy = self._exclusion(now)
+        slots, busy = self._capacity(in_flight, now)
+
         return replace(
             self.node,
             in_flight=in_flight,
@@ -131,96 +147,172 @@ class NodeState:
             last_used=self.last_used,
         )
 
+    def _exclusion(self, now: float) -> tuple[str | None, str | None]:
+        """Why the node takes nothing now, and what would change that; None: it may."""
+        if self.node.excluded is not None:
+            return self.node.excluded, self.node.remedy
+
+        if self.silent_since is not None:
+            return "no contact", "it has to answer again; its jobs wait for it"
+
+        if self.twin:
+            remedy = "take one of the two names out of the inventory"
+            return f"the same node as {self.twin}", remedy
+
+        if self.closed(now):
+            remedy = "a trial, which comes by itself; gummy_refresh=true forgets it"
+            return f"quarantined after {self.failures} x {self.why}", remedy
+
+        return None, self.node.remedy
+
+    def _capacity(self, in_flight: int, now: float) -> tuple[int, int]:
+        """Slots and those of them that others have, as far as this run may use them."""
+        slots = self.node.slots
+        busy = self.node.busy
+
+        # A slot is kept for us, whatever was measured.
+        if self.granted:
+            busy = max(0, min(busy, slots - in_flight - 1))
+
+        # Whoever waits for a slot is granted one, and takes none before that.
+        waits = self.waitlisted or (self.contended and not self.granted)
+        if self.busy_until > now or waits:
+            busy = max(busy, slots - in_flight)
+        elif self.failures and not self.proved:
+            # A node that failed gets one attempt at a time, until one has begun.
+            slots = min(slots, busy + in_flight - self.begins + 1)
+
+        return slots, busy
+
 
 class Candidates:
-    """The places as jobs of one Need see them.
+    """How the nodes stand for the jobs of one Need."""
 
-    `groups`: the names in each state; `full`: those in whose line the run may wait; `in_line`:
-    where it does; `woken`: whether one has come that may change an answer.
-    """
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
 
-    def __init__(self, scale: Scorer) -> None:
-        self.scale = scale
+        # The names of the nodes in each group.
         self.groups: dict[int, set[str]] = {
             group: set() for group in (FREE, WAITS, REJECTED, SILENT, CLOSED)
         }
+
+        # The full nodes whose waitlist the run may enter, with their rank.
         self.full: dict[str, tuple[object, ...]] = {}
-        self.in_line: set[str] = set()
+
+        # The full nodes on whose waitlist it is.
+        self.waitlisted: set[str] = set()
+
+        # Whether something has changed that may change a job's answer.
         self.woken = False
+
+        # The group of each node, and the free ones in a heap. An entry of the heap counts only
+        # with the serial number that stands here; others are left over from before a change.
         self._group: dict[str, int] = {}
         self._serials: dict[str, int] = {}
         self._serial = itertools.count()
         self._heap: list[tuple[tuple[object, ...], int, str]] = []
 
-    def put(self, place: NodeState, node: Node, now: float) -> None:
-        """The place has changed."""
-        name = node.name
-        (group, key) = self.scale.standing(node)
-        if place.node.excluded is None and group == REJECTED:
-            group = (
-                SILENT if place.silent_since is not None else CLOSED if place.closed(now) else group
-            )
+    def put(self, state: NodeState, node: Node, now: float) -> None:
+        """The node has changed; `node` is how placement sees it now."""
+        group, key = self.scorer.standing(node)
+        if group == REJECTED and state.node.excluded is None:
+            group = _why_rejected(state, now)
+
+        self._regroup(node.name, group)
+        self._note_waitlist(state, group, key, now)
+        self._reorder(node.name, group, key)
+
+    def _regroup(self, name: str, group: int) -> None:
         before = self._group.get(name)
-        if before != group:
-            if before is not None:
-                self.groups[before].discard(name)
-            self.groups[group].add(name)
-            self._group[name] = group
-            self.woken = self.woken or (before, group) != (FREE, WAITS)
-        (self.in_line.add if group == WAITS and place.in_line else self.in_line.discard)(name)
-        if group == WAITS and place.may_line_up(now):
-            self.woken = self.woken or name not in self.full
-            self.full[name] = key
+        if before == group:
+            return
+
+        if before is not None:
+            self.groups[before].discard(name)
+        self.groups[group].add(name)
+        self._group[name] = group
+
+        # That a free node is full now gives no job a better answer; any other change may.
+        if (before, group) != (FREE, WAITS):
+            self.woken = True
+
+    def _note_waitlist(
+        self, state: NodeState, group: int, key: tuple[object, ...], now: float
+    ) -> None:
+        if group == WAITS and state.waitlisted:
+            self.waitlisted.add(state.name)
         else:
-            self.full.pop(name, None)
+            self.waitlisted.discard(state.name)
+
+        if group == WAITS and state.may_enqueue(now):
+            if state.name not in self.full:
+                self.woken = True
+            self.full[state.name] = key
+        else:
+            self.full.pop(state.name, None)
+
+    def _reorder(self, name: str, group: int, key: tuple[object, ...]) -> None:
         if group != FREE:
             self._serials.pop(name, None)
             return
-        self._serials[name] = serial = next(self._serial)
+
+        serial = next(self._serial)
+        self._serials[name] = serial
         heapq.heappush(self._heap, (key, serial, name))
+
+        # Entries that do not count any more are swept out before they outnumber the nodes.
         if len(self._heap) > 4 * len(self._group) + 16:
-            self._heap = [entry for entry in self._heap if self._serials.get(entry[2]) == entry[1]]
+            self._heap = [entry for entry in self._heap if self._counts(entry)]
             heapq.heapify(self._heap)
+
+    def _counts(self, entry: tuple[tuple[object, ...], int, str]) -> bool:
+        _key, serial, name = entry
+        return self._serials.get(name) == serial
 
     def best(self, without: Collection[str] = ()) -> str | None:
         """The free node that ranks first."""
         aside = []
-        found = None
-        while self._heap and found is None:
-            _key, serial, name = self._heap[0]
-            if self._serials.get(name) != serial:
+        best = None
+        while self._heap and best is None:
+            entry = self._heap[0]
+            name = entry[2]
+            if not self._counts(entry):
                 heapq.heappop(self._heap)
             elif name in without:
                 aside.append(heapq.heappop(self._heap))
             else:
-                found = name
+                best = name
+
         for entry in aside:
             heapq.heappush(self._heap, entry)
-        return found
+        return best
 
-    def lines(self, without: Collection[str], most: int) -> list[str]:
-        """The full nodes that rank first, with those in whose line the run waits not more than
-        `most`.
-        """
-        left = most - len(self.in_line)
-        return (
-            heapq.nsmallest(
-                left, [name for name in self.full if name not in without], key=self.full.__getitem__
-            )
-            if left > 0
-            else []
-        )
+    def to_enqueue(self, without: Collection[str], most: int) -> list[str]:
+        """The full nodes that rank first; with those where the run waits, not more than `most`."""
+        left = most - len(self.waitlisted)
+        if left <= 0:
+            return []
+
+        names = [name for name in self.full if name not in without]
+        return heapq.nsmallest(left, names, key=self.full.__getitem__)
 
     def has(self, group: int, without: Collection[str] = ()) -> bool:
+        """Whether a node is in this group that is not among `without`."""
         names = self.groups[group]
         return len(names) > sum(name in names for name in without)
 
 
-class NodeTable:
-    """All nodes of a run by name, and the controller itself as `fallback`.
+def _why_rejected(state: NodeState, now: float) -> int:
+    """Which of the three groups of nodes that take nothing now this one belongs to."""
+    if state.silent_since is not None:
+        return SILENT
+    if state.closed(now):
+        return CLOSED
+    return REJECTED
 
-    Call `changed` after any change of a place.
-    """
+
+class NodeTable:
+    """All nodes of a run by name, and the controller itself as `fallback`, if it may take jobs."""
 
     def __init__(
         self,
@@ -231,78 +323,108 @@ class NodeTable:
     ) -> None:
         self._weights = weights
         self._preferences = preferences
-        self.fallback = NodeState(fallback, proved=True) if fallback is not None else None
-        self._nodes = {node.name: NodeState(node, index=index) for index, node in enumerate(nodes)}
-        self._seen = [place.node for place in self._nodes.values()]
-        self._views: dict[Need, Candidates] = {}
-        self._stores: dict[str, NodeState] = {}
+
+        self.fallback: NodeState | None = None
+        if fallback is not None:
+            self.fallback = NodeState(fallback, proved=True)
+
+        self._states = {node.name: NodeState(node, index=index) for index, node in enumerate(nodes)}
+        self._as_nodes = [state.node for state in self._states.values()]
+        self._candidates: dict[Need, Candidates] = {}
+        self._first_of_store: dict[str, NodeState] = {}
 
     def __getitem__(self, name: str) -> NodeState:
-        if self.fallback is not None and name == self.fallback.node.name:
+        if self.fallback is not None and name == self.fallback.name:
             return self.fallback
-        return self._nodes[name]
+        return self._states[name]
 
     def __iter__(self) -> Iterator[NodeState]:
-        return iter(self._nodes.values())
+        """The nodes without the controller itself."""
+        return iter(self._states.values())
 
-    def seen(self) -> tuple[Node, ...]:
-        """The nodes as placement sees them."""
-        return tuple(self._seen)
+    def everything(self) -> list[NodeState]:
+        """The nodes, and the controller itself last."""
+        if self.fallback is None:
+            return list(self)
+        return [*self, self.fallback]
 
-    def view(self, need: Need, now: float) -> Candidates:
-        if need not in self._views:
-            self._views[need] = view = Candidates(Scorer(need, self._weights, self._preferences))
-            names = (
-                [need.node]
-                if need.node is not None
-                else self._nodes
-                if need.nodes is None
-                else need.nodes
-            )
-            for place in [self._nodes[name] for name in names if name in self._nodes]:
-                place.views.append(view)
-                view.put(place, self._seen[place.index], now)
-        return self._views[need]
+    def as_nodes(self) -> tuple[Node, ...]:
+        """The nodes as placement sees them, without the controller itself."""
+        return tuple(self._as_nodes)
 
-    def changed(self, place: NodeState, now: float) -> None:
-        if place is not self.fallback:
-            self._seen[place.index] = node = place.as_node(now)
-            for view in place.views:
-                view.put(place, node, now)
+    def candidates(self, need: Need, now: float) -> Candidates:
+        """How the nodes stand for jobs of this need; kept in order from the first call on."""
+        if need not in self._candidates:
+            self._candidates[need] = self._make_candidates(need, now)
+        return self._candidates[need]
 
-    def first_of_store(self, store: str, place: NodeState) -> str | None:
+    def _make_candidates(self, need: Need, now: float) -> Candidates:
+        candidates = Candidates(Scorer(need, self._weights, self._preferences))
+        for state in self._named_by(need):
+            state.candidates.append(candidates)
+            candidates.put(state, self._as_nodes[state.index], now)
+        return candidates
+
+    def _named_by(self, need: Need) -> list[NodeState]:
+        """The nodes that the job names; all of them, if it names none."""
+        if need.node is not None:
+            names: Iterable[str] = [need.node]
+        elif need.nodes is not None:
+            names = need.nodes
+        else:
+            names = self._states
+        return [self._states[name] for name in names if name in self._states]
+
+    def changed(self, state: NodeState, now: float) -> None:
+        """Bring every order that the node stands in up to date."""
+        if state is self.fallback:
+            return
+
+        node = state.as_node(now)
+        self._as_nodes[state.index] = node
+        for candidates in state.candidates:
+            candidates.put(state, node, now)
+
+    def first_of_store(self, store: str, state: NodeState) -> str | None:
         """The name under which this store was met first, if it is another one.
 
-        The controller itself has one slot of its own.
+        The controller itself is never a twin: as fallback it has one slot of its own.
         """
-        first = self._stores.setdefault(store, place) if place is not self.fallback else place
-        return None if first is place else first.node.name
+        if state is self.fallback:
+            return None
+
+        first = self._first_of_store.setdefault(store, state)
+        if first is state:
+            return None
+        return first.name
 
     def out_of_reach(self, need: Need) -> bool:
         """Whether no node that the job names has answered."""
-        names = [need.node] if need.node is not None else need.nodes or ()
-        places = [self._nodes[name] for name in names if name in self._nodes]
+        if need.node is None and need.nodes is None:
+            return True
         return all(
-            place.node.state == "unreachable"
-            or place.node.online is False
-            or place.failure == "unreachable"
-            for place in places
+            state.node.state == "unreachable"
+            or state.node.online is False
+            or state.failure == "unreachable"
+            for state in self._named_by(need)
         )
 
     def all_fail_alike(self, failure: str) -> list[NodeState]:
-        """The nodes that failed in this way, if no other node is left and they are several: then
-        the fault may be here, and not theirs.
+        """The nodes that failed in this way, if they are several and no other node is left.
+
+        Then the fault may be here, and not theirs.
         """
-        failed = [place for place in self if place.failure == failure]
-        others = [
-            place
-            for place in self
-            if place.failure != failure
-            and place.node.excluded is None
-            and place.node.state != "unreachable"
-        ]
+        failed = [state for state in self if state.failure == failure]
+        if len(failed) < 2 or any(self._is_left(state, failure) for state in self):
+            return []
+        return failed
+
+    @staticmethod
+    def _is_left(state: NodeState, failure: str) -> bool:
+        """Whether this node may still show that the fault is not here."""
         return (
-            failed
-            if len(failed) > 1 and not [place for place in others if place.node.online is not False]
-            else []
+            state.failure != failure
+            and state.node.excluded is None
+            and state.node.state != "unreachable"
+            and state.node.online is not False
         )

@@ -7,11 +7,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from . import messages as ev
-from .placement import DEFAULT_WEIGHTS, Node
+from .placement import DEFAULT_WEIGHTS, Node, Ranked
 from .scheduler import Scheduler
+
+
+class PlannedJob(TypedDict):
+    """A job's row in the document of `plan`, which the filter plan_jobs returns too."""
+
+    name: str
+    task_type: str
+    agent: str
+
+    # Where it would go; None: it waits, or can't run.
+    node: str | None
+
+    # Whether it waits for a slot.
+    waits: bool
+
+    # Why it would go there, or what keeps it.
+    why: str
+
+    # Every node as `Ranked.as_dict` gives it, the best first.
+    ranking: list[dict[str, Any]]
 
 
 def plan_work(
@@ -24,10 +44,15 @@ def plan_work(
     local_fallback: bool = True,
     weights: Mapping[str, float] = DEFAULT_WEIGHTS,
     preferences: Mapping[str, Sequence[str]] | None = None,
-) -> list[dict[str, Any]]:
-    """A row for each job: name, task_type, agent, node (None: it waits, or can't run), waits, why,
-    ranking. before: what earlier runs left; now: Unix seconds, for the age of what was measured.
+) -> list[PlannedJob]:
+    """A row for each job, in their order.
+
+    before: what earlier runs left, as events. now: Unix seconds, for the age of what was measured;
+    None: the time it is. The others are the scheduler's.
     """
+    if now is None:
+        now = time.time()
+
     scheduler = Scheduler(
         work,
         nodes,
@@ -39,37 +64,45 @@ def plan_work(
     )
     for event in before:
         scheduler.handle(event, 0.0)
-    rows: dict[str, dict[str, Any]] = {}
+
+    answers: dict[str, tuple[str | None, bool, str, list[Ranked]]] = {}
     for command in scheduler.handle(ev.Tick(), 0.0):
         if isinstance(command, ev.Assigned):
-            ranking = scheduler.ranking(command)
-            rows[command.job] = {
-                "node": command.node,
-                "waits": False,
-                "why": command.why or ranking[0].reason,
-                "ranking": ranking,
-            }
-        elif isinstance(command, ev.Finish):
-            rows[command.job] = {
-                "node": None,
-                "waits": False,
-                "why": f"can't run: {command.message}",
-                "ranking": scheduler.ranking_for(command.job),
-            }
-    for name, ranking in scheduler.waiting():
-        full = [entry.host for entry in ranking if entry.waits]
-        why = f"no free slot on {full[0]}" if len(full) == 1 else "every usable slot is taken"
-        rows[name] = {"node": None, "waits": True, "why": why, "ranking": ranking}
-    known = {
-        item.name: {"name": item.name, "task_type": item.need.task_type, "agent": item.need.agent}
-        for item in work
+            ranking = command.standing.ranking()
+            why = command.why or ranking[0].reason
+            answers[command.job] = (command.node, False, why, ranking)
+        elif isinstance(command, ev.Finish) and command.standing is not None:
+            ranking = command.standing.ranking()
+            answers[command.job] = (None, False, f"can't run: {command.message}", ranking)
+    for job, standing in scheduler.waiting():
+        ranking = standing.ranking()
+        answers[job] = (None, True, _what_is_full(ranking), ranking)
+
+    return [_row(spec, *answers[spec.name], now=now) for spec in work]
+
+
+def _what_is_full(ranking: Sequence[Ranked]) -> str:
+    full = [entry.host for entry in ranking if entry.waits]
+    if len(full) == 1:
+        return f"no free slot on {full[0]}"
+    return "every usable slot is taken"
+
+
+def _row(
+    spec: ev.PlacementSpec,
+    node: str | None,
+    waits: bool,
+    why: str,
+    ranking: Sequence[Ranked],
+    *,
+    now: float,
+) -> PlannedJob:
+    return {
+        "name": spec.name,
+        "task_type": spec.need.task_type,
+        "agent": spec.need.agent,
+        "node": node,
+        "waits": waits,
+        "why": why,
+        "ranking": [entry.as_dict(now) for entry in ranking],
     }
-    now = time.time() if now is None else now
-    return [
-        {
-            **known[name],
-            **rows[name],
-            "ranking": [entry.as_dict(now) for entry in rows[name]["ranking"]],
-        }
-        for name in known
-    ]

@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The jobs that wait for a node, those that any node would answer alike in one bucket."""
+"""The jobs that wait for a node.
+
+Jobs that any node would answer alike stand in one class, and a class is tried by its first job: if
+that one can't be placed, neither can the others. So a decision does not cost more with more jobs.
+"""
 
 from __future__ import annotations
 
@@ -14,64 +18,92 @@ from . import messages as ev
 from .nodes import Candidates
 from .placement import Need
 
-# Priority, the highest first; then as they stand in the list.
+# The negative of the priority, and the place in the list: the least is the first.
 Order = tuple[int, int]
 
 
 @dataclass(eq=False)
 class QueuedJob:
-    """A job as the scheduler knows it. used: attempts that counted; failed_on: node -> why; last:
-    class and message of the newest failure.
-    """
+    """A job as the scheduler knows it, from the beginning of the run to its end."""
 
-    work: ev.PlacementSpec
+    spec: ev.PlacementSpec
     order: Order
+
+    # How many attempts counted.
     used: int = 0
+
+    # Nodes that failed this job -> what was wrong.
     failed_on: dict[str, str] = field(default_factory=dict)
-    last: tuple[str, str] = ("unreachable", "no node can take the job")
-    bucket: JobClass | None = None
+
+    # Class and message of the newest failure.
+    last_failure: tuple[str, str] = ("unreachable", "no node can take the job")
+
+    # Where it waits; None: it does not.
+    job_class: JobClass | None = None
+
+    # Whether it has ended.
     done: bool = False
-    told: bool = False
+
+    # Whether people were told what it waits for.
+    wait_was_noted: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
 
     @property
     def exhausted(self) -> bool:
-        return self.used >= self.work.attempts
+        """Whether it may get no further attempt."""
+        return self.used >= self.spec.attempts
 
 
 @dataclass(eq=False)
 class JobClass:
-    """Jobs for which placement has one answer. view:
-
-    None for the controller itself; ready: something has changed since it was last tried.
-
-    entry: its place in the queue's order.
-    """
+    """Jobs for which placement has one answer."""
 
     need: Need
-    view: Candidates | None
+
+    # How the nodes stand for them; None: they are for the controller itself.
+    candidates: Candidates | None
+
     account: str
     failed_on: frozenset[str]
     exhausted: bool
+
+    # Whether something has changed since the class was last tried.
     ready: bool = False
+
+    # Under which order it stands among the classes to be tried; None: under none.
     entry: Order | None = None
+
+    # Its jobs. Some may have left it since; `first` passes over them.
     heap: list[tuple[Order, QueuedJob]] = field(default_factory=list)
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from other classes."""
+        return (self.need, self.account, self.failed_on, self.exhausted)
+
     def first(self) -> QueuedJob | None:
-        while self.heap and self.heap[0][1].bucket is not self:
+        """The first of its jobs; None: it has none any more."""
+        while self.heap and self.heap[0][1].job_class is not self:
             heapq.heappop(self.heap)
-        return self.heap[0][1] if self.heap else None
+        if not self.heap:
+            return None
+        return self.heap[0][1]
 
 
 class Queue:
-    """add, remove, and `next`: the bucket whose first job is the next to be tried.
+    """The waiting jobs by class.
 
-    A bucket that was tried in vain is set not ready, until woken.
+    `next` is the class whose first job is to be tried next. Whoever tried a class in vain sets it
+    not ready, and it is left alone until it is woken.
     """
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[object, ...], JobClass] = {}
-        self._of_view: dict[Candidates | None, list[JobClass]] = {}
-        self._ready: list[tuple[Order, int, JobClass]] = []
+        self._classes: dict[tuple[object, ...], JobClass] = {}
+        self._of_candidates: dict[Candidates | None, list[JobClass]] = {}
+        self._to_try: list[tuple[Order, int, JobClass]] = []
         self._serial = itertools.count()
         self._length = 0
 
@@ -79,60 +111,81 @@ class Queue:
         return self._length
 
     def __iter__(self) -> Iterator[QueuedJob]:
-        """In the order of the list."""
-        found = [
-            job
-            for bucket in self._buckets.values()
-            for _order, job in bucket.heap
-            if job.bucket is bucket
-        ]
-        return iter(sorted(dict.fromkeys(found), key=lambda job: job.order))
+        """The jobs in the order of the list."""
+        jobs = {
+            job: None
+            for job_class in self._classes.values()
+            for _order, job in job_class.heap
+            if job.job_class is job_class
+        }
+        return iter(sorted(jobs, key=lambda job: job.order))
 
-    def add(self, job: QueuedJob, view: Candidates | None) -> None:
-        key = (job.work.need, job.work.account, frozenset(job.failed_on), job.exhausted)
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = JobClass(job.work.need, view, *key[1:])
-            self._of_view.setdefault(view, []).append(bucket)
-        job.bucket = bucket
-        heapq.heappush(bucket.heap, (job.order, job))
+    def add(self, job: QueuedJob, candidates: Candidates | None) -> None:
+        """The job waits. candidates: how the nodes stand for it; None: it is for the controller."""
+        job_class = self._class_of(job, candidates)
+        job.job_class = job_class
+        heapq.heappush(job_class.heap, (job.order, job))
         self._length += 1
-        self._wake(bucket)
+        self._wake(job_class)
+
+    def _class_of(self, job: QueuedJob, candidates: Candidates | None) -> JobClass:
+        job_class = JobClass(
+            need=job.spec.need,
+            candidates=candidates,
+            account=job.spec.account,
+            failed_on=frozenset(job.failed_on),
+            exhausted=job.exhausted,
+        )
+        existing = self._classes.get(job_class.key)
+        if existing is not None:
+            return existing
+
+        self._classes[job_class.key] = job_class
+        self._of_candidates.setdefault(candidates, []).append(job_class)
+        return job_class
 
     def remove(self, job: QueuedJob) -> None:
-        bucket = job.bucket
-        job.bucket = None
+        """The job waits no longer."""
+        job_class = job.job_class
+        job.job_class = None
         self._length -= 1
-        if bucket is not None and bucket.first() is None:
-            key = (bucket.need, bucket.account, bucket.failed_on, bucket.exhausted)
-            del self._buckets[key]
-            self._of_view[bucket.view].remove(bucket)
 
-    def wake(self, view: Candidates | None = None) -> None:
-        """What answers the jobs of this view get may have changed."""
-        for bucket in self._of_view.get(view, ()):
-            self._wake(bucket)
+        if job_class is not None and job_class.first() is None:
+            del self._classes[job_class.key]
+            self._of_candidates[job_class.candidates].remove(job_class)
+
+    def wake(self, candidates: Candidates | None = None) -> None:
+        """What answers the jobs of these candidates get may have changed."""
+        for job_class in self._of_candidates.get(candidates, ()):
+            self._wake(job_class)
 
     def wake_all(self) -> None:
-        for bucket in self._buckets.values():
-            self._wake(bucket)
+        """What answer any job gets may have changed."""
+        for job_class in self._classes.values():
+            self._wake(job_class)
+
+    def _wake(self, job_class: JobClass) -> None:
+        job = job_class.first()
+        if job is None:
+            return
+
+        job_class.ready = True
+        if job_class.entry is None or job.order < job_class.entry:
+            job_class.entry = job.order
+            heapq.heappush(self._to_try, (job.order, next(self._serial), job_class))
 
     def next(self) -> JobClass | None:
-        while self._ready:
-            order, _serial, bucket = self._ready[0]
-            job = bucket.first() if bucket.ready else None
+        """The ready class whose first job comes first; None: no class is ready."""
+        while self._to_try:
+            order, _serial, job_class = self._to_try[0]
+            job = job_class.first() if job_class.ready else None
             if job is not None and job.order == order:
-                return bucket
-            heapq.heappop(self._ready)
-            if bucket.entry == order:
-                bucket.entry = None
-            if job is not None:
-                self._wake(bucket)
-        return None
+                return job_class
 
-    def _wake(self, bucket: JobClass) -> None:
-        if (job := bucket.first()) is not None:
-            bucket.ready = True
-            if bucket.entry is None or job.order < bucket.entry:
-                bucket.entry = job.order
-                heapq.heappush(self._ready, (job.order, next(self._serial), bucket))
+            # The entry is of a job that has left, or of a class that was tried in vain.
+            heapq.heappop(self._to_try)
+            if job_class.entry == order:
+                job_class.entry = None
+            if job is not None:
+                self._wake(job_class)
+        return None

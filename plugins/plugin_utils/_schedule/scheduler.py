@@ -1,49 +1,68 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scheduler: an event and the time in, commands out; no I/O, no clock, no randomness of its
-own.
+"""The scheduler: an event and the time in, commands out. It does no I/O, knows no clock, and uses
+no randomness of its own.
 
 Everything that decides about a job lives here, so that tests and simulations drive the very code
-that a run uses. Two rules hold it together: an attempt's stage changes only as STAGES says (an
-event that the table does not know is an error), and a job gets another attempt only when the last
-one is `void` - which after `sent` only a fence can prove - or ended for want of quota.
+that a run uses. `handle` is how it is driven; beside it there is only `waiting`, which looks and
+changes nothing.
+
+Three rules hold it together:
+
+* An attempt's stage changes in `_advance` alone, as the table in stages.py says; what follows from
+  the stage that is reached stands in the method that is called `_reached_` and its name.
+* A job gets another attempt only when the last one is `void`, which after `sent` only a proof can
+  make it, or when it ended for want of quota. That is the first of the eight promises
+  (docs/architecture.md), and it comes before every wish for speed.
+* Whoever changes a NodeState calls `_mark_dirty` for it. `_reindex` then brings the orders of the
+  nodes up to date and wakes the jobs that may go on.
+
+How one call goes: `_apply` finds the method for the event's type; timers that are due run; jobs
+whose answer may have changed are placed, until nothing is left that could be; then it is said
+which nodes to watch, what to measure, and when to wake up.
 """
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import singledispatchmethod
 
 from . import messages as ev
+from .contact import Contact
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
-from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, Ranked, rank
+from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node
 from .queue import JobClass, Queue, QueuedJob
 from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, ProtocolError, TrackedAttempt
+from .timers import Timers
 
-# Seconds that a load snapshot is good for while jobs wait.
+# How old the measured loads may be while jobs wait, in seconds.
 FRESH = 30.0
-# Full nodes in whose lines jobs of one kind wait at once.
-LINES = 16
-# Seconds, doubling; a node that is merely out of reach is asked until lost_after.
-FETCH_RETRY = 2.0
-# Tries when the node answers and the fetch itself fails.
+
+# On how many full nodes' waitlists jobs of one kind wait at once.
+WAITLISTS = 16
+
+# The first pause before a fetch is tried again, in seconds; each further one is twice as long, up
+# to the second figure. A node that is merely out of reach is asked until `lost_after`; one that
+# answers, and whose fetch fails, so many times.
+FETCH_PAUSE = 2.0
+FETCH_PAUSE_MOST = 60.0
 FETCHES = 4
-# Seconds that an account rests when its agent does not say until when.
+
+# How long an account rests whose agent does not say until when, in seconds.
 QUOTA_PAUSE = 900.0
-# Seconds that nothing is placed while all nodes are asked whether it is us who are offline.
-SUSPICION = 30.0
+
+# How many nodes people are told of, when they are told what a job waits for.
+REASONS_SHOWN = 5
 
 
 class Scheduler:
-    """`handle(event, now)` is all there is; nothing is placed before the first Tick, so that what
-    earlier calls left comes first.
+    """Decides where jobs go and what becomes of them.
 
-    `fallback` is the controller itself, for when no node can take a job. detach: end as soon as all
-    that can begin now runs. queue_timeout, lost_after: seconds.
+    Nothing is placed before the first Tick, so that what earlier calls left can come first.
     """
 
     def __init__(
@@ -60,787 +79,1035 @@ class Scheduler:
         preferences: Mapping[str, Sequence[str]] | None = None,
         detach: bool = False,
     ) -> None:
-        self._weights = weights
-        self._preferences = preferences or {}
-        self._places = NodeTable(nodes, fallback, self._weights, self._preferences)
-        self._jobs = {
-            item.name: QueuedJob(item, (-item.priority, number)) for number, item in enumerate(work)
-        }
-        self._queue = Queue()
-        self._attempts: dict[str, TrackedAttempt] = {}
+        """work: the jobs, in their order. new_id: makes the id of an attempt.
+
+        fallback: the controller itself, if it may take jobs; local_fallback: whether it also takes
+        those that did not ask for it, when no node can. lost_after, queue_timeout: seconds.
+        weights, preferences: as `rank` takes them. detach: end as soon as all that can begin runs.
+        """
+        self._new_id = new_id
         self._local_fallback = local_fallback
         self._lost_after = lost_after
         self._queue_timeout = queue_timeout
-        self._new_id = new_id
-        self._ours: dict[str, int] = {}
-        # Account -> when it goes on.
-        self._paused: dict[str, float] = {}
-        self._timers: list[tuple[float, int, Callable[[], object]]] = []
-        self._serial = itertools.count(1)
-        self._refreshed = float("-inf")
-        # Nodes that failed to answer since any node last did.
-        self._unheard: set[str] = set()
-        self._asking_all_until = float("-inf")
-        self._offline_since: float | None = None
-        self._overdue = False
-        self._out: list[ev.Command] = []
-        self._now = 0.0
-        self._open = len(self._jobs)
-        self._stages: Counter[str] = Counter()
-        self._watched: set[str] = set()
-        # Nodes in whose line this run waits, or where its turn has come.
-        self._lines: set[str] = set()
-        self._touched: dict[NodeState, None] = {}
-        self._begun = self._ended = False
+        self._weights = weights
+        self._preferences = preferences or {}
         self._detach = detach
+
+        # What there is.
+        self._nodes = NodeTable(nodes, fallback, self._weights, self._preferences)
+        self._jobs = {
+            spec.name: QueuedJob(spec, (-spec.priority, number)) for number, spec in enumerate(work)
+        }
+        self._attempts: dict[str, TrackedAttempt] = {}
+
+        # Counts that would be slow to make anew: jobs that have not ended, attempts by stage.
+        self._open = len(self._jobs)
+        self._in_stage: Counter[str] = Counter()
+
+        # The jobs that wait, and what they wait for beside a slot: accounts that rest, with the
+        # time when each goes on, and the controller's own network.
+        self._queue = Queue()
+        self._resting: dict[str, float] = {}
+        self._contact = Contact()
+
+        # Nodes that may run an attempt of ours, and those on whose waitlist we are or were granted
+        # a slot. `_followed` are nodes that a Watch was ever due for, `_told_watched` those whose
+        # newest word was Watch; `_watch_changed` are to be looked at when the call ends.
+        self._may_run_on: set[str] = set()
+        self._waits_on: set[str] = set()
+        self._followed: set[str] = set()
+        self._told_watched: set[str] = set()
+        self._watch_changed: set[str] = set()
+
+        # How often each kind of mistake of ours was refused.
+        self._our_mistakes: Counter[str] = Counter()
+
+        # How the run stands: whether it has begun to place and has said End; whether the user
+        # cancelled it; whether queue_timeout is over; and, once nothing more may begin, how jobs
+        # end that have not begun (status, class, message).
+        self._begun = False
+        self._ended = False
         self._cancelling = False
-        # How jobs end that have not begun: status, class, message.
+        self._overdue = False
         self._stopped: tuple[str, str, str] | None = None
+
+        # The call that is being handled: its time, the commands so far, the nodes that changed.
+        self._now = 0.0
+        self._commands: list[ev.Command] = []
+        self._dirty: dict[NodeState, None] = {}
+
+        self._timers = Timers()
+        self._serial = itertools.count(1)
+        self._refreshed_at = float("-inf")
+
+        # What is done for each stage that an attempt reaches, and for an event that left the
+        # attempt in its stage; in the other stages such an event is merely late.
+        self._on_reached = {
+            "reserved": self._reached_reserved,
+            "claimed": self._reached_claimed,
+            "sent": self._reached_sent,
+            "running": self._reached_running,
+            "fencing": self._reached_fencing,
+            "ended": self._reached_ended,
+            "fetched": self._reached_fetched,
+            "lost": self._reached_lost,
+            "void": self._reached_void,
+        }
+        self._on_stayed = {
+            "running": self._stayed_running,
+            "fencing": self._stayed_fencing,
+            "ended": self._stayed_ended,
+        }
+
         for job in self._jobs.values():
             self._enqueue(job)
 
     def handle(self, event: ev.Event, now: float) -> list[ev.Command]:
         """Everything that follows from this event. Raises ProtocolError."""
-        self._out = []
+        self._commands = []
         self._now = now
-        self._apply(event, now)
-        while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
-        self._settle()
-        while self._begun and (bucket := self._queue.next()) is not None:
-            bucket.ready = self._place(bucket)
-            self._settle()
-        if self._lines and not len(self._queue):
-            for name in sorted(self._lines):
-                self._stand(self._places[name])
-                self._say(ev.Dequeue(name))
-            self._settle()
-        self._refresh(now)
-        if not self._ended and (not self._open or self._may_detach()):
+
+        self._apply(event)
+        self._timers.run_due(now)
+        self._reindex()
+
+        self._place_jobs()
+        self._leave_waitlists()
+
+        self._say_whom_to_watch()
+        self._refresh_loads()
+        self._end_or_wake()
+        return self._commands
+
+    def waiting(self) -> list[tuple[str, ev.Standing]]:
+        """The jobs that wait, with how the nodes stand for each now."""
+        return [(job.name, self._standing(job)) for job in self._queue]
+
+    # -- what a call ends with
+
+    def _place_jobs(self) -> None:
+        """Try what may have got another answer, until nothing has any more."""
+        if not self._begun:
+            return
+        while (job_class := self._queue.next()) is not None:
+            job_class.ready = self._place_first(job_class)
+            self._reindex()
+
+    def _leave_waitlists(self) -> None:
+        if not self._waits_on or len(self._queue):
+            return
+        for name in sorted(self._waits_on):
+            self._set_waitlist(self._nodes[name])
+            self._emit(ev.Dequeue(name))
+        self._reindex()
+
+    def _say_whom_to_watch(self) -> None:
+        for name in sorted(self._watch_changed):
+            wanted = name in self._may_run_on or name in self._waits_on
+            if wanted and name in self._followed and name not in self._told_watched:
+                self._told_watched.add(name)
+                self._emit(ev.Watch(name))
+            elif not wanted and name in self._told_watched:
+                self._told_watched.discard(name)
+                self._emit(ev.Unwatch(name))
+        self._watch_changed.clear()
+
+    def _refresh_loads(self) -> None:
+        """While jobs wait, loads that are older than FRESH are measured anew."""
+        if not len(self._queue) or self._now < self._refreshed_at + FRESH:
+            return
+
+        # The first time the nodes have just been measured by the inventory.
+        is_first_time = self._refreshed_at == float("-inf")
+        self._refreshed_at = self._now
+        if not is_first_time:
+            self._emit(ev.Refresh(self._names_that_are_not_silent()))
+
+    def _end_or_wake(self) -> None:
+        if self._ended:
+            return
+
+        if not self._open:
             self._ended = True
-            self._say(ev.End())
-        elif not self._ended and (wake := self._next_wake()) is not None:
-            self._say(ev.Wake(wake))
-        return self._out
+            self._emit(ev.End())
+        elif self._may_detach():
+            self._ended = True
+            self._emit(ev.End(self._unfinished()))
+        else:
+            self._wake_up_in_time()
 
-    def watched(self) -> set[str]:
-        """Nodes that may run an attempt of ours, or in whose line we have a place."""
-        return self._watched | self._lines
+    def _may_detach(self) -> bool:
+        """What is left either runs or can't be placed now, for that has just been tried."""
+        if not self._detach or not self._begun:
+            return False
+        return not any(self._in_stage[stage] for stage in (*BEGINS, "ended"))
 
-    def unfinished(self) -> dict[str, tuple[TrackedAttempt | None, str]]:
-        """By job that has not ended: its attempt that goes on, or None and what it waits for."""
-        going = {
-            attempt.job: attempt
-            for place in self._all_places()
-            for attempt in place.live.values()
-            if attempt.stage in MAY_RUN
-        }
-        return {
-            name: (going.get(name), "" if name in going else self._reasons(job))
-            for name, job in self._jobs.items()
-            if not job.done
-        }
+    def _unfinished(self) -> tuple[ev.Unfinished, ...]:
+        going_on = {attempt.job: attempt for attempt in self._that_may_run()}
+        unfinished = []
+        for job in self._jobs.values():
+            attempt = going_on.get(job.name)
+            if job.done:
+                continue
+            if attempt is not None:
+                unfinished.append(ev.Unfinished(job.name, attempt.id, attempt.node, ""))
+            else:
+                unfinished.append(ev.Unfinished(job.name, None, None, self._reasons(job)))
+        return tuple(unfinished)
 
-    def waiting(self) -> list[tuple[str, list[Ranked]]]:
-        """Unplaced jobs with the ranking as it would be now, for people."""
-        return [(job.work.name, self._rank(job)) for job in self._queue]
-
-    def ranking_for(self, job: str) -> list[Ranked]:
-        """How all nodes stand for this job now."""
-        return self._rank(self._jobs[job])
-
-    def ranking(self, place: ev.Assigned) -> list[Ranked]:
-        """How all nodes stood when this job was placed."""
-        return self._rank(self._jobs[place.job], place.nodes, place.node)
+    def _wake_up_in_time(self) -> None:
+        times = []
+        next_timer = self._timers.next()
+        if next_timer is not None:
+            times.append(next_timer)
+        if len(self._queue):
+            times.append(self._refreshed_at + FRESH)
+        if times:
+            self._emit(ev.Wake(min(times)))
 
     # -- events
 
-    def _apply(self, event: ev.Event, now: float) -> None:
-        if isinstance(event, ev.Nodes):
-            self._measured(event.nodes)
-        elif isinstance(event, ev.LinkUp):
-            self._link_up(self._touch(event.node))
-        elif isinstance(event, ev.LinkDown):
-            place = self._touch(event.node)
-            self._stand(place)
-            # A claim will tell.
-            place.contended = False
-            if place.silent_since is None:
-                place.silent_since = now
-                place.silence = []
-                self._at(now + self._lost_after, lambda: self._give_up(place))
-            if event.reason not in place.silence:
-                place.silence.append(event.reason)
-                if place.may_run:
-                    self._say(
-                        ev.Note(
-                            "wait",
-                            f"no contact: {event.reason}; its jobs go on, asking again",
-                            node=event.node,
-                        )
-                    )
-        elif isinstance(event, ev.Granted):
-            self._stand(self._places[event.node], turn=True)
-        elif isinstance(event, ev.Found):
-            self._queue.remove(self._jobs[event.job])
-            attempt = TrackedAttempt(event.attempt, event.job, event.node, stage="")
-            self._attempts[event.attempt] = attempt
-            self._move(attempt, "fencing")
-            self._say(ev.Fence(event.attempt, event.node))
-        elif isinstance(event, ev.Quarantined):
-            place = self._touch(event.node)
-            place.failures = event.failures
-            place.closed_until = now + event.seconds
-            place.why = event.why
-            place.inherited = True
-            self._at(place.closed_until, lambda: self._touch(place))
-        elif isinstance(event, ev.Cancelled):
-            self._cancelling = True
-            self._stop("cancelled", "cancelled", "cancelled before it began")
-            for attempt in self._may_run():
-                self._say(ev.Cancel(attempt.id, attempt.node))
-        elif isinstance(event, ev.Tick):
-            if not self._begun and self._queue_timeout is not None:
-                self._at(now + self._queue_timeout, self._end_waiting)
-            self._begun = True
-        else:
-            self._step(self._attempts[event.attempt], event)
+    @singledispatchmethod
+    def _apply(self, event: object) -> None:
+        """The method for this type of event."""
+        raise ProtocolError(f"no such event: {event!r}")
 
-    def _step(self, attempt: TrackedAttempt, event: ev.OfAttempt) -> None:
-        """One move of an attempt along STAGES, and what follows from it."""
-        word = event.outcome if isinstance(event, ev.Fenced) else type(event).__name__.lower()
-        before = attempt.stage
-        if before == "fencing" and word == "ended" and isinstance(event, ev.Fenced):
-            # The Ended that follows carries the result.
-            return
-        if before == "void" and word == "ended" and attempt.ended is not None:
-            # It ended as class start, and is told so once more.
-            return
-        stage = attempt.next(word)
-        self._move(
-            attempt, "void" if self._stopped is not None and stage in ("claimed", "sent") else stage
-        )
-        place = self._touch(attempt.node)
-        if isinstance(event, (ev.Refused, ev.Failed, ev.Unknown)) and attempt.stage in (
-            "void",
-            "fencing",
-        ):
-            attempt.cause = event
-        if attempt.stage == "claimed":
-            self._hears(place)
-            # After a failure a start must show that it works again.
-            place.proved = place.proved or not place.failures
-        elif attempt.stage == "running":
-            self._works(place)
-        if attempt.stage == before and attempt.stage not in ("fencing", "ended"):
-            return
-        if attempt.stage == "claimed":
-            if isinstance(event, ev.Claimed):
-                place.contended = event.contended
-                place.twin = (
-                    place.twin
-                    if event.store is None
-                    else self._places.first_of_store(event.store, place)
-                )
-            self._say(ev.Sync(attempt.id, attempt.job, attempt.node))
-        elif attempt.stage == "sent":
-            self._say(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))
-        elif attempt.stage == "running":
-            self._say(self._record(attempt), ev.Watch(attempt.node))
-            if self._cancelling:
-                self._say(ev.Cancel(attempt.id, attempt.node))
-        elif attempt.stage == "fencing":
-            self._fence(attempt, event)
-        elif attempt.stage == "void":
-            self._void(attempt, event, before)
-        elif attempt.stage == "ended":
-            self._fetch(attempt, event)
-        elif attempt.stage == "fetched":
-            self._home(attempt, event.undelivered if isinstance(event, ev.Fetched) else "")
-        if before == "reserved":
-            self._answer_held(place)
-
-    def _move(self, attempt: TrackedAttempt, stage: str) -> None:
-        before = attempt.stage
-        attempt.stage = stage
-        place = self._touch(attempt.node)
-        self._stages[before] -= 1
-        self._stages[stage] += 1
-        place.begins += (stage in BEGINS) - (before in BEGINS)
-        place.may_run += (stage in MAY_RUN) - (before in MAY_RUN)
-        (self._watched.add if place.may_run else self._watched.discard)(attempt.node)
-        if stage in HOLDS_SLOT:
-            place.live[attempt.id] = attempt
-        else:
-            place.live.pop(attempt.id, None)
-        if stage == "fencing" and before != "fencing":
-            attempt.since = self._now
-            self._at(self._now + self._lost_after, lambda: self._give_up(place))
-        elif stage in MAY_RUN and before not in MAY_RUN and place.silent_since is not None:
-            self._at(place.silent_since + self._lost_after, lambda: self._give_up(place))
-
-    def _fence(self, attempt: TrackedAttempt, event: ev.OfAttempt) -> None:
-        """Ask at once when the node answers; a silent one is asked when its link is back."""
-        if isinstance(event, ev.Started):
-            return
-        if self._places[attempt.node].silent_since is None:
-            self._say(ev.Fence(attempt.id, attempt.node))
-        else:
-            self._say(ev.Watch(attempt.node))
-
-    def _void(self, attempt: TrackedAttempt, event: ev.OfAttempt, before: str) -> None:
-        """It certainly did not start: the job may go elsewhere."""
-        job = self._jobs[attempt.job]
-        place = self._places[attempt.node]
-        cause = attempt.cause
-        failed: tuple[str, str] | None = None
-        self._say(self._record(attempt))
-        if before == "claimed" or (
-            before == "reserved" and not isinstance(event, (ev.Busy, ev.Refused))
-        ):
-            self._say(ev.Release(attempt.id, attempt.node))
-        if isinstance(event, ev.Busy):
-            place.contended = True
-        elif isinstance(cause, ev.Refused) and cause.kind == "lease":
-            # The controller slept, or the claim took too long to be used: nobody's fault.
-            place.busy_until = self._now + 1.0
-            self._at(place.busy_until, lambda: self._touch(place))
-        elif isinstance(cause, ev.Refused) and cause.blame == "input":
-            self._stop("failed", "input", cause.message)
-        elif isinstance(cause, ev.Refused) and cause.blame == "ours":
-            kind = cause.kind or cause.failure
-            self._ours[kind] = self._ours.get(kind, 0) + 1
-            # Going on would only repeat it.
-            if self._ours[kind] > 1:
-                self._stop(
-                    "failed", "refused", f"this is a fault of distributed.gummy: {cause.message}"
-                )
-        elif self._stopped is None and (cause is not None or before == "sent"):
-            # An earlier call that broke off is no failure.
-            failure = cause.failure if isinstance(cause, (ev.Refused, ev.Failed)) else "unreachable"
-            message = cause.message if cause is not None else "no contact before the start"
-            self._say(ev.Note("place", f"{failure}: {message}", attempt.job, attempt.node))
-            # What was on its way when it failed costs nothing.
-            job.used += before not in ("reserved", "claimed") or not place.closed(self._now)
-            job.failed_on[attempt.node] = message
-            job.last = (failure, f"{attempt.node}: {message}")
-            if isinstance(cause, ev.Failed) and cause.lasting:
-                place.node = replace(place.node, state="unreachable", reason=message)
-            else:
-                failed = failure, message
-        if self._stopped is not None:
-            self._end_job(job, ev.Finish(attempt.job, *self._stopped))
-        elif not job.done and job.work.no_more:
-            self._finish(attempt, "lost", "lost", job.work.no_more)
-        elif not job.done:
-            self._enqueue(job)
-        if failed is not None:
-            self._fails(place, *failed)
-
-    def _fetch(self, attempt: TrackedAttempt, event: ev.OfAttempt) -> None:
-        if isinstance(event, ev.Ended) and attempt.ended is None:
-            attempt.ended = event
-            attempt.since = self._now
-            # The agent never began, so another node may take it.
-            if event.failure == "start":
-                self._move(attempt, "void")
-                attempt.cause = ev.Refused(attempt.id, "start", "node", event.message)
-                self._void(attempt, event, "ended")
-                return
-            self._works(self._places[attempt.node])
-            if event.failure == "quota":
-                self._pause(self._jobs[attempt.job].work.account, event)
-            self._say(self._record(attempt), ev.Fetch(attempt.id, attempt.job, attempt.node))
-        elif isinstance(event, ev.Failed):
-            attempt.fetches += 1
-            if self._now - attempt.since >= self._lost_after or (
-                event.failure != "unreachable" and attempt.fetches >= FETCHES
-            ):
-                where = (attempt.ended.result if attempt.ended else {}).get(
-                    "workspace", "its store"
-                )
-                message = f"the harvest could not be fetched ({event.message}); it is kept on {attempt.node}, the work in {where}"
-                self._finish(attempt, "failed", "harvest", message)
-            else:
-                self._say(
-                    ev.Note("fetch", f"{event.message}; trying again", attempt.job, attempt.node)
-                )
-                again = ev.Fetch(attempt.id, attempt.job, attempt.node)
-                self._at(
-                    self._now + min(FETCH_RETRY * 2 ** (attempt.fetches - 1), 60.0),
-                    lambda: self._say(again),
-                )
-
-    def _home(self, attempt: TrackedAttempt, undelivered: str) -> None:
-        ended = attempt.ended
-        job = self._jobs[attempt.job]
-        if ended is None:
-            raise ProtocolError(f"attempt {attempt.id} was fetched and never ended")
-        self._say(ev.Ack(attempt.id, attempt.node))
-        job.used += ended.failure == "quota"
-        if (
-            ended.failure == "quota"
-            and self._stopped is None
-            and not job.exhausted
-            and not job.done
-            and not job.work.no_more
-        ):
-            self._enqueue(job)
-        elif ended.failure:
-            message = "; ".join(filter(None, (ended.message, undelivered)))
-            self._finish(
-                attempt,
-                "cancelled" if ended.failure == "cancelled" else "failed",
-                ended.failure,
-                message,
-            )
-        elif undelivered:
-            self._finish(attempt, "failed", "deliver", undelivered)
-        elif ended.proof or job.work.accept_unproven:
-            self._finish(attempt, "success", None, ended.message)
-        else:
-            self._finish(
-                attempt, "unproven", None, ended.message or "nothing shows that the agent succeeded"
-            )
-
-    def _pause(self, account: str, ended: ev.Ended) -> None:
-        """The account is used up, not the node: jobs of other accounts go on."""
-        seconds = QUOTA_PAUSE if ended.pause is None else max(ended.pause, 1.0)
-        if self._now + seconds > self._paused.get(account, 0.0):
-            self._paused[account] = self._now + seconds
-            self._at(self._now + seconds, self._queue.wake_all)
-            self._say(
-                ev.Note(
-                    "place",
-                    f"the account {account} has no quota left: its jobs wait for {seconds / 60:.0f} min ({ended.message})",
-                )
-            )
-
-    # -- nodes
-
-    def _touch(self, place: NodeState | str) -> NodeState:
-        """A place that changes, or may have changed."""
-        place = self._places[place] if isinstance(place, str) else place
-        self._touched[place] = None
-        return place
-
-    def _settle(self) -> None:
-        """Bring the order of the nodes up to date, and wake the jobs that may go on."""
-        while self._touched:
-            place, _none = self._touched.popitem()
-            # It gets a quarantine and a trial instead of being asked again.
-            if place.silent_since is not None and not place.may_run:
-                place.silent_since = None
-                self._fails(place, "unreachable", place.silence[-1])
-                self._touched.pop(place, None)
-            self._places.changed(place, self._now)
-            for view in [view for view in place.views if view.woken]:
-                view.woken = False
-                self._queue.wake(view)
-            if place is self._places.fallback:
-                self._queue.wake_all()
-
-    def _measured(self, nodes: Iterable[Node]) -> None:
-        for node in nodes:
-            place = self._touch(node.name)
-            # Our own are counted as in flight.
-            place.node = replace(node, busy=max(0, node.busy - place.may_run))
-            if node.state == "measured":
-                self._hears(place)
-                place.proved = place.proved or not place.failures
-            elif (
-                node.state == "unreachable"
-                and place.silent_since is None
-                and (place.proved or self._asking_all_until > self._now)
-            ):
-                place.node = replace(place.node, state="unknown")
-                self._fails(place, "unreachable", node.reason or "not reachable")
-        self._asking_all_until = float("-inf")
-        self._queue.wake_all()
-
-    def _link_up(self, place: NodeState) -> None:
-        if place.silent_since is not None:
-            self._say(ev.Note("wait", "back in contact", node=place.node.name))
-        self._hears(place)
-        for attempt in place.live.values():
-            if attempt.stage == "fencing":
-                self._say(ev.Fence(attempt.id, attempt.node))
-            elif attempt.stage == "running" and self._cancelling:
-                self._say(ev.Cancel(attempt.id, attempt.node))
-
-    def _hears(self, place: NodeState) -> None:
-        place.hears()
-        self._unheard.clear()
-        if self._offline_since is not None:
-            self._offline_since = None
-            self._say(ev.Note("place", "a node answers again"))
-            self._queue.wake_all()
-
-    def _works(self, place: NodeState) -> None:
-        if place.failures:
-            self._say(ev.Quarantine(place.node.name, 0, 0.0, ""))
-        place.works()
-        self._hears(place)
-
-    def _fails(self, place: NodeState, failure: str, why: str) -> None:
-        before = place.failures
-        place.fails(failure, f"{failure}: {why}", self._now)
-        self._at(place.closed_until, lambda: self._touch(place))
-        if place is self._places.fallback:
-            return
-        if failure == "unreachable":
-            self._unheard.add(place.node.name)
-        if alike := self._places.all_fail_alike(failure):
-            self._forgive(alike, failure, why)
-        elif place.failures > before:
-            self._say(
-                ev.Quarantine(
-                    place.node.name, place.failures, place.closed_until - self._now, place.why
-                )
-            )
-            if (
-                len(self._unheard) > 1
-                and self._offline_since is None
-                and self._asking_all_until <= self._now
-            ):
-                self._suspect()
-
-    def _suspect(self) -> None:
-        """Several nodes gave no answer, and none did meanwhile: before more attempts are spent, all
-        are asked at once.
-        """
-        self._asking_all_until = self._now + SUSPICION
-        self._at(self._asking_all_until, self._queue.wake_all)
-        self._say(
-            ev.Refresh(
-                tuple(place.node.name for place in self._places if place.silent_since is None)
-            )
-        )
-
-    def _forgive(self, places: Sequence[NodeState], failure: str, why: str) -> None:
-        """All nodes fail alike: none of them is blamed, and an offline controller costs no job an
-        attempt.
-        """
-        names = {place.node.name for place in places}
-        if any(place.failures == 1 for place in places):
-            self._say(
-                ev.Note(
-                    "place",
-                    f"all nodes fail alike ({failure}: {why}): the fault may lie here, not with them",
-                )
-            )
-        if failure == "unreachable" and self._offline_since is None:
-            self._offline_since = self._now
-            self._at(self._now + self._lost_after, self._queue.wake_all)
-        for place in places:
-            place.failures = 0 if failure == "unreachable" else min(place.failures, 1)
-            place.closed_until = place.closed_until if place.failures else 0.0
-            self._say(ev.Quarantine(place.node.name, 0, 0.0, ""))
-            self._touch(place)
-        for job in list(self._queue) if failure == "unreachable" else []:
-            if forgiven := names & set(job.failed_on):
-                self._queue.remove(job)
-                job.used -= min(len(forgiven), job.used)
-                job.failed_on = {
-                    name: message for name, message in job.failed_on.items() if name not in forgiven
-                }
-                self._enqueue(job)
-
-    def _give_up(self, place: NodeState) -> None:
-        """Promise 1 before patience: a job that may run on a silent node is lost for this run,
-        never placed elsewhere.
-        """
-        for attempt in list(place.live.values()):
-            since = [place.silent_since] if place.silent_since is not None else []
-            since += [attempt.since] if attempt.stage == "fencing" else []
-            if attempt.stage in MAY_RUN and since and self._now >= min(since) + self._lost_after:
-                self._move(attempt, "lost")
-                self._say(self._record(attempt))
-                message = f"no answer from {attempt.node} for {self._now - min(since):.0f} s; the job may still run there"
-                self._finish(attempt, "lost", "lost", message)
-
-    def _all_places(self) -> list[NodeState]:
-        return [*self._places, *([self._places.fallback] if self._places.fallback else [])]
-
-    def _may_run(self) -> list[TrackedAttempt]:
-        return [
-            attempt
-            for place in self._all_places()
-            for attempt in place.live.values()
-            if attempt.stage in MAY_RUN
-        ]
-
-    # -- placement
-
-    def _place(self, bucket: JobClass) -> bool:
-        """NodeState the first job of the bucket, or end it (True); or leave it, for none like it can be
-        placed now.
-        """
-        job = bucket.first()
-        view = bucket.view
-        if job is None:
-            return False
-        if self._paused.get(bucket.account, 0.0) > self._now:
-            return self._wait(job, f"the account {bucket.account} has no quota left", "quota")
-        if view is None:
-            return self._reserve_local(job, "the job asks for it")
-        if self._asking_all_until > self._now:
-            return self._wait(job, "all nodes are asked whether they answer")
-        offline = self._offline_since is not None
-        if not bucket.exhausted:
-            if not offline and (best := view.best(bucket.failed_on)) is not None:
-                return self._reserve(job, self._places[best])
-            if view.has(WAITS, bucket.failed_on) or view.has(SILENT, bucket.failed_on):
-                self._line_up(view, bucket.failed_on)
-                return self._wait(job)
-            if not offline and self._reopen(view, bucket.failed_on):
-                return True
-        others = not offline and (
-            view.has(FREE, bucket.failed_on) or view.has(WAITS, bucket.failed_on)
-        )
-        if not others and self._may_fall_back(job):
-            return self._reserve_local(job)
-        if not bucket.exhausted and not offline:
-            # Nodes that failed this job are better than none.
-            if (best := view.best()) is not None:
-                return self._reserve(job, self._places[best])
-            if view.has(CLOSED) or view.has(WAITS):
-                self._line_up(view)
-                return self._wait(job)
-        if self._offline_since is not None and self._now < self._offline_since + self._lost_after:
-            return self._wait(job, "no node answers: is this machine offline?")
-        failure, message = job.last
-        text = (
-            message
-            if bucket.exhausted and job.failed_on
-            else f"no node can take the job: {self._reasons(job)}"
-        )
-        return self._end_queued(job, failure, text)
-
-    def _reopen(self, view: Candidates, without: Collection[str]) -> bool:
-        """A node whose quarantine is of an earlier run gets its trial when no other node is left:
-        somebody may have mended it.
-        """
-        for name in sorted(view.groups[CLOSED] - set(without)):
-            if (place := self._places[name]).inherited:
-                place.inherited = False
-                place.closed_until = self._now
-                self._touch(place)
-                return True
-        return False
-
-    def _line_up(self, view: Candidates, without: Collection[str] = ()) -> None:
-        for name in view.lines(without, LINES) if self._offline_since is None else []:
-            self._wait_at(self._places[name])
-
-    def _wait_at(self, place: NodeState) -> None:
-        if self._detach or self._overdue:
-            return
-        self._stand(place, in_line=True)
-        self._say(ev.Enqueue(place.node.name))
-
-    def _stand(self, place: NodeState, in_line: bool = False, turn: bool = False) -> None:
-        """Whether this run waits in the node's line, or its turn has come there."""
-        place.in_line = in_line
-        place.turn = turn
-        (self._lines.add if in_line or turn else self._lines.discard)(place.node.name)
-        self._touch(place)
-
-    def _wait(self, job: QueuedJob, why: str | None = None, failure: str = "queue") -> bool:
-        """What it waits for is told once, and only when others make it wait: that the run's own
-        jobs take turns is no news.
-        """
-        if self._overdue:
-            text = why or self._reasons(job)
-            return self._end_queued(
-                job, failure, f"it waited for {self._queue_timeout:.0f} s (queue_timeout): {text}"
-            )
-        if not job.told and not any(self._stages[stage] for stage in HOLDS_SLOT):
-            job.told = True
-            self._say(ev.Note("place", f"waits: {why or self._reasons(job)}", job.work.name))
-        return False
-
-    def _reasons(self, job: QueuedJob) -> str:
-        """What the nodes that the job may run on say to it; those that it waits for, if there are
-        any.
-        """
-        need = job.work.need
-        ranking = self._rank(job)
-        its = [
-            entry
-            for entry in ranking
-            if entry.host == need.node or entry.host in (need.nodes or ())
-        ] or ranking
-        told = [
-            f"{entry.host}: {entry.rejected or 'can take it'}"
-            for entry in [entry for entry in its if entry.waits] or its
-        ]
-        more = [f"and {len(told) - 5} more"] if len(told) > 5 else []
-        return "; ".join([*told[:5], *more]) or "there are no candidates"
+    @_apply.register
+    def _on_tick(self, _event: ev.Tick) -> None:
+        if not self._begun and self._queue_timeout is not None:
+            self._timers.add(self._now + self._queue_timeout, self._end_waiting)
+        self._begun = True
 
     def _end_waiting(self) -> None:
+        """queue_timeout is over: each job that waits is told so when it is tried next."""
         self._overdue = True
         self._queue.wake_all()
 
-    def _rank(
-        self, job: QueuedJob, nodes: Iterable[Node] | None = None, chosen: str | None = None
-    ) -> list[Ranked]:
-        """For people: as `view` orders them, and nodes that failed the job with what was wrong."""
-        marked = [
-            replace(
-                node,
-                excluded=job.failed_on[node.name],
-                remedy="it failed this job, and is tried again when no other node is left",
+    @_apply.register
+    def _on_nodes(self, event: ev.Nodes) -> None:
+        for node in event.nodes:
+            self._on_measured(self._mark_dirty(node.name), node)
+        self._contact.on_all_asked()
+        self._queue.wake_all()
+
+    def _on_measured(self, state: NodeState, node: Node) -> None:
+        # Our own attempts are counted as in flight.
+        state.node = replace(node, busy=max(0, node.busy - state.may_run))
+
+        if node.state == "measured":
+            self._on_contact(state)
+            state.proved = state.proved or not state.failures
+            return
+
+        # A node that was known to work, or that was asked whether it is us who are offline, gets a
+        # quarantine and a trial. One that never worked in this run is merely unreachable.
+        was_asked = state.proved or self._contact.is_asking(self._now)
+        if node.state == "unreachable" and state.silent_since is None and was_asked:
+            state.node = replace(state.node, state="unknown")
+            self._on_failure(state, "unreachable", node.reason or "not reachable")
+
+    @_apply.register
+    def _on_link_up(self, event: ev.LinkUp) -> None:
+        state = self._mark_dirty(event.node)
+        if state.silent_since is not None:
+            self._emit(ev.Note("wait", "back in contact", node=state.name))
+        self._on_contact(state)
+
+        # What could not be said while it was silent is said now.
+        for attempt in state.live.values():
+            if attempt.stage == "fencing":
+                self._emit(ev.Fence(attempt.id, attempt.node))
+            elif attempt.stage == "running" and self._cancelling:
+                self._emit(ev.Cancel(attempt.id, attempt.node))
+
+    @_apply.register
+    def _on_link_down(self, event: ev.LinkDown) -> None:
+        self._lose_contact(event.node, event.reason)
+
+    def _lose_contact(self, node: str, reason: str) -> None:
+        state = self._mark_dirty(node)
+        self._set_waitlist(state)
+        # Whether others wait there, a claim will tell.
+        state.contended = False
+
+        if state.silent_since is None:
+            state.silent_since = self._now
+            state.silence_reasons = []
+            self._give_up_later(state, self._now)
+
+        # Each reason is told once a silence.
+        if reason in state.silence_reasons:
+            return
+        state.silence_reasons.append(reason)
+        if state.may_run:
+            text = f"no contact: {reason}; its jobs go on, asking again"
+            self._emit(ev.Note("wait", text, node=node))
+
+    @_apply.register
+    def _on_granted(self, event: ev.Granted) -> None:
+        self._set_waitlist(self._nodes[event.node], granted=True)
+
+    @_apply.register
+    def _on_found(self, event: ev.Found) -> None:
+        self._queue.remove(self._jobs[event.job])
+        attempt = TrackedAttempt(event.attempt, event.job, event.node)
+        self._attempts[attempt.id] = attempt
+        self._advance(attempt, "found")
+
+    @_apply.register
+    def _on_quarantined(self, event: ev.Quarantined) -> None:
+        state = self._mark_dirty(event.node)
+        state.failures = event.failures
+        state.closed_until = self._now + event.seconds
+        state.why = event.why
+        state.inherited = True
+        self._look_again_at(state, state.closed_until)
+
+    @_apply.register
+    def _on_cancelled(self, _event: ev.Cancelled) -> None:
+        self._cancelling = True
+        self._stop("cancelled", "cancelled", "cancelled before it began")
+        for attempt in self._that_may_run():
+            self._emit(ev.Cancel(attempt.id, attempt.node))
+
+    @_apply.register
+    def _on_attempt_event(self, event: ev.AttemptEvent) -> None:
+        attempt = self._attempts[event.attempt]
+        if isinstance(event, ev.Unknown) and event.contact_lost:
+            self._lose_contact(attempt.node, event.message)
+
+        # A run that was stopped starts nothing more: whatever got ready for a start is given back.
+        word = event.word
+        if self._stopped is not None and word in ("claimed", "synced"):
+            word = "stopped"
+        self._advance(attempt, word, event)
+
+    # -- the moves of an attempt
+
+    def _advance(
+        self, attempt: TrackedAttempt, word: str, event: ev.AttemptEvent | None = None
+    ) -> None:
+        """One move along the table, and what follows from it.
+
+        event: what moved it; None: the scheduler itself did.
+        """
+        before = attempt.move(word)
+        state = self._mark_dirty(attempt.node)
+
+        came_to_nothing = attempt.stage in ("void", "fencing")
+        if came_to_nothing and isinstance(event, ev.Refused | ev.Failed | ev.Unknown):
+            attempt.cause = event
+
+        if attempt.stage == before:
+            if before in self._on_stayed:
+                self._on_stayed[before](attempt, event)
+            return
+
+        self._count_stage(attempt, state, before)
+        self._on_reached[attempt.stage](attempt, event, before)
+
+        # The node has answered a claim. (A claim that was withdrawn never went out.)
+        if before == "reserved" and event is not None:
+            self._answer_held(state)
+
+    def _count_stage(self, attempt: TrackedAttempt, state: NodeState, before: str) -> None:
+        """Keep the counts and sets that follow from the attempts' stages."""
+        after = attempt.stage
+        self._in_stage[before] -= 1
+        self._in_stage[after] += 1
+
+        if before in BEGINS:
+            state.begins -= 1
+        if after in BEGINS:
+            state.begins += 1
+
+        if before in MAY_RUN:
+            state.may_run -= 1
+        if after in MAY_RUN:
+            state.may_run += 1
+        self._keep(self._may_run_on, state, bool(state.may_run))
+
+        if after in HOLDS_SLOT:
+            state.live[attempt.id] = attempt
+        else:
+            state.live.pop(attempt.id, None)
+
+        # Only an attempt that may run has to be given up after a while.
+        if after == "fencing":
+            attempt.since = self._now
+            self._give_up_later(state, self._now)
+        elif after in MAY_RUN and before not in MAY_RUN and state.silent_since is not None:
+            self._give_up_later(state, state.silent_since)
+
+    def _reached_reserved(
+        self, attempt: TrackedAttempt, _event: ev.AttemptEvent | None, _before: str
+    ) -> None:
+        """`_reserve` says the rest: only it knows why this node was chosen."""
+
+    def _reached_claimed(
+        self, attempt: TrackedAttempt, event: ev.AttemptEvent | None, _before: str
+    ) -> None:
+        """It has a slot and a workspace: send the project."""
+        state = self._nodes[attempt.node]
+        self._on_contact(state)
+        # After a failure a start must show that the node works again.
+        state.proved = state.proved or not state.failures
+
+        if isinstance(event, ev.Claimed):
+            state.contended = event.contended
+            if event.store is not None:
+                state.twin = self._nodes.first_of_store(event.store, state)
+
+        self._emit(ev.Sync(attempt.id, attempt.job, attempt.node))
+
+    def _reached_sent(
+        self, attempt: TrackedAttempt, _event: ev.AttemptEvent | None, _before: str
+    ) -> None:
+        """Promise 1 rests on this order: that it was sent is on disk before the start goes out."""
+        self._emit(self._record(attempt), ev.Start(attempt.id, attempt.job, attempt.node))
+
+    def _reached_running(
+        self, attempt: TrackedAttempt, _event: ev.AttemptEvent | None, _before: str
+    ) -> None:
+        self._on_success(self._nodes[attempt.node])
+        self._emit(self._record(attempt))
+        self._follow(attempt.node)
+        if self._cancelling:
+            self._emit(ev.Cancel(attempt.id, attempt.node))
+
+    def _stayed_running(self, attempt: TrackedAttempt, _event: ev.AttemptEvent | None) -> None:
+        self._on_success(self._nodes[attempt.node])
+
+    def _reached_fencing(
+        self, attempt: TrackedAttempt, _event: ev.AttemptEvent | None, _before: str
+    ) -> None:
+        """Ask for a proof at once when the node answers; a silent one is asked when it is back."""
+        if self._nodes[attempt.node].silent_since is None:
+            self._emit(ev.Fence(attempt.id, attempt.node))
+        else:
+            self._follow(attempt.node)
+
+    def _stayed_fencing(self, attempt: TrackedAttempt, event: ev.AttemptEvent | None) -> None:
+        """A late Started is no proof of anything: the fence that is under way will tell."""
+        if not isinstance(event, ev.Started):
+            self._reached_fencing(attempt, event, "fencing")
+
+    def _reached_ended(
+        self, attempt: TrackedAttempt, event: ev.AttemptEvent | None, _before: str
+    ) -> None:
+        """Its harvest is fetched, whatever it is worth."""
+        if not isinstance(event, ev.Ended):
+            raise ProtocolError(f"attempt {attempt.id} ended by {event!r}")
+
+        attempt.ended = event
+        attempt.since = self._now
+        self._on_success(self._nodes[attempt.node])
+        if event.failure == "quota":
+            self._rest_account(self._jobs[attempt.job].spec.account, event)
+
+        self._emit(self._record(attempt), ev.Fetch(attempt.id, attempt.job, attempt.node))
+
+    def _stayed_ended(self, attempt: TrackedAttempt, event: ev.AttemptEvent | None) -> None:
+        """A fetch that failed is tried again after a pause, until that makes no sense any more."""
+        if not isinstance(event, ev.Failed):
+            return
+
+        attempt.failed_fetches += 1
+        is_late = self._now - attempt.since >= self._lost_after
+        has_tried_enough = event.failure != "unreachable" and attempt.failed_fetches >= FETCHES
+        if is_late or has_tried_enough:
+            result = attempt.ended.result if attempt.ended else {}
+            message = (
+                f"the harvest could not be fetched ({event.message}); it is kept on "
+                f"{attempt.node}, the work in {result.get('workspace', 'its store')}"
             )
-            if node.name in job.failed_on and node.name != chosen
-            else node
-            for node in (self._places.seen() if nodes is None else nodes)
+            self._finish(attempt, "failed", "harvest", message)
+            return
+
+        text = f"{event.message}; trying again"
+        self._emit(ev.Note("fetch", text, attempt.job, attempt.node))
+        pause = FETCH_PAUSE * 2 ** (attempt.failed_fetches - 1)
+        fetch = ev.Fetch(attempt.id, attempt.job, attempt.node)
+        self._timers.add(self._now + min(pause, FETCH_PAUSE_MOST), lambda: self._emit(fetch))
+
+    def _reached_fetched(
+        self, attempt: TrackedAttempt, event: ev.AttemptEvent | None, _before: str
+    ) -> None:
+        """Its work is at home: the node may forget it, and its job ends or gets another attempt."""
+        ended = attempt.ended
+        if ended is None or not isinstance(event, ev.Fetched):
+            raise ProtocolError(f"attempt {attempt.id} was fetched and never ended")
+        self._emit(ev.Ack(attempt.id, attempt.node))
+
+        job = self._jobs[attempt.job]
+        undelivered = event.undelivered
+        if ended.failure == "quota":
+            job.used += 1
+            if self._may_try_again(job):
+                self._enqueue(job)
+                return
+
+        if ended.failure:
+            message = "; ".join(filter(None, (ended.message, undelivered)))
+            status = "cancelled" if ended.failure == "cancelled" else "failed"
+            self._finish(attempt, status, ended.failure, message)
+        elif undelivered:
+            self._finish(attempt, "failed", "deliver", undelivered)
+        elif ended.proof or job.spec.accept_unproven:
+            self._finish(attempt, "success", None, ended.message)
+        else:
+            message = ended.message or "nothing shows that the agent succeeded"
+            self._finish(attempt, "unproven", None, message)
+
+    def _may_try_again(self, job: QueuedJob) -> bool:
+        if self._stopped is not None or job.done:
+            return False
+        return not job.exhausted and not job.spec.no_more
+
+    def _reached_lost(
+        self, attempt: TrackedAttempt, _event: ev.AttemptEvent | None, _before: str
+    ) -> None:
+        """Promise 1 comes before patience: it may run, so its job is never placed elsewhere."""
+        self._emit(self._record(attempt))
+        seconds = self._now - attempt.since
+        message = f"no answer from {attempt.node} for {seconds:.0f} s; the job may still run there"
+        self._finish(attempt, "lost", "lost", message)
+
+    def _reached_void(
+        self, attempt: TrackedAttempt, event: ev.AttemptEvent | None, before: str
+    ) -> None:
+        """It certainly did not start: the claim is given back, and the job may go elsewhere."""
+        job = self._jobs[attempt.job]
+        state = self._nodes[attempt.node]
+        self._emit(self._record(attempt))
+
+        # A node that said no has kept nothing for the claim; one that said nothing may have.
+        no_clear_no = isinstance(event, ev.Claimed | ev.Failed | ev.Unknown)
+        if before == "claimed" or (before == "reserved" and no_clear_no):
+            self._emit(ev.Release(attempt.id, attempt.node))
+
+        if isinstance(event, ev.Ended):
+            attempt.ended = event
+            attempt.cause = ev.Refused(attempt.id, "start", "node", event.message)
+        if isinstance(event, ev.Busy):
+            state.contended = True
+        failure = self._blame(attempt, job, state, before)
+
+        if self._stopped is not None:
+            self._end_job(job, ev.Finish(job.name, *self._stopped))
+        elif not job.done and job.spec.no_more:
+            self._finish(attempt, "lost", "lost", job.spec.no_more)
+        elif not job.done:
+            self._enqueue(job)
+
+        # Last, for it may forgive the job that was just put back.
+        if failure is not None:
+            self._on_failure(state, *failure)
+
+    def _blame(
+        self, attempt: TrackedAttempt, job: QueuedJob, state: NodeState, before: str
+    ) -> tuple[str, str] | None:
+        """Who answers for a void attempt: the node, the input, we ourselves, or nobody.
+
+        Returns what counts against the node, its class and why; None: nothing does.
+        """
+        cause = attempt.cause
+        if isinstance(cause, ev.Refused) and cause.kind == "lease":
+            # The controller slept, or the claim took too long to be used: nobody's fault.
+            state.busy_until = self._now + 1.0
+            self._look_again_at(state, state.busy_until)
+            return None
+
+        if isinstance(cause, ev.Refused) and cause.blame == "input":
+            self._stop("failed", "input", cause.message)
+            return None
+
+        if isinstance(cause, ev.Refused) and cause.blame == "ours":
+            self._count_our_mistake(cause)
+            return None
+
+        # An attempt of an earlier call, which broke off before the start went out, is no failure.
+        if self._stopped is not None or (cause is None and before != "sent"):
+            return None
+        return self._blame_node(attempt, job, state, before)
+
+    def _count_our_mistake(self, cause: ev.Refused) -> None:
+        """Going on after the second time would only repeat it."""
+        kind = cause.kind or cause.failure
+        self._our_mistakes[kind] += 1
+        if self._our_mistakes[kind] > 1:
+            message = f"this is a fault of distributed.gummy: {cause.message}"
+            self._stop("failed", "refused", message)
+
+    def _blame_node(
+        self, attempt: TrackedAttempt, job: QueuedJob, state: NodeState, before: str
+    ) -> tuple[str, str] | None:
+        cause = attempt.cause
+        failure = "unreachable"
+        message = "no contact before the start"
+        if cause is not None:
+            message = cause.message
+        if isinstance(cause, ev.Refused | ev.Failed):
+            failure = cause.failure
+        self._emit(ev.Note("place", f"{failure}: {message}", attempt.job, attempt.node))
+
+        # What was on its way when the node failed costs its job nothing.
+        if before not in ("reserved", "claimed") or not state.closed(self._now):
+            job.used += 1
+        job.failed_on[attempt.node] = message
+        job.last_failure = (failure, f"{attempt.node}: {message}")
+
+        # What a person has to mend gets no trial.
+        if isinstance(cause, ev.Failed) and cause.lasting:
+            state.node = replace(state.node, state="unreachable", reason=message)
+            return None
+        return failure, message
+
+    def _rest_account(self, account: str, ended: ev.Ended) -> None:
+        """The account is used up, not the node: jobs of other accounts go on."""
+        seconds = QUOTA_PAUSE
+        if ended.pause is not None:
+            seconds = max(ended.pause, 1.0)
+
+        until = self._now + seconds
+        if until <= self._resting.get(account, 0.0):
+            return
+        self._resting[account] = until
+        self._timers.add(until, self._queue.wake_all)
+        text = (
+            f"the account {account} has no quota left: its jobs wait for "
+            f"{seconds / 60:.0f} min ({ended.message})"
+        )
+        self._emit(ev.Note("place", text))
+
+    # -- nodes that answer, fail, or give no answer
+
+    def _mark_dirty(self, name: str) -> NodeState:
+        """The state of a node that changes, or may have changed."""
+        state = self._nodes[name]
+        self._dirty[state] = None
+        return state
+
+    def _look_again_at(self, state: NodeState, when: float) -> None:
+        """At this time the node's state may have changed by itself."""
+        self._timers.add(when, lambda: self._mark_dirty(state.name))
+
+    def _reindex(self) -> None:
+        """Bring the order of the nodes up to date, and wake the jobs that may go on."""
+        while self._dirty:
+            state, _none = self._dirty.popitem()
+
+            # A silent node on which nothing may run gets a quarantine and a trial: nobody asks it.
+            if state.silent_since is not None and not state.may_run:
+                state.silent_since = None
+                self._on_failure(state, "unreachable", state.silence_reasons[-1])
+                self._dirty.pop(state, None)
+
+            self._nodes.changed(state, self._now)
+            for candidates in state.candidates:
+                if candidates.woken:
+                    candidates.woken = False
+                    self._queue.wake(candidates)
+            if state is self._nodes.fallback:
+                self._queue.wake_all()
+
+    def _on_contact(self, state: NodeState) -> None:
+        """The node has answered."""
+        state.on_contact()
+        if self._contact.on_answer():
+            self._emit(ev.Note("place", "a node answers again"))
+            self._queue.wake_all()
+
+    def _on_success(self, state: NodeState) -> None:
+        """A job has begun on the node."""
+        if state.failures:
+            self._emit(ev.Quarantine(state.name, 0, 0.0, ""))
+        state.on_success()
+        self._on_contact(state)
+
+    def _on_failure(self, state: NodeState, failure: str, why: str) -> None:
+        """Something did not work on the node, and it is not known to be anybody else's fault."""
+        failures_before = state.failures
+        state.on_failure(failure, f"{failure}: {why}", self._now)
+        self._look_again_at(state, state.closed_until)
+
+        # There is no other controller to try instead.
+        if state is self._nodes.fallback:
+            return
+
+        if failure == "unreachable":
+            self._contact.on_no_answer(state.name)
+        failed_alike = self._nodes.all_fail_alike(failure)
+        if failed_alike:
+            self._forgive(failed_alike, failure, why)
+        elif state.failures > failures_before:
+            pause = state.closed_until - self._now
+            self._emit(ev.Quarantine(state.name, state.failures, pause, state.why))
+            if self._contact.is_doubtful(self._now):
+                self._ask_all_nodes()
+
+    def _ask_all_nodes(self) -> None:
+        """Several nodes gave no answer, and none did meanwhile: is it us who are offline?"""
+        until = self._contact.ask(self._now)
+        self._timers.add(until, self._queue.wake_all)
+        self._emit(ev.Refresh(self._names_that_are_not_silent()))
+
+    def _names_that_are_not_silent(self) -> tuple[str, ...]:
+        """Nodes that may be measured; a silent one is asked by who watches it."""
+        return tuple(state.name for state in self._nodes if state.silent_since is None)
+
+    def _forgive(self, states: Sequence[NodeState], failure: str, why: str) -> None:
+        """All nodes fail alike: none of them is blamed, and an offline controller costs nothing."""
+        if any(state.failures == 1 for state in states):
+            text = f"all nodes fail alike ({failure}: {why}): the fault may lie here, not with them"
+            self._emit(ev.Note("place", text))
+
+        is_offline = failure == "unreachable"
+        if is_offline and self._contact.go_offline(self._now):
+            self._timers.add(self._now + self._lost_after, self._queue.wake_all)
+
+        for state in states:
+            state.failures = 0 if is_offline else min(state.failures, 1)
+            if not state.failures:
+                state.closed_until = 0.0
+            self._emit(ev.Quarantine(state.name, 0, 0.0, ""))
+            self._mark_dirty(state.name)
+
+        if is_offline:
+            self._forget_failures_on({state.name for state in states})
+
+    def _forget_failures_on(self, names: Collection[str]) -> None:
+        """The waiting jobs get back the attempts that these nodes cost them."""
+        for job in list(self._queue):
+            forgiven = job.failed_on.keys() & names
+            if not forgiven:
+                continue
+            self._queue.remove(job)
+            job.used -= min(len(forgiven), job.used)
+            for name in forgiven:
+                del job.failed_on[name]
+            self._enqueue(job)
+
+    def _give_up_later(self, state: NodeState, since: float) -> None:
+        """When lost_after is over since then, look for what has to be given up on this node."""
+        self._timers.add(since + self._lost_after, lambda: self._give_up(state))
+
+    def _give_up(self, state: NodeState) -> None:
+        for attempt in list(state.live.values()):
+            if attempt.stage not in MAY_RUN:
+                continue
+            in_doubt_since = self._in_doubt_since(attempt)
+            if self._now >= in_doubt_since + self._lost_after:
+                attempt.since = in_doubt_since
+                self._advance(attempt, "given_up")
+
+    def _in_doubt_since(self, attempt: TrackedAttempt) -> float:
+        """Since when nobody knows how the attempt is: its node is silent, or proves nothing."""
+        times = []
+        silent_since = self._nodes[attempt.node].silent_since
+        if silent_since is not None:
+            times.append(silent_since)
+        if attempt.stage == "fencing":
+            times.append(attempt.since)
+        return min(times, default=float("inf"))
+
+    def _that_may_run(self) -> list[TrackedAttempt]:
+        return [
+            attempt
+            for state in self._nodes.everything()
+            for attempt in state.live.values()
+            if attempt.stage in MAY_RUN
         ]
-        return rank(marked, job.work.need, self._weights, self._preferences)
+
+    # -- whom to watch
+
+    def _follow(self, name: str) -> None:
+        """From now on this node is watched whenever something of ours may run or waits there."""
+        self._followed.add(name)
+        self._watch_changed.add(name)
+
+    def _keep(self, names: set[str], state: NodeState, wanted: bool) -> None:
+        """Put a node into the set, or take it out; both may change whether it is watched."""
+        if wanted == (state.name in names):
+            return
+        if wanted:
+            names.add(state.name)
+        else:
+            names.discard(state.name)
+        self._watch_changed.add(state.name)
+
+    # -- placement
+
+    def _place_first(self, job_class: JobClass) -> bool:
+        """Try the first job of the class. True: it was placed, or has ended.
+
+        False: it waits, and so do the others, for none of them would get another answer.
+        """
+        job = job_class.first()
+        candidates = job_class.candidates
+        if job is None:
+            return False
+
+        if self._resting.get(job_class.account, 0.0) > self._now:
+            return self._wait(job, f"the account {job_class.account} has no quota left", "quota")
+        if candidates is None:
+            return self._reserve_here(job, "the job asks for it")
+        if self._contact.is_asking(self._now):
+            return self._wait(job, "all nodes are asked whether they answer")
+
+        # First the nodes that have not failed this job.
+        offline = self._contact.offline_since is not None
+        failed_on = job_class.failed_on
+        if not job_class.exhausted:
+            best = None if offline else candidates.best(failed_on)
+            if best is not None:
+                return self._reserve(job, self._nodes[best])
+            if candidates.has(WAITS, failed_on) or candidates.has(SILENT, failed_on):
+                self._enter_waitlists(candidates, failed_on)
+                return self._wait(job)
+            if not offline and self._reopen(candidates, failed_on):
+                return True
+
+        # Then the controller, unless nodes are left that only this job's attempts can't have.
+        others_can = candidates.has(FREE, failed_on) or candidates.has(WAITS, failed_on)
+        if (offline or not others_can) and self._may_fall_back(job):
+            return self._reserve_here(job)
+
+        # Then the nodes that have failed it: they are better than none.
+        if not job_class.exhausted and not offline:
+            best = candidates.best()
+            if best is not None:
+                return self._reserve(job, self._nodes[best])
+            if candidates.has(CLOSED) or candidates.has(WAITS):
+                self._enter_waitlists(candidates)
+                return self._wait(job)
+
+        return self._end_or_wait_for_network(job, job_class)
+
+    def _end_or_wait_for_network(self, job: QueuedJob, job_class: JobClass) -> bool:
+        offline_since = self._contact.offline_since
+        if offline_since is not None and self._now < offline_since + self._lost_after:
+            return self._wait(job, "no node answers: is this machine offline?")
+
+        failure, message = job.last_failure
+        if not (job_class.exhausted and job.failed_on):
+            message = f"no node can take the job: {self._reasons(job)}"
+        return self._end_queued(job, failure, message)
+
+    def _reopen(self, candidates: Candidates, without: Collection[str]) -> bool:
+        """When no other node is left, one gets its trial whose quarantine is of an earlier run.
+
+        Somebody may have mended it meanwhile. Returns whether there was such a node.
+        """
+        for name in sorted(candidates.groups[CLOSED] - set(without)):
+            state = self._nodes[name]
+            if state.inherited:
+                state.inherited = False
+                state.closed_until = self._now
+                self._mark_dirty(name)
+                return True
+        return False
 
     def _may_fall_back(self, job: QueuedJob) -> bool:
-        need = job.work.need
-        fallback = self._places.fallback
-        pinned = need.node is not None or need.nodes is not None
-        return (
-            self._local_fallback
-            and fallback is not None
-            and not pinned
-            and fallback.node.name not in job.failed_on
-        )
+        """Whether the controller may take a job that did not ask for it."""
+        need = job.spec.need
+        fallback = self._nodes.fallback
+        if not self._local_fallback or fallback is None:
+            return False
+        if need.node is not None or need.nodes is not None:
+            return False
+        return fallback.name not in job.failed_on
 
-    def _reserve_local(self, job: QueuedJob, why: str = "") -> bool:
-        place = self._places.fallback
-        if place is None:
-            return self._end_queued(
-                job,
-                "unreachable",
-                "localhost is not among the hosts of this play (--limit drops it)",
-            )
-        if place.node.name in job.failed_on:
-            return self._end_queued(job, *job.last)
-        if place.contended and place.may_line_up(self._now):
-            self._wait_at(place)
-        if place.live or place.busy_until > self._now or (place.contended and not place.turn):
+    def _reserve_here(self, job: QueuedJob, why: str = "") -> bool:
+        """Give the job to the controller, which has one slot."""
+        state = self._nodes.fallback
+        if state is None:
+            message = "localhost is not among the hosts of this play (--limit drops it)"
+            return self._end_queued(job, "unreachable", message)
+        if state.name in job.failed_on:
+            return self._end_queued(job, *job.last_failure)
+
+        if state.contended and state.may_enqueue(self._now):
+            self._enter_waitlist(state)
+        others_first = state.contended and not state.granted
+        if state.live or state.busy_until > self._now or others_first:
             return self._wait(job, "the controller takes one job at a time")
-        return self._reserve(
-            job, place, f"runs here: {why or f'no node can take it ({self._reasons(job)})'}"
-        )
 
-    def _reserve(self, job: QueuedJob, place: NodeState, why: str | None = None) -> bool:
+        if not why:
+            why = f"no node can take it ({self._reasons(job)})"
+        return self._reserve(job, state, f"runs here: {why}")
+
+    def _reserve(self, job: QueuedJob, state: NodeState, why: str | None = None) -> bool:
+        """Give the job to this node. why: None where the ranking says it."""
         self._queue.remove(job)
-        asked = any(other.stage == "reserved" for other in place.live.values())
+
+        # A node that did not prove itself is asked by one claim; the others are held back.
+        is_being_asked = any(other.stage == "reserved" for other in state.live.values())
         attempt = TrackedAttempt(
-            self._new_id(),
-            job.work.name,
-            place.node.name,
-            stage="",
-            held=asked and not place.proved,
+            self._new_id(), job.name, state.name, held=is_being_asked and not state.proved
         )
         self._attempts[attempt.id] = attempt
-        nodes = self._places.seen()
-        place.last_used = next(self._serial)
-        self._stand(place)
-        self._move(attempt, "reserved")
-        self._say(
-            ev.Assigned(attempt.id, attempt.job, attempt.node, why, nodes), self._record(attempt)
+
+        standing = self._standing(job, chosen=state.name)
+        state.last_used = next(self._serial)
+        self._set_waitlist(state)
+        self._advance(attempt, "assigned")
+
+        self._emit(
+            ev.Assigned(attempt.id, attempt.job, attempt.node, why, standing),
+            self._record(attempt),
         )
         if not attempt.held:
-            self._say(ev.Claim(attempt.id, attempt.job, attempt.node))
+            self._emit(ev.Claim(attempt.id, attempt.job, attempt.node))
         return True
 
-    def _answer_held(self, place: NodeState) -> None:
-        """A node that did not prove itself is asked once; the others whose turn is there go on, or
-        elsewhere, when it has answered.
-        """
-        for attempt in [attempt for attempt in place.live.values() if attempt.held]:
+    def _answer_held(self, state: NodeState) -> None:
+        """The node has answered one claim: the others go on, or their jobs go elsewhere."""
+        held = [attempt for attempt in state.live.values() if attempt.held]
+        for attempt in held:
             attempt.held = False
-            if place.proved and place.busy_until <= self._now and not place.contended:
-                self._say(ev.Claim(attempt.id, attempt.job, attempt.node))
+            if state.proved and state.busy_until <= self._now and not state.contended:
+                self._emit(ev.Claim(attempt.id, attempt.job, attempt.node))
             else:
-                self._move(attempt, "void")
-                self._say(self._record(attempt))
-                self._enqueue(self._jobs[attempt.job])
+                self._advance(attempt, "withdrawn")
 
     def _enqueue(self, job: QueuedJob) -> None:
-        self._queue.add(
-            job,
-            None if job.work.need.node == "local" else self._places.view(job.work.need, self._now),
+        """The job waits for a node, or for the controller if it asked for that."""
+        candidates = None
+        if job.spec.need.node != "local":
+            candidates = self._nodes.candidates(job.spec.need, self._now)
+        self._queue.add(job, candidates)
+
+    # -- full nodes
+
+    def _enter_waitlists(self, candidates: Candidates, without: Collection[str] = ()) -> None:
+        if self._contact.offline_since is not None:
+            return
+        for name in candidates.to_enqueue(without, WAITLISTS):
+            self._enter_waitlist(self._nodes[name])
+
+    def _enter_waitlist(self, state: NodeState) -> None:
+        """Wait there, unless this run does not wait: it is detached, or its time is over."""
+        if self._detach or self._overdue:
+            return
+        self._set_waitlist(state, waitlisted=True)
+        self._follow(state.name)
+        self._emit(ev.Enqueue(state.name))
+
+    def _set_waitlist(
+        self, state: NodeState, *, waitlisted: bool = False, granted: bool = False
+    ) -> None:
+        """Whether this run is on the node's waitlist, or a slot is kept for it there."""
+        state.waitlisted = waitlisted
+        state.granted = granted
+        self._keep(self._waits_on, state, waitlisted or granted)
+        self._mark_dirty(state.name)
+
+    # -- what is told to people
+
+    def _wait(self, job: QueuedJob, why: str | None = None, failure: str = "queue") -> bool:
+        """The job stays in the queue, or ends if queue_timeout is over (True).
+
+        What it waits for is told once, and only when others make it wait: that the run's own jobs
+        take turns is no news.
+        """
+        if self._overdue:
+            message = (
+                f"it waited for {self._queue_timeout:.0f} s (queue_timeout): "
+                f"{why or self._reasons(job)}"
+            )
+            return self._end_queued(job, failure, message)
+
+        runs_nothing = not any(self._in_stage[stage] for stage in HOLDS_SLOT)
+        if not job.wait_was_noted and runs_nothing:
+            job.wait_was_noted = True
+            self._emit(ev.Note("place", f"waits: {why or self._reasons(job)}", job.name))
+        return False
+
+    def _reasons(self, job: QueuedJob) -> str:
+        """What the nodes say to the job: those that it waits for, if there are any."""
+        need = job.spec.need
+        entries = self._standing(job).ranking()
+
+        named = [
+            entry
+            for entry in entries
+            if entry.host == need.node or (need.nodes is not None and entry.host in need.nodes)
+        ]
+        entries = named or entries
+        entries = [entry for entry in entries if entry.waits] or entries
+
+        reasons = [
+            f"{entry.host}: {entry.rejected or 'can take it'}" for entry in entries[:REASONS_SHOWN]
+        ]
+        if len(entries) > REASONS_SHOWN:
+            reasons.append(f"and {len(entries) - REASONS_SHOWN} more")
+        return "; ".join(reasons) or "there are no candidates"
+
+    def _standing(self, job: QueuedJob, chosen: str | None = None) -> ev.Standing:
+        """How all nodes stand for the job now."""
+        return ev.Standing(
+            nodes=self._nodes.as_nodes(),
+            need=job.spec.need,
+            failed_on=dict(job.failed_on),
+            chosen=chosen,
+            weights=self._weights,
+            preferences=self._preferences,
         )
-
-    def _refresh(self, now: float) -> None:
-        """While jobs wait, loads older than FRESH are measured anew."""
-        if len(self._queue) and now >= self._refreshed + FRESH:
-            first = self._refreshed == float("-inf")
-            self._refreshed = now
-            if not first:
-                self._say(
-                    ev.Refresh(
-                        tuple(
-                            place.node.name for place in self._places if place.silent_since is None
-                        )
-                    )
-                )
-
-    def _at(self, when: float, what: Callable[[], object]) -> None:
-        heapq.heappush(self._timers, (when, next(self._serial), what))
-
-    def _next_wake(self) -> float | None:
-        times = [self._timers[0][0]] if self._timers else []
-        return min([*times, *([self._refreshed + FRESH] if len(self._queue) else [])], default=None)
 
     # -- ends
 
     def _finish(
         self, attempt: TrackedAttempt, status: str, failure: str | None, message: str
     ) -> None:
-        self._end_job(
-            self._jobs[attempt.job],
-            ev.Finish(attempt.job, status, failure, message, attempt.id, attempt.node),
-        )
+        """The job ends as this attempt of it did."""
+        finish = ev.Finish(attempt.job, status, failure, message, attempt.id, attempt.node)
+        self._end_job(self._jobs[attempt.job], finish)
 
     def _end_queued(self, job: QueuedJob, failure: str, message: str) -> bool:
+        """The job ends without an attempt that decided; True, as `_place_first` has it."""
+        standing = self._standing(job)
         self._queue.remove(job)
-        skipped = job.work.skippable and self._places.out_of_reach(job.work.need)
-        self._end_job(
-            job, ev.Finish(job.work.name, "skipped" if skipped else "failed", failure, message)
-        )
+
+        status = "failed"
+        if job.spec.skippable and self._nodes.out_of_reach(job.spec.need):
+            status = "skipped"
+        self._end_job(job, ev.Finish(job.name, status, failure, message, standing=standing))
         return True
 
     def _end_job(self, job: QueuedJob, finish: ev.Finish) -> None:
-        if not job.done:
-            job.done = True
-            self._open -= 1
-            self._say(finish)
+        """A job ends once; what is heard of it later changes nothing."""
+        if job.done:
+            return
+        job.done = True
+        self._open -= 1
+
+        if finish.attempt is None and finish.standing is None:
+            finish = replace(finish, standing=self._standing(job))
+        self._emit(finish)
 
     def _stop(self, status: str, failure: str, message: str) -> None:
-        """Nothing more begins; what may run goes on."""
+        """Nothing more begins; what may run goes on. The first reason counts."""
         self._stopped = self._stopped or (status, failure, message)
+
         held = [
             attempt
-            for place in self._all_places()
-            for attempt in place.live.values()
+            for state in self._nodes.everything()
+            for attempt in state.live.values()
             if attempt.held
         ]
         for attempt in held:
             attempt.held = False
-            self._move(attempt, "void")
-            self._say(self._record(attempt))
-        for job in [*(self._jobs[attempt.job] for attempt in held), *self._queue]:
-            if job.bucket is not None:
-                self._queue.remove(job)
-            self._end_job(job, ev.Finish(job.work.name, *self._stopped))
+            self._advance(attempt, "withdrawn")
 
-    def _may_detach(self) -> bool:
-        """What is left either runs or can't be placed now, for that has just been tried."""
-        return (
-            self._detach
-            and self._begun
-            and not any(self._stages[stage] for stage in (*BEGINS, "ended"))
-        )
+        for job in list(self._queue):
+            self._queue.remove(job)
+            self._end_job(job, ev.Finish(job.name, *self._stopped))
+
+    # -- commands
 
     def _record(self, attempt: TrackedAttempt) -> ev.Record:
         return ev.Record(attempt.id, attempt.job, attempt.node, attempt.stage)
 
-    def _say(self, *commands: ev.Command) -> None:
-        self._out += commands
+    def _emit(self, *commands: ev.Command) -> None:
+        self._commands += commands

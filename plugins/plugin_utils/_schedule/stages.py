@@ -1,7 +1,24 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An attempt as the controller knows it, and the one table of its stages."""
+"""An attempt as the controller follows it, and the one table of its stages.
+
+Two rules. An attempt's stage changes only in `TrackedAttempt.move`, by a word that the table
+knows in that stage; any other word is a mistake of ours and an error, never ignored. And once a
+start was sent, the only words that lead to `void` are proofs: that a fence found it void, or that
+the node itself could not execute the agent. (`test_the_table_knows_no_way_back...` holds that.)
+
+The words are those of the events in messages.py, and six that the scheduler itself says:
+
+* `assigned`: the job was given to a node;
+* `found`: an earlier call of the run left it;
+* `stopped`: the run was stopped before the attempt's start went out;
+* `withdrawn`: its claim was held back until the node had answered another one, and is not needed;
+* `failed_to_start`: it ended, and its agent was never executed;
+* `given_up`: its node has been silent for too long, or proves nothing.
+
+docs/states.md shows the table as a diagram, made from it by scripts/diagrams.py.
+"""
 
 from __future__ import annotations
 
@@ -10,79 +27,148 @@ from dataclasses import dataclass
 
 from . import messages as ev
 
-# stage -> event -> next stage. `sent`: a start may be under way. `fencing`: we ask whether it
-# began.
+# Stage -> word -> next stage.
 STAGES: Mapping[str, Mapping[str, str]] = {
+    # It has an id, and nothing else yet.
+    "new": {"assigned": "reserved", "found": "fencing"},
+    # A node was chosen, and a claim is on its way. Nothing is lost by taking it back.
     "reserved": {
         "claimed": "claimed",
         "busy": "void",
         "refused": "void",
         "failed": "void",
         "unknown": "void",
+        "stopped": "void",
+        "withdrawn": "void",
     },
-    "claimed": {"synced": "sent", "refused": "void", "failed": "void", "unknown": "void"},
+    # It has a slot and a workspace, and the project is on its way.
+    "claimed": {
+        "synced": "sent",
+        "refused": "void",
+        "failed": "void",
+        "unknown": "void",
+        "stopped": "void",
+    },
+    # A start is on its way: from here on it may run, whatever is heard of it.
     "sent": {
         "started": "running",
-        "ended": "ended",
+        "running": "running",
         "refused": "fencing",
         "unknown": "fencing",
+        "ended": "ended",
         "void": "void",
+        "failed_to_start": "void",
+        "given_up": "lost",
     },
+    # Its supervisor has answered. What is heard late of its start changes nothing.
     "running": {
         "started": "running",
         "running": "running",
         "refused": "running",
-        "ended": "ended",
         "unknown": "fencing",
+        "ended": "ended",
         "void": "void",
+        "failed_to_start": "void",
+        "given_up": "lost",
     },
+    # Nobody knows whether it began, so its node is asked for a proof.
     "fencing": {
-        "void": "void",
-        "running": "running",
         "started": "fencing",
-        "ended": "ended",
-        "unknown": "fencing",
         "refused": "fencing",
+        "unknown": "fencing",
+        "running": "running",
+        "ended": "ended",
+        "void": "void",
+        "failed_to_start": "void",
+        "given_up": "lost",
     },
+    # The node has made its harvest, which is on its way home; `failed` is a fetch that is tried
+    # again.
     "ended": {
-        **dict.fromkeys(("started", "ended", "running", "unknown", "refused", "failed"), "ended"),
+        "started": "ended",
+        "running": "ended",
+        "refused": "ended",
+        "unknown": "ended",
+        "ended": "ended",
+        "failed_to_start": "ended",
+        "failed": "ended",
         "fetched": "fetched",
     },
-    "fetched": dict.fromkeys(("started", "ended", "running", "unknown", "refused"), "fetched"),
-    "lost": dict.fromkeys(
-        ("started", "running", "unknown", "ended", "void", "refused", "failed", "fetched"), "lost"
-    ),
-    "void": dict.fromkeys(("started", "unknown", "refused", "void"), "void"),
+    # Its harvest is at home.
+    "fetched": {
+        "started": "fetched",
+        "running": "fetched",
+        "refused": "fetched",
+        "unknown": "fetched",
+        "ended": "fetched",
+        "failed_to_start": "fetched",
+    },
+    # This run waits for it no longer. It may still run, so its job is not placed elsewhere.
+    "lost": {
+        "started": "lost",
+        "running": "lost",
+        "refused": "lost",
+        "unknown": "lost",
+        "ended": "lost",
+        "void": "lost",
+        "failed_to_start": "lost",
+        "failed": "lost",
+        "fetched": "lost",
+    },
+    # It is certain that it did not start and never will: its job may go elsewhere.
+    "void": {
+        "started": "void",
+        "refused": "void",
+        "unknown": "void",
+        "void": "void",
+        "failed_to_start": "void",
+    },
 }
+
+# Stages of an attempt that is on its way to its agent.
 BEGINS = frozenset({"reserved", "claimed", "sent"})
+# Stages in which the agent may run.
 MAY_RUN = frozenset({"sent", "running", "fencing"})
+# Stages in which the attempt has a slot of its node, as far as we know.
 HOLDS_SLOT = BEGINS | MAY_RUN
 
 
 class ProtocolError(Exception):
-    """An event that the table does not know: a mistake of ours, never ignored."""
+    """A word that the table does not know: a mistake of ours, never ignored."""
 
 
 @dataclass
 class TrackedAttempt:
-    """since: when it ended, or when it was first asked whether it began. held: its claim waits
-    until the node has answered another one.
-    """
+    """One try of a job on one node."""
 
     id: str
     job: str
     node: str
-    stage: str = "reserved"
+    stage: str = "new"
+
+    # Whether its claim is held back until its node has answered another one.
     held: bool = False
+
+    # The newest event that spoke against it, for who asks why it became void.
     cause: ev.Refused | ev.Failed | ev.Unknown | None = None
+
+    # How it ended, once it did.
     ended: ev.Ended | None = None
-    fetches: int = 0
+
+    # How many fetches of its harvest failed.
+    failed_fetches: int = 0
+
+    # When it ended, or since when nobody knows how it is.
     since: float = 0.0
 
-    def next(self, word: str) -> str:
-        """The stage after this event. Raises ProtocolError."""
-        if word not in STAGES[self.stage]:
+    def move(self, word: str) -> str:
+        """Go where the table leads by this word; returns the stage before. Raises ProtocolError."""
+        row = STAGES[self.stage]
+        if word not in row:
             raise ProtocolError(
                 f"attempt {self.id} of {self.job} on {self.node}: {word} while {self.stage}"
             )
-        return STAGES[self.stage][word]
+
+        before = self.stage
+        self.stage = row[word]
+        return before

@@ -56,3 +56,16 @@ def begin(tested, *events, **more):
 
 def claims(commands):
     return [(command.job, command.node) for command in told(commands, ev.Claim)]
+
+
+def ranking_for(tested, job):
+    """How all nodes stand for this job now."""
+    return tested._standing(tested._jobs[job]).ranking()
+
+
+def watched(commands):
+    """The nodes that are watched after these commands."""
+    names = set()
+    for command in told(commands, (ev.Watch, ev.Unwatch)):
+        (names.add if isinstance(command, ev.Watch) else names.remove)(command.node)
+    return names

@@ -14,13 +14,13 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placem
     Need,
     Node,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import LINES
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import WAITLISTS
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.stages import (
     MAY_RUN,
     STAGES,
     ProtocolError,
 )
-from scheduling import GOOD, LOCAL, A, begin, claims, feed, node, scheduler, told
+from scheduling import GOOD, LOCAL, A, begin, claims, feed, node, scheduler, told, watched
 
 # -- the table
 
@@ -45,13 +45,14 @@ WORDS = {
     "synced": ev.Synced(A),
     "started": ev.Started(A),
     "ended": GOOD,
-    "void": ev.Fenced(A, "void"),
-    "running": ev.Fenced(A, "running"),
+    "void": ev.ProvedVoid(A),
+    "running": ev.ProvedRunning(A),
+    "failed_to_start": ev.Ended(A, "start", None, "no baseline"),
     "fetched": ev.Fetched(A),
 }
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", WAYS)
 @pytest.mark.parametrize("word", WORDS)
 def test_a_stage_changes_as_the_table_says_and_not_otherwise(stage, word):
     tested = scheduler(["job"], [node("n")])
@@ -66,11 +67,21 @@ def test_a_stage_changes_as_the_table_says_and_not_otherwise(stage, word):
             tested.handle(WORDS[word], at)
 
 
+def test_every_stage_of_the_table_is_walked_but_the_one_in_which_an_attempt_is_made():
+    assert STAGES.keys() - WAYS.keys() == {"new"}
+
+
+def test_the_words_that_only_the_scheduler_says_are_in_the_table_and_no_event_says_them():
+    words = {word for row in STAGES.values() for word in row}
+    assert words - WORDS.keys() == {"assigned", "found", "stopped", "withdrawn", "given_up"}
+
+
 def test_the_table_knows_no_way_back_from_an_attempt_that_may_run_but_a_proof():
     ways = [
         (stage, word) for stage in MAY_RUN for word, to in STAGES[stage].items() if to == "void"
     ]
-    assert {word for _stage, word in ways} == {"void"}
+    # The second is the node's own word that it could not execute the agent.
+    assert {word for _stage, word in ways} == {"void", "failed_to_start"}
 
 
 # -- a small world for random walks
@@ -98,6 +109,7 @@ class World:
         self.finished = {}
         self.ended = False
         self.polls = set()
+        self.watched = set()
         self.lines = set()
         self.attempts = Counter()
         needs = [
@@ -161,21 +173,17 @@ class World:
 
     def send(self, event):
         self.wake = None
+        self.enqueued_now = []
         for command in self.tested.handle(event, self.now):
             getattr(self, f"on_{type(command).__name__.lower()}", lambda _command: None)(command)
+        assert set(self.enqueued_now) & self.lines <= self.watched
 
     def reply(self, *events):
         for event in events:
             self.later(self.dice.uniform(0.01, 3), self.send, event)
 
     def lost(self, command):
-        self.later(
-            1.0,
-            lambda: (
-                self.send(ev.LinkDown(command.node, "down")),
-                self.send(ev.Unknown(command.attempt, "down")),
-            ),
-        )
+        self.later(1.0, self.send, ev.Unknown(command.attempt, "down", contact_lost=True))
 
     def on_record(self, command):
         self.journal[command.attempt] = command.state
@@ -202,7 +210,7 @@ class World:
         )
 
     def on_enqueue(self, command):
-        assert command.node in self.tested.watched()
+        self.enqueued_now.append(command.node)
         self.lines.add(command.node)
         self.later(self.dice.uniform(0.01, 25), self.turn, command.node)
 
@@ -237,7 +245,7 @@ class World:
         else:
             self.arrive(command)
             self.reply(
-                ev.Fenced(command.attempt, "void")
+                ev.ProvedVoid(command.attempt)
                 if command.attempt in self.tombs
                 else ev.Started(command.attempt)
             )
@@ -279,19 +287,25 @@ class World:
             self.tombs.add(command.attempt)
         if self.chance(0.2):
             return self.lost(command)
-        ended = self.truth.get(command.attempt)
-        outcome = "void" if command.attempt in self.tombs else "ended" if ended else "running"
-        self.reply(ev.Fenced(command.attempt, outcome))
-        if ended:
+        if command.attempt in self.tombs:
+            self.reply(ev.ProvedVoid(command.attempt))
+        elif ended := self.truth.get(command.attempt):
             self.reply(ended)
+        else:
+            self.reply(ev.ProvedRunning(command.attempt))
 
     def on_watch(self, command):
+        assert command.node not in self.watched
+        self.watched.add(command.node)
         if command.node not in self.polls:
             self.polls.add(command.node)
-            self.poll(command.node)
+            self.later(0.0, self.poll, command.node)
+
+    def on_unwatch(self, command):
+        self.watched.remove(command.node)
 
     def poll(self, name):
-        if name in self.tested.watched():
+        if name in self.watched:
             self.later(
                 0.0, self.send, ev.LinkDown(name, "down") if name in self.dead else ev.LinkUp(name)
             )
@@ -502,7 +516,7 @@ def test_a_job_that_falls_back_says_why_each_node_could_not_take_it():
         ["job"], [Node("a", "unreachable", "down"), Node("b", online=False)], fallback=LOCAL
     )
     (place,) = told(begin(tested), ev.Assigned)
-    assert (place.node, [(entry.host, entry.rejected) for entry in tested.ranking(place)]) == (
+    assert (place.node, [(entry.host, entry.rejected) for entry in place.standing.ranking()]) == (
         "localhost",
         [("a", "not reachable: down"), ("b", "offline")],
     )
@@ -544,12 +558,12 @@ def test_a_busy_controller_is_waited_for_in_its_line():
 
 def test_a_run_waits_in_the_lines_of_the_full_nodes_that_rank_first_and_claims_where_its_turn_comes():
     full = [
-        node(f"n{number}", slots=4, busy=4, cpus=99 - number) for number in range(LINES, -1, -1)
+        node(f"n{number}", slots=4, busy=4, cpus=99 - number) for number in range(WAITLISTS, -1, -1)
     ]
     tested = scheduler(["a", "b"], full)
     out = begin(tested)
     assert [line.node for line in told(out, ev.Enqueue)] == [
-        f"n{number}" for number in range(LINES)
+        f"n{number}" for number in range(WAITLISTS)
     ] and not claims(out)
     out = feed(tested, ev.Granted("n3"))
     assert claims(out) == [("a", "n3")] and told(out, ev.Enqueue) == [ev.Enqueue("n3")]
@@ -557,7 +571,7 @@ def test_a_run_waits_in_the_lines_of_the_full_nodes_that_rank_first_and_claims_w
     out = feed(tested, ev.Granted("n5"))
     assert claims(out) == [("b", "n5")]
     assert [line.node for line in told(out, ev.Dequeue)] == sorted(
-        {f"n{number}" for number in range(LINES)} - {"n5"}
+        {f"n{number}" for number in range(WAITLISTS)} - {"n5"}
     )
 
 
@@ -570,17 +584,19 @@ def test_a_slot_that_the_run_gave_back_goes_to_those_who_wait_for_it():
 
 def test_a_turn_that_no_job_needs_any_more_is_given_back():
     tested = scheduler(["a"], [node(name, busy=2) for name in "nm"])
-    begin(tested)
-    out = feed(tested, ev.Granted("n"))
-    assert claims(out) == [("a", "n")] and told(out, ev.Dequeue) == [ev.Dequeue("m")]
+    began = begin(tested)
+    granted = feed(tested, ev.Granted("n"))
+    assert claims(granted) == [("a", "n")] and told(granted, ev.Dequeue) == [ev.Dequeue("m")]
     # It was on its way.
-    assert told(feed(tested, ev.Granted("m")), ev.Dequeue) == [ev.Dequeue("m")]
-    assert tested.watched() == set()
+    late = feed(tested, ev.Granted("m"))
+    assert told(late, ev.Dequeue) == [ev.Dequeue("m")]
+    assert watched(began + granted) == watched(began + granted + late) == set()
 
 
 def test_lines_for_other_jobs_keep_no_job_from_a_node_that_they_can_not_use():
     full = [
-        node(f"n{number}", slots=1, busy=1, agents=frozenset({"claude"})) for number in range(LINES)
+        node(f"n{number}", slots=1, busy=1, agents=frozenset({"claude"}))
+        for number in range(WAITLISTS)
     ]
     other = [
         node("b", slots=1, busy=1, agents=frozenset({"codex"})),
@@ -594,7 +610,7 @@ def test_lines_for_other_jobs_keep_no_job_from_a_node_that_they_can_not_use():
     lines = told(begin(scheduler(work, [*full, *other])), ev.Enqueue)
     assert {line.node for line in lines} == {each.name for each in (*full, *other)} and len(
         lines
-    ) == LINES + 2
+    ) == WAITLISTS + 2
 
 
 def test_a_line_that_breaks_off_is_a_node_that_does_not_answer():
@@ -668,7 +684,7 @@ def test_two_fences_under_way_are_no_contradiction():
     tested = scheduler(["job"], [node("n")])
     out = begin(tested, *SENT[1:], ev.Unknown(A, ""), ev.LinkUp("n"))
     assert len(told(out, ev.Fence)) == 2
-    feed(tested, ev.Fenced(A, "running"), ev.Fenced(A, "running"), GOOD)
+    feed(tested, ev.ProvedRunning(A), ev.ProvedRunning(A), GOOD)
     assert (
         told(feed(tested, ev.Fetched(A), ev.Unknown(A, "a third one")), ev.Finish)[0].status
         == "success"
@@ -688,7 +704,7 @@ def test_resume_asks_before_anything_is_placed():
         ev.Fence,
     ]
     assert claims(feed(tested, ev.Tick())) == [("new", "n")]
-    out = feed(tested, ev.Fenced("x", "running"), ev.Fenced("y", "void"))
+    out = feed(tested, ev.ProvedRunning("x"), ev.ProvedVoid("y"))
     assert [type(command) for command in told(out, ev.Watch) + told(out, ev.Claim)] == [
         ev.Watch,
         ev.Claim,
@@ -739,19 +755,16 @@ def test_a_detached_run_ends_when_the_free_slots_are_used():
     tested = scheduler(["a", "b", "c"], [node("n", slots=2)], detach=True)
     out = begin(tested, *SENT[1:], ev.Started(A), ev.Claimed("2"), ev.Synced("2"))
     assert not told(out, ev.End)
-    assert told(feed(tested, ev.Started("2")), ev.End)
-    left = tested.unfinished()
-    assert {name: attempt and attempt.id for name, (attempt, _reason) in left.items()} == {
-        "a": A,
-        "b": "2",
-        "c": None,
-    }
-    assert "no free slot (2 of 2 taken)" in left["c"][1]
+    (end,) = told(feed(tested, ev.Started("2")), ev.End)
+    left = {item.job: item for item in end.unfinished}
+    assert {name: item.attempt for name, item in left.items()} == {"a": A, "b": "2", "c": None}
+    assert "no free slot (2 of 2 taken)" in left["c"].reason
 
 
 def test_a_detached_run_that_can_place_nothing_ends_at_once():
     tested = scheduler(["a"], [node("n", busy=2)], detach=True)
-    assert told(begin(tested), ev.End) and tested.unfinished()["a"][0] is None
+    (end,) = told(begin(tested), ev.End)
+    assert [(item.job, item.attempt) for item in end.unfinished] == [("a", None)]
 
 
 @pytest.mark.parametrize("kind", ["adopted", "record"])
@@ -764,7 +777,7 @@ def test_a_run_that_is_somebody_else_s_ends_at_once_and_costs_no_node_anything(k
     }
     assert [end.job for end in told(feed(tested, ev.Claimed("2")), ev.Finish)] == [
         "b"
-    ] and not tested._places["n"].failures
+    ] and not tested._nodes["n"].failures
 
 
 # -- ends

@@ -16,7 +16,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.plan i
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import (
     QUOTA_PAUSE,
 )
-from scheduling import GOOD, LOCAL, A, begin, claims, feed, node, scheduler, told
+from scheduling import GOOD, LOCAL, A, begin, claims, feed, node, ranking_for, scheduler, told
 
 
 def runs(attempt):
@@ -62,13 +62,13 @@ def test_the_quick_choice_is_the_first_of_the_ranking_that_people_see(seed):
     for place in placed:
         need = next(item.need for item in work if item.name == place.job)
         assert (
-            rank(place.nodes, need, preferences=preferences)[0].host
+            rank(place.standing.nodes, need, preferences=preferences)[0].host
             == place.node
-            == tested.ranking(place)[0].host
+            == place.standing.ranking()[0].host
         )
-        assert tested.ranking(place)[0].rejected is None
-    for name, ranking in tested.waiting():
-        assert ranking[0].rejected, name
+        assert place.standing.ranking()[0].rejected is None
+    for name, standing in tested.waiting():
+        assert standing.ranking()[0].rejected, name
 
 
 def test_plan_and_run_take_the_same_nodes_for_the_jobs_that_fit():
@@ -246,7 +246,7 @@ def test_a_login_that_is_refused_gets_no_trial():
     begin(tested)
     out = feed(tested, ev.Failed(A, "unreachable", "host key changed", lasting=True), *runs("2"))
     assert told(out, ev.Quarantine) == [] and claims(feed(tested, 10_000.0)) == []
-    ranked = {entry.host: entry.rejected for entry in tested.ranking_for("a")}
+    ranked = {entry.host: entry.rejected for entry in ranking_for(tested, "a")}
     assert "host key changed" in ranked["n"]
 
 
@@ -303,11 +303,11 @@ def test_two_names_of_one_node_are_one_candidate():
         ev.Synced("2"),
         ev.Ended("2", None, "exit status 0", ""),
     )
-    ranked = {entry.host: entry.rejected for entry in tested.ranking_for("c")}
+    ranked = {entry.host: entry.rejected for entry in ranking_for(tested, "c")}
     assert ranked == {"alias": "no free slot (1 of 1 taken)", "name": "the same node as alias"}
     tested = scheduler(["a", "b"], [node("one", 0.1, slots=1), node("two", 0.2, slots=1)])
     begin(tested, ev.Claimed(A, "store-1"), ev.Claimed("2", "store-2"))
-    assert not any("same node" in (entry.rejected or "") for entry in tested.ranking_for("a"))
+    assert not any("same node" in (entry.rejected or "") for entry in ranking_for(tested, "a"))
 
 
 def test_a_specialist_goes_home_if_that_is_nearly_as_good_and_does_not_wait_for_it():
@@ -330,7 +330,7 @@ def test_without_any_load_data_the_nodes_take_turns():
     )
     placed = told(begin(tested), ev.Assigned)
     assert [place.node for place in placed] == ["a", "b", "c", "a", "b", "c"]
-    assert tested.ranking(placed[0])[0].reason == "no load data: round robin"
+    assert placed[0].standing.ranking()[0].reason == "no load data: round robin"
 
 
 def test_a_node_that_fails_every_start_gets_at_most_one_attempt_per_slot():
@@ -369,11 +369,9 @@ def test_a_job_that_may_get_no_more_attempts_is_lost_when_the_one_that_was_found
     )
     feed(tested, ev.Found("x", "a", "n"))
     out = (
-        begin(tested, ev.Fenced("x", "void"))
+        begin(tested, ev.ProvedVoid("x"))
         if void
-        else begin(
-            tested, ev.Fenced("x", "ended"), ev.Ended("x", "quota", None, "limit"), ev.Fetched("x")
-        )
+        else begin(tested, ev.Ended("x", "quota", None, "limit"), ev.Fetched("x"))
     )
     (end,) = told(out, ev.Finish)
     assert (end.status, end.failure) == (("lost", "lost") if void else ("failed", "quota"))

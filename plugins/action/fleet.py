@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ..plugin_utils._ansible.action import FleetAction
-from ..plugin_utils._ansible.fleet import check_names, find_fleet, setting
+from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.options import check_names
 from ..plugin_utils._commands import attempts, clean, views
+from ..plugin_utils._input.keys import setting
 from ..plugin_utils._show.printer import shown
 
 

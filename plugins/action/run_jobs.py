@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..plugin_utils._ansible.action import FleetAction
-from ..plugin_utils._ansible.fleet import find_fleet, find_request
+from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.options import find_request
 from ..plugin_utils._run.run import plan, run
 from ..plugin_utils._show.printer import Printer
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +22,7 @@ from .._input.config import default_path
 from .._input.keys import NAME, hint, show
 from .._links.link import Link, LinkError
 from .._project import sync as _sync
-from .._project.branch import DeliverError, deliver_branch, told
+from .._project.bring_home import BranchWish, bring_home, deliver
 from .._project.secrets import secrets_in, warnings
 
 
@@ -118,7 +116,7 @@ def harvest(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]
             and NAME.fullmatch(str(row["run_id"]))
             and NAME.fullmatch(str(row["job"]))
         ):
-            row["folder"], row["message"] = _fetch(row, controller, again)
+            row["folder"], row["message"] = _bring_home(row, controller, again)
     return _document("harvest", rows, silent)
 
 
@@ -157,55 +155,49 @@ def _ask(row: AttemptRow, verb: str) -> None:
         row["message"] = str(exc)
 
 
-def _fetch(row: AttemptRow, controller: str, again: bool) -> tuple[str | None, str]:
+def _bring_home(row: AttemptRow, controller: str, again: bool) -> tuple[str | None, str]:
+    """(folder, None if it is not there; what a person should know)."""
     record = RunRecord(row["run_id"])
-    folder = tempfile.mkdtemp(prefix=".fetch-", dir=record.folder)
     try:
         if record.fetched(row["job"]) == row["attempt"] and not again:
-            kept = record.job_folder(row["job"])
-            failed = any(
-                (end.get("job"), end.get("class")) == (row["job"], "deliver")
-                for end in record.history.ended.values()
-            )
-            return kept, "; ".join(
-                filter(
-                    None, ("fetched before", _delivered(row, kept, controller) if failed else "")
-                )
-            )
-        _sync.fetch_harvest(row["link"], row["attempt"], folder)
-        kept = record.keep(row["job"], folder, row["attempt"])
-        row["link"].call("ack", {"attempts": [row["attempt"]], "controller": controller})
-        return kept, _delivered(row, kept, controller)
+            return _fetched_before(record, row, controller)
+        home = bring_home(
+            record,
+            row["link"],
+            row["attempt"],
+            row["job"],
+            result=row["ended"] or {},
+            wish=_wish_of(row, controller),
+            acknowledge_as=controller,
+        )
     except (LinkError, _sync.TransferError) as exc:
         return None, str(exc)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         record.close()
+    return home.folder, home.describe()
 
 
-def _delivered(row: AttemptRow, folder: str, controller: str) -> str:
-    """The branch that was asked for, if the project is this controller's own; else blank."""
+def _fetched_before(record: RunRecord, row: AttemptRow, controller: str) -> tuple[str, str]:
+    """A harvest that is at home already: only a branch that could not be made is tried again."""
+    folder = record.job_folder(row["job"])
+    failed = any(
+        end.get("job") == row["job"] and end.get("class") == "deliver"
+        for end in record.history.ended.values()
+    )
+    if not failed:
+        return folder, "fetched before"
+    home = deliver(
+        record, folder, row["job"], result=row["ended"] or {}, wish=_wish_of(row, controller)
+    )
+    return folder, "; ".join(filter(None, ("fetched before", home.describe())))
+
+
+def _wish_of(row: AttemptRow, controller: str) -> BranchWish | None:
+    """The branch that was asked for, if the project is this controller's own."""
     project = row.get("project_path")
-    ended = row["ended"] or {}
-    if (
-        row.get("deliver") != "branch"
-        or row.get("controller") != controller
-        or project is None
-        or not ended.get("harvest")
-    ):
-        return ""
-    try:
-        made = deliver_branch(
-            project,
-            folder,
-            ended,
-            row["run_id"],
-            row["job"],
-            row["title"] or row["job"],
-        )
-    except DeliverError as exc:
-        return str(exc)
-    return told(made) if made else ""
+    if row.get("deliver") != "branch" or row.get("controller") != controller or project is None:
+        return None
+    return BranchWish(project, row["title"] or row["job"])
 
 
 def _document(kind: str, rows: list[AttemptRow], silent: Mapping[str, str]) -> dict[str, Any]:

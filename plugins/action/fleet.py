@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ..plugin_utils._ansible.action import FleetAction
-from ..plugin_utils._ansible.fleet import check_names, find_fleet, setting
+from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.options import check_names
 from ..plugin_utils._commands import attempts, clean, views
-from ..plugin_utils._show.printer import shown
+from ..plugin_utils._input.keys import setting
+from ..plugin_utils._show.text import printable
 
 
 class ActionModule(FleetAction):
@@ -35,9 +37,7 @@ class ActionModule(FleetAction):
         elif verb == "specialists":
             document = views.specialists(fleet)
         elif verb == "logs":
-            document = attempts.logs(
-                fleet, job, run_id, lambda line: Display().display(shown(line))
-            )
+            document = attempts.logs(fleet, job, run_id, _print_line)
         elif verb == "cancel":
             document = attempts.cancel(fleet, job, run_id)
         elif verb == "clean":
@@ -50,3 +50,7 @@ class ActionModule(FleetAction):
             "document": document,
             "output_file": setting(variables, "output_file"),
         }
+
+
+def _print_line(line: str) -> None:
+    Display().display(printable(line))

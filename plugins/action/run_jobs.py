@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ansible.utils.display import Display
+
 from ..plugin_utils._ansible.action import FleetAction
-from ..plugin_utils._ansible.fleet import find_fleet, find_request
+from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.options import find_request
 from ..plugin_utils._run.run import plan, run
 from ..plugin_utils._show.printer import Printer
 
@@ -25,9 +28,14 @@ class ActionModule(FleetAction):
         request = find_request(self, variables, fleet)
         if stage == "check":
             return {"changed": False}
-        printer = Printer(request.progress)
+        printer = Printer(_print_note, request.progress)
         try:
             document = plan(request, fleet) if stage == "plan" else run(request, fleet, printer)
         finally:
             printer.close()
         return {"changed": stage == "run", "document": document, "output_file": request.output_file}
+
+
+def _print_note(line: str) -> None:
+    # On stderr: stdout is flushed only where it is a terminal.
+    Display().display(line, stderr=True)

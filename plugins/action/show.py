@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._files.record import write_json
 from ..plugin_utils._show import panels, report
-from ..plugin_utils._show.printer import shown
+from ..plugin_utils._show.text import printable
 
 PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "plan": report.plan_text,
@@ -40,7 +40,7 @@ class ActionModule(FleetAction):
         document = result["document"]
         path = result.get("output_file")
         for line in PANELS[document["kind"]](document):
-            Display().display(shown(line))
+            Display().display(printable(line))
         if path:
             write_json(path, document)
         bad = document["status"] not in ("success", "plan", "unfinished")

@@ -11,20 +11,24 @@ from typing import Any
 from ansible.utils.display import Display
 
 from ..plugin_utils._ansible.action import FleetAction
-from ..plugin_utils._ansible.fleet import check_names, find_fleet, find_project, setting
+from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.options import check_names, find_project
 from ..plugin_utils._commands import attempts
-from ..plugin_utils._show.printer import shown
+from ..plugin_utils._input.keys import setting
+from ..plugin_utils._show.text import printable
 
 
 class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         fleet = find_fleet(self, variables)
-        document = attempts.sync(
-            fleet, find_project(variables), lambda line: Display().display(shown(line), stderr=True)
-        )
+        document = attempts.sync(fleet, find_project(variables), _print_note)
         return {
             "changed": True,
             "document": document,
             "output_file": setting(variables, "output_file"),
         }
+
+
+def _print_note(line: str) -> None:
+    Display().display(printable(line), stderr=True)

@@ -24,8 +24,8 @@ init_plugin_loader()
 # Collections are there from here on.
 from ansible.playbook.task import Task
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect import LinkMaker
-from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import views
+from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
@@ -67,7 +67,11 @@ def specialists(names: list[str], words: str) -> dict[str, int]:
         raise AssertionError("the dashboard measures nobody")
 
     fleet = Fleet(
-        tuple(names), tuple(map(Node, names)), None, known.__getitem__, no_measure, Config()
+        nodes=tuple(map(Node, names)),
+        fallback=None,
+        make_link=known.__getitem__,
+        measure=no_measure,
+        config=Config(),
     )
     return dict(views.specialists(fleet)["totals"])
 

@@ -9,66 +9,26 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
-from .._ansible.fleet import Fleet
 from .._errors import InputError
 from .._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
+from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
+from .._fleet.fleet import Fleet
 from .._input.config import default_path
 from .._input.keys import NAME, hint, show
 from .._links.link import Link, LinkError
 from .._project import sync as _sync
-from .._project.branch import DeliverError, deliver_branch, told
+from .._project.bring_home import BranchWish, bring_home, deliver
 from .._project.secrets import secrets_in, warnings
-
-# Characters of a node's own words.
-MESSAGE_MOST = 300
-T = TypeVar("T")
-
-
-def ask_all(
-    fleet: Fleet, question: Callable[[str, Link], T], without: Container[str] = ()
-) -> tuple[dict[str, T], dict[str, str]]:
-    """(answers, reasons of those that gave none) of all candidates at once, the controller itself
-    included.
-    """
-    names = [
-        name
-        for name in (*fleet.names, *([fleet.fallback.name] if fleet.fallback else []))
-        if name not in without
-    ]
-    links: dict[str, Link] = {}
-    silent: dict[str, str] = {}
-    for name in names:
-        try:
-            links[name] = fleet.make_link(name)
-        except LinkError as exc:
-            silent[name] = str(exc)
-
-    def ask(name: str) -> tuple[str, T | LinkError]:
-        try:
-            return name, question(name, links[name])
-        except LinkError as exc:
-            return name, exc
-
-    answers: dict[str, T] = {}
-    with ThreadPoolExecutor(max(1, min(64, len(links)))) as pool:
-        for name, answer in pool.map(ask, links):
-            if isinstance(answer, LinkError):
-                silent[name] = str(answer)
-            else:
-                answers[name] = answer
-    return answers, silent
 
 
 def find_attempts(
     fleet: Fleet, job: str | None, run_id: str | None
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
+) -> tuple[list[AttemptRow], dict[str, str]]:
     """(attempts with their node and link, nodes that gave no answer). job: an id, a unique prefix
     of one, or RUN/name. Raises InputError.
     """
@@ -86,7 +46,7 @@ def find_attempts(
         )
     run, slash, name = (job or "").partition("/")
     request = {"run_id": run if slash else run_id, "prefix": "" if slash else job or ""}
-    answers, silent = ask_all(fleet, lambda node, link: listed(node, link, request))
+    answers, silent = ask_all_nodes(fleet, lambda node, link: list_attempts(node, link, request))
     rows = [row for found in answers.values() for row in found if not slash or row["job"] == name]
     rows = list({row["attempt"]: row for row in rows}.values())
     asked = job or run_id
@@ -99,9 +59,9 @@ def find_attempts(
     if not rows:
         everything = [
             row
-            for found in ask_all(fleet, lambda node, link: listed(node, link, {}), without=silent)[
-                0
-            ].values()
+            for found in ask_all_nodes(
+                fleet, lambda node, link: list_attempts(node, link, {}), without=silent
+            )[0].values()
             for row in found
         ]
         known = (
@@ -120,34 +80,6 @@ def find_attempts(
             ]
         )
     return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
-
-
-def whole(
-    link: Link, verb: str, request: Mapping[str, Any], seconds: float, last: str
-) -> list[dict[str, Any]]:
-    """All replies of a verb, the last one in the state that says they are all.
-
-    Raises LinkError: who tells not all has not said that there is no more.
-    """
-    replies = list(link.stream(verb, request, seconds))
-    if replies[-1].get("state") != last:
-        message = replies[-1].get("message")
-        raise LinkError(
-            message[:MESSAGE_MOST]
-            if message and isinstance(message, str)
-            else f"the answer of {link.name} is cut short: try again",
-            "reply",
-        )
-    return replies
-
-
-def listed(node: str, link: Link, request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The attempts that the node knows. Raises LinkError."""
-    return [
-        {**row, "node": node, "link": link}
-        for row in whole(link, "list", request, 60, "listed")
-        if "attempt" in row
-    ]
 
 
 def logs(
@@ -184,7 +116,7 @@ def harvest(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]
             and NAME.fullmatch(str(row["run_id"]))
             and NAME.fullmatch(str(row["job"]))
         ):
-            row["folder"], row["message"] = _fetch(row, controller, again)
+            row["folder"], row["message"] = _bring_home(row, controller, again)
     return _document("harvest", rows, silent)
 
 
@@ -211,68 +143,64 @@ def cancel(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]:
     }
 
 
-def _ask(row: dict[str, Any], verb: str) -> None:
+def _ask(row: AttemptRow, verb: str) -> None:
     """The row with what its node answers to this verb."""
     try:
         reply = row["link"].call(verb, {"attempt": row["attempt"]}, 60)
-        row.update(
-            state=reply["state"],
-            ended={key: value for key, value in reply.items() if key not in ("state", "store")}
-            or None,
-        )
+        row["state"] = reply["state"]
+        row["ended"] = {
+            key: value for key, value in reply.items() if key not in ("state", "store")
+        } or None
     except LinkError as exc:
         row["message"] = str(exc)
 
 
-def _fetch(row: Mapping[str, Any], controller: str, again: bool) -> tuple[str | None, str]:
+def _bring_home(row: AttemptRow, controller: str, again: bool) -> tuple[str | None, str]:
+    """(folder, None if it is not there; what a person should know)."""
     record = RunRecord(row["run_id"])
-    folder = tempfile.mkdtemp(prefix=".fetch-", dir=record.folder)
     try:
         if record.fetched(row["job"]) == row["attempt"] and not again:
-            kept = record.job_folder(row["job"])
-            failed = any(
-                (end.get("job"), end.get("class")) == (row["job"], "deliver")
-                for end in record.history.ended.values()
-            )
-            return kept, "; ".join(
-                filter(
-                    None, ("fetched before", _delivered(row, kept, controller) if failed else "")
-                )
-            )
-        _sync.fetch_harvest(row["link"], row["attempt"], folder)
-        kept = record.keep(row["job"], folder, row["attempt"])
-        row["link"].call("ack", {"attempts": [row["attempt"]], "controller": controller})
-        return kept, _delivered(row, kept, controller)
+            return _fetched_before(record, row, controller)
+        home = bring_home(
+            record,
+            row["link"],
+            row["attempt"],
+            row["job"],
+            result=row["ended"] or {},
+            wish=_wish_of(row, controller),
+            acknowledge_as=controller,
+        )
     except (LinkError, _sync.TransferError) as exc:
         return None, str(exc)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         record.close()
+    return home.folder, home.describe()
 
 
-def _delivered(row: Mapping[str, Any], folder: str, controller: str) -> str:
-    """The branch that was asked for, if the project is this controller's own; else blank."""
-    if (
-        row.get("deliver") != "branch"
-        or row.get("controller") != controller
-        or not (row["ended"] or {}).get("harvest")
-    ):
-        return ""
-    try:
-        made = deliver_branch(
-            row["project_path"],
-            folder,
-            row["ended"],
-            row["run_id"],
-            row["job"],
-            row["title"] or row["job"],
-        )
-    except DeliverError as exc:
-        return str(exc)
-    return told(made) if made else ""
+def _fetched_before(record: RunRecord, row: AttemptRow, controller: str) -> tuple[str, str]:
+    """A harvest that is at home already: only a branch that could not be made is tried again."""
+    folder = record.job_folder(row["job"])
+    failed = any(
+        end.get("job") == row["job"] and end.get("class") == "deliver"
+        for end in record.history.ended.values()
+    )
+    if not failed:
+        return folder, "fetched before"
+    home = deliver(
+        record, folder, row["job"], result=row["ended"] or {}, wish=_wish_of(row, controller)
+    )
+    return folder, "; ".join(filter(None, ("fetched before", home.describe())))
 
 
-def _document(kind: str, rows: list[dict[str, Any]], silent: Mapping[str, str]) -> dict[str, Any]:
+def _wish_of(row: AttemptRow, controller: str) -> BranchWish | None:
+    """The branch that was asked for, if the project is this controller's own."""
+    project = row.get("project_path")
+    if row.get("deliver") != "branch" or row.get("controller") != controller or project is None:
+        return None
+    return BranchWish(project, row["title"] or row["job"])
+
+
+def _document(kind: str, rows: list[AttemptRow], silent: Mapping[str, str]) -> dict[str, Any]:
     bad = [row for row in rows if row.get("folder", "") is None]
     public = [
         {key: value for key, value in row.items() if key not in ("link", "store")} for row in rows
@@ -330,7 +258,7 @@ def sync(fleet: Fleet, project: str | None, show: Callable[[str], None]) -> dict
         }
         return {"status": "success", **sent, **told, "seconds": round(time.monotonic() - begun, 2)}
 
-    answers, silent = ask_all(fleet, question)
+    answers, silent = ask_all_nodes(fleet, question)
     rows = [{"node": node, **answer} for node, answer in answers.items() if answer]
     rows += [
         {"node": node, "status": "failed", "message": reason}

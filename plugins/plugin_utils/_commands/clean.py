@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from .._ansible.fleet import Fleet
 from .._files.record import SCHEMA_VERSION, read_history, state_home
+from .._fleet.ask import all_replies, ask_all_nodes
+from .._fleet.fleet import Fleet
 from .._input.config import Keep
 from .._node.clean import size_of
-from .attempts import ask_all, whole
 
 # Seconds.
 LONGEST = 600.0
@@ -33,8 +33,9 @@ def clean(fleet: Fleet, check: bool) -> dict[str, Any]:
         "free": keep.free_gb * 1e9,
         "check": check,
     }
-    answers, silent = ask_all(
-        fleet, lambda _node, link: whole(link, "clean", request, LONGEST, "cleaned")
+    answers, silent = ask_all_nodes(
+        fleet,
+        lambda _node, link: all_replies(link, "clean", request, seconds=LONGEST, last="cleaned"),
     )
     nodes = []
     seen = set[str]()

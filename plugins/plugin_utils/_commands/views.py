@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .._ansible.fleet import Fleet, measured
 from .._files.record import SCHEMA_VERSION
+from .._fleet.ask import all_replies, ask_all_nodes
+from .._fleet.fleet import Fleet, with_load
 from .._links.link import Link, LinkError
 from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank, score
-from .attempts import ask_all, whole
 
 # That a node may take to answer.
 SECONDS = 30.0
@@ -37,14 +37,7 @@ def today() -> float:
 
 def replies_of(link: Link, verb: str, last: str) -> list[dict[str, Any]]:
     """All replies of a verb about today. Raises LinkError."""
-    return whole(link, verb, {"within": today()}, SECONDS, last)
-
-
-def candidates(fleet: Fleet) -> dict[str, Node]:
-    """By name, the controller itself last."""
-    return {
-        node.name: node for node in [*fleet.nodes, *([fleet.fallback] if fleet.fallback else [])]
-    }
+    return all_replies(link, verb, {"within": today()}, seconds=SECONDS, last=last)
 
 
 def away(nodes: Mapping[str, Node]) -> dict[str, str]:
@@ -84,10 +77,10 @@ def document(
 
 def status(fleet: Fleet) -> dict[str, Any]:
     """Nodes as the next job would find them, and attempts that run or ended today."""
-    nodes = candidates(fleet)
+    nodes = fleet.candidates
 
     def question(name: str, link: Link) -> tuple[Node, list[dict[str, Any]]]:
-        node = measured(fleet, nodes[name], link)
+        node = with_load(fleet, nodes[name], link)
         if node.state == "unreachable":
             raise LinkError(node.reason or "not reachable")
         try:
@@ -102,7 +95,7 @@ def status(fleet: Fleet) -> dict[str, Any]:
             return replace(node, excluded=str(exc)), []
         return node, rows
 
-    answers, silent = ask_all(fleet, question, without=away(nodes))
+    answers, silent = ask_all_nodes(fleet, question, without=away(nodes))
     seen = {**nodes, **{name: node for name, (node, _rows) in answers.items()}}
     seen.update(
         {
@@ -196,9 +189,9 @@ def attempt_row(node: str, reply: Mapping[str, Any]) -> dict[str, Any]:
 
 def specialists(fleet: Fleet) -> dict[str, Any]:
     """The dashboard: each node's specialists, and the totals."""
-    nodes = candidates(fleet)
+    nodes = fleet.candidates
     known = away(nodes)
-    answers, silent = ask_all(
+    answers, silent = ask_all_nodes(
         fleet, lambda _name, link: replies_of(link, "specialists", "told"), without=known
     )
     stores: dict[str, str] = {}

@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from .._errors import InputError
 from .git import GitError, git, in_git
@@ -31,6 +31,19 @@ Record = tuple[bytes, bytes, bytes, bytes, bytes]
 
 class DeliverError(Exception):
     """There is no branch; the harvest is as it was."""
+
+
+class DeliveredBranch(TypedDict):
+    """A branch that was made, as it stands in run.json."""
+
+    # Its name, without refs/heads/.
+    branch: str
+    # Its newest commit.
+    commit: str
+    # The commit that the work stands on: what is checked out, or where the job began.
+    base: str
+    # What a person has to know of it; blank if nothing.
+    note: str
 
 
 def check_branch(project: str | None, place: str) -> str | None:
@@ -64,10 +77,18 @@ def head(project: str) -> str | None:
 
 
 def deliver_branch(
-    project: str, folder: str, result: Mapping[str, Any], run_id: str, job: str, title: str
-) -> dict[str, Any]:
-    """The job's harvest in this folder as gummy/<run>/<job>: {"branch", "commit", "base", "note"};
-    {} if nothing has changed. Raises DeliverError.
+    project: str,
+    folder: str,
+    result: Mapping[str, Any],
+    *,
+    run_id: str,
+    job: str,
+    title: str,
+) -> DeliveredBranch | None:
+    """Make a job's harvest the branch gummy/<run>/<job> of its project; None if nothing has changed.
+
+    folder: of the harvest; result: how the attempt ended, in the node's words; title: the message
+    of the commit with the work. Raises DeliverError.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="gummy-branch-") as scratch:
@@ -76,9 +97,12 @@ def deliver_branch(
         raise DeliverError(f"no branch could be made ({exc}); the work is in {folder}") from None
 
 
-def told(made: Mapping[str, Any]) -> str:
+def describe_delivery(delivered: DeliveredBranch) -> str:
     """What `deliver_branch` made, for people."""
-    return "; ".join(filter(None, (f"branch {made['branch']}", made["note"])))
+    text = f"branch {delivered['branch']}"
+    if delivered["note"]:
+        text += f"; {delivered['note']}"
+    return text
 
 
 class _Branch:
@@ -160,7 +184,7 @@ class _Branch:
             .split()
         )
 
-    def make(self, run_id: str, job: str, title: str) -> dict[str, Any]:
+    def make(self, run_id: str, job: str, title: str) -> DeliveredBranch | None:
         start = self._commits[-1] if self._commits else self._base
         before = (
             self._tree(start)
@@ -175,7 +199,7 @@ class _Branch:
             (before, after, title),
         ]
         if not self._commits and before == after:
-            return {}
+            return None
         now = head(self._project) or self._base
         tip, base = (self._onto(now, steps), now) if now != self._base else (None, self._base)
         if tip is None:

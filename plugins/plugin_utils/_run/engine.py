@@ -32,7 +32,7 @@ from .._input.request import Job, Request
 from .._links.link import Link, LinkError
 from .._links.process import Process
 from .._project import sync as _sync
-from .._project.branch import DeliverError, deliver_branch, head, told
+from .._project.branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery, head
 from .._schedule import messages as ev
 from .._schedule.placement import Need, Node, Ranked
 from .._schedule.scheduler import Scheduler
@@ -72,7 +72,7 @@ class AttemptLog:
     store: str | None = None
     base: str | None = None
     sync: dict[str, Any] = field(default_factory=dict)
-    delivered: dict[str, Any] = field(default_factory=dict)
+    delivered: DeliveredBranch | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
     state: str = "reserved"
@@ -568,12 +568,17 @@ class Engine:
             return ""
         try:
             trail.delivered = deliver_branch(
-                job.project, folder, trail.result, self._request.run_id, job.name, title_of(job)
+                job.project,
+                folder,
+                trail.result,
+                run_id=self._request.run_id,
+                job=job.name,
+                title=title_of(job),
             )
         except DeliverError as exc:
             return str(exc)
         if trail.delivered:
-            self._say(job.name, "fetch", trail.node, told(trail.delivered))
+            self._say(job.name, "fetch", trail.node, describe_delivery(trail.delivered))
         return ""
 
     def _release(self, command: ev.Release) -> None:
@@ -693,7 +698,7 @@ def job_row(job: Job, outcome: JobResult, attempts: Sequence[AttemptLog] = ()) -
         "nested": harvest.get("nested", []),
         "artifacts": harvest.get("artifacts", 0),
         "commits": harvest.get("commits", {}),
-        "delivered": (trail.delivered or None) if trail else None,
+        "delivered": trail.delivered if trail else None,
         "watch": result.get("watch"),
         "workspace": result.get("workspace"),
         "attempts": [

@@ -16,8 +16,8 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from .._ansible.fleet import Fleet
 from .._files.record import RunRecord, read_history
+from .._fleet.fleet import Fleet
 from .._links.link import LinkError
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._ansible.fleet import Fleet
-from .._commands.attempts import ask_all, listed
 from .._errors import InputError
 from .._files.record import History, RunRecord
+from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
+from .._fleet.fleet import Fleet
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
 from .._schedule import messages as ev
@@ -137,8 +137,10 @@ def refuse_lost_record(request: Request, fleet: Fleet, controller: str) -> None:
 
 def _known_to_nodes(
     request: Request, fleet: Fleet
-) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
-    return ask_all(fleet, lambda node, link: listed(node, link, {"run_id": request.run_id}))
+) -> tuple[dict[str, list[AttemptRow]], dict[str, str]]:
+    return ask_all_nodes(
+        fleet, lambda node, link: list_attempts(node, link, {"run_id": request.run_id})
+    )
 
 
 def _told(link: Link, request: Mapping[str, Any]) -> None:
@@ -179,7 +181,7 @@ def take_over(request: Request, record: RunRecord, fleet: Fleet, controller: str
     record.uid = next(iter(uids), record.uid)
     record.append("takeover", silent=["those that were not asked yet"])
     adopt = {"uid": record.uid, "run_id": request.run_id, "controller": controller}
-    silent |= ask_all(fleet, lambda _node, link: _told(link, adopt), without=silent)[1]
+    silent |= ask_all_nodes(fleet, lambda _node, link: _told(link, adopt), without=silent)[1]
     # What the first controller began between the first answer and the adoption.
     answers, again = _known_to_nodes(request, fleet)
     silent |= again

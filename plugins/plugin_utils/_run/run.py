@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .._ansible.fleet import Fleet, command, looked_at
 from .._files.record import SCHEMA_VERSION, RunRecord, controller_id
 from .._files.sessions import Sessions
+from .._fleet.fleet import Fleet, with_load_or_reason
 from .._input.config import default_path
 from .._input.each import missing
 from .._input.pass_env import require_values
@@ -102,7 +102,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
         "folder": record.folder,
         "status": verdict({row["status"] for row in jobs}, bool(short)),
         "message": "; ".join(short) or None,
-        "command": command(),
+        "command": fleet.command,
         "begun_at": round(begun, 3),
         "seconds": round(time.time() - begun, 3),
         "controller": controller,
@@ -137,7 +137,7 @@ def _introduce(
     printer.say(
         f"  the same command with -e gummy_run_id={request.run_id}   (takes up what is left)"
     )
-    printer.say(f"  {command()} distributed.gummy.logs -e gummy_run_id={request.run_id}")
+    printer.say(f"  {fleet.command} distributed.gummy.logs -e gummy_run_id={request.run_id}")
     if record.history.begun:
         when = time.strftime("%A %H:%M", time.localtime(record.history.begun))
         done = sum(row["status"] not in ("waiting", "lost") for row in left.rows.values())
@@ -161,7 +161,7 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
     """
     projects = read_projects(request)
     with ThreadPoolExecutor(64) as pool:
-        nodes = list(pool.map(lambda node: looked_at(fleet, node), fleet.nodes))
+        nodes = list(pool.map(lambda node: with_load_or_reason(fleet, node), fleet.nodes))
     sessions = Sessions()
     rows = plan_work(
         [work_of(job, request.config, sessions) for job in request.jobs],

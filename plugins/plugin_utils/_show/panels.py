@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from .report import left_out_lines
-from .width import fit, table
+from .text import fit, fitted_table
 
 COLUMNS = 80
 # Attempts that `status` shows; the document has all.
@@ -34,7 +34,10 @@ def status_text(status: Mapping[str, Any]) -> list[str]:
     rows = [row for row in status["attempts"] if row["ended_at"] is None] + ended[:MOST_ENDED]
     if rows:
         heads = ["JOB", "NODE", "STATUS", "BEGAN", "TOOK", "COST"]
-        lines += ["", *table([heads, *map(_attempt_cells, rows)], (26, 12, 11, 11, 5), COLUMNS)]
+        lines += [
+            "",
+            *fitted_table([heads, *map(_attempt_cells, rows)], (26, 12, 11, 11, 5), COLUMNS),
+        ]
     if ended[MOST_ENDED:]:
         lines.append(
             f"… and {len(ended) - MOST_ENDED} more that ended today: gummy_output_file has them all"
@@ -54,8 +57,8 @@ def _nodes(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
         if node["state"] != "measured" or node["reason"]
     ]
     return [
-        *(table([heads, *rows], (17, 5, 5, 5, 5, 5, 5, 4), COLUMNS) if rows else []),
-        *table(reasons, (22,), COLUMNS),
+        *(fitted_table([heads, *rows], (17, 5, 5, 5, 5, 5, 5, 4), COLUMNS) if rows else []),
+        *fitted_table(reasons, (22,), COLUMNS),
     ]
 
 
@@ -96,7 +99,7 @@ def specialists_text(dashboard: Mapping[str, Any]) -> list[str]:
     for node in dashboard["nodes"]:
         lines.append(f"{node['name']}  {_node_words(node)}")
         rows = [_specialist_cells(one) for one in node["specialists"]]
-        lines += [f"  {line}" for line in table(rows, (2, 21, 16, 12), COLUMNS - 2)]
+        lines += [f"  {line}" for line in fitted_table(rows, (2, 21, 16, 12), COLUMNS - 2)]
         if node["more"]:
             lines.append("  … and more: no more are read of one node")
     return [fit(line, COLUMNS) for line in lines]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .text import table
+
 MARKS = {
     "success": "✓",
     "unproven": "?",
@@ -18,21 +20,6 @@ MARKS = {
     "running": "▶",
     "waiting": "…",
 }
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as their longest cell; the last one runs free."""
-    widths = (
-        [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-        if rows
-        else []
-    )
-    return [
-        "  ".join(
-            [*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def run_summary(run: Mapping[str, Any]) -> list[str]:

@@ -5,8 +5,8 @@ there is nothing to see.
 from __future__ import annotations
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import views
+from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
@@ -61,13 +61,12 @@ def fleet(nodes, answers, fallback=None, left_out=()):
         return Node(name, **KNOWN)
 
     return Fleet(
-        tuple(node.name for node in nodes),
-        tuple(nodes),
-        fallback,
-        lambda name: Link(name, answers[name]),
-        measure,
-        Config(),
-        left_out,
+        nodes=tuple(nodes),
+        fallback=fallback,
+        make_link=lambda name: Link(name, answers[name]),
+        measure=measure,
+        config=Config(),
+        left_out=left_out,
     )
 
 

@@ -57,7 +57,11 @@ class Work:
     def deliver(self, job, name="job", project=None):
         before = identity(self.project)
         made = _deliver.deliver_branch(
-            str(project or self.project), *job, "run", name, f"{name}: what was asked"
+            str(project or self.project),
+            *job,
+            run_id="run",
+            job=name,
+            title=f"{name}: what was asked",
         )
         assert identity(self.project) == before
         return made
@@ -191,7 +195,7 @@ def test_a_name_that_is_taken_gets_the_next_number_and_odd_names_become_refs(wor
 
 
 def test_without_changes_there_is_no_branch(work):
-    assert work.deliver(work.job(lambda tree: None)) == {}
+    assert work.deliver(work.job(lambda tree: None)) is None
 
 
 def test_where_a_branch_cannot_be_made_the_error_says_where_the_work_is(work):
@@ -204,7 +208,9 @@ def test_where_a_branch_cannot_be_made_the_error_says_where_the_work_is(work):
     with pytest.raises(
         _deliver.DeliverError, match=f"began from, .*is not in .*the work is in {folder}"
     ):
-        _deliver.deliver_branch(str(work.project), folder, result, "run", "job", "x")
+        _deliver.deliver_branch(
+            str(work.project), folder, result, run_id="run", job="job", title="x"
+        )
 
 
 def test_a_directory_of_a_repository_and_a_worktree_get_branches_of_that_repository(work):
@@ -243,7 +249,7 @@ def test_hooks_filters_and_merge_drivers_never_run(work):
         "-m",
         "meanwhile",
     )
-    made = _deliver.deliver_branch(str(work.project), *job, "run", "job", "x")
+    made = _deliver.deliver_branch(str(work.project), *job, run_id="run", job="job", title="x")
     assert (
         work.show(made["branch"], "a") == "1\r\n2\n3\n4\nfive\n"
         and not (work.top / "fired").exists()

@@ -6,12 +6,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
     RunRecord,
     read_history,
 )
+from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.resume import (
@@ -19,6 +19,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._run.resume impo
     take_up,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 
 JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
 EDITED = replace(JOB, command="make test")
@@ -224,7 +225,13 @@ def adopt(prepare=lambda links: None, **nodes):
     prepare(links)
     record = RunRecord("r")
     try:
-        fleet = Fleet(tuple(links), (), None, links.__getitem__, None, None)
+        fleet = Fleet(
+            nodes=tuple(map(Node, links)),
+            fallback=None,
+            make_link=links.__getitem__,
+            measure=None,
+            config=None,
+        )
         silent = take_over(SimpleNamespace(run_id="r"), record, fleet, "me")
     finally:
         record.close()

@@ -6,9 +6,7 @@ import random
 import time
 import unicodedata
 
-import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show import panels as _panels
-from ansible_collections.distributed.gummy.plugins.plugin_utils._show import width
 
 LONG_AGO = 1e6
 NODE = {
@@ -185,19 +183,6 @@ def test_long_names_leave_the_last_columns_whole():
     _head, _heads, numbers, *_more, last = status([node], [{**job, "cost_usd": 1.5}])
     assert numbers.endswith("n…  0.18   12 %  35 %  100 %  -   16/16  3 s  claude, gummy")
     assert last.endswith("j…  nnnnnnnnnnn…  ? unproven  1970-01-12  2 h   $1.50")
-
-
-@pytest.mark.parametrize(
-    ("text", "columns"),
-    [("a", 1), ("⚡💤", 4), ("日本語", 6), ("e\u0301", 1), ("ｗ", 2), ("…✗▶·", 4), ("❤\ufe0f", 2)],
-)
-def test_text_is_as_wide_as_a_terminal_shows_it(text, columns):
-    assert width.width(text) == columns and width.fit(text, columns) == text
-    assert width.width(width.fit(text, columns - 1)) <= columns - 1
-    assert (
-        width.fit("a\tb\nc\x1b[2J\u202e", 20)
-        == "a b\N{REPLACEMENT CHARACTER}c\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"
-    )
 
 
 def odd(chance, value):

@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The candidates of a play: from Ansible's hosts and their variables to a `Fleet`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible import constants as C
+from ansible import context
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+from .._errors import InputError
+from .._files.quarantines import Quarantines
+from .._fleet.fleet import Fleet
+from .._input.config import Config, load_config
+from .._input.keys import TOP_KEYS, setting
+from .._input.node_data import node_from_vars
+from .._links.link import Link
+from .._load.measure import measure_link
+from .._load.snapshots import Snapshots
+from .._schedule.placement import Node
+from .._tailnet.left_out import LEFT_OUT
+from .connect import LinkMaker, local_link, settings_of, why_no_node
+
+# The controller's own name among the hosts of a play.
+LOCAL = "localhost"
+# How many hosts with wrong settings are named at once; more would only be scrolled away.
+PROBLEMS_MOST = 5
+
+# Variables of a host, templates and all, as the inventory and the play give them.
+HostVars = Mapping[str, Any]
+
+
+def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
+    """The fleet of the play that this action runs in.
+
+    Raises InputError for hosts, settings and a config file that no job can be placed with.
+    """
+    hosts = _hosts_of_play(action, task_vars)
+    config = load_config()
+
+    all_hostvars = task_vars["hostvars"]
+    hostvars = {name: all_hostvars.raw_get(name) for name in hosts if name != LOCAL}
+    _check_settings(hostvars, all_hostvars.raw_get(LOCAL), action)
+
+    make_link = _link_maker(action, task_vars)
+    believe = _believes_caches(task_vars)
+    vias = {name: settings_of(variables, action._task) for name, variables in hostvars.items()}
+    slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
+
+    return Fleet(
+        nodes=tuple(
+            _node(name, variables, slots.get(name), vias[name])
+            for name, variables in hostvars.items()
+        ),
+        fallback=Node(LOCAL, local=True) if LOCAL in hosts else None,
+        make_link=make_link,
+        measure=_measurer(hostvars, Snapshots(believe), slots, config),
+        config=config,
+        command=command(),
+        left_out=tuple(row for rows in LEFT_OUT.values() for row in rows),
+        quarantines=Quarantines({name: f"{name} {via}" for name, via in vias.items()}, believe),
+    )
+
+
+def command() -> str:
+    """How this ansible-playbook was called, as far as another playbook of ours needs it."""
+    words = ["ansible-playbook"]
+    for path in context.CLIARGS.get("inventory") or ():
+        words += ["-i", str(path)]
+    return shlex.join(words)
+
+
+def match(action: ActionBase, task_vars: Mapping[str, Any], pattern: str) -> list[str]:
+    """Host names of a pattern, as Ansible reads it."""
+    lookup = lookup_loader.get(
+        "ansible.builtin.inventory_hostnames", loader=action._loader, templar=action._templar
+    )
+    return [str(name) for name in lookup.run([pattern], variables=task_vars)]
+
+
+# -- the steps of find_fleet
+
+
+def _hosts_of_play(action: ActionBase, task_vars: Mapping[str, Any]) -> list[str]:
+    """The play's hosts, those of `gummy_nodes` alone if it is given. Raises InputError."""
+    hosts = [str(name) for name in task_vars["ansible_play_hosts_all"]]
+    if len(hosts) != len(task_vars["ansible_play_batch"]):
+        problem = (
+            "this play runs in batches (serial), and the nodes must all be seen at once: "
+            "remove serial"
+        )
+        raise InputError([problem])
+
+    # The play may have chosen by this pattern already, but the guard play runs over all hosts.
+    pattern = str(task_vars.get("gummy_nodes") or "").strip()
+    if pattern:
+        chosen = frozenset(match(action, task_vars, pattern))
+        hosts = [name for name in hosts if name in chosen]
+    if not hosts:
+        problem = (
+            f"gummy_nodes={pattern} matches no host of the inventory (and --limit): "
+            "see `ansible-inventory --graph`"
+        )
+        raise InputError([problem])
+    return hosts
+
+
+def _check_settings(hostvars: Mapping[str, HostVars], common: HostVars, action: ActionBase) -> None:
+    """Raise InputError for hosts with a setting that would count for all, or that are no nodes.
+
+    common: the variables that every host has.
+    """
+    leaks = [_leak(name, variables, common) for name, variables in hostvars.items()]
+    reasons = [
+        why_no_node(name, _without_templates(variables), action._task)
+        for name, variables in hostvars.items()
+    ]
+    problems = [problem for problem in [*leaks, *reasons] if problem]
+    if problems:
+        raise InputError(problems[:PROBLEMS_MOST])
+
+
+def _leak(name: str, variables: HostVars, common: HostVars) -> str | None:
+    """A sentence about a setting in host_vars, or in a group other than all.
+
+    The action runs once, with the variables of the play's first host: what is set for that host
+    alone would be taken for everybody's.
+    """
+    for key in TOP_KEYS:
+        variable = f"gummy_{key}"
+        if variable in variables and variables[variable] != common.get(variable):
+            return (
+                f"{variable} is set for host {name} alone (host_vars, or a group other than all): "
+                "settings belong in -e, the play's vars or group all"
+            )
+    return None
+
+
+def _without_templates(variables: HostVars) -> dict[str, Any]:
+    """The connection settings that are no templates: what those say shows when a link is made."""
+    return {
+        key: value
+        for key, value in variables.items()
+        if key.startswith("ansible_") and "{{" not in str(value)
+    }
+
+
+def _link_maker(action: ActionBase, task_vars: Mapping[str, Any]) -> Callable[[str], Link]:
+    """What makes the link to a candidate from its settings, with the password of -k if it counts."""
+    # Where the first host has a password of its own, that one stands where -k's was.
+    own_password = any(name in task_vars for name in C.MAGIC_VARIABLE_MAPPING["password"])
+    password = "" if own_password else action._play_context.password or ""
+    maker = LinkMaker(action._task, password)
+    templated = task_vars["hostvars"]
+
+    def make_link(name: str) -> Link:
+        if name == LOCAL:
+            return local_link(LOCAL)
+        return maker.make(name, templated[name])
+
+    return make_link
+
+
+def _believes_caches(task_vars: Mapping[str, Any]) -> bool:
+    """Whether what earlier commands wrote down of the nodes counts."""
+    return not (setting(task_vars, "refresh") or context.CLIARGS.get("flush_cache"))
+
+
+def _measurer(
+    hostvars: Mapping[str, HostVars],
+    snapshots: Snapshots,
+    slots: Mapping[str, int],
+    config: Config,
+) -> Callable[[str, Link], Node]:
+    """What measures a candidate over its link. slots: of the config file, by name."""
+
+    def measure(name: str, link: Link) -> Node:
+        facts = measure_link(link, snapshots, slots.get(name), config.load_weights)
+        return node_from_vars(name, {**hostvars.get(name, {}), "gummy_facts": facts})
+
+    return measure
+
+
+def _node(name: str, variables: HostVars, slots: int | None, via: str) -> Node:
+    """The node as the inventory knows it.
+
+    slots: of the config file, which counts more than what was measured; via: what tells the
+    connection settings that this play uses.
+    """
+    facts = variables.get("gummy_facts")
+    if isinstance(facts, Mapping) and facts.get("via") not in (None, via):
+        # Another source of the inventory, -e or the play leads to another machine or login than
+        # the one that was measured.
+        facts = None
+    if slots is not None and isinstance(facts, Mapping):
+        facts = {**facts, "slots": {**(facts.get("slots") or {}), "total": slots}}
+    return node_from_vars(name, {**variables, "gummy_facts": facts})

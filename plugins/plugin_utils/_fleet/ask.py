@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking all nodes of a fleet at once, and what they say of the attempts that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypedDict, TypeVar, cast
+
+from .._links.link import Link, LinkError
+from .fleet import Fleet
+
+# How many characters of a node's own words are passed on to people.
+MESSAGE_MOST = 300
+# How many nodes are asked at the same time; each takes a thread and a process here.
+AT_ONCE = 64
+# How long a node may take to list its attempts, in seconds.
+LIST_SECONDS = 60.0
+T = TypeVar("T")
+
+
+class AttemptRow(TypedDict, total=False):
+    """An attempt as its node lists it, and where that was.
+
+    A newer node may tell more; what it tells goes on to whoever reads the document.
+    """
+
+    # The attempt's id: the run's uid, a dash, and a number of its own.
+    attempt: str
+    # void (it never began), running, dead (its supervisor died), or ended.
+    state: str
+    # Whether some controller has said that the attempt's harvest is at home.
+    acknowledged: bool
+    # The run's name.
+    run_id: str
+    # The job's name within the run.
+    job: str
+    # What tells the job from others for a resume.
+    digest: str
+    # The program that does the job.
+    agent: str
+    # Where the project lies on its controller.
+    project_path: str | None
+    # The identity of the controller that drives the run.
+    controller: str
+    # What is made of the harvest: patch, branch or none.
+    deliver: str
+    # The message of a commit that holds the job's work.
+    title: str | None
+    # How it ended; None while it has not.
+    ended: Mapping[str, Any] | None
+    # When the agent was started and when all was over, in seconds by the node's clock.
+    begun_at: float | None
+    ended_at: float | None
+    # How long it took or has run by now, in seconds.
+    seconds: float | None
+    # Identity of the node's store; two names that lead to one store are one node.
+    store: str
+    # The name under which the node was asked, and the link over which it answered.
+    node: str
+    link: Link
+    # Where its harvest was brought, None if it could not be.
+    folder: str | None
+    # What a person should know of it.
+    message: str
+
+
+def ask_all_nodes(
+    fleet: Fleet, question: Callable[[str, Link], T], *, without: Container[str] = ()
+) -> tuple[dict[str, T], dict[str, str]]:
+    """Put a question to all candidates at once, the controller itself included.
+
+    question: called with the name and the link of each, in a thread of its own; may raise
+    LinkError. without: names that are not asked.
+
+    Returns (answers by name, reasons by name of those that gave none).
+    """
+    links: dict[str, Link] = {}
+    silent: dict[str, str] = {}
+    for name in fleet.candidates:
+        if name in without:
+            continue
+        try:
+            links[name] = fleet.make_link(name)
+        except LinkError as exc:
+            silent[name] = str(exc)
+
+    def ask(name: str) -> T | LinkError:
+        try:
+            return question(name, links[name])
+        except LinkError as exc:
+            return exc
+
+    answers: dict[str, T] = {}
+    with ThreadPoolExecutor(max(1, min(AT_ONCE, len(links)))) as pool:
+        for name, answer in zip(links, pool.map(ask, links), strict=True):
+            if isinstance(answer, LinkError):
+                silent[name] = str(answer)
+            else:
+                answers[name] = answer
+    return answers, silent
+
+
+def all_replies(
+    link: Link, verb: str, request: Mapping[str, Any], *, seconds: float, last: str
+) -> list[dict[str, Any]]:
+    """All replies of a verb, the last of which has the state that says they are all.
+
+    seconds: how long the node may take; last: that state.
+
+    Raises LinkError, also for an answer that stops before its end: who has not told all has not
+    said that there is no more.
+    """
+    replies = list(link.stream(verb, request, seconds))
+    if replies[-1].get("state") == last:
+        return replies
+
+    message = replies[-1].get("message")
+    if message and isinstance(message, str):
+        raise LinkError(message[:MESSAGE_MOST], "reply")
+    raise LinkError(f"the answer of {link.name} is cut short: try again", "reply")
+
+
+def list_attempts(node: str, link: Link, request: Mapping[str, Any]) -> list[AttemptRow]:
+    """The attempts that a node knows, of a run (`run_id`) or with this start of their id (`prefix`).
+
+    Raises LinkError.
+    """
+    replies = all_replies(link, "list", request, seconds=LIST_SECONDS, last="listed")
+    return [
+        cast(AttemptRow, {**reply, "node": node, "link": link})
+        for reply in replies
+        if "attempt" in reply
+    ]

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet: the machines that may take jobs, and how each of them is reached and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from .._files.quarantines import Quarantines
+from .._input.config import Config
+from .._links.link import Link, LinkError
+from .._schedule.placement import Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """The candidates of a play with what is needed to ask them.
+
+    It is built on Ansible's side once and used by the run and by all other commands, which
+    therefore need nothing of Ansible themselves.
+    """
+
+    # The hosts of the play, in its order and without the controller, as the inventory knows them.
+    nodes: tuple[Node, ...]
+    # The controller itself, if the play's hosts hold localhost: it takes jobs when no node can.
+    fallback: Node | None
+    # Name of a node -> a new link to it; raises LinkError for settings that lead nowhere.
+    make_link: Callable[[str], Link]
+    # Name and link of a node -> the node with the load that it has now; raises LinkError.
+    measure: Callable[[str, Link], Node]
+    # The controller's config file.
+    config: Config
+    # How this ansible-playbook was called, as far as a command that people are told to type needs.
+    command: str = "ansible-playbook"
+    # (name, reason) of machines that the inventory has seen and made no host of.
+    left_out: tuple[tuple[str, str], ...] = ()
+    # Nodes that rest because they failed, kept from one run to the next.
+    quarantines: Quarantines = field(default_factory=lambda: Quarantines({}))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The nodes' names, without the controller's."""
+        return tuple(node.name for node in self.nodes)
+
+    @property
+    def candidates(self) -> dict[str, Node]:
+        """All that may take jobs by name, the controller last."""
+        nodes = list(self.nodes)
+        if self.fallback is not None:
+            nodes.append(self.fallback)
+        return {node.name: node for node in nodes}
+
+
+def with_load(fleet: Fleet, node: Node, link: Link | None = None) -> Node:
+    """The node with its load, measured over its link if nothing is known of it.
+
+    A node that the tailnet says is offline is not asked. Raises LinkError.
+    """
+    if node.state != "unknown" or node.online is False:
+        return node
+
+    measured = fleet.measure(node.name, link or fleet.make_link(node.name))
+    if not node.local:
+        return measured
+    return replace(measured, local=True, slots=node.slots)
+
+
+def with_load_or_reason(fleet: Fleet, node: Node) -> Node:
+    """`with_load`, or the node as unreachable with the reason why it can't be measured."""
+    try:
+        return with_load(fleet, node)
+    except LinkError as exc:
+        return Node(node.name, "unreachable", str(exc))

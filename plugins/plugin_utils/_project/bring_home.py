@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An ended attempt's harvest comes home: fetched, kept in its run's folder, delivered as a branch.
+
+The run and the command harvest do it in the same way. The run acknowledges many attempts together
+and later, when the job's end is in its record; harvest acknowledges at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from .._files.record import RunRecord
+from .._links.link import Link
+from .branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery
+from .sync import fetch_harvest, unpack
+
+
+@dataclass(frozen=True)
+class BranchWish:
+    """A branch that is asked for."""
+
+    # Where the project lies on this controller; its repository gets the branch.
+    project: str
+    # The message of the commit that holds the job's work.
+    title: str
+
+
+@dataclass(frozen=True)
+class BroughtHome:
+    """A harvest that is at home, and what became of the branch that was asked for."""
+
+    # The job's folder in the run's.
+    folder: str
+    # The branch; None if none was asked for, nothing has changed, or it could not be made.
+    delivered: DeliveredBranch | None = None
+    # Why the branch that was asked for could not be made; blank otherwise.
+    undelivered: str = ""
+
+    def describe(self) -> str:
+        """The branch, or why there is none, for people; blank if there is nothing to say."""
+        if self.delivered is not None:
+            return describe_delivery(self.delivered)
+        return self.undelivered
+
+
+def bring_home(
+    record: RunRecord,
+    link: Link,
+    attempt: str,
+    job: str,
+    *,
+    result: Mapping[str, Any],
+    files: Mapping[str, str] | None = None,
+    wish: BranchWish | None = None,
+    acknowledge_as: str | None = None,
+) -> BroughtHome:
+    """Fetch the harvest of an ended attempt, keep it as the job's folder, and deliver it.
+
+    record: of the attempt's run, opened by the caller; job: its name in the run; result: how the
+    attempt ended, in the node's words; files: the harvest itself, as name -> content in base64, if
+    it came with that word; wish: the branch that is to be made of it; acknowledge_as: this
+    controller's identity, if the node is to be told at once that the harvest is at home.
+
+    Raises LinkError and TransferError. A harvest that was kept may then still be on the node as
+    well, for what is not acknowledged stays there: it can be brought home again.
+    """
+    # Ids of attempts are file names, but they come from a node: whatever they are, they name
+    # nothing outside of the run's folder. A fetch that was interrupted left its own behind.
+    fetched = os.path.join(record.folder, f".fetch-{quote(attempt, safe='')}")
+    shutil.rmtree(fetched, ignore_errors=True)
+    os.makedirs(fetched, mode=0o700)
+
+    try:
+        if not unpack(files, fetched):
+            fetch_harvest(link, attempt, fetched)
+        folder = record.keep(job, fetched, attempt)
+    finally:
+        shutil.rmtree(fetched, ignore_errors=True)
+
+    if acknowledge_as is not None:
+        link.call("ack", {"attempts": [attempt], "controller": acknowledge_as})
+    return deliver(record, folder, job, result=result, wish=wish)
+
+
+def deliver(
+    record: RunRecord,
+    folder: str,
+    job: str,
+    *,
+    result: Mapping[str, Any],
+    wish: BranchWish | None,
+) -> BroughtHome:
+    """Make the branch that is asked for of a harvest that is at home in this folder.
+
+    Without a wish, and where the attempt left no harvest, there is nothing to do. Raises nothing.
+    """
+    if wish is None or not result.get("harvest"):
+        return BroughtHome(folder)
+    try:
+        delivered = deliver_branch(
+            wish.project, folder, result, run_id=record.run_id, job=job, title=wish.title
+        )
+    except DeliverError as exc:
+        return BroughtHome(folder, undelivered=str(exc))
+    return BroughtHome(folder, delivered)

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text for a terminal: made harmless, and measured by the columns that it takes there.
+
+Emoji and CJK take two columns, accents none.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+# What stands between two columns of a table.
+GAP = "  "
+VARIATION_SELECTOR = "\N{VARIATION SELECTOR-16}"
+
+
+def printable(line: str) -> str:
+    """A line without what a terminal would obey: it may hold a node's or an agent's words."""
+    if line.isprintable():
+        return line
+    return "".join(
+        char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in line
+    )
+
+
+def width(text: str) -> int:
+    """How many columns a text takes, or one more where terminals differ."""
+    return sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if char.isascii():
+        return 1
+    if char == VARIATION_SELECTOR:
+        # It makes an emoji of the character before it, where a terminal knows that.
+        return 1
+    if unicodedata.category(char) in ("Mn", "Me"):
+        return 0
+    if unicodedata.east_asian_width(char) in ("W", "F"):
+        return 2
+    return 1
+
+
+def fit(text: str, columns: int) -> str:
+    """A text on one line of at most so many columns, and harmless."""
+    text = printable(text).replace("\t", " ")
+    if width(text) <= columns:
+        return text
+    if columns <= 0:
+        return ""
+
+    # One column is for the sign that something is missing.
+    left = columns - 1
+    kept = []
+    for char in text:
+        left -= _columns(char)
+        if left < 0:
+            break
+        kept.append(char)
+    return "".join(kept) + "…"
+
+
+def pad(text: str, columns: int) -> str:
+    """A text with blanks up to so many columns."""
+    return text + " " * (columns - width(text))
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Cells below each other, each column as wide as its longest cell; the last one runs free."""
+    if not rows:
+        return []
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(columns) for cell, columns in zip(row, widths, strict=False)]
+        lines.append(GAP.join([*cells, row[-1]]).rstrip())
+    return lines
+
+
+def fitted_table(rows: Sequence[Sequence[str]], limits: Sequence[int], columns: int) -> list[str]:
+    """Cells below each other, in lines of at most so many columns.
+
+    limits: how wide each column but the last may become; the last one gets what is left.
+    """
+    cells = [
+        [fit(cell, limit) for cell, limit in zip(row, (*limits, columns), strict=True)]
+        for row in rows
+    ]
+    widths = [max((width(row[index]) for row in cells), default=0) for index in range(len(limits))]
+    return [fit(GAP.join([*map(pad, row, widths), row[-1]]), columns).rstrip() for row in cells]

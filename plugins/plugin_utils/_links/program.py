@@ -25,6 +25,9 @@ INSTALLER = (
     't=p+"."+str(os.getpid());f=open(t,"wb");f.write(b.getvalue());f.flush();os.fsync(f.fileno());f.close();os.replace(t,p)'
 )
 
+# Types alone, which no node imports and some node's Python could not.
+NOT_SENT = frozenset({"wire.py"})
+
 
 @dataclass(frozen=True)
 class Program:
@@ -41,7 +44,9 @@ def build() -> Program:
     folder = Path(__file__).parents[1] / "_node"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         sources = {
-            f"_node/{source.name}": source.read_bytes() for source in sorted(folder.glob("*.py"))
+            f"_node/{source.name}": source.read_bytes()
+            for source in sorted(folder.glob("*.py"))
+            if source.name not in NOT_SENT
         }
         sources = {
             "__main__.py": sources.pop("_node/__main__.py"),

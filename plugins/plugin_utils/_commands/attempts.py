@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from .._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller
 from .._input.config import default_path
 from .._input.keys import NAME, hint, show
 from .._links.link import Link, LinkError
+from .._node import wire
 from .._project import sync as _sync
 from .._project.branch import DeliverError, deliver_branch, told
 from .._project.secrets import secrets_in, warnings
@@ -29,6 +30,7 @@ from .._project.secrets import secrets_in, warnings
 # Characters of a node's own words.
 MESSAGE_MOST = 300
 T = TypeVar("T")
+R = TypeVar("R", bound=Mapping[str, object])
 
 
 def ask_all(
@@ -85,7 +87,10 @@ def find_attempts(
             ]
         )
     run, slash, name = (job or "").partition("/")
-    request = {"run_id": run if slash else run_id, "prefix": "" if slash else job or ""}
+    request: wire.ListRequest = {
+        "run_id": run if slash else run_id,
+        "prefix": "" if slash else job or "",
+    }
     answers, silent = ask_all(fleet, lambda node, link: listed(node, link, request))
     rows = [row for found in answers.values() for row in found if not slash or row["job"] == name]
     rows = list({row["attempt"]: row for row in rows}.values())
@@ -122,14 +127,12 @@ def find_attempts(
     return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
 
 
-def whole(
-    link: Link, verb: str, request: Mapping[str, Any], seconds: float, last: str
-) -> list[dict[str, Any]]:
-    """All replies of a verb, the last one in the state that says they are all.
+def whole(link: Link, stream: Iterator[R], last: str) -> list[R]:
+    """All replies that a stream of this link brings, the last one in the state that says so.
 
     Raises LinkError: who tells not all has not said that there is no more.
     """
-    replies = list(link.stream(verb, request, seconds))
+    replies = list(stream)
     if replies[-1].get("state") != last:
         message = replies[-1].get("message")
         raise LinkError(
@@ -141,11 +144,11 @@ def whole(
     return replies
 
 
-def listed(node: str, link: Link, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+def listed(node: str, link: Link, request: wire.ListRequest) -> list[dict[str, Any]]:
     """The attempts that the node knows. Raises LinkError."""
     return [
         {**row, "node": node, "link": link}
-        for row in whole(link, "list", request, 60, "listed")
+        for row in whole(link, link.stream("list", request, 60), "listed")
         if "attempt" in row
     ]
 

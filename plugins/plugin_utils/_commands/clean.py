@@ -15,6 +15,7 @@ from typing import Any
 from .._ansible.fleet import Fleet
 from .._files.record import SCHEMA_VERSION, read_history, state_home
 from .._input.config import Keep
+from .._node import wire
 from .._node.clean import size_of
 from .attempts import ask_all, whole
 
@@ -27,23 +28,28 @@ OPEN = frozenset({"sent", "running", "lost"})
 def clean(fleet: Fleet, check: bool) -> dict[str, Any]:
     """The document of what went, or with check would go."""
     keep = fleet.config.keep
-    request = {
+    request: wire.CleanRequest = {
         "days": keep.days,
         "most": keep.size_gb * 1e9,
         "free": keep.free_gb * 1e9,
         "check": check,
     }
     answers, silent = ask_all(
-        fleet, lambda _node, link: whole(link, "clean", request, LONGEST, "cleaned")
+        fleet, lambda _node, link: whole(link, link.stream("clean", request, LONGEST), "cleaned")
     )
     nodes = []
-    seen = set[str]()
+    seen = set[object]()
     for node, replies in answers.items():
         # Two names of one store.
-        if (store := replies[-1]["store"]) not in seen:
+        if (store := replies[-1].get("store")) not in seen:
             seen.add(store)
-            removed = [
-                {key: reply[key] for key in ("what", "name", "bytes", "why")}
+            removed: list[wire.CleanRow] = [
+                {
+                    "what": reply["what"],
+                    "name": reply["name"],
+                    "bytes": reply["bytes"],
+                    "why": reply["why"],
+                }
                 for reply in replies
                 if reply["state"] == "removed"
             ]

@@ -9,7 +9,7 @@ What a node says is data of a stranger: it gets its type and its length here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,11 +33,6 @@ def today() -> float:
     """
     now = time.time()
     return now - time.mktime((*time.localtime(now)[:3], 0, 0, 0, 0, 0, -1))
-
-
-def replies_of(link: Link, verb: str, last: str) -> list[dict[str, Any]]:
-    """All replies of a verb about today. Raises LinkError."""
-    return whole(link, verb, {"within": today()}, SECONDS, last)
 
 
 def candidates(fleet: Fleet) -> dict[str, Node]:
@@ -93,7 +88,9 @@ def status(fleet: Fleet) -> dict[str, Any]:
         try:
             rows = [
                 attempt_row(name, reply)
-                for reply in replies_of(link, "list", "listed")
+                for reply in whole(
+                    link, link.stream("list", {"within": today()}, SECONDS), "listed"
+                )
                 if reply.get("state") in ("running", "dead", "ended")
             ]
         except LinkError as exc:
@@ -199,7 +196,11 @@ def specialists(fleet: Fleet) -> dict[str, Any]:
     nodes = candidates(fleet)
     known = away(nodes)
     answers, silent = ask_all(
-        fleet, lambda _name, link: replies_of(link, "specialists", "told"), without=known
+        fleet,
+        lambda _name, link: whole(
+            link, link.stream("specialists", {"within": today()}, SECONDS), "told"
+        ),
+        without=known,
     )
     stores: dict[str, str] = {}
     rows = [
@@ -223,7 +224,7 @@ def specialists(fleet: Fleet) -> dict[str, Any]:
 def dashboard_row(
     node: Node,
     fleet: Fleet,
-    replies: list[dict[str, Any]] | None,
+    replies: Sequence[Mapping[str, object]] | None,
     silent: str | None,
     stores: dict[str, str],
 ) -> dict[str, Any]:

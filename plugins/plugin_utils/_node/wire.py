@@ -19,7 +19,7 @@ Both sides import this module for mypy alone. It is not part of the zip that goe
     list         ListRequest          ListReply, many, the last one ListedReply
     logs         AttemptRequest       LogsReply, many, the last one ReadReply
     ack          AckRequest           AckReply
-    cancel       AttemptRequest       CancelReply
+    cancel       AttemptRequest       FenceReply
     harvest      AttemptRequest       HarvestReply
     adopt        AdoptRequest         AdoptReply
     specialists  SpecialistsRequest   SpecialistsReply, many, the last one NodeReply
@@ -28,7 +28,8 @@ Both sides import this module for mypy alone. It is not part of the zip that goe
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict, Union
+from collections.abc import Mapping
+from typing import Literal, NotRequired, TypedDict, Union
 
 # Whose fault a refusal is: the node's, the input's, or ours (a mistake in this collection).
 Blame = Literal["node", "input", "ours"]
@@ -265,7 +266,7 @@ class JobSpec(TypedDict):
     # Patterns, as rsync takes them, of what neither baseline nor patch may name.
     exclude: list[str]
     # The configuration's settings of this agent.
-    settings: dict[str, Any]
+    settings: Mapping[str, str]
     # Whether a good end without a change is a success: yes, no, or `auto` (it is, and is told).
     expect_changes: bool | str
 
@@ -290,9 +291,8 @@ class StartedReply(FromStore):
 
 # A start that is asked for again says what has become of the first one.
 StartReply = StartedReply | RunningReply | EndedReply | VoidReply | RefusedReply
+# After cancel `running` says that it was asked to end, and has not yet.
 FenceReply = RunningReply | EndedReply | VoidReply | RefusedReply
-# `running`: it was asked to end, and has not yet.
-CancelReply = RunningReply | EndedReply | VoidReply | RefusedReply
 HarvestReply = RunningReply | EndedReply | RefusedReply
 
 

@@ -15,6 +15,7 @@ from .._errors import InputError
 from .._files.record import History, RunRecord
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
+from .._node import wire
 from .._schedule import messages as ev
 from .engine import JobResult, job_row
 
@@ -141,7 +142,7 @@ def _known_to_nodes(
     return ask_all(fleet, lambda node, link: listed(node, link, {"run_id": request.run_id}))
 
 
-def _told(link: Link, request: Mapping[str, Any]) -> None:
+def _told(link: Link, request: wire.AdoptRequest) -> None:
     reply = link.call("adopt", request)
     if reply["state"] != "adopted":
         raise LinkError(str(reply.get("message", reply)), "reply")
@@ -178,7 +179,11 @@ def take_over(request: Request, record: RunRecord, fleet: Fleet, controller: str
         )
     record.uid = next(iter(uids), record.uid)
     record.append("takeover", silent=["those that were not asked yet"])
-    adopt = {"uid": record.uid, "run_id": request.run_id, "controller": controller}
+    adopt: wire.AdoptRequest = {
+        "uid": record.uid,
+        "run_id": request.run_id,
+        "controller": controller,
+    }
     silent |= ask_all(fleet, lambda _node, link: _told(link, adopt), without=silent)[1]
     # What the first controller began between the first answer and the adoption.
     answers, again = _known_to_nodes(request, fleet)

@@ -138,8 +138,8 @@ class LinkMaker:
             [words[0], "-o", "ControlMaster=no", *words[1:]],
             build(),
             python,
-            _opener(name, connection),
-            key,
+            opener=_opener(name, connection),
+            key=key,
         )
 
 

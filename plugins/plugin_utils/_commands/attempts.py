@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 from .._errors import InputError
 from .._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
@@ -21,6 +21,7 @@ from .._fleet.fleet import Fleet
 from .._input.config import default_path
 from .._input.keys import NAME, hint, show
 from .._links.link import Link, LinkError
+from .._node import wire
 from .._project import sync as _sync
 from .._project.bring_home import BranchWish, bring_home, deliver
 from .._project.secrets import secrets_in, warnings
@@ -45,7 +46,10 @@ def find_attempts(
             ]
         )
     run, slash, name = (job or "").partition("/")
-    request = {"run_id": run if slash else run_id, "prefix": "" if slash else job or ""}
+    request: wire.ListRequest = {
+        "run_id": run if slash else run_id,
+        "prefix": "" if slash else job or "",
+    }
     answers, silent = ask_all_nodes(fleet, lambda node, link: list_attempts(node, link, request))
     rows = [row for found in answers.values() for row in found if not slash or row["job"] == name]
     rows = list({row["attempt"]: row for row in rows}.values())
@@ -92,7 +96,7 @@ def logs(
             f"== {row['run_id']}/{row['job']} on {row['node']}, attempt {row['attempt']}, {row['state']}"
         )
         text = "".join(
-            reply.get("text", "")
+            str(reply.get("text", ""))
             for reply in row["link"].stream("logs", {"attempt": row["attempt"]}, 120)
         )
         for line in text.splitlines():
@@ -143,10 +147,14 @@ def cancel(fleet: Fleet, job: str | None, run_id: str | None) -> dict[str, Any]:
     }
 
 
-def _ask(row: AttemptRow, verb: str) -> None:
+def _ask(row: AttemptRow, verb: Literal["fence", "cancel", "harvest"]) -> None:
     """The row with what its node answers to this verb."""
     try:
-        reply = row["link"].call(verb, {"attempt": row["attempt"]}, 60)
+        reply: wire.FenceReply | wire.HarvestReply
+        if verb == "harvest":
+            reply = row["link"].call(verb, {"attempt": row["attempt"]}, 60)
+        else:
+            reply = row["link"].call(verb, {"attempt": row["attempt"]}, 60)
         row["state"] = reply["state"]
         row["ended"] = {
             key: value for key, value in reply.items() if key not in ("state", "store")

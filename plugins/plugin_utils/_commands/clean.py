@@ -16,6 +16,7 @@ from .._files.record import SCHEMA_VERSION, read_history, state_home
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet
 from .._input.config import Keep
+from .._node import wire
 from .._node.clean import size_of
 
 # Seconds.
@@ -27,7 +28,7 @@ OPEN = frozenset({"sent", "running", "lost"})
 def clean(fleet: Fleet, check: bool) -> dict[str, Any]:
     """The document of what went, or with check would go."""
     keep = fleet.config.keep
-    request = {
+    request: wire.CleanRequest = {
         "days": keep.days,
         "most": keep.size_gb * 1e9,
         "free": keep.free_gb * 1e9,
@@ -35,16 +36,23 @@ def clean(fleet: Fleet, check: bool) -> dict[str, Any]:
     }
     answers, silent = ask_all_nodes(
         fleet,
-        lambda _node, link: all_replies(link, "clean", request, seconds=LONGEST, last="cleaned"),
+        lambda _node, link: all_replies(
+            link, link.stream("clean", request, LONGEST), last="cleaned"
+        ),
     )
     nodes = []
-    seen = set[str]()
+    seen = set[object]()
     for node, replies in answers.items():
         # Two names of one store.
-        if (store := replies[-1]["store"]) not in seen:
+        if (store := replies[-1].get("store")) not in seen:
             seen.add(store)
-            removed = [
-                {key: reply[key] for key in ("what", "name", "bytes", "why")}
+            removed: list[wire.CleanRow] = [
+                {
+                    "what": reply["what"],
+                    "name": reply["name"],
+                    "bytes": reply["bytes"],
+                    "why": reply["why"],
+                }
                 for reply in replies
                 if reply["state"] == "removed"
             ]

@@ -9,7 +9,7 @@ What a node says is data of a stranger: it gets its type and its length here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,11 +33,6 @@ def today() -> float:
     """
     now = time.time()
     return now - time.mktime((*time.localtime(now)[:3], 0, 0, 0, 0, 0, -1))
-
-
-def replies_of(link: Link, verb: str, last: str) -> list[dict[str, Any]]:
-    """All replies of a verb about today. Raises LinkError."""
-    return all_replies(link, verb, {"within": today()}, seconds=SECONDS, last=last)
 
 
 def away(nodes: Mapping[str, Node]) -> dict[str, str]:
@@ -86,7 +81,9 @@ def status(fleet: Fleet) -> dict[str, Any]:
         try:
             rows = [
                 attempt_row(name, reply)
-                for reply in replies_of(link, "list", "listed")
+                for reply in all_replies(
+                    link, link.stream("list", {"within": today()}, SECONDS), last="listed"
+                )
                 if reply.get("state") in ("running", "dead", "ended")
             ]
         except LinkError as exc:
@@ -192,7 +189,11 @@ def specialists(fleet: Fleet) -> dict[str, Any]:
     nodes = fleet.candidates
     known = away(nodes)
     answers, silent = ask_all_nodes(
-        fleet, lambda _name, link: replies_of(link, "specialists", "told"), without=known
+        fleet,
+        lambda _name, link: all_replies(
+            link, link.stream("specialists", {"within": today()}, SECONDS), last="told"
+        ),
+        without=known,
     )
     stores: dict[str, str] = {}
     rows = [
@@ -216,7 +217,7 @@ def specialists(fleet: Fleet) -> dict[str, Any]:
 def dashboard_row(
     node: Node,
     fleet: Fleet,
-    replies: list[dict[str, Any]] | None,
+    replies: Sequence[Mapping[str, object]] | None,
     silent: str | None,
     stores: dict[str, str],
 ) -> dict[str, Any]:

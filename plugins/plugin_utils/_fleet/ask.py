@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypedDict, TypeVar, cast
 
 from .._links.link import Link, LinkError
+from .._node import wire
 from .fleet import Fleet
 
 # How many characters of a node's own words are passed on to people.
@@ -19,6 +20,7 @@ AT_ONCE = 64
 # How long a node may take to list its attempts, in seconds.
 LIST_SECONDS = 60.0
 T = TypeVar("T")
+R = TypeVar("R", bound=Mapping[str, object])
 
 
 class AttemptRow(TypedDict, total=False):
@@ -103,17 +105,15 @@ def ask_all_nodes(
     return answers, silent
 
 
-def all_replies(
-    link: Link, verb: str, request: Mapping[str, Any], *, seconds: float, last: str
-) -> list[dict[str, Any]]:
-    """All replies of a verb, the last of which has the state that says they are all.
+def all_replies(link: Link, stream: Iterator[R], *, last: str) -> list[R]:
+    """All replies that a stream of this link brings, the last of which says that they are all.
 
-    seconds: how long the node may take; last: that state.
+    last: the state of that one.
 
     Raises LinkError, also for an answer that stops before its end: who has not told all has not
     said that there is no more.
     """
-    replies = list(link.stream(verb, request, seconds))
+    replies = list(stream)
     if replies[-1].get("state") == last:
         return replies
 
@@ -123,12 +123,12 @@ def all_replies(
     raise LinkError(f"the answer of {link.name} is cut short: try again", "reply")
 
 
-def list_attempts(node: str, link: Link, request: Mapping[str, Any]) -> list[AttemptRow]:
+def list_attempts(node: str, link: Link, request: wire.ListRequest) -> list[AttemptRow]:
     """The attempts that a node knows, of a run (`run_id`) or with this start of their id (`prefix`).
 
     Raises LinkError.
     """
-    replies = all_replies(link, "list", request, seconds=LIST_SECONDS, last="listed")
+    replies = all_replies(link, link.stream("list", request, LIST_SECONDS), last="listed")
     return [
         cast(AttemptRow, {**reply, "node": node, "link": link})
         for reply in replies

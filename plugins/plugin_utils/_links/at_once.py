@@ -19,16 +19,17 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class CompletedCommand:
-    """How a command ended.
+    """How a command ended."""
 
-    `status`: None if it did not end by itself; `trouble`: why, as a part of a sentence; `tried`:
-    whether it had its turn.
-    """
-
+    # The exit status; None if it did not end by itself.
     status: int | None
+    # Its stdout.
     out: str = ""
+    # The end of its stderr.
     err: str = ""
+    # Why it did not end by itself, as a part of a sentence; None if it did.
     trouble: str | None = None
+    # Whether it had its turn before the deadline.
     tried: bool = True
 
 
@@ -39,46 +40,57 @@ def run_all(
     cap: int = 256 * 1024,
     at_once: int = 64,
 ) -> dict[K, CompletedCommand]:
-    """Run every command, `at_once` at a time; what still runs after `timeout` seconds is ended.
+    """Run every command, `at_once` at a time, and end what still runs after `timeout` seconds.
 
-    Same names out as in; raises nothing.
+    commands: argv by a name of the caller's; stdin: what some of them get, by the same names.
+    cap: bytes of stdout after which a command is ended. Returns the same names; raises nothing.
     """
     until = time.monotonic() + timeout
-    # No terminal and English messages, whatever the user's locale.
-    env = {**os.environ, "LC_ALL": "C"}
+    given = stdin or {}
 
     def run(name: K) -> CompletedCommand:
-        argv = commands[name]
-        left = until - time.monotonic()
-        if left <= 0:
-            return CompletedCommand(None, trouble=f"no turn within {timeout:g} s", tried=False)
-        try:
-            process = Process(argv, (stdin or {}).get(name, b""), env=env)
-        except (OSError, ValueError) as exc:
-            return CompletedCommand(
-                None, trouble=f"can't start {argv[0]}: {getattr(exc, 'strerror', None) or exc}"
-            )
-        status = None
-        trouble = None
-        size = 0
-        lines = []
-        try:
-            for line in process.lines(left):
-                lines.append(line)
-                size += len(line) + 1
-                if size > cap:
-                    trouble = f"more than {cap >> 10} kB of output"
-                    break
-            else:
-                status = process.status(max(0.1, until - time.monotonic()))
-        except DeadlinePassed:
-            trouble = f"no answer within {timeout:g} s"
-        finally:
-            err = process.errors()
-            process.close()
-        return CompletedCommand(status, b"\n".join(lines).decode("utf-8", "replace"), err, trouble)
+        return _run(commands[name], given.get(name, b""), until, timeout, cap)
 
     if not commands:
         return {}
     with ThreadPoolExecutor(min(at_once, len(commands))) as pool:
         return dict(zip(commands, pool.map(run, commands), strict=True))
+
+
+def _run(
+    argv: Sequence[str], data: bytes, until: float, timeout: float, cap: int
+) -> CompletedCommand:
+    """Run one command until this time of the monotonic clock; `timeout` is for the message."""
+    left = until - time.monotonic()
+    if left <= 0:
+        return CompletedCommand(None, trouble=f"no turn within {timeout:g} s", tried=False)
+
+    # No terminal and English messages, whatever the user's locale.
+    env = {**os.environ, "LC_ALL": "C"}
+    try:
+        process = Process(argv, data, env=env)
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        return CompletedCommand(None, trouble=f"can't start {argv[0]}: {reason}")
+
+    status = None
+    trouble = None
+    lines = []
+    size = 0
+    try:
+        for line in process.lines(left):
+            lines.append(line)
+            size += len(line) + 1
+            if size > cap:
+                trouble = f"more than {cap >> 10} kB of output"
+                break
+        else:
+            status = process.status(max(0.1, until - time.monotonic()))
+    except DeadlinePassed:
+        trouble = f"no answer within {timeout:g} s"
+    finally:
+        err = process.errors()
+        process.close()
+
+    out = b"\n".join(lines).decode("utf-8", "replace")
+    return CompletedCommand(status, out, err, trouble)

@@ -1,11 +1,24 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The link: how the controller reaches one node, through Ansible's own connection settings of that
-host.
+"""The link: how the controller reaches one node, by Ansible's own connection settings of that host.
 
 The connection plugin gives the ssh argv (and opens the master when it knows a password); every call
-is a process of our own.
+is a process of our own. What is asked and answered is in `_node/wire.py`.
+
+How the node program comes alive on a machine that has nothing of ours:
+
+1. Guess. The program is one zip, and its name is its hash. The first verb is simply asked, by
+   `python3` and that name: on a node that knows us this is all, and it costs one command.
+2. Look. If no reply came, hello.sh says which Python there is new enough, and whether the zip is
+   there.
+3. Install. If it is not, the zip is sent to a few lines of Python (INSTALLER), which compare its
+   hash and rename it into place, so that nobody ever runs half of it.
+4. Retry. The verb is asked again, with the interpreter that was found. Every verb may be asked
+   twice, so nothing is lost if the guess did arrive.
+
+Another version of the program has another hash and lies beside the first one: what already runs on
+the node goes on with the program that it was started from.
 """
 
 from __future__ import annotations
@@ -20,36 +33,46 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, overload
 
+from .._node import wire
 from .process import DeadlinePassed, Process, run
 from .program import INSTALLER, Program
 from .ssh_failures import why_ssh_failed
 
-PYTHONS = "python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/bin/python3 /usr/local/bin/python3 /opt/homebrew/bin/python3"
-HELLO = """
-state="${{XDG_STATE_HOME:-$HOME/.local/state}}/distributed-gummy"
-for candidate in {given} {pythons}; do
-  found=$(command -v "$candidate" 2>/dev/null) || continue
-  "$found" -I -S -c "import sys; sys.exit(sys.version_info < (3, 9))" </dev/null >/dev/null 2>&1 && break
-  found=
-done
-[ -f "$state/bin/{digest}.zip" ] && program=there || program=missing
-printf '\\036%s=%s\\n' python "$found" state "$state" program "$program"
-"""
-# The same in every login shell.
+# Interpreters to try on a node; the probe tries those of them that have no path (probe.sh).
+PYTHONS = (
+    "python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 "
+    "/usr/bin/python3 /usr/local/bin/python3 /opt/homebrew/bin/python3"
+)
+# How scripts are run: the same in every login shell.
 REMOTE_SHELL = "/bin/sh -s"
-# Any login shell passes it on. Where python3 or the program is not, no reply comes: nothing is lost
-# by trying.
-GUESS = 'exec {python} -I -S "${{XDG_STATE_HOME:-$HOME/.local/state}}/distributed-gummy/bin/{digest}.zip" "$@"'
-# At once on one node; sshd's MaxSessions is 10.
+# How the program is started where nobody has looked yet, as an argument of `/bin/sh -c`: any login
+# shell passes that on. Where python3 or the program is not, no reply comes.
+GUESS = (
+    'exec {python} -I -S "${{XDG_STATE_HOME:-$HOME/.local/state}}'
+    '/distributed-gummy/bin/{digest}.zip" "$@"'
+)
+# How rsync starts its remote side where there is no ssh: it gives the host first, then the command.
+LOCAL_RSYNC_SHELL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
+# How many calls may go on at once on one node: the MaxSessions of an sshd is 10.
 SESSIONS = 6
 
 
 class LinkError(Exception):
     """The node could not be asked, or its reply is not valid: the outcome of the call is unknown.
 
-    kind: unreachable, timeout, login, host_key, python, reply
+    kind is one of:
+        unreachable: there is no connection.
+        timeout: the call took longer than it was given.
+        login: the node refuses the login.
+        host_key: the node's host key is not known, or has changed.
+        settings: the connection settings, or the login shell, can't be used.
+        python: the node has no Python that is new enough.
+        reply: there was no reply, or a strange one.
     """
 
     def __init__(self, message: str, kind: str = "unreachable") -> None:
@@ -57,25 +80,43 @@ class LinkError(Exception):
         self.kind = kind
 
 
+@dataclass(frozen=True)
+class Installed:
+    """The node program as it can be started on one node."""
+
+    # Path of the interpreter there.
+    python: str
+    # Path of the program's zip there.
+    path: str
+
+
 def control_folder(parent: str = "/tmp") -> str:
-    """A private folder for ssh's sockets with a name short enough for them (104 bytes on macOS)."""
+    """A private folder for ssh's sockets, whose name is short enough for them.
+
+    A socket's path may have 104 bytes on macOS.
+    """
     path = os.path.join(parent, f"gummy-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
     info = os.lstat(path)
+
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
         # Somebody else made it: never use theirs.
         return tempfile.mkdtemp(prefix="gummy-", dir=parent)
     return path
 
 
-class Link:
-    """call() and stream() ask the node program; shell() runs a script; rsync_words() lets rsync use
-    the same connection.
+@cache
+def hello() -> str:
+    """The script that looks at a node, without the words that it is given."""
+    return Path(__file__).with_name("hello.sh").read_text(encoding="utf-8")
 
-    ssh: argv of ssh without host and command, or None for a local connection. opener: for password
-    logins, runs a command through Ansible's connection plugin, which knows the password, and
-    thereby opens the master. key: tells its settings from others.
+
+class Link:
+    """One node, as it can be asked.
+
+    call() and stream() ask the node program, shell() runs a script, and rsync_words() lets rsync
+    use the same connection. All of them raise LinkError, and may be used by several threads.
     """
 
     def __init__(
@@ -85,9 +126,16 @@ class Link:
         ssh: list[str] | None,
         program: Program,
         python: str | None = None,
+        *,
         opener: Callable[[str], None] | None = None,
         key: str = "local",
     ) -> None:
+        """host: the address; ssh: argv without host and command, None for a local connection.
+
+        program: what the node is to run; python: the interpreter for it, if the user names one.
+        opener: for password logins. It runs a command through Ansible's connection plugin, which
+        knows the password, and thereby opens the master. key: tells these settings from others.
+        """
         self.name = name
         self.host = host
         self.key = key
@@ -97,23 +145,23 @@ class Link:
         self._opener = opener
         self._opening = threading.Lock()
         self._sessions = threading.Semaphore(SESSIONS)
-        self._node: Mapping[str, str] | None = None
+        self._installed: Installed | None = None
         self._guess_works = False
+        # Whether the login shell prints something of its own, which breaks rsync.
         self._noisy = False
         self.connected = False
 
     # -- the connection
 
     def _argv(self, command: str) -> list[str]:
-        return (
-            ["/bin/sh", "-c", command]
-            if self._ssh is None
-            else [*self._ssh, "--", self.host, command]
-        )
+        if self._ssh is None:
+            return ["/bin/sh", "-c", command]
+        return [*self._ssh, "--", self.host, command]
 
     def probe_argv(self, seconds: float) -> list[str]:
-        """argv that gives the node's /bin/sh our stdin, asks nothing, and has given up connecting
-        before these seconds are over.
+        """argv that gives the node's /bin/sh our stdin, and asks nobody anything.
+
+        It has given up connecting before these seconds are over.
         """
         if self._ssh is None:
             return REMOTE_SHELL.split()
@@ -144,29 +192,32 @@ class Link:
 
         One that hangs is found out by the call's own deadline.
         """
-        path = next(
-            (word.partition("=")[2] for word in self._ssh or () if word.startswith("ControlPath=")),
-            "",
-        )
+        paths = [
+            word.partition("=")[2] for word in self._ssh or () if word.startswith("ControlPath=")
+        ]
+        path = paths[0] if paths else ""
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as ours:
             ours.connect(path)
             return True
         return False
 
     def _run(self, command: str, data: bytes = b"", seconds: float = 30.0) -> bytes:
+        """stdout of a command. Raises LinkError, also if it fails."""
         try:
             status, out, errors = run(self._argv(command), data, seconds)
         except DeadlinePassed:
             self.drop()
-            raise LinkError(
-                f"{self.name} did not answer within {seconds:.0f} s", "timeout"
-            ) from None
+            raise self._no_answer(seconds) from None
         self._check(status, errors)
         if status:
             raise LinkError(f"{self.name}: exit status {status}: {errors.strip()[-300:]}", "reply")
         return out
 
+    def _no_answer(self, seconds: float) -> LinkError:
+        return LinkError(f"{self.name} did not answer within {seconds:.0f} s", "timeout")
+
     def _check(self, status: int, errors: str) -> None:
+        """Raises LinkError if it was ssh itself that failed."""
         if status == 255 and self._ssh is not None:
             self.connected = False
             kind, reason = why_ssh_failed(errors)
@@ -180,52 +231,65 @@ class Link:
                 run([*self._ssh, "-O", "exit", "--", self.host], seconds=5)
 
     def shell(self, script: str, seconds: float) -> str:
-        """stdout of a script run by the node's /bin/sh, whatever the login shell.
+        """stdout of a script run by the node's /bin/sh, whatever the login shell is.
 
         Raises LinkError.
         """
         self.connect()
         with self._sessions:
-            return self._run(REMOTE_SHELL, script.encode(), seconds).decode(
-                "utf-8", "backslashreplace"
-            )
+            out = self._run(REMOTE_SHELL, script.encode(), seconds)
+        return out.decode("utf-8", "backslashreplace")
 
     # -- the node program
 
-    def _where(self) -> Mapping[str, str]:
-        """Interpreter, state folder and program on the node; the program is sent if it is not
-        there.
+    def _find_program(self) -> Installed:
+        """Interpreter and program on the node; the program is sent if it is not there.
+
+        Raises LinkError.
         """
-        if self._node is not None:
-            return self._node
-        given = shlex.quote(self._given_python) if self._given_python else ""
-        out = self.shell(
-            HELLO.format(given=given, pythons=PYTHONS, digest=self._program.digest), 30
-        )
-        self._noisy |= bool(out.partition("\x1e")[0].strip())
-        node = dict(
+        if self._installed is not None:
+            return self._installed
+
+        facts = self._look()
+        if not facts.get("python"):
+            raise LinkError(
+                f"no Python 3.9 or newer runs on {self.name} (tried {PYTHONS}):"
+                " install python3 there",
+                "python",
+            )
+        installed = Installed(facts["python"], f"{facts['state']}/bin/{self._program.digest}.zip")
+        if facts["program"] != "there":
+            self._install(installed)
+
+        self._installed = installed
+        return installed
+
+    def _look(self) -> dict[str, str]:
+        """What hello.sh says of the node: python, state, program."""
+        given = [self._given_python] if self._given_python else []
+        words = shlex.join([self._program.digest, *given, *PYTHONS.split()])
+        out = self.shell(f"set -- {words}\n{hello()}", 30)
+        if out.partition("\x1e")[0].strip():
+            self._noisy = True
+        return dict(
             line.rpartition("\x1e")[2].split("=", 1)
             for line in out.split("\n")
             if "\x1e" in line and "=" in line
         )
-        if not node.get("python"):
-            raise LinkError(
-                f"no Python 3.9 or newer runs on {self.name} (tried {PYTHONS}): install python3 there",
-                "python",
-            )
-        node["zip"] = f"{node['state']}/bin/{self._program.digest}.zip"
-        if node["program"] != "there":
-            words = [node["python"], "-I", "-S", "-c", INSTALLER, node["zip"], self._program.digest]
-            self._run(shlex.join(words), self._program.data, 60)
-        self._node = node
-        return node
+
+    def _install(self, wanted: Installed) -> None:
+        words = [wanted.python, "-I", "-S", "-c", INSTALLER, wanted.path, self._program.digest]
+        self._run(shlex.join(words), self._program.data, 60)
 
     def command(self, *words: str) -> str:
-        """The node program's command line for these words, as a login shell reads it."""
+        """The node program's command line for these words, as a login shell reads it.
+
+        Raises LinkError.
+        """
         if self._guess_works:
             return self._guess(*words)
-        node = self._where()
-        return shlex.join([node["python"], "-I", "-S", node["zip"], *words])
+        installed = self._find_program()
+        return shlex.join([installed.python, "-I", "-S", installed.path, *words])
 
     def _guess(self, *words: str) -> str:
         script = GUESS.format(
@@ -233,114 +297,193 @@ class Link:
         )
         return shlex.join(["/bin/sh", "-c", script, "sh", *words])
 
-    def call(self, verb: str, request: Mapping[str, Any], seconds: float = 30.0) -> dict[str, Any]:
-        """The one reply of a verb.
+    # The verbs with one reply. Each has its own types, so that mypy finds a misspelt key.
+
+    @overload
+    def call(
+        self, verb: Literal["claim"], request: wire.ClaimRequest, seconds: float = ...
+    ) -> wire.ClaimReply: ...
+
+    @overload
+    def call(
+        self, verb: Literal["release"], request: wire.AttemptRequest, seconds: float = ...
+    ) -> wire.ReleaseReply: ...
+
+    @overload
+    def call(
+        self, verb: Literal["start"], request: wire.StartRequest, seconds: float = ...
+    ) -> wire.StartReply: ...
+
+    @overload
+    def call(
+        self, verb: Literal["fence", "cancel"], request: wire.AttemptRequest, seconds: float = ...
+    ) -> wire.FenceReply: ...
+
+    @overload
+    def call(
+        self, verb: Literal["ack"], request: wire.AckRequest, seconds: float = ...
+    ) -> wire.AckReply: ...
+
+    @overload
+    def call(
+        self, verb: Literal["harvest"], request: wire.AttemptRequest, seconds: float = ...
+    ) -> wire.HarvestReply: ...
+
+    @overload
+    def call(
+        self, verb: Literal["adopt"], request: wire.AdoptRequest, seconds: float = ...
+    ) -> wire.AdoptReply: ...
+
+    def call(self, verb: str, request: Mapping[str, object], seconds: float = 30.0) -> Any:
+        """The reply of a verb.
 
         Raises LinkError when there is none: the outcome is then unknown.
         """
-        return list(self.stream(verb, request, seconds))[-1]
+        return list(self._replies(verb, request, seconds))[-1]
+
+    # The verbs with many replies.
+
+    @overload
+    def stream(
+        self,
+        verb: Literal["poll"],
+        request: wire.PollRequest,
+        seconds: float,
+        opened: Callable[[Process], None] | None = ...,
+    ) -> Iterator[wire.PollReply]: ...
+
+    @overload
+    def stream(
+        self, verb: Literal["list"], request: wire.ListRequest, seconds: float
+    ) -> Iterator[wire.ListReply]: ...
+
+    @overload
+    def stream(
+        self, verb: Literal["logs"], request: wire.AttemptRequest, seconds: float
+    ) -> Iterator[wire.LogsReply]: ...
+
+    @overload
+    def stream(
+        self, verb: Literal["specialists"], request: wire.SpecialistsRequest, seconds: float
+    ) -> Iterator[wire.SpecialistsReply]: ...
+
+    @overload
+    def stream(
+        self, verb: Literal["clean"], request: wire.CleanRequest, seconds: float
+    ) -> Iterator[wire.CleanReply]: ...
 
     def stream(
         self,
         verb: str,
-        request: Mapping[str, Any],
+        request: Mapping[str, object],
+        seconds: float,
+        opened: Callable[[Process], None] | None = None,
+    ) -> Iterator[Any]:
+        """The replies of a verb as they come, at least one.
+
+        `opened` gets the process, so that another thread can write to a verb that waits, or end it.
+        Raises LinkError.
+        """
+        return self._replies(verb, request, seconds, opened)
+
+    def _replies(
+        self,
+        verb: str,
+        request: Mapping[str, object],
         seconds: float,
         opened: Callable[[Process], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Replies as they come, at least one.
-
-        `opened` gets the process, so that another thread can close a verb that waits.
-
-        On a warm node one call is enough: it is asked as most nodes can be, and looked at only if
-        no reply comes. Verbs may be asked twice.
-        """
+        """The walk of the head: on a warm node its first step is enough."""
         self.connect()
-        if self._node is None:
+        data = json.dumps(request).encode() + b"\n"
+        if self._installed is None:
             try:
-                yield from self._ask(self._guess(verb), verb, request, seconds, opened)
+                yield from self._ask(self._guess(verb), verb, data, seconds, opened)
                 self._guess_works = True
                 return
             except LinkError as exc:
                 if exc.kind not in ("reply", "python"):
                     raise
                 self._guess_works = False
-        yield from self._ask(self.command(verb), verb, request, seconds, opened)
+        yield from self._ask(self.command(verb), verb, data, seconds, opened)
 
     def _ask(
         self,
         command: str,
         verb: str,
-        request: Mapping[str, Any],
+        data: bytes,
         seconds: float,
         opened: Callable[[Process], None] | None,
     ) -> Iterator[dict[str, Any]]:
         with self._sessions:
-            process = Process(
-                self._argv(command),
-                json.dumps(request).encode() + b"\n",
-                keep_stdin=opened is not None,
-            )
+            process = Process(self._argv(command), data, keep_stdin=opened is not None)
             if opened is not None:
                 opened(process)
-            replies = 0
             try:
-                for line in process.lines(seconds):
-                    reply = decode(line)
-                    self._noisy |= bool(line.partition(b"\x1e")[0].strip())
-                    if reply is not None and reply.get("class") == "python":
-                        raise LinkError(f"{self.name}: {reply.get('message')}", "python")
-                    if reply is not None:
-                        replies += 1
-                        yield reply
-                status = process.status()
-                self._check(status, process.errors())
-                if not replies:
-                    # Interpreter or program may be gone: look again at the next call.
-                    self._node = None
-                    raise LinkError(
-                        f"{self.name} gave no valid reply to {verb}: {process.errors().strip()[-300:]}",
-                        "reply",
-                    )
+                yield from self._read(process, verb, seconds)
             except DeadlinePassed:
                 self.drop()
-                raise LinkError(
-                    f"{self.name} did not answer within {seconds:.0f} s", "timeout"
-                ) from None
+                raise self._no_answer(seconds) from None
             finally:
                 process.close()
+
+    def _read(self, process: Process, verb: str, seconds: float) -> Iterator[dict[str, Any]]:
+        """The replies that a process prints. Raises LinkError, DeadlinePassed."""
+        count = 0
+        for line in process.lines(seconds):
+            if line.partition(b"\x1e")[0].strip():
+                self._noisy = True
+            reply = decode(line)
+            if reply is None:
+                continue
+            if reply.get("class") == "python":
+                raise LinkError(f"{self.name}: {reply.get('message')}", "python")
+            count += 1
+            yield reply
+
+        status = process.status()
+        self._check(status, process.errors())
+        if not count:
+            # Interpreter or program may be gone: the next call looks again.
+            self._installed = None
+            raise LinkError(
+                f"{self.name} gave no valid reply to {verb}: {process.errors().strip()[-300:]}",
+                "reply",
+            )
 
     # -- rsync
 
     def rsync_words(self, *words: str) -> list[str]:
-        """rsync's options that make the node program its remote side.
+        """rsync's options that make the node program, called with these words, its remote side.
 
         Raises LinkError where a login shell would break rsync.
         """
         command = self.command(*words)
         if self._noisy:
             raise LinkError(
-                f"the login shell of {self.name} prints something, which breaks rsync: silence its start-up files there",
+                f"the login shell of {self.name} prints something, which breaks rsync:"
+                " silence its start-up files there",
                 "settings",
             )
-        shell = (
-            "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
-            if self._ssh is None
-            else shlex.join(self._ssh)
-        )
+        shell = LOCAL_RSYNC_SHELL
+        if self._ssh is not None:
+            shell = shlex.join(self._ssh)
         return ["-e", shell, f"--rsync-path={command}"]
 
-    def rsync_place(self) -> str:
+    def rsync_target(self) -> str:
         """What stands for the node in rsync's arguments; the node program replaces the path."""
-        return f"[{self.host}]:x/" if ":" in self.host else f"{self.host}:x/"
+        if ":" in self.host:
+            return f"[{self.host}]:x/"
+        return f"{self.host}:x/"
 
     def rsync(self, argv: list[str], seconds: float, data: bytes = b"") -> tuple[int, str, str]:
         """(exit status, stdout, stderr) of an rsync over this link, with data on its stdin.
 
         Raises LinkError.
         """
-        env = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")} | {
-            "LC_ALL": "C"
-        }
+        env = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")}
+        # Its messages are read, so they must be in English.
+        env["LC_ALL"] = "C"
         with self._sessions:
             try:
                 status, out, errors = run(argv, data, seconds, env)
@@ -354,8 +497,8 @@ class Link:
 
 def decode(line: bytes) -> dict[str, Any] | None:
     """A reply (RFC 7464: a record separator, then JSON), or None for what a login shell printed."""
-    _noise, mark, text = line.rpartition(b"\x1e")
-    if not mark:
+    _noise, separator, text = line.rpartition(b"\x1e")
+    if not separator:
         return None
     try:
         reply = json.loads(text)
@@ -365,7 +508,8 @@ def decode(line: bytes) -> dict[str, Any] | None:
 
 
 def digest(*parts: object) -> str:
-    """What tells these connection settings from others; also the name of the master's socket, so it
-    is short.
+    """What tells these connection settings from others.
+
+    It is also the name of the master's socket, so it is short.
     """
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 # Bytes of stdout after which a call is ended.
 OUTPUT_CAP = 64 * 1024 * 1024
+# The longest single wait for output, in seconds: poll() takes no more than 24 days.
+WAIT_MOST = 86400.0
 
 
 class DeadlinePassed(Exception):
@@ -23,11 +25,10 @@ class DeadlinePassed(Exception):
 
 
 class Process:
-    """Runs argv; `data` becomes its stdin. keep_stdin leaves stdin open until close(), for verbs
-    that end with their caller.
+    """A program that runs, in a process group of its own.
 
-    stdin is a pipe that lines() feeds: data may hold what must not be on a disk. stderr goes to a
-    file: an ssh master that stays behind would hold a pipe open.
+    Its stdin is a pipe that lines() feeds, for what goes in may be what must not be on a disk. Its
+    stderr is a file: an ssh master that stays behind would hold a pipe open.
     """
 
     def __init__(
@@ -37,7 +38,12 @@ class Process:
         keep_stdin: bool = False,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        # Lives as long as the process.
+        """data: what it gets on stdin; env: its environment, ours if it is None.
+
+        keep_stdin leaves stdin open until close(), for verbs that end with their caller. Raises
+        OSError, and ValueError for a word that no argv may hold.
+        """
+        # This file lives as long as the process does.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             argv,
@@ -58,14 +64,14 @@ class Process:
         self._send()
 
     def _send(self) -> bool:
-        """Give stdin what it takes now; whether it has got all."""
+        """Give stdin what it takes now, and say whether it has got all."""
         try:
             while self._unsent:
                 self._unsent = self._unsent[os.write(self._in, self._unsent) :]
         except BlockingIOError:
             return False
         except OSError:
-            # It reads no more: its exit status tells why.
+            # The program reads no more: its exit status tells why.
             self._unsent = memoryview(b"")
         if not self._keep_stdin:
             self.end_input()
@@ -76,38 +82,39 @@ class Process:
 
         Raises DeadlinePassed after `seconds`, or at OUTPUT_CAP bytes.
         """
-        fd = self._out
         until = time.monotonic() + seconds
         rest = b""
         size = 0
-        # select() knows no descriptor above 1023.
-        output = select.poll()
-        output.register(fd, select.POLLIN)
+        # A poll, because select() knows no descriptor above 1023.
+        poller = select.poll()
+        poller.register(self._out, select.POLLIN)
         if self._unsent:
-            output.register(self._in, select.POLLOUT)
+            poller.register(self._in, select.POLLOUT)
+
         while True:
-            ready = {
-                file
-                for file, _event in output.poll(
-                    min(max(0.0, until - time.monotonic()), 86400.0) * 1000
-                )
-            }
+            left = min(max(0.0, until - time.monotonic()), WAIT_MOST)
+            ready = {file for file, _event in poller.poll(left * 1000)}
             if self._in in ready and self._send():
-                output.unregister(self._in)
-            chunk = os.read(fd, 65536) if fd in ready else b""
-            if fd in ready and not chunk:
-                break
+                poller.unregister(self._in)
+
+            chunk = b""
+            if self._out in ready:
+                chunk = os.read(self._out, 65536)
+                if not chunk:
+                    break
             size += len(chunk)
             if not ready or size > OUTPUT_CAP or time.monotonic() > until:
                 self.kill()
                 raise DeadlinePassed
+
             *whole, rest = (rest + chunk).split(b"\n")
             yield from whole
+
         if rest:
             yield rest
 
     def status(self, seconds: float = 5.0) -> int:
-        """The exit status, once stdout has ended."""
+        """The exit status, once stdout has ended. Raises DeadlinePassed after `seconds`."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -122,7 +129,7 @@ class Process:
 
     def write(self, data: bytes) -> None:
         """A few bytes more for a stdin that was kept."""
-        # It has ended, which its reader finds out.
+        # If the process has ended, whoever reads its output finds that out.
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(data)  # type: ignore[union-attr]
 
@@ -131,7 +138,7 @@ class Process:
         self._process.stdin.close()  # type: ignore[union-attr]
 
     def close(self) -> None:
-        """Ends stdin (if it was kept) and the process; safe to call twice."""
+        """End stdin, if it was kept, and the process; it may be called twice."""
         self.end_input()
         if self._keep_stdin:
             try:
@@ -145,6 +152,7 @@ class Process:
         self._errors.close()
 
     def kill(self) -> None:
+        """End the process and all of its group at once."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -156,7 +164,10 @@ def run(
     seconds: float = 30.0,
     env: Mapping[str, str] | None = None,
 ) -> tuple[int, bytes, str]:
-    """(exit status, stdout, stderr's end) of a short call. Raises DeadlinePassed."""
+    """(exit status, stdout, stderr's end) of a short call; `data` goes to its stdin.
+
+    Raises DeadlinePassed, OSError.
+    """
     process = Process(argv, data, env=env)
     try:
         out = b"\n".join(process.lines(seconds))

@@ -6,50 +6,66 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 ASKS_PASSWORD = "it asks for a password"
-# sign in ssh's stderr, kind, what to tell
+
+
+class Failure(NamedTuple):
+    """One way in which ssh fails."""
+
+    # A regular expression that its stderr matches.
+    sign: str
+    # As LinkError has it.
+    kind: str
+    # The sentence for a person, without the node's name.
+    reason: str
+
+
+# The first sign that fits counts: a changed key is also one that could not be verified.
 FAILURES = (
-    (
+    Failure(
         r"IDENTIFICATION HAS CHANGED",
         "host_key",
         "its host key has changed: if that is right, remove the old one with `ssh-keygen -R`",
     ),
-    (
+    Failure(
         r"Host key verification failed|No .* host key is known",
         "host_key",
         "its host key is not known: log in once by hand",
     ),
-    (
+    Failure(
         r"[Ss]ession open refused",
         "unreachable",
-        "its sshd allows no more sessions over one connection (MaxSessions): try again when fewer runs go on",
+        "its sshd allows no more sessions over one connection (MaxSessions):"
+        " try again when fewer runs go on",
     ),
-    (r"Permission denied.*(password|keyboard-interactive)", "login", ASKS_PASSWORD),
-    (
+    Failure(r"Permission denied.*(password|keyboard-interactive)", "login", ASKS_PASSWORD),
+    Failure(
         r"Permission denied|Too many authentication failures",
         "login",
         "it refuses the login: try it with `ssh` by hand",
     ),
-    (r"Connection refused", "unreachable", "connection refused: no sshd listens there"),
-    (r"timed out|Timeout, server", "unreachable", "timed out"),
-    (r"Could not resolve hostname", "unreachable", "its name is not known here"),
-    (r"No route to host|Network is unreachable", "unreachable", "no route to it"),
+    Failure(r"Connection refused", "unreachable", "connection refused: no sshd listens there"),
+    Failure(r"timed out|Timeout, server", "unreachable", "timed out"),
+    Failure(r"Could not resolve hostname", "unreachable", "its name is not known here"),
+    Failure(r"No route to host|Network is unreachable", "unreachable", "no route to it"),
 )
 
 
 def why_ssh_failed(errors: str) -> tuple[str, str]:
-    """(kind, one line for a person) from ssh's stderr; what no sign fits is told in ssh's own last
-    words.
+    """(kind, one line for a person) from ssh's stderr.
+
+    What no sign fits is told in ssh's own last words.
     """
-    for sign, kind, told in FAILURES:
-        if re.search(sign, errors):
-            return kind, told
+    for failure in FAILURES:
+        if re.search(failure.sign, errors):
+            return failure.kind, failure.reason
+
     lines = [
         "".join(filter(str.isprintable, line)).strip()
         for line in errors.splitlines()
         if not line.startswith(("debug", "Warning: Permanently"))
     ]
-    return "unreachable", next(
-        (line for line in reversed(lines) if line), "ssh ended without a message"
-    )
+    words = [line for line in lines if line]
+    return "unreachable", words[-1] if words else "ssh ended without a message"

@@ -119,7 +119,7 @@ def send_project(link: Link, excluded: Exclusions, attempt: str, generation: int
     """
     words = link.rsync_words("receive", attempt, str(generation))
     with sources(excluded.project) as given:
-        argv = upload_argv(given, words, link.rsync_place())
+        argv = upload_argv(given, words, link.rsync_target())
         status, out, errors = link.rsync(argv, LONGEST, excluded.rules)
         # Somebody works there: what is new meanwhile may need what was not there before.
         if status == VANISHED:
@@ -157,7 +157,7 @@ def sources(project: Project) -> Iterator[list[str]]:
 
 def fetch_harvest(link: Link, attempt: str, folder: str) -> None:
     """An ended attempt's harvest into an existing folder. Raises LinkError, TransferError."""
-    argv = download_argv(folder, link.rsync_words("send", attempt), link.rsync_place())
+    argv = download_argv(folder, link.rsync_words("send", attempt), link.rsync_target())
     status, _out, errors = link.rsync(argv, LONGEST)
     if status:
         raise TransferError(*why_rsync_failed(status, errors))

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from .._errors import InputError
 from .._files.quarantines import Quarantines
@@ -31,6 +31,7 @@ from .._input.pass_env import values_for
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
 from .._links.process import Process
+from .._node import wire
 from .._project import sync as _sync
 from .._project.branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery, head
 from .._schedule import messages as ev
@@ -312,7 +313,7 @@ class Engine:
         job = self._jobs[command.job]
         trail = self._trails[command.attempt]
         trail.counts = True
-        request = {
+        request: wire.ClaimRequest = {
             "attempt": command.attempt,
             "key": _sync.workspace_key(job.project, self._controller),
             "slots": self._nodes[command.node].slots,
@@ -380,7 +381,7 @@ class Engine:
     def _start(self, command: ev.Start) -> None:
         job = self._jobs[command.job]
         trail = self._trails[command.attempt]
-        spec = {
+        spec: wire.JobSpec = {
             "schema": SPEC,
             "digest": job.digest(),
             "agent": job.agent,
@@ -402,7 +403,7 @@ class Engine:
             "expect_changes": job.expect_changes,
         }
         try:
-            request = {
+            request: wire.StartRequest = {
                 "attempt": command.attempt,
                 "generation": trail.generation,
                 "spec": spec,
@@ -431,7 +432,9 @@ class Engine:
     def _cancel(self, command: ev.Cancel) -> None:
         self._ask_for_proof(command, "cancel")
 
-    def _ask_for_proof(self, command: ev.Fence | ev.Cancel, verb: str) -> None:
+    def _ask_for_proof(
+        self, command: ev.Fence | ev.Cancel, verb: Literal["fence", "cancel"]
+    ) -> None:
         trail = self._trails[command.attempt]
         try:
             reply = self._link(command.node).call(verb, {"attempt": command.attempt}, 60)
@@ -500,7 +503,7 @@ class Engine:
             self._watching[name] = process
 
         slots = self._nodes[name].slots
-        request = {
+        request: wire.PollRequest = {
             "prefix": self._record.uid + "-",
             "told": sorted(told),
             "watchable": sorted(watchable),

@@ -15,6 +15,7 @@ from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
 from .._fleet.fleet import Fleet
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
+from .._node import wire
 from .._schedule import messages as ev
 from .engine import JobResult, job_row
 
@@ -143,7 +144,7 @@ def _known_to_nodes(
     )
 
 
-def _told(link: Link, request: Mapping[str, Any]) -> None:
+def _told(link: Link, request: wire.AdoptRequest) -> None:
     reply = link.call("adopt", request)
     if reply["state"] != "adopted":
         raise LinkError(str(reply.get("message", reply)), "reply")
@@ -180,7 +181,11 @@ def take_over(request: Request, record: RunRecord, fleet: Fleet, controller: str
         )
     record.uid = next(iter(uids), record.uid)
     record.append("takeover", silent=["those that were not asked yet"])
-    adopt = {"uid": record.uid, "run_id": request.run_id, "controller": controller}
+    adopt: wire.AdoptRequest = {
+        "uid": record.uid,
+        "run_id": request.run_id,
+        "controller": controller,
+    }
     silent |= ask_all_nodes(fleet, lambda _node, link: _told(link, adopt), without=silent)[1]
     # What the first controller began between the first answer and the adoption.
     answers, again = _known_to_nodes(request, fleet)

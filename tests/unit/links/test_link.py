@@ -1,28 +1,23 @@
-"""Links and their processes: noisy shells, ssh's words, deadlines, and a private place for sockets."""
+"""Links: noisy shells, cold and warm nodes, broken connections, and a private place for sockets."""
 
 from __future__ import annotations
 
 import os
-import select
+import re
 import shlex
 import socket
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ansible.playbook.task import Task
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect import LinkMaker
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link as _link
-from ansible_collections.distributed.gummy.plugins.plugin_utils._links import process as _process
-from ansible_collections.distributed.gummy.plugins.plugin_utils._links import ssh_failures
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._links.process import (
-    DeadlinePassed,
-    Process,
-    run,
-)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import build
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load import probe
 
 
 @pytest.mark.parametrize(
@@ -44,68 +39,13 @@ def test_a_reply_is_found_in_what_a_login_shell_prints(line, reply):
     assert _link.decode(line) == reply
 
 
-CHANGED = (
-    "@@@@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@@@@@\nIT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!\n"
-    "Host key for [127.0.0.1]:2222 has changed and you have requested strict checking.\r\nHost key verification failed.\r\n"
-)
-
-
-CROWDED = (
-    "mux_client_request_session: session request failed: Session open refused by peer\r\n"
-    "ControlSocket /tmp/gummy-0/1 already exists, disabling multiplexing\r\nu@n: Permission denied (publickey,password).\r\n"
-)
-
-
-@pytest.mark.parametrize(
-    ("errors", "kind", "start"),
-    [
-        (CHANGED, "host_key", "its host key has changed"),
-        (
-            "No ED25519 host key is known for n and you have requested strict checking.\r\n",
-            "host_key",
-            "its host key is not known",
-        ),
-        (CROWDED, "unreachable", "its sshd allows no more sessions"),
-        ("u@n: Permission denied (publickey,password).\r\n", "login", "it asks for a password"),
-        (
-            "Received disconnect from 10.0.0.9 port 22:2: Too many authentication failures\r\nDisconnected from 10.0.0.9\r\n",
-            "login",
-            "it refuses the login",
-        ),
-        (
-            "ssh: connect to host 10.0.0.9 port 22: Connection refused\r\n",
-            "unreachable",
-            "connection refused",
-        ),
-        (
-            "ssh: Could not resolve hostname nowhere: Name or service not known\r\n",
-            "unreachable",
-            "its name is not known",
-        ),
-        (
-            "kex_exchange_identification: Connection closed by remote host\r\nConnection closed by ::1 port 22\r\n",
-            "unreachable",
-            "Connection closed",
-        ),
-        (
-            "Timeout, server n not responding.\r\nWarning: Permanently added 'n' (ED25519) to the list\r\n",
-            "unreachable",
-            "timed out",
-        ),
-        ("debug1: Reading configuration data\r\n", "unreachable", "ssh ended without a message"),
-    ],
-)
-def test_what_ssh_says_has_a_kind_and_one_line(errors, kind, start):
-    found, reason = ssh_failures.why_ssh_failed(errors)
-    assert (found, reason[: len(start)]) == (kind, start)
-    assert "\n" not in reason
-
-
 def link(before="", after="", host="node"):
-    """A link whose ssh is this machine's sh; `before` is what the login shell's start-up files do."""
-    return Link(
-        "node", host, ["/bin/sh", "-c", f'{before}\n/bin/sh -c "$3"\n{after}', "sh"], build()
-    )
+    """A link whose ssh is this machine's sh.
+
+    `before` is what the login shell's start-up files do, `after` what it does in the end.
+    """
+    ssh = ["/bin/sh", "-c", f'{before}\n/bin/sh -c "$3"\n{after}', "sh"]
+    return Link("node", host, ssh, build())
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +114,48 @@ def test_a_python3_that_is_too_old_makes_room_for_another(home, tmp_path):
     )
 
 
+def test_a_look_at_a_node_finds_a_python_that_runs_and_says_whether_the_program_is_there(
+    home, tmp_path
+):
+    broken = tmp_path / "a bin" / "python3"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+
+    def look(*words):
+        done = subprocess.run(
+            ["/bin/sh", "-s"],
+            input=f"set -- {shlex.join(words)}\n{_link.hello()}",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return dict(line.lstrip("\x1e").split("=", 1) for line in done.stdout.split("\n")[:-1])
+
+    state = f"{home}/distributed-gummy"
+    known = {"python": sys.executable, "state": state, "program": "missing"}
+    assert look("abc", str(broken), "no-such-program", sys.executable) == known
+    assert look("abc", str(broken)) == {**known, "python": ""}
+    (home / "distributed-gummy/bin").mkdir(parents=True)
+    (home / "distributed-gummy/bin/abc.zip").touch()
+    assert look("abc", sys.executable) == {**known, "program": "there"}
+
+
+def test_the_probe_tries_the_pythons_that_a_link_tries():
+    files = Path(probe.__file__).parent.glob("probe.*")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files if path.is_file())
+    names = set(re.findall(r"python3(?: python3\.\d+)+", text))
+    # What a link tries with a path, the probe has on its PATH.
+    assert names == {" ".join(word for word in _link.PYTHONS.split() if "/" not in word)}
+
+
+@pytest.mark.parametrize(
+    ("host", "target"), [("node", "node:x/"), ("u@10.0.0.9", "u@10.0.0.9:x/"), ("::1", "[::1]:x/")]
+)
+def test_rsync_reads_an_address_with_colons_as_one(host, target):
+    assert link(host=host).rsync_target() == target
+
+
 def test_a_failed_ssh_and_a_reply_that_is_cut_off_leave_the_outcome_unknown():
     with pytest.raises(LinkError, match="refuses the login") as failed:
         link("echo 'Permission denied (publickey).' >&2; exit 255").call("list", {})
@@ -184,48 +166,6 @@ def test_a_failed_ssh_and_a_reply_that_is_cut_off_leave_the_outcome_unknown():
     good._ssh = link(after="exit 255")._ssh
     with pytest.raises(LinkError):
         good.call("list", {})
-
-
-# -- processes
-
-
-def test_a_deadline_ends_the_whole_group():
-    process = Process(["/bin/sh", "-c", "sleep 600 & echo ready; sleep 600"])
-    assert next(process.lines(30)) == b"ready"
-    with pytest.raises(DeadlinePassed):
-        next(process.lines(0))
-    assert select.select([process._out], [], [], 30)[0]
-    # Nobody is left who could write.
-    assert os.read(process._out, 1) == b""
-    process.close()
-
-
-def test_output_has_a_cap(monkeypatch):
-    monkeypatch.setattr(_process, "OUTPUT_CAP", 1000)
-    with pytest.raises(DeadlinePassed):
-        run(["yes"])
-
-
-def test_input_goes_in_and_lines_status_and_the_end_of_stderr_come_out():
-    data = b"one\ntwo\nlast" + b"x" * 200000
-    assert run(["cat"], data) == (0, data, "")
-    status, out, errors = run(
-        [
-            "/bin/sh",
-            "-c",
-            f"head -c 9000 /dev/zero | tr '\\0' e >&2; printf {shlex.quote('é')} >&2; exit 3",
-        ]
-    )
-    assert (status, out, errors) == (3, b"", "e" * 4094 + "é")
-
-
-def test_a_verb_that_waits_for_its_caller_ends_with_it():
-    process = Process(["/bin/sh", "-c", "cat; echo over"], b"asked\n", keep_stdin=True)
-    lines = process.lines(30)
-    assert next(lines) == b"asked"
-    process.end_input()
-    assert list(lines) == [b"over"]
-    process.close()
 
 
 # -- the folder of ssh's sockets

@@ -13,7 +13,6 @@ import subprocess
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import (
     CompletedCommand,
-    run_all,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import probe
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.probe import facts_of, parse
@@ -369,9 +368,3 @@ def test_a_python_that_does_not_run_is_passed_over(home):
         (bin_folder / name).chmod(0o755)
     seen = parse(run_script("/bin/sh", home, PATH=f"{bin_folder}:{os.environ['PATH']}"))
     assert (seen.python, seen.python_path) == ("3.13.0", f"{bin_folder}/python3.13")
-
-
-def test_what_can_not_start_or_has_no_turn_is_told():
-    found = run_all({"none": ["/nonexistent/program"], "nul": ["a\0b"]})
-    assert all("can't start" in outcome.trouble for outcome in found.values())
-    assert [each.tried for each in run_all({"a": ["true"]}, timeout=0).values()] == [False]

@@ -18,7 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "plugins" / "plugin_utils"))
-import _program
+
+from _links import program
 from _node import agents, claim, launch, processes, recorder, results, specialists, states, verbs
 from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock, write_durably
 
@@ -43,9 +44,9 @@ __all__ = [
 _folder = tempfile.TemporaryDirectory(prefix="gummy-node-")
 # Ids of attempts are random: what runs elsewhere on this machine is another attempt's.
 A = f"a{os.urandom(4).hex()}-"
-PROGRAM = _program.build()
+PROGRAM = program.build()
 ZIP = os.path.join(_folder.name, "bin", PROGRAM.digest + ".zip")
-_installer = [sys.executable, "-I", "-S", "-c", _program.INSTALLER, ZIP, PROGRAM.digest]
+_installer = [sys.executable, "-I", "-S", "-c", program.INSTALLER, ZIP, PROGRAM.digest]
 subprocess.run(_installer, input=PROGRAM.data, check=True)
 
 

@@ -37,7 +37,7 @@ class Link:
     def rsync_words(self, *words):
         return list(words)
 
-    def rsync_place(self):
+    def rsync_target(self):
         return "node:x/"
 
     def rsync(self, argv, seconds):

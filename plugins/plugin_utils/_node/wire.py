@@ -1,0 +1,557 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract on the wire: what a controller asks a node program, and what it answers.
+
+A verb gets one request, a line of JSON on its stdin, and gives one or more replies, JSON text
+sequences on its stdout. Every reply says in `state` which of these it is. A verb may answer
+`refused` (RefusedReply) instead of what it is asked for, also after other replies.
+
+Both sides import this module for mypy alone. It is not part of the zip that goes to the nodes:
+`typing` costs a verb more than its work, and nodes may have a Python that lacks what is used here.
+
+    verb         request              replies
+    claim        ClaimRequest         ClaimReply
+    release      AttemptRequest       ReleaseReply
+    start        StartRequest         StartReply
+    fence        AttemptRequest       FenceReply
+    poll         PollRequest          PollReply, many, as things happen
+    list         ListRequest          ListReply, many, the last one ListedReply
+    logs         AttemptRequest       LogsReply, many, the last one ReadReply
+    ack          AckRequest           AckReply
+    cancel       AttemptRequest       FenceReply
+    harvest      AttemptRequest       HarvestReply
+    adopt        AdoptRequest         AdoptReply
+    specialists  SpecialistsRequest   SpecialistsReply, many, the last one NodeReply
+    clean        CleanRequest         CleanReply, many, the last one CleanedReply
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NotRequired, TypedDict, Union
+
+# Whose fault a refusal is: the node's, the input's, or ours (a mistake in this collection).
+Blame = Literal["node", "input", "ours"]
+
+
+class FromStore(TypedDict):
+    """What every reply but a refusal has."""
+
+    # The id of the store that answers: it tells a node from another one behind the same name.
+    store: str
+
+
+# -- parts of replies
+
+# `class` is a word of Python, so the two dicts that have such a key get it from these.
+_Class = TypedDict("_Class", {"class": str})
+_ClassOrNone = TypedDict("_ClassOrNone", {"class": Union[str, None]})
+
+
+class RefusedReply(_Class):
+    """A clear no, with its `class`: nothing was changed.
+
+    Classes: adopted, agent, disk, fenced, input, known, lease, program, python, record, schema,
+    start, state, store, sync.
+    """
+
+    state: Literal["refused"]
+    blame: Blame
+    # A sentence for a person.
+    message: str
+
+
+class Change(TypedDict):
+    """A file that the patch changes."""
+
+    # From the top of the project; bytes that are not UTF-8 as \xNN.
+    path: str
+    # added, deleted, modified or type changed.
+    status: str
+    # Lines; None for a binary or very large file.
+    added: int | None
+    # Lines; None for a binary or very large file.
+    deleted: int | None
+
+
+class Omission(TypedDict):
+    """Something that a harvest does not carry."""
+
+    # From the top of the project; blank where `why` counts what is not listed.
+    path: str
+    why: str
+
+
+class HarvestRecord(TypedDict):
+    """What the workspace has become since its baseline."""
+
+    # The patch's file name in the harvest, None if there is nothing to patch or to deliver.
+    patch: str | None
+    # How many files changed.
+    files: int
+    # Lines in all of them.
+    added: int
+    # Lines in all of them.
+    deleted: int
+    # At most the first thousand.
+    changed: list[Change]
+    left_out: list[Omission]
+    # Paths of the nested repositories that come along as an archive.
+    nested: list[str]
+    # The commit that the project's HEAD was at when the agent began, None without a repository.
+    head: str | None
+    # The refs that the agent made or moved, with the commit of each.
+    commits: dict[str, str]
+    # How many files were copied as artifacts.
+    artifacts: int
+
+
+class Instead(_ClassOrNone):
+    """How an attempt ended before its harvest failed: its `class`, None if it was not a failure."""
+
+    message: str | None
+
+
+class EndedRecord(_ClassOrNone):
+    """How an attempt ended: what lies in `ended.json` and `result.json` of its folder.
+
+    `class` is the kind of failure, None if it did not fail. Only `class` and `message` are always
+    there: an attempt that could not be started, or whose supervisor died, has no more to tell.
+    """
+
+    # A sentence for a person, which may be blank.
+    message: str
+    # What shows that it did its work; None if nothing does.
+    proof: NotRequired[str | None]
+    # Dollars, if its agent says what it cost.
+    cost_usd: NotRequired[float | None]
+    # Turns of the conversation, if its agent counts them.
+    turns: NotRequired[int | None]
+    # The session of its agent, with which it can be gone on with.
+    session_id: NotRequired[str | None]
+    # The command with which a person on the node looks at it, for example `gummy-watch ID`.
+    watch: NotRequired[str | None]
+    # When there is quota again, in seconds since 1970, if its agent says so.
+    reset_at: NotRequired[int | None]
+    # Of the agent; None if a signal ended it.
+    exit_status: NotRequired[int | None]
+    # When the agent began, in seconds since 1970 by the node's clock.
+    begun_at: NotRequired[float]
+    # How long the agent ran, `verify` included.
+    seconds: NotRequired[float]
+    # Pids of its processes that could not be ended.
+    survivors: NotRequired[list[int]]
+    # Path of the tree that it worked in.
+    workspace: NotRequired[str]
+    # The commit that its branch is to begin at, as the job's spec says it.
+    base: NotRequired[str | None]
+    # None if no harvest could be made.
+    harvest: NotRequired[HarvestRecord | None]
+    # Only when no harvest could be made, which is then the `class` of the whole.
+    instead: NotRequired[Instead]
+
+
+class EndedReply(EndedRecord, FromStore):
+    """The attempt has ended, like this."""
+
+    state: Literal["ended"]
+
+
+class RunningReply(FromStore):
+    """A supervisor has the attempt."""
+
+    state: Literal["running"]
+
+
+class VoidReply(FromStore):
+    """The attempt did not start, and from now on it never will."""
+
+    state: Literal["void"]
+
+
+# -- requests of several verbs
+
+
+class AttemptRequest(TypedDict):
+    """What release, fence, cancel, harvest and logs ask: which attempt."""
+
+    attempt: str
+
+
+# -- claim and release
+
+
+class ClaimRequest(AttemptRequest):
+    """A slot and a workspace are wanted for an attempt, whose id begins with its run's uid."""
+
+    # Of the workspace; the same for all attempts that may take each other's.
+    key: str
+    # How many slots this controller believes the node to have.
+    slots: int
+    # The run's name; not of a mere sync, which belongs to no run and waits in no waitlist.
+    run_id: NotRequired[str]
+    # The controller's id; comes with run_id.
+    controller: NotRequired[str]
+
+
+class ClaimedReply(FromStore):
+    """The attempt has a lease on a slot and a workspace."""
+
+    state: Literal["claimed"]
+    # Tells this lease from an earlier one of the same attempt: sync and start must name it.
+    generation: int
+    # The slot's number, from 0.
+    slot: int
+    # Path of the workspace's folder, in which `tree` is the project.
+    workspace: str
+    # Whether other runs wait for slots here.
+    contended: bool
+
+
+class BusyReply(FromStore):
+    """No slot is free, or those that are belong to runs that have waited for longer."""
+
+    state: Literal["busy"]
+
+
+ClaimReply = ClaimedReply | BusyReply | RefusedReply
+
+
+class ReleasedReply(FromStore):
+    """The attempt has no lease."""
+
+    state: Literal["released"]
+
+
+ReleaseReply = ReleasedReply | RefusedReply
+
+
+# -- start, fence and cancel
+
+
+class JobSpec(TypedDict):
+    """What a node must know of a job."""
+
+    # Version of this dict; a node refuses one that is newer than it knows.
+    schema: int
+    # The job's content as a hash, by which a run that is resumed finds it again.
+    digest: str
+    # shell, claude or gummy.
+    agent: str
+    prompt: str | None
+    # What the agent `shell` runs.
+    command: str | None
+    # A command of the shell that shows whether the work is good.
+    verify: str | None
+    # Seconds for agent and verify together.
+    timeout: float
+    # The job's name in its run.
+    job: str
+    run_id: str
+    # Id of the controller that drives the run.
+    controller: str
+    # Whether a project is in the workspace; without one it is emptied first.
+    project: bool
+    # The project's path on the controller, for people.
+    project_path: str | None
+    # none, patch or branch.
+    deliver: str
+    # Globs of files that are to come home whatever git thinks of them.
+    artifacts: list[str] | tuple[str, ...]
+    # The project's commit that a branch is to begin at.
+    base: str | None
+    # First line of the commit that holds the job's work.
+    title: str
+    # Patterns, as rsync takes them, of what neither baseline nor patch may name.
+    exclude: list[str]
+    # The configuration's settings of this agent.
+    settings: Mapping[str, str]
+    # Whether a good end without a change is a success: yes, no, or `auto` (it is, and is told).
+    expect_changes: bool | str
+
+
+class StartRequest(AttemptRequest):
+    """The attempt's agent is to be started, in the slot and workspace of its lease."""
+
+    # Of the lease, as ClaimedReply has it.
+    generation: int
+    spec: JobSpec
+    # Values of pass_env by name; the node keeps them in memory alone.
+    env: dict[str, str]
+
+
+class StartedReply(FromStore):
+    """The supervisor of the attempt runs."""
+
+    state: Literal["started"]
+    # Path of the workspace's folder.
+    workspace: str
+
+
+# A start that is asked for again says what has become of the first one.
+StartReply = StartedReply | RunningReply | EndedReply | VoidReply | RefusedReply
+# After cancel `running` says that it was asked to end, and has not yet.
+FenceReply = RunningReply | EndedReply | VoidReply | RefusedReply
+HarvestReply = RunningReply | EndedReply | RefusedReply
+
+
+# -- poll
+
+
+class PollRequest(TypedDict):
+    """What happens to the attempts of one run is to be told.
+
+    After the first reply the controller may write words to the verb's stdin: `+` when its run
+    waits for a slot of this node, `-` when it waits no longer. The end of stdin ends the poll.
+    """
+
+    # What the ids of the attempts begin with: the run's uid and a dash.
+    prefix: str
+    # Ids of attempts whose end need not be told any more.
+    told: list[str]
+    # Ids of attempts of which need not be told any more how a person can watch them.
+    watchable: list[str]
+    # As in ClaimRequest.
+    slots: int
+
+
+class WatchingReply(FromStore):
+    """The first reply: the request was read."""
+
+    state: Literal["watching"]
+
+
+class ProgressReply(FromStore):
+    """The attempt can be watched by a person."""
+
+    state: Literal["progress"]
+    attempt: str
+    # The command to type on the node.
+    watch: str
+
+
+class PollEndedReply(EndedReply):
+    """The attempt has ended."""
+
+    attempt: str
+    # The harvest's files by name, in base64; None if they are many bytes, which rsync fetches.
+    files: dict[str, str] | None
+
+
+class UnknownReply(FromStore):
+    """The attempt's supervisor died, and nobody has found out yet how it ended."""
+
+    state: Literal["unknown"]
+    attempt: str
+
+
+class TurnReply(FromStore):
+    """A slot of this node is kept for the run for some seconds: it may claim."""
+
+    state: Literal["turn"]
+
+
+PollReply = WatchingReply | ProgressReply | PollEndedReply | UnknownReply | TurnReply | RefusedReply
+
+
+# -- list and logs
+
+
+class ListRequest(TypedDict):
+    """Attempts are to be listed; each key that is given leaves out others."""
+
+    # Of this run only; None: of all.
+    run_id: NotRequired[str | None]
+    # With ids that begin with this.
+    prefix: NotRequired[str]
+    # That run, or ended at most so many seconds ago; their `ended` comes without the harvest.
+    within: NotRequired[float]
+
+
+class AttemptRow(FromStore):
+    """An attempt that began. None: the program that started it did not say."""
+
+    attempt: str
+    # dead: its supervisor died, and it is not healed yet.
+    state: Literal["void", "running", "dead", "ended"]
+    # Whether a controller has the harvest.
+    acknowledged: bool
+    # The keys from here to `title` are those of JobSpec.
+    run_id: str
+    job: str
+    digest: str | None
+    agent: str
+    project_path: str | None
+    controller: str | None
+    deliver: str | None
+    title: str | None
+    # Only in the state `ended`.
+    ended: EndedRecord | None
+    # When its agent began, in seconds since 1970 by the node's clock.
+    begun_at: float | None
+    # When it ended, by the same clock; only in the state `ended`.
+    ended_at: float | None
+    # How long its agent has run.
+    seconds: float | None
+
+
+class ListedReply(FromStore):
+    """The last reply: those were all."""
+
+    state: Literal["listed"]
+
+
+ListReply = AttemptRow | ListedReply | RefusedReply
+
+
+class LogReply(FromStore):
+    """A piece of the log."""
+
+    state: Literal["log"]
+    text: str
+
+
+class ReadReply(FromStore):
+    """The last reply: the log was read to its end."""
+
+    state: Literal["read"]
+    # Of the whole log in bytes; of a long one only the end was told.
+    size: int
+
+
+LogsReply = LogReply | ReadReply | RefusedReply
+
+
+# -- ack and adopt
+
+
+class AckRequest(TypedDict):
+    """The controller has the harvest of these attempts."""
+
+    attempts: list[str]
+    # The controller's id.
+    controller: str
+
+
+class AcknowledgedReply(FromStore):
+    """It is written down."""
+
+    state: Literal["acknowledged"]
+
+
+AckReply = AcknowledgedReply | RefusedReply
+
+
+class AdoptRequest(TypedDict):
+    """From now on this controller drives the run; another one's claims and starts are refused."""
+
+    # What the ids of the run's attempts begin with.
+    uid: str
+    # The run's name.
+    run_id: str
+    # The controller's id.
+    controller: str
+
+
+class AdoptedReply(FromStore):
+    """It is written down."""
+
+    state: Literal["adopted"]
+
+
+AdoptReply = AdoptedReply | RefusedReply
+
+
+# -- specialists
+
+
+class SpecialistsRequest(TypedDict):
+    """What lives here of gummy's specialists, and what gummy's work has cost today."""
+
+    # Seconds since the asker's midnight: clocks and time zones of two machines may differ.
+    within: float
+
+
+class SpecialistReply(FromStore):
+    """A specialist."""
+
+    state: Literal["specialist"]
+    # Whether it lives in a workspace or in the home directory.
+    where: Literal["workspace", "home"]
+    # The workspace as KEY/NUMBER.
+    workspace: str | None
+    # The project's path on its controller.
+    project: str | None
+    name: str
+    # How often it was called.
+    sessions: int | None
+    # As gummy writes it, in ISO 8601.
+    last_active: str | None
+    session_id: str | None
+    # Why something of it is not known; None if all is.
+    reason: str | None
+    # Dollars; nothing says so yet.
+    cost_usd: float | None
+    status: Literal["active", "dormant"]
+    # What shows that it is active: its session in a process's argv, or a process in its project.
+    seen_by: Literal["session", "cwd"] | None
+
+
+class NodeReply(FromStore):
+    """The last reply: what holds for the node."""
+
+    state: Literal["told"]
+    # Why gummy can't be run here; None if it can.
+    reason: str | None
+    # What `status` of the specialists is told by on this system.
+    evidence: Literal["argv_and_cwd", "argv"]
+    # Dollars; None if nothing tells.
+    cost_today: float | None
+    # Whether there are more specialists than were told.
+    more: bool
+
+
+SpecialistsReply = SpecialistReply | NodeReply | RefusedReply
+
+
+# -- clean
+
+
+class CleanRequest(TypedDict):
+    """What is old, and more than is kept, is to go."""
+
+    # What is older goes.
+    days: float
+    # Bytes that all attempts together may keep.
+    most: float
+    # Bytes that are to be free on the disk.
+    free: float
+    # Whether it is only to be told what would go.
+    check: bool
+
+
+class CleanRow(TypedDict):
+    """Something that went, or with `check` would go."""
+
+    what: Literal["attempt", "program", "workspace"]
+    # An attempt's id, a program's file name, or KEY/NUMBER.
+    name: str
+    # On the disk.
+    bytes: int
+    why: str
+
+
+class RemovedReply(CleanRow, FromStore):
+    """Something that went, or with `check` would go."""
+
+    state: Literal["removed"]
+
+
+class CleanedReply(FromStore):
+    """The last reply: that was all."""
+
+    state: Literal["cleaned"]
+
+
+CleanReply = RemovedReply | CleanedReply | RefusedReply

@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 
 from .._ansible.fleet import Fleet
 from .._errors import InputError
+from .._files.paths import NAME
 from .._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
 from .._input.config import default_path
-from .._input.keys import NAME, hint, show
+from .._input.keys import hint, show
 from .._links.link import Link, LinkError
 from .._project import sync as _sync
 from .._project.branch import DeliverError, deliver_branch, told

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._ansible.fleet import Fleet
-from .._files.record import SCHEMA_VERSION, read_history, state_home
+from .._files.paths import state_home
+from .._files.record import SCHEMA_VERSION, read_history
 from .._input.config import Keep
 from .._node.clean import size_of
 from .attempts import ask_all, whole

@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from .._errors import BadValue, InputError
+from .._files.paths import NAME, config_home
 from .._schedule.placement import DEFAULT_WEIGHTS
-from .keys import NAME, hint, read_count, show
+from .keys import hint, read_count, show
 from .node_data import check_preferences, check_weights, read_names
 
 SYNC_EXCLUDE = (
@@ -81,16 +82,8 @@ class Config:
 
 
 def default_path() -> str:
-    """Where the file is looked for.
-
-    XDG says that a relative path in its variables does not count.
-    """
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    return os.path.join(
-        base if os.path.isabs(base) else os.path.expanduser("~/.config"),
-        "distributed-gummy",
-        "config.yaml",
-    )
+    """Where the file is looked for."""
+    return os.path.join(config_home(), "config.yaml")
 
 
 def load_config(path: str | None = None) -> Config:

@@ -12,7 +12,6 @@ import threading
 import time
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._files import private_file
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import (
     CompletedCommand,
 )
@@ -372,9 +371,3 @@ def test_a_cache_that_may_be_somebody_else_s_or_is_broken_is_not_believed(world,
 def test_a_cache_that_can_not_be_written_costs_nothing_else(world):
     (world.folder / "cache").write_text("no folder", encoding="utf-8")
     assert world.measure("busy")["busy"]["state"] == "measured"
-
-
-def test_the_cache_is_where_xdg_says_and_a_relative_path_does_not_count(monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", "here")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert private_file.cache_file("nodes.json") == "/home/me/.cache/distributed-gummy/nodes.json"

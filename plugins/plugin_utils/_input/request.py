@@ -51,7 +51,7 @@ def _digest(of: object) -> str:
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One piece of work.
 

@@ -12,15 +12,15 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
     RunRecord,
     read_history,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.resume import (
-    take_over,
+    adopt_run,
     take_up,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
+from job_builder import shell_job
 
-JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
+JOB = shell_job()
 EDITED = replace(JOB, command="make test")
 
 
@@ -225,7 +225,7 @@ def adopt(prepare=lambda links: None, **nodes):
     record = RunRecord("r")
     try:
         fleet = Fleet(tuple(links), (), None, links.__getitem__, None, None)
-        silent = take_over(SimpleNamespace(run_id="r"), record, fleet, "me")
+        silent = adopt_run(SimpleNamespace(run_id="r"), record, fleet, "me")
     finally:
         record.close()
     return record, silent, links

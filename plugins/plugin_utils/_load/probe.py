@@ -9,124 +9,25 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .._links.at_once import CompletedCommand
 from .._links.ssh_failures import why_ssh_failed
 from .._schedule.placement import LOAD_PARTS, score
 
-# The same in every login shell; SCRIPT goes to its stdin.
-REMOTE_COMMAND = "/bin/sh -s"
+_FOLDER = Path(__file__).parent
 
-# The folder of a node's state. The node program has the same rule; a test compares them.
-MACHINE_ID = """\
-machine_id() {
-  id=
-  [ ! -r /etc/machine-id ] || read -r id < /etc/machine-id
-  case $id in *[!A-Za-z0-9-]*) id=$(tr -cd 'A-Za-z0-9-' < /etc/machine-id) ;; esac
-  [ -n "$id" ] || id=$(ioreg -rd1 -c IOPlatformExpertDevice | sed -n 's/.*"IOPlatformUUID" = "\\([^"]*\\)".*/\\1/p' | tr -cd 'A-Za-z0-9-')
-  [ -n "$id" ] || id=$(uname -n | tr -cd 'A-Za-z0-9-')
-  id=${id:-unknown}
-}
-"""
+# Shell functions that print how busy a node is, and the program that prints all the rest too.
+LOAD_FUNCTIONS = (_FOLDER / "load.sh").read_text(encoding="utf-8")
+_PROBE = (_FOLDER / "probe.sh").read_text(encoding="utf-8")
 
-# Nothing in it may read stdin: the script itself comes from there. On Linux the load costs no
-# process: shells do it all.
-_LOAD = (
-    MACHINE_ID
-    + """\
-say() { printf '@gummy-probe %s @end\\n' "$*"; }
-cpu_sample() {
-  cpus=0
-  while read -r key rest; do
-    case $key in cpu) say stat "$key $rest" ;; cpu*) cpus=$((cpus + 1)) ;; *) break ;; esac
-  done < /proc/stat
-}
-linux_load() {
-  say os linux
-  cpu_sample
-  say cpus "$cpus"
-  read -r line < /proc/loadavg && say loadavg "$line"
-  while read -r key value rest; do
-    case $key in MemTotal:) say "$key" "$value" ;; MemAvailable:) say "$key" "$value"; break ;; esac
-  done < /proc/meminfo
-}
-macos_load() {
-  say os macos
-  say cpus "$(sysctl -n hw.ncpu)"
-  say loadavg "$(sysctl -n vm.loadavg)"
-  say memsize "$(sysctl -n hw.memsize)"
-  vm_stat | while read -r line; do
-    case $line in Mach* | Pages\\ free* | Pages\\ inactive* | Pages\\ speculative*) say vm "$line" ;; esac
-  done
-  say top "$(top -l 2 -n 0 -s 1 | sed -n 's/^CPU usage: //p' | tail -n 1)"
-}
-busy_slots() {
-  busy=0
-  machine_id
-  for slot in "${XDG_STATE_HOME:-$HOME/.local/state}/distributed-gummy/$id/slots"/*; do
-    case ${slot##*/} in *[!0-9]*) continue ;; esac
-    pid=
-    [ -f "$slot" ] && read -r pid rest < "$slot"
-    case $pid in '' | 0* | *[!0-9]*) continue ;; esac
-    kill -0 "$pid" && busy=$((busy + 1))
-  done
-  say busy "$busy"
-}
-load() {
-  LC_ALL=C
-  session_path=$PATH
-  PATH=$PATH:/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin:/usr/sbin:/sbin
-  export LC_ALL PATH
-  echo
-  say begin
-  busy_slots
-  if [ -r /proc/stat ]; then linux_load; else macos_load; fi
-}
-"""
-)
+# What a node's /bin/sh gets on its stdin to tell all of itself.
+SCRIPT = LOAD_FUNCTIONS + _PROBE
 
-# For a node whose other facts are known: its CPU is what it did since the sample before.
-LOAD_SCRIPT = _LOAD + "{ load; say done; } < /dev/null 2> /dev/null\n"
+# The same for a node whose other facts are known: its CPU is what it did since the sample before.
+LOAD_SCRIPT = LOAD_FUNCTIONS + "{ load; say done; } < /dev/null 2> /dev/null\n"
 
-# What is slow or may hang comes last.
-SCRIPT = (
-    _LOAD
-    + """\
-find_python() {
-  for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9; do
-    place=$(command -v "$python") || continue
-    found=$("$python" --version) || continue
-    minor=${found#Python 3.} minor=${minor%%.*}
-    case $minor in *[!0-9]*) continue ;; esac
-    old="$found $place"
-    [ "$minor" -lt 9 ] || break
-  done
-  say python "$old"
-}
-login_shell() {
-  if command -v timeout > /dev/null; then timeout 2 "$@"; else "$@"; fi
-}
-find_agents() {
-  listing=$(PATH=$session_path; login_shell "${SHELL:-/bin/sh}" -lc 'printf "\\036%s\\036" "$PATH"')
-  [ $? -ne 124 ] || return
-  case $listing in *"$mark"*"$mark"*) path=${listing%"$mark"*} path=${path##*"$mark"} ;; *) path=$session_path ;; esac
-  found=$(PATH=$path; for program in gummy claude jq; do command -v "$program" > /dev/null && printf ' %s' "$program"; done)
-  case $found in *claude*) [ "$(id -u)" != 0 ] || [ "${IS_SANDBOX:-}" = 1 ] || found="$found is-root" ;; esac
-  say programs "$found"
-}
-probe() {
-  mark=$(printf '\\036')
-  load
-  df -Pk "${HOME:-/}" | { read -r line; read -r line; say disk "$line"; }
-  find_python
-  [ ! -r /proc/stat ] || { sleep 0.2 || sleep 1; cpu_sample; }
-  find_agents
-  say done
-}
-probe < /dev/null 2> /dev/null
-"""
-)
 LINE = re.compile(r"@gummy-probe (\S+) ?(.*?) @end\r?$", re.MULTILINE)
 NUMBER = re.compile(r"\d{1,18}(?:[.,]\d{1,9})?")
 

@@ -180,8 +180,8 @@ from ..plugin_utils._input.config import Config, load_config
 from ..plugin_utils._input.keys import hint, setting
 from ..plugin_utils._links.link import REMOTE_SHELL, LinkError
 from ..plugin_utils._links.ssh_failures import ASKS_PASSWORD
+from ..plugin_utils._load.facts import no_facts
 from ..plugin_utils._load.measure import SOURCES, ProbeTarget, measure_all
-from ..plugin_utils._load.probe import no_facts
 from ..plugin_utils._load.snapshots import Snapshots
 from ..plugin_utils._tailnet.left_out import LEFT_OUT
 from ..plugin_utils._tailnet.ssh_config import Reach, Route, proxy_command, routes
@@ -423,11 +423,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         snapshots: Snapshots,
     ) -> dict[str, dict[str, Any]]:
         """gummy_facts by host."""
-        slots = {
-            name: settings["slots"]
-            for name, settings in config.nodes.items()
-            if "slots" in settings
-        }
+        slots = config.slots
         sources = self.get_option("load_sources")
         timeout = self.get_option("probe_timeout")
         task = Task()
@@ -467,7 +463,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             "connection_password_file"
         )
         for name, record in measure_all(
-            asked, snapshots, sources, timeout, slots, config.load_weights
+            asked, snapshots, sources, timeout, slots=slots, weights=config.load_weights
         ).items():
             facts[name] = {**record, "via": settings_of(logins[name], task)}
             if password and record["reason"] == ASKS_PASSWORD:

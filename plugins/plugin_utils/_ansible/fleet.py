@@ -23,7 +23,7 @@ from .._files.record import run_folder
 from .._input.config import Config, load_config
 from .._input.each import on_each
 from .._input.keys import TOP_KEYS, setting
-from .._input.node_data import node_from_vars
+from .._input.nodes import node_from_vars
 from .._input.pass_env import require_values
 from .._input.request import Request, read_project, read_request, unknown_settings
 from .._links.link import Link, LinkError
@@ -117,7 +117,7 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     ]
     if problems:
         raise InputError(problems[:5])
-    slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
+    slots = config.slots
     # The first host's then stands where -k's was.
     own_password = any(name in task_vars for name in C.MAGIC_VARIABLE_MAPPING["password"])
     maker = LinkMaker(action._task, "" if own_password else action._play_context.password or "")

@@ -99,5 +99,5 @@ def _row(raw: Mapping[str, Any]) -> Row:
 
 
 def _counts(row: Row, now: float) -> bool:
-    """Whether it is not too old, and no longer than a pause can be (a clock may have been wrong)."""
+    """Whether it is neither too old nor longer than a pause can be: a clock may have been wrong."""
     return row["failures"] > 0 and -REMEMBERED < row["until"] - now <= QUARANTINE_MOST

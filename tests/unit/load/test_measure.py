@@ -16,7 +16,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once i
     CompletedCommand,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._load import measure as _measure
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load import measure
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
     ProbeTarget,
     measure_all,
@@ -58,7 +58,7 @@ class World:
         monkeypatch.setenv("ANSWER", MACOS)
         monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         monkeypatch.setenv("DW_DOUBLE", str(folder / "world.json"))
-        monkeypatch.setattr(_measure.time, "time", self.now)
+        monkeypatch.setattr(measure.time, "time", self.now)
         self.dw(busy="1.00 4 25 40 29.50", refused="0.40 4 10 20 13.00")
         self.cache = folder / "cache" / "distributed-gummy" / "nodes.json"
 

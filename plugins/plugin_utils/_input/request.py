@@ -24,7 +24,7 @@ from .._errors import BadValue, InputError
 from .._schedule.task_types import task_type_of
 from .config import Config
 from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
-from .node_data import check_preferences, check_weights
+from .nodes import check_preferences, check_weights
 from .routing import why_not
 
 __all__ = [

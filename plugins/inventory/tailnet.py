@@ -369,9 +369,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def _routes(self, peers: list[Peer], path: str, userspace: bool) -> dict[str, Route]:
         others = {
-            peer.name: Reach(peer.vars["dns_name"], tuple(peer.vars["ips"]))
+            peer.name: Reach(peer.facts["dns_name"], tuple(peer.facts["ips"]))
             for peer in peers
-            if not peer.vars["self"]
+            if not peer.facts["self"]
         }
         command = self.get_option("status_command")
         socket = self._path_option("socket", path)
@@ -434,7 +434,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         unasked = cache(no_facts)
         for peer in peers:
             try:
-                if not peer.vars["online"] and not peer.vars["self"]:
+                if not peer.facts["online"] and not peer.facts["self"]:
                     facts[peer.name] = unasked(
                         "unreachable", "offline, says Tailscale", slots.get(peer.name)
                     )
@@ -442,7 +442,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                     facts[peer.name] = unasked(
                         "unknown", "not measured: load_sources is empty", slots.get(peer.name)
                     )
-                elif peer.vars["self"]:
+                elif peer.facts["self"]:
                     asked[peer.name] = ProbeTarget("local", REMOTE_SHELL.split(), peer.name)
                 elif any("{{" in str(value) for value in logins[peer.name].values()):
                     facts[peer.name] = unasked(
@@ -485,7 +485,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             self.inventory.add_host(peer.name)
             variables = {
                 **_connection(peer, ways),
-                "gummy_tailnet": _plain(peer.vars),
+                "gummy_tailnet": _plain(peer.facts),
                 "gummy_facts": plain_facts[id(facts[peer.name])],
             }
             # Its set_variable would note the file as the origin of each single value.
@@ -536,7 +536,7 @@ def _all_is_kept() -> Iterator[None]:
 
 
 def _connection(peer: Peer, ways: Mapping[str, Route]) -> dict[str, str]:
-    return {"ansible_connection": "local"} if peer.vars["self"] else ways[peer.name].host_vars()
+    return {"ansible_connection": "local"} if peer.facts["self"] else ways[peer.name].host_vars()
 
 
 def _copy(inventory: Any) -> Any:
@@ -565,7 +565,7 @@ def _plain(value: Any) -> Any:
 
 
 def _load_groups(peer: Peer, facts: Mapping[str, Any]) -> list[str]:
-    if not (peer.vars["online"] or peer.vars["self"]) or facts["state"] == "unreachable":
+    if not (peer.facts["online"] or peer.facts["self"]) or facts["state"] == "unreachable":
         return []
     slots = facts["slots"]
     measured = facts["state"] == "measured"

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ..plugin_utils._ansible.action import FleetAction
-from ..plugin_utils._files.record import write_json
+from ..plugin_utils._files.paths import write_json
 from ..plugin_utils._show import panels, report
 from ..plugin_utils._show.text import printable
 

@@ -180,8 +180,8 @@ from ..plugin_utils._input.config import Config, load_config
 from ..plugin_utils._input.keys import hint, setting
 from ..plugin_utils._links.link import REMOTE_SHELL, LinkError
 from ..plugin_utils._links.ssh_failures import ASKS_PASSWORD
+from ..plugin_utils._load.facts import no_facts
 from ..plugin_utils._load.measure import SOURCES, ProbeTarget, measure_all
-from ..plugin_utils._load.probe import no_facts
 from ..plugin_utils._load.snapshots import Snapshots
 from ..plugin_utils._tailnet.left_out import LEFT_OUT
 from ..plugin_utils._tailnet.ssh_config import Reach, Route, proxy_command, routes
@@ -369,9 +369,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def _routes(self, peers: list[Peer], path: str, userspace: bool) -> dict[str, Route]:
         others = {
-            peer.name: Reach(peer.vars["dns_name"], tuple(peer.vars["ips"]))
+            peer.name: Reach(peer.facts["dns_name"], tuple(peer.facts["ips"]))
             for peer in peers
-            if not peer.vars["self"]
+            if not peer.facts["self"]
         }
         command = self.get_option("status_command")
         socket = self._path_option("socket", path)
@@ -423,11 +423,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         snapshots: Snapshots,
     ) -> dict[str, dict[str, Any]]:
         """gummy_facts by host."""
-        slots = {
-            name: settings["slots"]
-            for name, settings in config.nodes.items()
-            if "slots" in settings
-        }
+        slots = config.slots
         sources = self.get_option("load_sources")
         timeout = self.get_option("probe_timeout")
         task = Task()
@@ -438,7 +434,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         unasked = cache(no_facts)
         for peer in peers:
             try:
-                if not peer.vars["online"] and not peer.vars["self"]:
+                if not peer.facts["online"] and not peer.facts["self"]:
                     facts[peer.name] = unasked(
                         "unreachable", "offline, says Tailscale", slots.get(peer.name)
                     )
@@ -446,7 +442,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                     facts[peer.name] = unasked(
                         "unknown", "not measured: load_sources is empty", slots.get(peer.name)
                     )
-                elif peer.vars["self"]:
+                elif peer.facts["self"]:
                     asked[peer.name] = ProbeTarget("local", REMOTE_SHELL.split(), peer.name)
                 elif any("{{" in str(value) for value in logins[peer.name].values()):
                     facts[peer.name] = unasked(
@@ -467,7 +463,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             "connection_password_file"
         )
         for name, record in measure_all(
-            asked, snapshots, sources, timeout, slots, config.load_weights
+            asked, snapshots, sources, timeout, slots=slots, weights=config.load_weights
         ).items():
             facts[name] = {**record, "via": settings_of(logins[name], task)}
             if password and record["reason"] == ASKS_PASSWORD:
@@ -489,7 +485,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             self.inventory.add_host(peer.name)
             variables = {
                 **_connection(peer, ways),
-                "gummy_tailnet": _plain(peer.vars),
+                "gummy_tailnet": _plain(peer.facts),
                 "gummy_facts": plain_facts[id(facts[peer.name])],
             }
             # Its set_variable would note the file as the origin of each single value.
@@ -540,7 +536,7 @@ def _all_is_kept() -> Iterator[None]:
 
 
 def _connection(peer: Peer, ways: Mapping[str, Route]) -> dict[str, str]:
-    return {"ansible_connection": "local"} if peer.vars["self"] else ways[peer.name].host_vars()
+    return {"ansible_connection": "local"} if peer.facts["self"] else ways[peer.name].host_vars()
 
 
 def _copy(inventory: Any) -> Any:
@@ -569,7 +565,7 @@ def _plain(value: Any) -> Any:
 
 
 def _load_groups(peer: Peer, facts: Mapping[str, Any]) -> list[str]:
-    if not (peer.vars["online"] or peer.vars["self"]) or facts["state"] == "unreachable":
+    if not (peer.facts["online"] or peer.facts["self"]) or facts["state"] == "unreachable":
         return []
     slots = facts["slots"]
     measured = facts["state"] == "measured"

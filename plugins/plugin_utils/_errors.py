@@ -9,12 +9,16 @@ from collections.abc import Iterable
 
 
 class BadValue(ValueError):
-    """A value that can't be used; its text is a sentence without the place."""
+    """A value that can't be used.
+
+    Its text is a sentence that does not say where the value was given: who caught it knows.
+    """
 
 
 class InputError(Exception):
-    """Input that can't be used. `problems`: a sentence each, with what, where, and what to do."""
+    """Input that can't be used."""
 
     def __init__(self, problems: Iterable[str]) -> None:
+        """problems: a sentence each, with what is wrong, where it was given, and what to do."""
         self.problems = list(problems)
         super().__init__("\n".join(self.problems))

@@ -19,7 +19,7 @@ from .._files.quarantines import Quarantines
 from .._fleet.fleet import Fleet
 from .._input.config import Config, load_config
 from .._input.keys import TOP_KEYS, setting
-from .._input.node_data import node_from_vars
+from .._input.nodes import node_from_vars
 from .._links.link import Link
 from .._load.measure import measure_link
 from .._load.snapshots import Snapshots
@@ -51,7 +51,7 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
     make_link = _link_maker(action, task_vars)
     believe = _believes_caches(task_vars)
     vias = {name: settings_of(variables, action._task) for name, variables in hostvars.items()}
-    slots = {name: row["slots"] for name, row in config.nodes.items() if "slots" in row}
+    slots = config.slots
 
     return Fleet(
         nodes=tuple(

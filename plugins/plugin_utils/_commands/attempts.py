@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from .._errors import InputError
+from .._files.paths import NAME
 from .._files.record import SCHEMA_VERSION, RunRecord, ask_to_cancel, controller_id
 from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
 from .._fleet.fleet import Fleet
 from .._input.config import default_path
-from .._input.keys import NAME, hint, show
+from .._input.keys import hint, show
 from .._links.link import Link, LinkError
 from .._node import wire
 from .._project import sync as _sync

@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from .._files.record import SCHEMA_VERSION, read_history, state_home
+from .._files.paths import state_home
+from .._files.record import SCHEMA_VERSION, read_history
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet
 from .._input.config import Keep

@@ -1,8 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small JSON files of one user that may be deleted at any time: whole or not there, and believed
-only if nobody else can write them.
+"""Small JSON files of one user that may be deleted at any time.
+
+A file is whole or not there, and it is believed only if nobody else can write it: another user who
+could plant one would choose where jobs go.
 """
 
 from __future__ import annotations
@@ -11,19 +13,22 @@ import contextlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-# Bytes.
+from .paths import PRIVATE, cache_home, write_whole
+
+# Bytes of the largest file that is read.
 CAP = 64 * 1024 * 1024
+
+# What others may do with a file or folder, in the bits of its mode.
+OTHERS_MAY_WRITE = 0o022
+OTHERS_MAY_ANYTHING = 0o077
 
 
 def cache_file(name: str) -> str:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return os.path.join(
-        base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "distributed-gummy", name
-    )
+    """The path of a file of this name in the user's cache."""
+    return os.path.join(cache_home(), name)
 
 
 def read_private(path: str) -> Any:
@@ -31,16 +36,10 @@ def read_private(path: str) -> Any:
     try:
         if not _is_private(os.path.dirname(path)):
             return None
-        with os.fdopen(
-            os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
-        ) as file:
-            info = os.fstat(file.fileno())
-            if (
-                not stat.S_ISREG(info.st_mode)
-                or info.st_uid != os.geteuid()
-                or info.st_mode & 0o022
-                or info.st_size > CAP
-            ):
+        # A link is not followed, and a pipe does not keep us waiting.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            if not _is_believed(os.fstat(file.fileno())):
                 return None
             return json.loads(file.read())
     except (OSError, ValueError, RecursionError):
@@ -48,25 +47,32 @@ def read_private(path: str) -> Any:
 
 
 def write_private(path: str, data: Mapping[str, Any]) -> None:
-    """Raises nothing: a full or read-only disk costs the next playbook some time, and nothing else."""
-    folder, name = os.path.split(path)
+    """Write the file whole. Raises nothing.
+
+    A full or read-only disk costs the next playbook some time, and nothing else.
+    """
+    folder = os.path.dirname(path)
     with contextlib.suppress(OSError):
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        if not _is_private(folder):
-            return
-        descriptor, temporary = tempfile.mkstemp(prefix=f"{name.partition('.')[0]}.", dir=folder)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(data, file)
-            os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+        if _is_private(folder):
+            write_whole(path, json.dumps(data).encode(), PRIVATE)
 
 
 def _is_private(path: str) -> bool:
-    """A real folder of ours that nobody else may look into: another user's, or a link, is not
-    believed.
-    """
+    """Whether it is a real folder of ours, no link, that nobody else may look into."""
     info = os.lstat(path)
-    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & 0o077
+    return (
+        stat.S_ISDIR(info.st_mode)
+        and info.st_uid == os.geteuid()
+        and not info.st_mode & OTHERS_MAY_ANYTHING
+    )
+
+
+def _is_believed(info: os.stat_result) -> bool:
+    """Whether it is a real file of ours that nobody else may write, and not endless."""
+    return (
+        stat.S_ISREG(info.st_mode)
+        and info.st_uid == os.geteuid()
+        and not info.st_mode & OTHERS_MAY_WRITE
+        and info.st_size <= CAP
+    )

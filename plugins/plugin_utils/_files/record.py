@@ -16,34 +16,32 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from .._errors import InputError
+from .paths import state_home, write_json, write_once
 
+# The version of the documents that the commands write for other programs.
 SCHEMA_VERSION = 1
-# Names in the folder that jobs may have too.
-OURS = frozenset(
-    {"lock", "cancel", "journal.jsonl", "run.json", "junit.xml", "report.md", "report.html"}
-)
 
+JOURNAL = "journal.jsonl"
+LOCK = "lock"
+CANCEL = "cancel"
 
-def state_home() -> str:
-    """Where the controller keeps its runs."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    return os.path.join(
-        base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "distributed-gummy"
-    )
+# Names in the folder that are taken, although a job may be called so: its folder gets a `~` then.
+OURS = frozenset({LOCK, CANCEL, JOURNAL, "run.json", "junit.xml", "report.md", "report.html"})
 
 
 def run_folder(run_id: str) -> str:
+    """Where the run of this name is kept, whether there is one or not."""
     return os.path.join(state_home(), "runs", run_id)
 
 
 def ask_to_cancel(run_id: str) -> None:
-    """For the engine that drives this run, if this controller has one."""
+    """Leave a mark for the engine that drives this run, if this controller has one."""
     with (
         contextlib.suppress(FileNotFoundError, NotADirectoryError),
-        open(os.path.join(run_folder(run_id), "cancel"), "w"),
+        open(os.path.join(run_folder(run_id), CANCEL), "w"),
     ):
         pass
 
@@ -56,34 +54,33 @@ def controller_id() -> str:
             return file.read().strip()
     except FileNotFoundError:
         os.makedirs(state_home(), mode=0o700, exist_ok=True)
-        temporary = f"{path}.{os.getpid()}"
-        with open(temporary, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(8) + "\n")
-        # The first of two at once wins, both read the winner's.
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-        os.unlink(temporary)
+        # The first of two processes wins, and both read the winner's.
+        write_once(path, f"{secrets.token_hex(8)}\n".encode())
         return controller_id()
 
 
 @dataclass
 class History:
-    """What the journal says of earlier calls.
+    """What the journal says of earlier calls."""
 
-    digests, contents: by the job's name, of the newest list; attempts: id -> its newest state;
-    ended: job's digest -> how it finished; silent: nodes that a takeover could not ask, which may
-    hold jobs that the record does not know.
-    """
-
+    # The run's identity on the nodes; blank if no call of the run has begun.
     uid: str = ""
+    # When the first call began, in seconds since 1970.
     begun: float = 0.0
+    # Job's name -> what the newest list of jobs knew it by.
     digests: dict[str, str] = field(default_factory=dict)
+    # Job's name -> the digest of its work in the newest list, to see that it was edited.
     contents: dict[str, str] = field(default_factory=dict)
+    # Attempt's id -> all that its entries say, the newest last.
     attempts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Job's digest -> how it finished.
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Nodes that could not be asked when the run was adopted: they may hold jobs that the record
+    # does not know.
     silent: list[str] = field(default_factory=list)
 
-    def read(self, entry: Mapping[str, Any]) -> None:
+    def apply(self, entry: Mapping[str, Any]) -> None:
+        """Take in one entry of the journal; a kind that is not known changes nothing."""
         kind = entry.get("kind")
         if kind == "run":
             self.uid = entry["uid"]
@@ -91,10 +88,8 @@ class History:
             self.digests.update(entry["jobs"])
             self.contents.update(entry.get("contents", {}))
         elif kind == "attempt":
-            known = self.attempts.setdefault(
-                entry["attempt"], {"digest": self.digests.get(entry["job"])}
-            )
-            known.update(entry)
+            first = {"digest": self.digests.get(entry["job"])}
+            self.attempts.setdefault(entry["attempt"], first).update(entry)
         elif kind == "takeover":
             self.silent = entry["silent"]
         elif kind == "finish":
@@ -102,54 +97,42 @@ class History:
 
 
 def read_history(folder: str) -> History:
-    """What the journal in a run's folder says; a line that a power cut left half-written announces
-    nothing that happened.
+    """What the journal in a run's folder says.
+
+    A line that a power cut left half-written is passed over: what it announces never happened.
     """
     history = History()
     with (
         contextlib.suppress(FileNotFoundError),
-        open(os.path.join(folder, "journal.jsonl"), "rb") as file,
+        open(os.path.join(folder, JOURNAL), "rb") as file,
     ):
         for line in file:
             with contextlib.suppress(ValueError):
-                history.read(json.loads(line))
+                history.apply(json.loads(line))
     return history
 
 
 class RunRecord:
-    """Opened by one engine at a time; another one gets an InputError.
+    """A run's folder, opened by one engine at a time; another one gets an InputError.
 
-    `history` is what earlier calls left.
+    `history` is what earlier calls left, and what this one has added since.
     """
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.folder = run_folder(run_id)
-        self._cancel = os.path.join(self.folder, "cancel")
+        self._cancel = os.path.join(self.folder, CANCEL)
+
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        self._lock = os.open(
-            os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(self._lock, 32).decode(errors="replace").strip()
-            problem = f"run {run_id} is being driven by another ansible-playbook (process {owner}): wait for it, or give another gummy_run_id"
-            raise InputError([problem]) from None
-        os.ftruncate(self._lock, 0)
-        os.write(self._lock, f"{os.getpid()}\n".encode())
+        self._lock = _lock(os.path.join(self.folder, LOCK), run_id)
         self.history = read_history(self.folder)
-        # Open as long as the run.
-        self._journal = open(os.path.join(self.folder, "journal.jsonl"), "ab+")  # noqa: SIM115
-        self._journal.seek(-min(1, self._journal.seek(0, os.SEEK_END)), os.SEEK_END)
-        if self._journal.read() not in (b"", b"\n"):
-            self._journal.write(b"\n")
+        self._journal = _open_journal(os.path.join(self.folder, JOURNAL))
         self.uid = self.history.uid or secrets.token_hex(6)
 
     def append(self, kind: str, **data: Any) -> None:
-        """On disk when this returns."""
+        """Add an entry to the journal: it is on disk when this returns."""
         entry = {"kind": kind, "at": round(time.time(), 3), **data}
-        self.history.read(entry)
+        self.history.apply(entry)
         self._journal.write(json.dumps(entry).encode() + b"\n")
         self._journal.flush()
         os.fsync(self._journal.fileno())
@@ -157,6 +140,10 @@ class RunRecord:
     def begin(
         self, digests: Mapping[str, str], contents: Mapping[str, str], controller: str
     ) -> None:
+        """Note that a call of the run begins, with its list of jobs as in `History`.
+
+        A cancel that was asked of an earlier call does not hold for this one.
+        """
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._cancel)
         self.append(
@@ -174,14 +161,18 @@ class RunRecord:
         return os.path.exists(self._cancel)
 
     def job_folder(self, name: str) -> str:
-        return os.path.join(self.folder, f"{name}~" if name in OURS else name)
+        """Where the harvest of the job of this name is."""
+        folder = os.path.join(self.folder, name)
+        if name in OURS:
+            folder += "~"
+        return folder
 
     def keep(self, name: str, fetched: str, attempt: str) -> str:
         """Make a fetched harvest the job's folder; an earlier attempt's is kept beside it."""
         folder = self.job_folder(name)
         if os.path.exists(folder):
             aside = f"{folder}.before-{attempt}"
-            # Fetched again after an interruption.
+            # There is one already if the attempt is fetched again after an interruption.
             while os.path.exists(aside):
                 aside += "~"
             os.rename(folder, aside)
@@ -199,20 +190,43 @@ class RunRecord:
             return None
 
     def close(self) -> None:
+        """Let another engine have the run."""
         self._journal.close()
         os.close(self._lock)
 
     def write(self, name: str, document: Mapping[str, Any]) -> str:
-        """A JSON document in the folder, whole or not at all."""
+        """Write a JSON document into the folder, whole or not at all. Returns its path."""
         path = os.path.join(self.folder, name)
         write_json(path, document)
         return path
 
 
-def write_json(path: str, document: Mapping[str, Any]) -> None:
-    temporary = f"{path}.{os.getpid()}.tmp"
-    # A path that is not UTF-8 becomes JSON's \udcxx.
-    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
-        json.dump(document, file, indent=1, ensure_ascii=False)
-        file.write("\n")
-    os.replace(temporary, path)
+def _lock(path: str, run_id: str) -> int:
+    """The descriptor that holds the run's lock. Raises InputError if another process has it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(lock, 32).decode(errors="replace").strip()
+        problem = (
+            f"run {run_id} is being driven by another ansible-playbook (process {owner}): "
+            "wait for it, or give another gummy_run_id"
+        )
+        raise InputError([problem]) from None
+    # The next one who wants it is told our process.
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    return lock
+
+
+def _open_journal(path: str) -> BinaryIO:
+    """The journal, open as long as the run, with its last line ended.
+
+    A power cut may have left half a line, which the next entry must not stand behind.
+    """
+    journal = open(path, "ab+")  # noqa: SIM115
+    size = journal.seek(0, os.SEEK_END)
+    journal.seek(max(0, size - 1))
+    if journal.read() not in (b"", b"\n"):
+        journal.write(b"\n")
+    return journal

@@ -13,10 +13,12 @@ from typing import Any
 import yaml
 
 from .._errors import BadValue, InputError
+from .._files.paths import NAME, config_home
 from .._schedule.placement import DEFAULT_WEIGHTS
-from .keys import NAME, hint, read_count, show
-from .node_data import check_preferences, check_weights, read_names
+from .keys import hint, read_count, show
+from .nodes import check_preferences, check_weights, read_names
 
+# What a sync leaves out unless the config says otherwise: what can be made anew on the node.
 SYNC_EXCLUDE = (
     "node_modules",
     ".DS_Store",
@@ -32,9 +34,12 @@ SYNC_EXCLUDE = (
     ".next",
     ".terraform",
 )
+
+# For a setting that may have any name as its value.
 ANY_WORD = ()
-# agent -> setting -> the values that it may have; account: whose quota the agent uses, by default
-# one of the agent's own name
+
+# Agent -> setting -> the values that it may have. `account` tells whose quota the agent uses; by
+# default it is one of the agent's own name.
 AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "gummy": {"account": ANY_WORD},
     "claude": {
@@ -55,42 +60,41 @@ AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Keep:
-    """What `clean` leaves: what is younger than so many days, up to so many GB of attempts a node
-    and of runs here, workspaces while so many are free.
-    """
+    """What `clean` leaves."""
 
+    # What is younger than so many days.
     days: int = 30
+    # So many GB of attempts on a node, and of runs here: the newest.
     size_gb: int = 10
+    # Workspaces, while so many GB are free.
     free_gb: int = 5
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the file says, else the defaults.
+    """What the file says, else the defaults."""
 
-    `nodes`: name -> {"slots": n}; `host_preferences`: task type -> names; `agents`: name ->
-    settings.
-    """
-
+    # Part of the load -> what it counts.
     load_weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    # Patterns as rsync has them.
     sync_exclude: tuple[str, ...] = SYNC_EXCLUDE
+    # Task type -> names of the nodes that are its first choice.
     host_preferences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Node's name -> its settings: `slots`, how many jobs it may have at once.
     nodes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    # Agent -> its settings, as in AGENT_SETTINGS.
     agents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     keep: Keep = Keep()
 
+    @property
+    def slots(self) -> dict[str, int]:
+        """Node's name -> its slots, of the nodes for which the config says them."""
+        return {name: node["slots"] for name, node in self.nodes.items() if "slots" in node}
+
 
 def default_path() -> str:
-    """Where the file is looked for.
-
-    XDG says that a relative path in its variables does not count.
-    """
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    return os.path.join(
-        base if os.path.isabs(base) else os.path.expanduser("~/.config"),
-        "distributed-gummy",
-        "config.yaml",
-    )
+    """Where the file is looked for."""
+    return os.path.join(config_home(), "config.yaml")
 
 
 def load_config(path: str | None = None) -> Config:
@@ -99,32 +103,9 @@ def load_config(path: str | None = None) -> Config:
     InputError: all that is wrong with it.
     """
     path = path or default_path()
-    try:
-        with open(path, encoding="utf-8") as file:
-            data = yaml.safe_load(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return Config()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(
-            [f"{path}: can't be read ({exc}); make it a readable UTF-8 file, or remove it"]
-        ) from exc
-    except yaml.YAMLError as exc:
-        raise InputError(
-            [
-                f"{path}: is not YAML ({' '.join(str(exc).split())}); mend the line, or remove the file"
-            ]
-        ) from exc
-    if data is None:
-        return Config()
-    if not isinstance(data, dict):
-        raise InputError(
-            [
-                f"{path}: is a {type(data).__name__}, not a mapping; write keys like 'sync_exclude:', each with its value"
-            ]
-        )
     problems: list[str] = []
     values: dict[str, Any] = {}
-    for key, raw in data.items():
+    for key, raw in _read_yaml(path).items():
         try:
             if key not in READERS:
                 raise BadValue(f"unknown key; {hint(str(key), READERS)}")
@@ -135,6 +116,32 @@ def load_config(path: str | None = None) -> Config:
     if problems:
         raise InputError(problems)
     return Config(**values)
+
+
+def _read_yaml(path: str) -> dict[Any, Any]:
+    """The keys of the file; none if there is no file, or nothing in it. Raises InputError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = yaml.safe_load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as exc:
+        problem = f"can't be read ({exc}); make it a readable UTF-8 file, or remove it"
+        raise InputError([f"{path}: {problem}"]) from exc
+    except yaml.YAMLError as exc:
+        reason = " ".join(str(exc).split())
+        problem = f"is not YAML ({reason}); mend the line, or remove the file"
+        raise InputError([f"{path}: {problem}"]) from exc
+
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        problem = (
+            f"is a {type(data).__name__}, not a mapping; "
+            "write keys like 'sync_exclude:', each with its value"
+        )
+        raise InputError([f"{path}: {problem}"])
+    return data
 
 
 def _sync_exclude(raw: object) -> tuple[str, ...]:
@@ -164,32 +171,40 @@ def _agents(raw: object) -> dict[str, dict[str, str]]:
             raise BadValue(f"unknown agent {show(name)}; {hint(str(name), AGENT_SETTINGS)}")
         agents[name] = _mapping(settings or {}, "settings to values")
         for key, value in agents[name].items():
-            if key not in AGENT_SETTINGS[name]:
-                raise BadValue(
-                    f"{name}: unknown key {show(key)}; {hint(str(key), AGENT_SETTINGS[name])}"
-                )
-            choices = AGENT_SETTINGS[name][key]
-            if choices and value not in choices:
-                raise BadValue(
-                    f"{name}: {key}: unknown value {show(value)}; {hint(str(value), choices)}"
-                )
-            if not choices and not (isinstance(value, str) and NAME.fullmatch(value)):
-                raise BadValue(
-                    f"{name}: {key}: {show(value)} is no name; write one word of letters, digits, '.', '_' and '-', in quotes if it is a number"
-                )
+            try:
+                _check_agent_setting(AGENT_SETTINGS[name], key, value)
+            except BadValue as exc:
+                raise BadValue(f"{name}: {exc}") from exc
     return agents
 
 
+def _check_agent_setting(
+    settings: Mapping[str, tuple[str, ...]], key: object, value: object
+) -> None:
+    """Raises BadValue. settings: those of the agent, with their values."""
+    if key not in settings:
+        raise BadValue(f"unknown key {show(key)}; {hint(str(key), settings)}")
+    choices = settings[str(key)]
+    if choices:
+        if value not in choices:
+            raise BadValue(f"{key}: unknown value {show(value)}; {hint(str(value), choices)}")
+    elif not (isinstance(value, str) and NAME.fullmatch(value)):
+        raise BadValue(
+            f"{key}: {show(value)} is no name; "
+            "write one word of letters, digits, '.', '_' and '-', in quotes if it is a number"
+        )
+
+
 def _keep(raw: object) -> Keep:
-    known = {}
+    limits = {}
     for key, value in _mapping(raw, "days, size_gb and free_gb to numbers").items():
         if key not in Keep.__dataclass_fields__:
             raise BadValue(f"unknown key {key!r}; {hint(str(key), Keep.__dataclass_fields__)}")
         try:
-            known[str(key)] = read_count(value)
+            limits[str(key)] = read_count(value)
         except BadValue as exc:
             raise BadValue(f"{key}: {exc}") from exc
-    return Keep(**known)
+    return Keep(**limits)
 
 
 def _mapping(raw: object, what: str) -> dict[Any, Any]:
@@ -198,6 +213,7 @@ def _mapping(raw: object, what: str) -> dict[Any, Any]:
     return raw
 
 
+# Key of the file -> how its value is read: each returns what `Config` takes, or raises BadValue.
 READERS: Mapping[str, Callable[[object], Any]] = {
     "load_weights": check_weights,
     "sync_exclude": _sync_exclude,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .._errors import InputError
-from .keys import NAME
+from .._files.paths import NAME
 from .request import Job, Request
 
 

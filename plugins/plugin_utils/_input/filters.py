@@ -15,7 +15,7 @@ from .._schedule.placement import Need, Node, Ranked, rank
 from .._schedule.plan import PlannedJob, plan_work
 from .._schedule.task_types import task_type_of
 from .keys import hint, show
-from .node_data import (
+from .nodes import (
     as_mapping,
     check_preferences,
     check_weights,

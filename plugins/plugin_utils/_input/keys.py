@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from .._errors import BadValue, InputError
+from .._files.paths import NAME
 from .routing import ROUTES
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The node program has the same rule; a test compares them.
 SET_BY_US = re.compile(r"PATH|HOME|GIT_CEILING_DIRECTORIES|GUMMY_.*")

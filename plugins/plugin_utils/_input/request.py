@@ -24,7 +24,7 @@ from .._errors import BadValue, InputError
 from .._schedule.task_types import task_type_of
 from .config import Config
 from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
-from .node_data import check_preferences, check_weights
+from .nodes import check_preferences, check_weights
 from .routing import why_not
 
 __all__ = [
@@ -51,7 +51,7 @@ def _digest(of: object) -> str:
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One piece of work.
 

@@ -5,52 +5,70 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-# In gummy's order: the first specialist of whom a keyword is part of the prompt, upper and lower
-# case told apart.
+if TYPE_CHECKING:
+    from .request import Job
+
+# Who takes what no keyword leads to another.
+DEFAULT = "general-specialist"
+
+# In gummy's order: the first specialist of whom a keyword is part of the prompt takes it. Upper and
+# lower case are told apart.
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "database-expert": ("database", "query", "schema", "migration", "sql"),
     "api-developer": ("api", "endpoint", "route", "rest", "graphql"),
     "testing-specialist": ("test", "spec", "jest", "vitest"),
     "security-specialist": ("security", "auth", "permission", "vulnerability"),
     "frontend-specialist": ("ui", "component", "react", "vue", "frontend"),
-    # Takes what is left.
-    "general-specialist": (),
+    DEFAULT: (),
 }
 
 
 def specialist_of(prompt: str) -> tuple[str, tuple[str, ...]]:
-    """(the specialist, its keywords in the prompt)."""
-    for name, keywords in ROUTES.items():
-        if found := tuple(word for word in keywords if word in prompt):
-            return name, found
-    return "general-specialist", ()
+    """Returns the specialist who gets the prompt, and those of its keywords that the prompt has."""
+    for specialist, keywords in ROUTES.items():
+        matches = tuple(word for word in keywords if word in prompt)
+        if matches:
+            return specialist, matches
+    return DEFAULT, ()
 
 
 def why_not(specialist: str, prompt: str) -> str | None:
     """Why the prompt does not reach this specialist, and what to do: a sentence, or None."""
-    taker, found = specialist_of(prompt)
+    taker, matches = specialist_of(prompt)
     if taker == specialist:
         return None
+    words = " and ".join(map(repr, matches))
+    reason = f"it has {words} in it" if matches else "it has no keyword of any specialist"
+
+    advice = []
+    if matches and _goes_before(taker, specialist):
+        advice.append(f"take {words} out of the prompt (words that hold it count too)")
     wanted = ROUTES[specialist]
-    advice = (
-        [f"take {' and '.join(map(repr, found))} out of the prompt (words that hold it count too)"]
-        if found and _goes_before(taker, specialist)
-        else []
-    )
     if wanted and not any(word in prompt for word in wanted):
         advice.append(f"use one of {', '.join(wanted)} in it, in small letters")
-    reason = (
-        f"it has {' and '.join(map(repr, found))} in it"
-        if found
-        else "it has no keyword of any specialist"
-    )
-    return (
-        f"gummy gives this prompt to {taker}, for {reason}; {' and '.join(advice)}, or name {taker}"
-    )
+
+    steps = " and ".join(advice)
+    return f"gummy gives this prompt to {taker}, for {reason}; {steps}, or name {taker}"
 
 
-def _goes_before(one: str, other: str) -> bool:
+def session_key(job: Job) -> str | None:
+    """What tells the session that the job goes on with from others; None for what has none.
+
+    Only gummy's specialists keep one, in a project that has them or as the job says. Reads whether
+    the project has specialists.
+    """
+    if job.agent != "gummy" or job.prompt is None or job.project is None:
+        return None
+    core = os.path.join(job.project, ".gummy", "lib", "core.sh")
+    if job.specialist is None and not os.path.isfile(core):
+        return None
+    return f"{job.specialist or specialist_of(job.prompt)[0]} {job.project}"
+
+
+def _goes_before(first: str, second: str) -> bool:
     names = list(ROUTES)
-    return names.index(one) < names.index(other)
+    return names.index(first) < names.index(second)

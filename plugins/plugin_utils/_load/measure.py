@@ -6,109 +6,147 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 from .._links.at_once import CompletedCommand, run_all
 from .._links.link import Link, LinkError
-from .._schedule.placement import DEFAULT_WEIGHTS, LOAD_PARTS, score
+from .._schedule.placement import DEFAULT_WEIGHTS
 from .dw import dw_argv, parse_load
-from .probe import LOAD_SCRIPT, SCRIPT, default_slots, facts_of, has_answered, is_silent, no_facts
+from .facts import NodeFacts, default_slots, make_facts, no_facts, score_of
+from .probe import LOAD_SCRIPT, SCRIPT, facts_of, has_answered, is_silent
 from .snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 
+T = TypeVar("T")
+
+# Whom a node's load can be asked of.
 SOURCES = ("probe", "dw")
+
+# How long a node may take to answer over its link, in seconds.
 LINK_SECONDS = 15.0
-# What one source may know and another not.
-FILLED = ("cpus", "os", "agents", "disk", "python", "python_path")
+
+# A source and a node: whom the node's load is asked of.
+Question = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class ProbeTarget:
-    """How a node is asked. key: what tells these connection settings from others; probe: argv that
-    gives its /bin/sh our stdin; name: for dw.
-    """
+    """How a node is asked."""
 
+    # Tells these connection settings from others.
     key: str
+    # The argv of a program that gives its stdin to a /bin/sh of the node.
     probe: Sequence[str]
+    # What dw knows the node by.
     name: str
 
 
 def measure_all(
-    ways: Mapping[str, ProbeTarget],
+    targets: Mapping[str, ProbeTarget],
     snapshots: Snapshots,
     sources: Sequence[str] = ("probe",),
     timeout: float = 5.0,
+    *,
     slots: Mapping[str, int] | None = None,
     weights: Mapping[str, float] = DEFAULT_WEIGHTS,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, NodeFacts]:
     """`gummy_facts` by node; of several sources the first that measured it counts.
 
-    Ends within `timeout` seconds; raises nothing.
+    slots: those of the config, by node. Ends within `timeout` seconds; raises nothing.
     """
     keys = {
-        (source, name): f"{source} {way.key}" for source in sources for name, way in ways.items()
+        (source, node): f"{source} {target.key}"
+        for source in sources
+        for node, target in targets.items()
     }
-    known = {
-        one: found
-        for one, key in keys.items()
-        if (found := snapshots.get(key, LOAD_LASTS if one[0] == "dw" else HOST_LASTS))
-    }
-    asked = [one for one in keys if _is_due(known.get(one), snapshots)]
-    commands = {
-        (source, name): ways[name].probe if source == "probe" else dw_argv(ways[name].name)
-        for source, name in asked
-    }
-    scripts = {one: _script(known.get(one)) if one[0] == "probe" else b"" for one in asked}
-    for one, outcome in run_all(commands, scripts, timeout).items():
-        known[one] = _joined(known.get(one), outcome)
-    snapshots.put({keys[one]: known[one] for one in asked if _is_worth_keeping(known[one].outcome)})
+    answers = _still_valid(keys, snapshots)
+    due = [question for question in keys if _is_due(answers.get(question), snapshots)]
+
+    for question, outcome in _ask(due, targets, answers, timeout).items():
+        answers[question] = _joined(answers.get(question), outcome)
+    fresh = {keys[question]: answers[question] for question in due}
+    snapshots.put(
+        {key: answer for key, answer in fresh.items() if _is_worth_keeping(answer.outcome)}
+    )
+
     facts = {}
-    for name, way in ways.items():
-        given = (slots or {}).get(name)
-        facts[name] = _combined(
-            [_facts(source, way, known[source, name], given, weights) for source in sources],
-            given,
-            weights,
-        )
+    for node, target in targets.items():
+        configured = (slots or {}).get(node)
+        records = [
+            _facts(source, target, answers[source, node], configured, weights) for source in sources
+        ]
+        facts[node] = _combined(records, configured, weights)
     return facts
 
 
 def measure_link(
     link: Link, snapshots: Snapshots, slots: int | None, weights: Mapping[str, float]
-) -> dict[str, Any]:
+) -> NodeFacts:
     """`gummy_facts` of one node over its link, which may know a password. Raises nothing."""
     key = f"probe {link.key}"
-    found = snapshots.get(key)
-    if _is_due(found, snapshots):
+    answer = snapshots.get(key)
+    if _is_due(answer, snapshots):
         try:
-            outcome = CompletedCommand(0, link.shell(_script(found).decode(), LINK_SECONDS))
+            out = link.shell(_script(answer), LINK_SECONDS)
         except LinkError as exc:
-            return no_facts("unknown" if exc.kind == "reply" else "unreachable", str(exc), slots)
-        found = _joined(found, outcome)
-        snapshots.put({key: found} if _is_worth_keeping(found.outcome) else {})
-    return (
-        no_facts("unknown", None, slots)
-        if found is None
-        else facts_of(found.whole(), slots, weights, found.measured_at())
-    )
+            state = "unknown" if exc.kind == "reply" else "unreachable"
+            return no_facts(state, str(exc), slots)
+        answer = _joined(answer, CompletedCommand(0, out))
+        if _is_worth_keeping(answer.outcome):
+            snapshots.put({key: answer})
+    if answer is None:
+        return no_facts("unknown", None, slots)
+    return facts_of(answer.whole(), slots, weights, answer.measured_at())
 
 
-def _is_due(found: Snapshot | None, snapshots: Snapshots) -> bool:
-    """A silent node is left alone as long as its snapshot lasts: asking it takes all the time there
-    is.
+def _still_valid(keys: Mapping[Question, str], snapshots: Snapshots) -> dict[Question, Snapshot]:
+    """The snapshots that are young enough; of dw there is nothing but the load, which ages fast."""
+    answers = {}
+    for question, key in keys.items():
+        source, _node = question
+        answer = snapshots.get(key, LOAD_LASTS if source == "dw" else HOST_LASTS)
+        if answer is not None:
+            answers[question] = answer
+    return answers
+
+
+def _is_due(answer: Snapshot | None, snapshots: Snapshots) -> bool:
+    """Whether a node has to be asked now.
+
+    A silent one is left alone as long as its snapshot lasts: asking it takes all the time there is.
     """
-    return found is None or not (snapshots.has_load(found) or is_silent(found.outcome))
+    return answer is None or not (snapshots.has_load(answer) or is_silent(answer.outcome))
 
 
-def _script(found: Snapshot | None) -> bytes:
-    return (SCRIPT if found is None else LOAD_SCRIPT).encode()
+def _ask(
+    questions: Iterable[Question],
+    targets: Mapping[str, ProbeTarget],
+    answers: Mapping[Question, Snapshot],
+    timeout: float,
+) -> dict[Question, CompletedCommand]:
+    """Ask all at once. answers: what is known already, so that only the load has to be asked."""
+    commands: dict[Question, Sequence[str]] = {}
+    scripts: dict[Question, bytes] = {}
+    for question in questions:
+        source, node = question
+        if source == "dw":
+            commands[question] = dw_argv(targets[node].name)
+        else:
+            commands[question] = targets[node].probe
+            scripts[question] = _script(answers.get(question)).encode()
+    return run_all(commands, scripts, timeout)
 
 
-def _joined(found: Snapshot | None, outcome: CompletedCommand) -> Snapshot:
-    if found is None or not has_answered(outcome):
+def _script(answer: Snapshot | None) -> str:
+    return SCRIPT if answer is None else LOAD_SCRIPT
+
+
+def _joined(answer: Snapshot | None, outcome: CompletedCommand) -> Snapshot:
+    """What is known of a node now: if only its load was asked, that over the rest."""
+    if answer is None or not has_answered(outcome):
         return Snapshot(outcome, time.time())
-    return replace(found, load=outcome.out, load_at=time.time())
+    return replace(answer, load=outcome.out, load_at=time.time())
 
 
 def _is_worth_keeping(outcome: CompletedCommand) -> bool:
@@ -119,37 +157,50 @@ def _is_worth_keeping(outcome: CompletedCommand) -> bool:
 
 
 def _facts(
-    source: str, way: ProbeTarget, found: Snapshot, slots: int | None, weights: Mapping[str, float]
-) -> dict[str, Any]:
+    source: str,
+    target: ProbeTarget,
+    answer: Snapshot,
+    slots: int | None,
+    weights: Mapping[str, float],
+) -> NodeFacts:
+    """What one source says of a node. slots: as configured, if they are."""
     if source == "probe":
-        return facts_of(found.whole(), slots, weights, found.measured_at())
-    row = found.outcome.trouble or parse_load(found.outcome.out, way.name)
+        return facts_of(answer.whole(), slots, weights, answer.measured_at())
+    row = answer.outcome.trouble or parse_load(answer.outcome.out, target.name)
     if isinstance(row, str):
         return no_facts("unknown", f"no load from dw: {row}", slots)
-    load = {**dict.fromkeys(LOAD_PARTS), "memory": row.memory, "load_average": row.load_average}
-    return {
-        **no_facts("measured", None, slots),
-        "load": load,
-        "cpus": row.cpus,
-        "source": "dw",
-        "measured_at": found.measured_at(),
-    }
+    return make_facts(
+        "measured",
+        None,
+        {"total": slots or 1, "busy": 0},
+        load={"memory": row.memory, "load_average": row.load_average},
+        cpus=row.cpus,
+        source="dw",
+        measured_at=answer.measured_at(),
+    )
 
 
 def _combined(
-    records: Sequence[dict[str, Any]], slots: int | None, weights: Mapping[str, float]
-) -> dict[str, Any]:
+    records: Sequence[NodeFacts], slots: int | None, weights: Mapping[str, float]
+) -> NodeFacts:
+    """The first record that was measured, with what only the other sources know filled in."""
     best = next((record for record in records if record["state"] == "measured"), records[0])
-    whole = dict(best)
-    for key in FILLED:
-        whole[key] = next(
-            (record[key] for record in (best, *records) if record[key] is not None), None
-        )
-    whole["slots"] = {
-        "total": slots or default_slots(whole["cpus"]),
+    in_order = (best, *records)
+    combined = best.copy()
+    combined["cpus"] = _first(record["cpus"] for record in in_order)
+    combined["os"] = _first(record["os"] for record in in_order)
+    combined["agents"] = _first(record["agents"] for record in in_order)
+    combined["disk"] = _first(record["disk"] for record in in_order)
+    combined["python"] = _first(record["python"] for record in in_order)
+    combined["python_path"] = _first(record["python_path"] for record in in_order)
+    combined["slots"] = {
+        "total": slots or default_slots(combined["cpus"]),
         "busy": max(record["slots"]["busy"] for record in records),
     }
-    value = score(
-        whole["load"], weights, "general", whole["slots"]["busy"], whole["slots"]["total"]
-    )
-    return {**whole, "score": None if value is None else round(value, 4)}
+    combined["score"] = score_of(combined, weights)
+    return combined
+
+
+def _first(values: Iterable[T | None]) -> T | None:
+    """The first value that is known."""
+    return next((value for value in values if value is not None), None)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How busy a node is: one sh script, and one parser of what it prints."""
+"""How busy a node is: one script for its shell, and one parser of what that prints."""
 
 from __future__ import annotations
 
@@ -9,143 +9,55 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 from .._links.at_once import CompletedCommand
 from .._links.ssh_failures import why_ssh_failed
-from .._schedule.placement import LOAD_PARTS, score
+from .facts import NodeFacts, default_slots, make_facts, no_facts, no_load, score_of
 
-# The same in every login shell; SCRIPT goes to its stdin.
-REMOTE_COMMAND = "/bin/sh -s"
+_FOLDER = Path(__file__).parent
 
-# The folder of a node's state. The node program has the same rule; a test compares them.
-MACHINE_ID = """\
-machine_id() {
-  id=
-  [ ! -r /etc/machine-id ] || read -r id < /etc/machine-id
-  case $id in *[!A-Za-z0-9-]*) id=$(tr -cd 'A-Za-z0-9-' < /etc/machine-id) ;; esac
-  [ -n "$id" ] || id=$(ioreg -rd1 -c IOPlatformExpertDevice | sed -n 's/.*"IOPlatformUUID" = "\\([^"]*\\)".*/\\1/p' | tr -cd 'A-Za-z0-9-')
-  [ -n "$id" ] || id=$(uname -n | tr -cd 'A-Za-z0-9-')
-  id=${id:-unknown}
-}
-"""
+# Shell functions that print how busy a node is, and the program that prints all the rest too.
+LOAD_FUNCTIONS = (_FOLDER / "load.sh").read_text(encoding="utf-8")
+_PROBE = (_FOLDER / "probe.sh").read_text(encoding="utf-8")
 
-# Nothing in it may read stdin: the script itself comes from there. On Linux the load costs no
-# process: shells do it all.
-_LOAD = (
-    MACHINE_ID
-    + """\
-say() { printf '@gummy-probe %s @end\\n' "$*"; }
-cpu_sample() {
-  cpus=0
-  while read -r key rest; do
-    case $key in cpu) say stat "$key $rest" ;; cpu*) cpus=$((cpus + 1)) ;; *) break ;; esac
-  done < /proc/stat
-}
-linux_load() {
-  say os linux
-  cpu_sample
-  say cpus "$cpus"
-  read -r line < /proc/loadavg && say loadavg "$line"
-  while read -r key value rest; do
-    case $key in MemTotal:) say "$key" "$value" ;; MemAvailable:) say "$key" "$value"; break ;; esac
-  done < /proc/meminfo
-}
-macos_load() {
-  say os macos
-  say cpus "$(sysctl -n hw.ncpu)"
-  say loadavg "$(sysctl -n vm.loadavg)"
-  say memsize "$(sysctl -n hw.memsize)"
-  vm_stat | while read -r line; do
-    case $line in Mach* | Pages\\ free* | Pages\\ inactive* | Pages\\ speculative*) say vm "$line" ;; esac
-  done
-  say top "$(top -l 2 -n 0 -s 1 | sed -n 's/^CPU usage: //p' | tail -n 1)"
-}
-busy_slots() {
-  busy=0
-  machine_id
-  for slot in "${XDG_STATE_HOME:-$HOME/.local/state}/distributed-gummy/$id/slots"/*; do
-    case ${slot##*/} in *[!0-9]*) continue ;; esac
-    pid=
-    [ -f "$slot" ] && read -r pid rest < "$slot"
-    case $pid in '' | 0* | *[!0-9]*) continue ;; esac
-    kill -0 "$pid" && busy=$((busy + 1))
-  done
-  say busy "$busy"
-}
-load() {
-  LC_ALL=C
-  session_path=$PATH
-  PATH=$PATH:/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin:/usr/sbin:/sbin
-  export LC_ALL PATH
-  echo
-  say begin
-  busy_slots
-  if [ -r /proc/stat ]; then linux_load; else macos_load; fi
-}
-"""
-)
+# What a node's /bin/sh gets on its stdin to tell all of itself.
+SCRIPT = LOAD_FUNCTIONS + _PROBE
 
-# For a node whose other facts are known: its CPU is what it did since the sample before.
-LOAD_SCRIPT = _LOAD + "{ load; say done; } < /dev/null 2> /dev/null\n"
+# The same for a node whose other facts are known: its CPU is what it did since the sample before.
+LOAD_SCRIPT = LOAD_FUNCTIONS + "{ load; say done; } < /dev/null 2> /dev/null\n"
 
-# What is slow or may hang comes last.
-SCRIPT = (
-    _LOAD
-    + """\
-find_python() {
-  for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9; do
-    place=$(command -v "$python") || continue
-    found=$("$python" --version) || continue
-    minor=${found#Python 3.} minor=${minor%%.*}
-    case $minor in *[!0-9]*) continue ;; esac
-    old="$found $place"
-    [ "$minor" -lt 9 ] || break
-  done
-  say python "$old"
-}
-login_shell() {
-  if command -v timeout > /dev/null; then timeout 2 "$@"; else "$@"; fi
-}
-find_agents() {
-  listing=$(PATH=$session_path; login_shell "${SHELL:-/bin/sh}" -lc 'printf "\\036%s\\036" "$PATH"')
-  [ $? -ne 124 ] || return
-  case $listing in *"$mark"*"$mark"*) path=${listing%"$mark"*} path=${path##*"$mark"} ;; *) path=$session_path ;; esac
-  found=$(PATH=$path; for program in gummy claude jq; do command -v "$program" > /dev/null && printf ' %s' "$program"; done)
-  case $found in *claude*) [ "$(id -u)" != 0 ] || [ "${IS_SANDBOX:-}" = 1 ] || found="$found is-root" ;; esac
-  say programs "$found"
-}
-probe() {
-  mark=$(printf '\\036')
-  load
-  df -Pk "${HOME:-/}" | { read -r line; read -r line; say disk "$line"; }
-  find_python
-  [ ! -r /proc/stat ] || { sleep 0.2 || sleep 1; cpu_sample; }
-  find_agents
-  say done
-}
-probe < /dev/null 2> /dev/null
-"""
-)
+# A line of the script's, wherever it stands: start-up files may print others without a line break.
 LINE = re.compile(r"@gummy-probe (\S+) ?(.*?) @end\r?$", re.MULTILINE)
 NUMBER = re.compile(r"\d{1,18}(?:[.,]\d{1,9})?")
+
+# The words of a line of /proc/stat behind its name, as far as they add up to the time that passed:
+# user nice system idle iowait irq softirq steal.
+TIMES = 8
+IDLE = 3
+IO_WAIT = 4
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What the script's output says; what it does not say is None.
+    """What the script's output says; what it does not say is None."""
 
-    `load`: 0..1 each; `free`: bytes.
-    """
-
+    # Whether the script began on the node.
     begun: bool = False
+    # Whether it came to its end, every time that it began.
     done: bool = False
-    load: Mapping[str, float | None] = field(default_factory=lambda: dict.fromkeys(LOAD_PARTS))
+    # Part of the load -> 0 (idle) to 1 (full).
+    load: Mapping[str, float | None] = field(default_factory=no_load)
     cpus: int | None = None
+    # How many slots are taken.
     busy: int = 0
+    # linux or macos.
     os: str | None = None
+    # The agents that can be used there.
     agents: tuple[str, ...] | None = None
+    # Bytes that are free in the home.
     free: int | None = None
+    # The version of the Python that can run the node program, and where it is.
     python: str | None = None
     python_path: str | None = None
 
@@ -159,87 +71,23 @@ def parse(text: str) -> Measurement:
     for key, value in LINE.findall(text):
         lines.setdefault(key, []).append(value)
     last = {key: values[-1] for key, values in lines.items()}
+
     cpus = _whole(last.get("cpus"), 1, 65536)
-    cpu, io_wait = _linux_cpu(lines.get("stat", [])[-2:])
-    averages = _numbers(last.get("loadavg", ""))
     free = re.search(r"\d+\s+\d+\s+(\d+)\s+\d+%", last.get("disk", ""))
     python = re.match(r"Python (\d{1,3}\.\d{1,3}\.\d{1,3})\S* (/.*)", last.get("python", ""))
-    programs = set(last["programs"].split()) if "programs" in last else None
+    programs = last.get("programs")
     return Measurement(
         begun="begin" in last,
         done=0 < len(lines.get("done", ())) == len(lines.get("begin", ())),
-        load={
-            "cpu": cpu if cpu is not None else _macos_cpu(last.get("top", "")),
-            "memory": _linux_memory(last)
-            if "MemTotal:" in last
-            else _macos_memory(last, lines.get("vm", [])[-4:]),
-            "load_average": round(min(1.0, averages[0] / cpus), 4) if averages and cpus else None,
-            "io_wait": io_wait,
-        },
+        load=_load(lines, last, cpus),
         cpus=cpus,
         os=last["os"] if last.get("os") in ("linux", "macos") else None,
         busy=_whole(last.get("busy"), 0, 65536) or 0,
-        agents=None if programs is None else _agents(programs),
+        agents=None if programs is None else _agents(set(programs.split())),
         free=int(free.group(1)[:15]) * 1024 if free else None,
         python=python.group(1) if python else None,
         python_path=python.group(2) if python else None,
     )
-
-
-def default_slots(cpus: int | None) -> int:
-    return max(1, (cpus or 1) // 2)
-
-
-def _measured(
-    text: str, slots: int | None, weights: Mapping[str, float], now: float, trouble: str | None
-) -> dict[str, Any]:
-    """`gummy_facts` of a node that answered; `trouble`: why the output may be incomplete."""
-    seen = parse(text)
-    measured = any(value is not None for value in seen.load.values())
-    if measured:
-        reason = None if seen.done else f"only in part: {trouble or 'its answer is cut short'}"
-    else:
-        reason = trouble or "nothing can be measured there"
-    record = no_facts("measured" if measured else "unknown", reason, slots)
-    total = slots or default_slots(seen.cpus)
-    record.update(
-        load=dict(seen.load),
-        cpus=seen.cpus,
-        os=seen.os,
-        slots={"total": total, "busy": seen.busy},
-        agents=None if seen.agents is None else list(seen.agents),
-        disk=None if seen.free is None else {"free": seen.free},
-        python=seen.python,
-        python_path=seen.python_path,
-    )
-    if measured:
-        value = score(seen.load, weights, "general", seen.busy, total)
-        record.update(
-            source="probe", measured_at=now, score=None if value is None else round(value, 4)
-        )
-    return record
-
-
-def no_facts(state: str, reason: str | None, slots: int | None = None) -> dict[str, Any]:
-    """`gummy_facts` of a node of which nothing is known. state: unknown (it may be reachable),
-    unreachable.
-    """
-    return {
-        "state": state,
-        "reason": reason,
-        "load": dict.fromkeys(LOAD_PARTS),
-        "cpus": None,
-        "os": None,
-        "slots": {"total": slots or 1, "busy": 0},
-        "agents": None,
-        "disk": None,
-        "python": None,
-        "python_path": None,
-        "source": None,
-        "measured_at": None,
-        "score": None,
-        "via": None,
-    }
 
 
 def has_answered(outcome: CompletedCommand) -> bool:
@@ -249,56 +97,109 @@ def has_answered(outcome: CompletedCommand) -> bool:
 
 def is_silent(outcome: CompletedCommand) -> bool:
     """Whether waiting for it took as long as it was allowed to."""
-    if has_answered(outcome):
+    if has_answered(outcome) or not outcome.tried:
         return False
-    return outcome.tried and (
-        outcome.status is None or (outcome.status == 255 and "timed out" in outcome.err)
-    )
+    return outcome.status is None or (outcome.status == 255 and "timed out" in outcome.err)
 
 
 def facts_of(
     outcome: CompletedCommand, slots: int | None, weights: Mapping[str, float], now: float
-) -> dict[str, Any]:
+) -> NodeFacts:
     """`gummy_facts`: measured, reachable with load unknown, or not reachable, never mixed up.
-    slots: as configured, if they are; now: of the answer.
+
+    slots: as configured, if they are; now: when the answer was given, in seconds since 1970.
     """
     if has_answered(outcome):
-        return _measured(outcome.out, slots, weights, now, outcome.trouble)
+        return _measured(outcome, slots, weights, now)
     if outcome.status is None:
         return no_facts("unreachable" if outcome.tried else "unknown", outcome.trouble, slots)
-    if outcome.status != 255:
-        said = _last_line(outcome.err) or _last_line(outcome.out) or "it printed nothing"
-        return no_facts(
-            "unknown", f"the probe does not run there (exit status {outcome.status}): {said}", slots
-        )
-    return no_facts("unreachable", why_ssh_failed(outcome.err)[1], slots)
+    if outcome.status == 255:
+        # Ssh itself failed: a program on the node that ends so has not begun either.
+        return no_facts("unreachable", why_ssh_failed(outcome.err)[1], slots)
+    printed = _last_line(outcome.err) or _last_line(outcome.out) or "it printed nothing"
+    reason = f"the probe does not run there (exit status {outcome.status}): {printed}"
+    return no_facts("unknown", reason, slots)
+
+
+def _measured(
+    outcome: CompletedCommand, slots: int | None, weights: Mapping[str, float], now: float
+) -> NodeFacts:
+    """`gummy_facts` of a node that answered, if only in part."""
+    seen = parse(outcome.out)
+    measured = any(value is not None for value in seen.load.values())
+    if not measured:
+        reason: str | None = outcome.trouble or "nothing can be measured there"
+    elif not seen.done:
+        reason = f"only in part: {outcome.trouble or 'its answer is cut short'}"
+    else:
+        reason = None
+    facts = make_facts(
+        "measured" if measured else "unknown",
+        reason,
+        {"total": slots or default_slots(seen.cpus), "busy": seen.busy},
+        load=seen.load,
+        cpus=seen.cpus,
+        os=seen.os,
+        agents=seen.agents,
+        disk_free=seen.free,
+        python=seen.python,
+        python_path=seen.python_path,
+        source="probe" if measured else None,
+        measured_at=now if measured else None,
+    )
+    if measured:
+        facts["score"] = score_of(facts, weights)
+    return facts
+
+
+def _load(
+    lines: Mapping[str, Sequence[str]], last: Mapping[str, str], cpus: int | None
+) -> dict[str, float | None]:
+    """The parts of the load. lines: all values by key; last: the newest of each."""
+    cpu, io_wait = _linux_cpu(lines.get("stat", ())[-2:])
+    if cpu is None:
+        cpu = _macos_cpu(last.get("top", ""))
+    if "MemTotal:" in last:
+        memory = _linux_memory(last)
+    else:
+        # Of the newest answer: the page size, and three kinds of pages.
+        memory = _macos_memory(last, lines.get("vm", ())[-4:])
+    averages = _numbers(last.get("loadavg", ""))
+    load_average = None
+    if averages and cpus:
+        load_average = round(min(1.0, averages[0] / cpus), 4)
+    return {"cpu": cpu, "memory": memory, "load_average": load_average, "io_wait": io_wait}
 
 
 def _linux_cpu(samples: Sequence[str]) -> tuple[float | None, float | None]:
-    """(busy, waiting for disks) between two lines of /proc/stat: cpu user nice system idle iowait
-    irq softirq steal ...
+    """The shares of the time, between two lines of /proc/stat, in which the cpus worked or waited.
+
+    Returns (busy, waiting for disks), 0 to 1 each; an old kernel does not tell the second.
     """
     rows = [
-        [int(word) for word in sample.split()[1:9] if re.fullmatch(r"\d{1,18}", word)]
+        [int(word) for word in sample.split()[1 : TIMES + 1] if re.fullmatch(r"\d{1,18}", word)]
         for sample in samples
     ]
-    if len(rows) != 2 or len(rows[0]) != len(rows[1]) or len(rows[0]) < 4:
+    if len(rows) != 2 or len(rows[0]) != len(rows[1]) or len(rows[0]) <= IDLE:
         return None, None
+    # Some counters may run backwards.
     spent = [max(0, after - before) for before, after in zip(*rows, strict=True)]
     total = sum(spent)
     if not total:
         return None, None
-    waited = spent[4] if len(spent) > 4 else 0
-    return round((total - spent[3] - waited) / total, 4), round(waited / total, 4) if len(
-        spent
-    ) > 4 else None
+    if len(spent) <= IO_WAIT:
+        return round((total - spent[IDLE]) / total, 4), None
+    waited = spent[IO_WAIT]
+    return round((total - spent[IDLE] - waited) / total, 4), round(waited / total, 4)
 
 
 def _macos_cpu(usage: str) -> float | None:
-    """ "5.12% user, 10.25% sys, 84.61% idle"."""
+    """The share of the time in which the cpus worked, of "5.12% user, 10.25% sys, 84.61% idle"."""
     idle = re.search(r"([\d.,]+)% idle", usage)
-    value = _numbers(idle.group(1)) if idle else []
-    return round(1 - value[0] / 100, 4) if value and value[0] <= 100 else None
+    percent = _numbers(idle.group(1)) if idle else []
+    if not percent or percent[0] > 100:
+        return None
+    return round(1 - percent[0] / 100, 4)
 
 
 def _linux_memory(last: Mapping[str, str]) -> float | None:
@@ -309,19 +210,17 @@ def _macos_memory(last: Mapping[str, str], lines: Sequence[str]) -> float | None
     text = "\n".join(lines)
     page = re.search(r"page size of (\d{1,9}) bytes", text)
     pages = re.findall(r"^Pages (?:free|inactive|speculative):\s+(\d{1,15})", text, re.MULTILINE)
-    return (
-        _used(sum(map(int, pages)) * int(page.group(1)), _whole(last.get("memsize"), 1))
-        if page and len(pages) == 3
-        else None
-    )
+    if not page or len(pages) != 3:
+        return None
+    available = sum(map(int, pages)) * int(page.group(1))
+    return _used(available, _whole(last.get("memsize"), 1))
 
 
 def _used(available: int | None, total: int | None) -> float | None:
-    return (
-        None
-        if available is None or not total or available > total
-        else round(1 - available / total, 4)
-    )
+    """The share of the memory that is used."""
+    if available is None or not total or available > total:
+        return None
+    return round(1 - available / total, 4)
 
 
 def _agents(programs: set[str]) -> tuple[str, ...]:
@@ -332,19 +231,17 @@ def _agents(programs: set[str]) -> tuple[str, ...]:
 
 
 def _numbers(text: str) -> list[float]:
-    return [
-        value
-        for word in NUMBER.findall(text)
-        if math.isfinite(value := float(word.replace(",", ".")))
-    ]
+    """The numbers of a text, whose locale may write a decimal comma."""
+    values = (float(word.replace(",", ".")) for word in NUMBER.findall(text))
+    return [value for value in values if math.isfinite(value)]
 
 
 def _whole(text: str | None, least: int, most: int = 2**62) -> int | None:
-    return (
-        int(text)
-        if text is not None and re.fullmatch(r"\d{1,18}", text) and least <= int(text) <= most
-        else None
-    )
+    """The whole number that a text is, if it lies between these two."""
+    if text is None or not re.fullmatch(r"\d{1,18}", text):
+        return None
+    number = int(text)
+    return number if least <= number <= most else None
 
 
 def _last_line(text: str) -> str:

@@ -1,8 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots: what nodes said when they were last asked, shared by all playbooks of one user for a
-while.
+"""What nodes said when they were last asked, shared by all playbooks of one user for a while.
 
 A snapshot holds what was printed, not what was made of it, so that a changed config holds at once.
 The file may be deleted at any time.
@@ -10,32 +9,35 @@ The file may be deleted at any time.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .._files.private_file import cache_file, read_private, write_private
 from .._links.at_once import CompletedCommand
 
-# Seconds.
+# How long the load that a node said is believed, in seconds.
 LOAD_LASTS = 30.0
-# Seconds; whether a node answers, its programs, disk and cpus.
+
+# How long the rest is, in seconds: whether it answers, its programs, its disk and its cpus.
 HOST_LASTS = 60.0
+
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A node's answer and when it was given; load: what a later question for the load alone was
-    answered, if there was one.
-    """
+    """A node's answer, and when it was given."""
 
+    # What the program that asked it printed, and how it ended.
     outcome: CompletedCommand
+    # When that was, in seconds since 1970.
     at: float
+    # What a later question for the load alone was answered; blank if there was none.
     load: str = ""
+    # When that was.
     load_at: float = 0.0
 
     def whole(self) -> CompletedCommand:
@@ -43,67 +45,87 @@ class Snapshot:
         return replace(self.outcome, out=self.outcome.out + self.load)
 
     def measured_at(self) -> float:
+        """When the load was told, in seconds since 1970."""
         return max(self.at, self.load_at)
 
 
 class Snapshots:
-    """get() and put() by key. believe:
-
-    False takes nothing from the file, and still writes what is new. Raises nothing.
-    """
+    """The snapshots of the file, by key, and those that this process adds. Raises nothing."""
 
     def __init__(self, believe: bool = True, now: Callable[[], float] = time.time) -> None:
+        """believe: False takes nothing from the file, and still writes what is new."""
         self._path = cache_file("nodes.json")
         self._now = now
-        self._known = self._read() if believe else {}
-        self._one_at_a_time = threading.Lock()
+        self._rows = self._read() if believe else {}
+        # Nodes may be measured by several threads at once.
+        self._lock = threading.Lock()
 
     def get(self, key: str, lasts: float = HOST_LASTS) -> Snapshot | None:
         """The snapshot of this key if its answer is at most `lasts` seconds old."""
-        found = self._known.get(key)
-        return found if found is not None and 0 <= self._now() - found.at <= lasts else None
+        snapshot = self._rows.get(key)
+        if snapshot is None or not self._is_young(snapshot.at, lasts):
+            return None
+        return snapshot
 
     def has_load(self, snapshot: Snapshot) -> bool:
-        return 0 <= self._now() - snapshot.measured_at() <= LOAD_LASTS
+        """Whether the load that the snapshot tells is still believed."""
+        return self._is_young(snapshot.measured_at(), LOAD_LASTS)
 
-    def put(self, found: Mapping[str, Snapshot]) -> None:
-        """What others wrote meanwhile stays, unless it is of the same nodes or has run out."""
-        if not found:
+    def put(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Add new ones, by key.
+
+        What others wrote meanwhile stays, unless it is of the same nodes or has run out.
+        """
+        if not snapshots:
             return
-        with self._one_at_a_time:
-            self._known.update(found)
-            self._write(found)
+        with self._lock:
+            self._rows.update(snapshots)
+            self._write(snapshots)
 
-    def _write(self, found: Mapping[str, Snapshot]) -> None:
-        now = self._now()
-        kept = {
-            key: each
-            for key, each in {**self._read(), **found}.items()
-            if 0 <= now - each.at <= HOST_LASTS
+    def _is_young(self, at: float, lasts: float) -> bool:
+        """What is from the future is not: a clock was wrong, and nobody knows which."""
+        return 0 <= self._now() - at <= lasts
+
+    def _write(self, snapshots: Mapping[str, Snapshot]) -> None:
+        rows = {
+            key: asdict(snapshot)
+            for key, snapshot in {**self._read(), **snapshots}.items()
+            if self._is_young(snapshot.at, HOST_LASTS)
         }
-        write_private(
-            self._path,
-            {"format": FORMAT, "nodes": {key: asdict(each) for key, each in kept.items()}},
-        )
+        write_private(self._path, {"format": FORMAT, "nodes": rows})
 
     def _read(self) -> dict[str, Snapshot]:
         data = read_private(self._path)
         try:
-            return dict(_rows(data["nodes"].items())) if data["format"] == FORMAT else {}
+            if data["format"] != FORMAT:
+                return {}
+            rows = data["nodes"].items()
         except (TypeError, KeyError, AttributeError):
             return {}
+        snapshots = {}
+        for key, row in rows:
+            snapshot = _snapshot(row)
+            if snapshot is not None:
+                snapshots[key] = snapshot
+        return snapshots
 
 
-def _rows(items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Snapshot]]:
-    for key, row in items:
-        with contextlib.suppress(TypeError, KeyError, ValueError):
-            said = row["outcome"]
-            status = said["status"]
-            trouble = said["trouble"]
-            outcome = CompletedCommand(
+def _snapshot(row: Any) -> Snapshot | None:
+    """A row of the file; None if it is not what it should be."""
+    try:
+        outcome = row["outcome"]
+        status = outcome["status"]
+        trouble = outcome["trouble"]
+        return Snapshot(
+            CompletedCommand(
                 None if status is None else int(status),
-                str(said["out"]),
-                str(said["err"]),
+                str(outcome["out"]),
+                str(outcome["err"]),
                 None if trouble is None else str(trouble),
-            )
-            yield key, Snapshot(outcome, float(row["at"]), str(row["load"]), float(row["load_at"]))
+            ),
+            float(row["at"]),
+            str(row["load"]),
+            float(row["load_at"]),
+        )
+    except (TypeError, KeyError, ValueError):
+        return None

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 from .._errors import InputError
-from .._files.record import state_home
+from .._files.paths import state_home
 from .sync import Exclusions, sources, upload_argv
 
 LOOKS_SECRET = re.compile(

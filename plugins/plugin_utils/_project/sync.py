@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._input.keys import NAME
+from .._files.paths import NAME
 from .._links.link import Link, decode
 from .git import Project, look_at, portable_config
 

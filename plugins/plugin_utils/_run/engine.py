@@ -29,6 +29,7 @@ from .._files.sessions import Sessions
 from .._input.config import Config
 from .._input.pass_env import values_for
 from .._input.request import Job, Request
+from .._input.routing import session_key
 from .._links.link import Link, LinkError
 from .._links.process import Process
 from .._node import wire
@@ -646,7 +647,7 @@ class Engine:
         row = self.describe(command.job)
         self._record.append("finish", **row)
         if command.status == "success" and command.node is not None:
-            self._sessions.keep(self._jobs[command.job], command.node)
+            self._sessions.keep(session_key(self._jobs[command.job]), command.node)
         text = f"{command.status}{f' ({command.failure})' if command.failure else ''}"
         self._say(command.job, "fetch", command.node or "-", f"{text}{changes(row)}")
 
@@ -731,7 +732,7 @@ def work_of(job: Job, config: Config, sessions: Sessions) -> ev.PlacementSpec:
         job.task_type,
         job.node,
         None if job.nodes is None else frozenset(job.nodes),
-        home=sessions.home_of(job),
+        home=sessions.home_of(session_key(job)),
     )
     account = config.agents.get(job.agent, {}).get("account", job.agent)
     return ev.PlacementSpec(

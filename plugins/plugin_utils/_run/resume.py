@@ -150,7 +150,7 @@ def _told(link: Link, request: wire.AdoptRequest) -> None:
         raise LinkError(str(reply.get("message", reply)), "reply")
 
 
-def take_over(request: Request, record: RunRecord, fleet: Fleet, controller: str) -> dict[str, str]:
+def adopt_run(request: Request, record: RunRecord, fleet: Fleet, controller: str) -> dict[str, str]:
     """`gummy_adopt`: the nodes take this controller for the run's, and what they know of it comes
     into the record.
 

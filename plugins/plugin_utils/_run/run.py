@@ -26,7 +26,7 @@ from .._schedule.plan import plan_work
 from .._show.printer import Printer
 from .engine import Engine, work_of
 from .interrupt import cancel_if_we_die
-from .resume import ResumePlan, refuse_lost_record, take_over, take_up
+from .resume import ResumePlan, adopt_run, refuse_lost_record, take_up
 
 
 def read_projects(request: Request) -> dict[str, sync.Exclusions]:
@@ -48,7 +48,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     if request.named and not request.adopt and not record.history.uid:
         refuse_lost_record(request, fleet, controller)
     silent = (
-        take_over(request, record, fleet, controller)
+        adopt_run(request, record, fleet, controller)
         if request.adopt or record.history.silent
         else {}
     )

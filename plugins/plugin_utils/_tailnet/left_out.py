@@ -1,13 +1,25 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the inventory plugin left out, for `plan` and `status`.
+"""What the inventory plugin left out, for `plan` and `status`, which tell it.
 
-Actions run in forks of the process that parsed the inventory. No variable carries it: it would be
-every host's, and shown with each.
+The plugin writes it, and the actions read it: they run in forks of the process that parsed the
+inventory. No variable carries it, for it would be every host's, and shown with each.
 """
 
 from __future__ import annotations
 
-# Source -> (who, why).
-LEFT_OUT: dict[str, tuple[tuple[str, str], ...]] = {}
+from typing import NamedTuple
+
+
+class Omitted(NamedTuple):
+    """A machine of the tailnet that is no host."""
+
+    # What it is called there; a text for people's eyes.
+    name: str
+    # Why, as a part of a sentence.
+    reason: str
+
+
+# Path of the inventory source -> what it left out when it was last parsed.
+LEFT_OUT: dict[str, tuple[Omitted, ...]] = {}

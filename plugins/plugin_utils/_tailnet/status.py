@@ -23,25 +23,38 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from .._links.at_once import run_all
+from .left_out import Omitted
 
 PROGRAM = "tailscale"
-# Off many PATHs.
+# Where the program is on machines that do not have it in their PATH.
 ELSEWHERE = (
     "/Applications/Tailscale.app/Contents/MacOS/Tailscale",
     "/usr/local/bin/tailscale",
     "/opt/homebrew/bin/tailscale",
 )
-# Seconds; a stuck tailscaled may never answer.
+
+# How long the program may take, in seconds: a stuck tailscaled may never answer.
 TIMEOUT = 10.0
-# Bytes; 10,000 peers are 14 MB.
+
+# Bytes of the longest status that is read; that of 10,000 peers has 14 MB.
 CAP = 64 * 1024 * 1024
+
+# Characters that are kept of a text from the network.
+LONGEST = 255
+
+# The first label of a name that may become a host's, and a whole one.
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 FULL_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
+
+# Names that mean something to Ansible.
 RESERVED = frozenset({"all", "ungrouped", "localhost"})
-RANGES = tuple(
-    (each[0].packed, each[-1].packed)
-    for each in map(ipaddress.ip_network, ("100.64.0.0/10", "fd7a:115c:a1e0::/48"))
-)
+
+# The first and the last address of each range that Tailscale gives addresses from, packed.
+_NETWORK_4, _NETWORK_6 = map(ipaddress.ip_network, ("100.64.0.0/10", "fd7a:115c:a1e0::/48"))
+RANGE_4 = (_NETWORK_4[0].packed, _NETWORK_4[-1].packed)
+RANGE_6 = (_NETWORK_6[0].packed, _NETWORK_6[-1].packed)
+
+# Operating systems that run no jobs of ours, and what such a machine is.
 NO_SSH = {
     "ios": "a phone or tablet",
     "android": "a phone or tablet",
@@ -49,97 +62,124 @@ NO_SSH = {
     "js": "a browser",
     "windows": "Windows",
 }
-# Characters kept of a text from the network.
-LONGEST = 255
 
 # What the user reads when the backend is in a state in which it has no nodes for us.
 STATES: Mapping[str, str] = {
-    "NoState": "tailscaled has only just started or can't read its state: wait a moment, then look at `tailscale status`",
-    "InUseOtherUser": "Tailscale is in use by another user of this machine: let that user log out of it, or work as that user",
+    "NoState": (
+        "tailscaled has only just started or can't read its state: "
+        "wait a moment, then look at `tailscale status`"
+    ),
+    "InUseOtherUser": (
+        "Tailscale is in use by another user of this machine: "
+        "let that user log out of it, or work as that user"
+    ),
     "NeedsLogin": "this machine is logged out of Tailscale: run `sudo tailscale up` and log in",
-    "NeedsMachineAuth": "this machine waits for approval: an admin of the tailnet approves it in the admin console",
+    "NeedsMachineAuth": (
+        "this machine waits for approval: an admin of the tailnet approves it in the admin console"
+    ),
     "Stopped": "Tailscale is stopped on this machine: run `sudo tailscale up`",
-    "Starting": "Tailscale is still starting and knows no network yet: try again in a few seconds",
+    "Starting": (
+        "Tailscale is still starting and knows no network yet: try again in a few seconds"
+    ),
 }
-FAILURES = (
-    (
-        "permission denied",
-        "this user may not ask tailscaled: run `sudo tailscale set --operator=$USER`, or look at the rights of its socket",
-    ),
-    (
-        "Access denied",
-        "this user may not ask tailscaled: run `sudo tailscale set --operator=$USER`, or look at the rights of its socket",
-    ),
-    (
-        "failed to connect to local",
-        "tailscaled does not run: start it (`sudo systemctl start tailscaled`, or the Tailscale app)",
-    ),
-    (
-        "failed to start:",
-        "the Tailscale app can't be asked from this session: open it once on the desktop, or use the open source tailscaled",
-    ),
+
+# What the user reads when the program's output holds a text. The first that fits counts.
+_FORBIDDEN = (
+    "this user may not ask tailscaled: "
+    "run `sudo tailscale set --operator=$USER`, or look at the rights of its socket"
 )
+FAILURES: Mapping[str, str] = {
+    "permission denied": _FORBIDDEN,
+    "Access denied": _FORBIDDEN,
+    "failed to connect to local": (
+        "tailscaled does not run: "
+        "start it (`sudo systemctl start tailscaled`, or the Tailscale app)"
+    ),
+    "failed to start:": (
+        "the Tailscale app can't be asked from this session: "
+        "open it once on the desktop, or use the open source tailscaled"
+    ),
+}
 
 
 class TailscaleError(Exception):
     """The status can't be had. Its text is a sentence that says what to do."""
 
 
-class TailnetVars(TypedDict):
+class TailnetFacts(TypedDict):
     """The host variable `gummy_tailnet`.
 
     Every text comes from the network: data, never a template.
     """
 
+    # Tailscale's own identity of the node.
     id: str
+    # The name in full, without a dot at its end, in lower case.
     dns_name: str
+    # The first of the addresses.
     ip: str | None
+    # Its addresses in Tailscale's ranges.
     ips: list[str]
+    # The operating system, as the machine itself says.
     os: str
+    # The tags, each with `tag:`.
     tags: list[str]
+    # The login name of its owner; a tagged machine has none.
     user: str | None
+    # Whether the control server sees it.
     online: bool
+    # Whether it is this machine.
     self: bool
+    # When its key expires, as ISO 8601 has it.
     key_expiry: str | None
+    # Whether the key has expired.
     expired: bool
+    # The code of the relay that is next to it.
     relay: str | None
+    # How it is reached now: direct, peer_relay, derp, or unknown.
     path: str
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A machine that can be a host: its inventory name and its `gummy_tailnet`."""
+    """A machine that can be a host."""
 
+    # Its name in the inventory: the first label of its name in the tailnet.
     name: str
-    vars: TailnetVars
+    # Its `gummy_tailnet`.
+    facts: TailnetFacts
 
     def groups(self) -> Iterator[str]:
         """Groups by what the network says.
 
         Each holds an underscore, so that no host name can be one.
         """
-        yield "tailnet_online" if self.vars["online"] else "tailnet_offline"
-        if self.vars["self"]:
+        yield "tailnet_online" if self.facts["online"] else "tailnet_offline"
+        if self.facts["self"]:
             yield "tailnet_self"
-        system = self.vars["os"].lower()
+        system = self.facts["os"].lower()
         if re.fullmatch(r"[a-z0-9]{1,20}", system):
             yield f"os_{system}"
-        for tag in self.vars["tags"]:
+        for tag in self.facts["tags"]:
             if re.fullmatch(r"tag:[A-Za-z0-9][A-Za-z0-9._-]{0,62}", tag):
                 yield "tag_" + re.sub(r"[.-]", "_", tag[4:])
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which machines the user wants. include, exclude: shell patterns of names; tags (with `tag:`),
-    users, os: in lower case, None for all.
-    """
+    """Which machines the user wants."""
 
+    # Shell patterns of names: taken whatever the rest says.
     include: tuple[str, ...] = ()
+    # Shell patterns of names: left out, even if `include` names them.
     exclude: tuple[str, ...] = ()
+    # With `tag:`, in lower case: one of them at least; None: whatever the tags.
     tags: frozenset[str] | None = None
+    # Login names in lower case; None: whoever the owner is.
     users: frozenset[str] | None = None
+    # Operating systems in lower case; None: all that can run jobs.
     os: frozenset[str] | None = None
+    # Whether this machine is one of them.
     include_self: bool = True
 
 
@@ -148,135 +188,98 @@ EVERYTHING = Choice()
 
 @dataclass(frozen=True)
 class Status:
-    """What a status document says.
+    """What a status document says."""
 
-    `left_out`: (who, why); `fault`: why it knows this machine alone, a sentence; `notes`:
-    sentences.
-
-    userspace: this machine's tailscaled has no network interface, so that only `tailscale nc`
-    reaches the others.
-    """
-
+    # The machines that are hosts, by name.
     peers: tuple[Peer, ...] = ()
-    left_out: tuple[tuple[str, str], ...] = ()
+    # Those that are not.
+    left_out: tuple[Omitted, ...] = ()
+    # Why it knows this machine alone, a sentence; None if it knows the network.
     fault: str | None = None
+    # Sentences for people.
     notes: tuple[str, ...] = ()
+    # Whether this machine's tailscaled has no network interface, so that only `tailscale nc`
+    # reaches the others.
     userspace: bool = False
 
 
 def tailscale_argv(socket: str | None = None) -> list[str]:
     """The tailscale program of this machine, and the words that lead it to another tailscaled."""
-    program = (
-        PROGRAM
-        if shutil.which(PROGRAM)
-        else next((path for path in ELSEWHERE if os.access(path, os.X_OK)), PROGRAM)
-    )
-    return [program, *([f"--socket={socket}"] if socket else [])]
+    program = PROGRAM
+    if not shutil.which(PROGRAM):
+        program = next((path for path in ELSEWHERE if os.access(path, os.X_OK)), PROGRAM)
+    return [program, f"--socket={socket}"] if socket else [program]
 
 
 def read_status(
     command: Sequence[str] | None = None, path: str | None = None, socket: str | None = None
 ) -> str:
-    """The text of the status document, from a file or from a command (argv). TailscaleError."""
-    if path is not None:
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                return file.read(CAP)
-        except OSError as exc:
-            raise TailscaleError(
-                f"{path} can't be read ({exc.strerror}): write `tailscale status --json` into it, or name another file"
-            ) from exc
-    argv = list(command or [*tailscale_argv(socket), "status", "--json"])
-    outcome = run_all({"status": argv}, timeout=TIMEOUT, cap=CAP)["status"]
-    words = clean(" ".join(argv))
-    if outcome.trouble and outcome.trouble.startswith("can't start"):
+    """The text of the status document, from a file or from a command (argv).
+
+    socket: of another tailscaled, for the usual command. Raises TailscaleError.
+    """
+    if path is None:
+        return _run(list(command or [*tailscale_argv(socket), "status", "--json"]))
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(CAP)
+    except OSError as exc:
         raise TailscaleError(
-            f"{outcome.trouble}: install Tailscale (https://tailscale.com/download), or set status_command or status_file"
-        )
-    if outcome.trouble:
-        raise TailscaleError(
-            f"`{words}`: {outcome.trouble}: is tailscaled stuck? Try it by hand, and restart tailscaled"
-        )
-    if outcome.status:
-        said = (
-            outcome.err.strip() or outcome.out.strip() or f"exit status {outcome.status}"
-        ).splitlines()[-1]
-        advice = next(
-            (text for sign, text in FAILURES if sign in outcome.err + outcome.out), "try it by hand"
-        )
-        raise TailscaleError(f"`{words}` failed: {advice} (it said: {clean(said)})")
-    return outcome.out
+            f"{path} can't be read ({exc.strerror}): "
+            "write `tailscale status --json` into it, or name another file"
+        ) from exc
 
 
 def parse_status(text: str, choice: Choice = EVERYTHING) -> Status:
     """The nodes of a status document.
 
-    TailscaleError: it is none. A peer that is odd is left out, whatever it holds.
+    A peer that is odd is left out, whatever it holds. TailscaleError: it is no status document.
     """
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        advice = next(
-            (text_ for sign, text_ in FAILURES if sign in text),
-            "it may be cut short; try `tailscale status --json` by hand",
-        )
-        begin = clean(text[:80].strip())
-        raise TailscaleError(
-            f"the status is no JSON document: {advice} ({f'it begins with: {begin}' if begin else 'it is empty'})"
-        ) from None
-    state = document.get("BackendState") if isinstance(document, dict) else None
-    if not isinstance(state, str) or not isinstance(document.get("Self"), dict):
-        raise TailscaleError(
-            "this JSON is no tailscale status (it has no BackendState and Self): use the output of `tailscale status --json`"
-        )
+    document = _document(text)
     me = document["Self"]
     my_name = _fqdn(me)
+    state = document["BackendState"]
     if state not in ("Running", "Starting") or not my_name:
-        fault = STATES.get(
-            state,
-            f"Tailscale is in state {clean(state)!r} and has no network: look at `tailscale status`",
+        fault = STATES.get(state) or (
+            f"Tailscale is in state {clean(state)!r} and has no network: look at `tailscale status`"
         )
         return this_machine(fault, choice, my_name, _text(me, "HostName"))
-    tailnet = document.get("CurrentTailnet")
-    suffix = _text(tailnet if isinstance(tailnet, dict) else {}, "MagicDNSSuffix") or _text(
-        document, "MagicDNSSuffix"
-    )
-    suffix = "." + suffix.lower().strip(".")
-    if not my_name.endswith(suffix):
-        # headscale without a base domain: bare names, and the suffix is the own name.
-        suffix = my_name[len(my_name.split(".")[0]) :]
-    others = document.get("Peer")
-    found = (
-        [peer for peer in others.values() if isinstance(peer, dict) and not _same(peer, me)]
-        if isinstance(others, dict)
-        else []
-    )
-    users = document.get("User") if isinstance(document.get("User"), dict) else {}
+
+    users = _mapping(document.get("User"))
+    tailnet = _Tailnet(_suffix(document, my_name), users, choice)
+    others = [
+        peer
+        for peer in _mapping(document.get("Peer")).values()
+        if isinstance(peer, dict) and not _is_same(peer, me)
+    ]
+    peers, left_out = _sort_out(me, others, tailnet)
     return Status(
-        *_sort_out(me, found, suffix, users, choice),
+        peers,
+        left_out,
         notes=tuple(_notes(me)),
         userspace=document.get("TUN") is False,
     )
 
 
 def this_machine(fault: str, choice: Choice = EVERYTHING, *names: str) -> Status:
-    """What is left without a network: this machine, by the first of these names, or of its own,
-    that a host may have.
+    """What is left without a network: this machine.
+
+    fault: why, a sentence; names: the first of these that a host may have is its name, else it is
+    the one that the machine gives itself.
     """
-    plain = (
+    labels = [
         re.sub(r"[^a-z0-9-]", "-", name.split(".")[0].lower()).strip("-")
         for name in (*names, platform.node())
-    )
+    ]
     name = next(
-        (each for each in plain if NAME.match(each) and each not in RESERVED), "this-machine"
+        (label for label in labels if NAME.match(label) and label not in RESERVED), "this-machine"
     )
-    system = "macOS" if sys.platform == "darwin" else sys.platform
-    known = TailnetVars(
+    facts = TailnetFacts(
         id="",
         dns_name="",
         ip=None,
         ips=[],
-        os=system,
+        os="macOS" if sys.platform == "darwin" else sys.platform,
         tags=[],
         user=None,
         online=False,
@@ -286,171 +289,253 @@ def this_machine(fault: str, choice: Choice = EVERYTHING, *names: str) -> Status
         relay=None,
         path="unknown",
     )
-    why = _unwanted(name, known, False, choice)
-    return Status(() if why else (Peer(name, known),), ((name, why),) if why else (), fault)
+    reason = _unwanted(name, facts, False, choice)
+    if reason is not None:
+        return Status(left_out=(Omitted(name, reason),), fault=fault)
+    return Status((Peer(name, facts),), fault=fault)
+
+
+def clean(text: str) -> str:
+    """Text of the network for people's eyes: no control, format or private characters, not long."""
+    if not text.isprintable():
+        text = "".join(filter(str.isprintable, text[: 4 * LONGEST]))
+    return text[:LONGEST]
+
+
+def _run(argv: list[str]) -> str:
+    """What the command printed. Raises TailscaleError."""
+    outcome = run_all({"status": argv}, timeout=TIMEOUT, cap=CAP)["status"]
+    words = clean(" ".join(argv))
+    if outcome.trouble and outcome.trouble.startswith("can't start"):
+        raise TailscaleError(
+            f"{outcome.trouble}: install Tailscale (https://tailscale.com/download), "
+            "or set status_command or status_file"
+        )
+    if outcome.trouble:
+        raise TailscaleError(
+            f"`{words}`: {outcome.trouble}: "
+            "is tailscaled stuck? Try it by hand, and restart tailscaled"
+        )
+    if outcome.status:
+        printed = outcome.err.strip() or outcome.out.strip() or f"exit status {outcome.status}"
+        last_line = printed.splitlines()[-1]
+        advice = _advice(outcome.err + outcome.out) or "try it by hand"
+        raise TailscaleError(f"`{words}` failed: {advice} (it said: {clean(last_line)})")
+    return outcome.out
+
+
+def _advice(text: str) -> str | None:
+    """What the user reads for a failure that is known by its text."""
+    return next((advice for sign, advice in FAILURES.items() if sign in text), None)
+
+
+def _document(text: str) -> dict[str, Any]:
+    """The document, with a state and this machine in it. Raises TailscaleError."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        advice = _advice(text) or "it may be cut short; try `tailscale status --json` by hand"
+        begin = clean(text[:80].strip())
+        reason = f"it begins with: {begin}" if begin else "it is empty"
+        raise TailscaleError(f"the status is no JSON document: {advice} ({reason})") from None
+    if (
+        not isinstance(document, dict)
+        or not isinstance(document.get("BackendState"), str)
+        or not isinstance(document.get("Self"), dict)
+    ):
+        raise TailscaleError(
+            "this JSON is no tailscale status (it has no BackendState and Self): "
+            "use the output of `tailscale status --json`"
+        )
+    return document
+
+
+def _suffix(document: Mapping[str, Any], my_name: str) -> str:
+    """What the names of this tailnet end with, with a dot before it."""
+    current = _mapping(document.get("CurrentTailnet"))
+    name = _text(current, "MagicDNSSuffix") or _text(document, "MagicDNSSuffix")
+    suffix = "." + name.lower().strip(".")
+    if my_name.endswith(suffix):
+        return suffix
+    # Of headscale without a base domain: names are bare there, and the suffix is the own name.
+    return my_name[len(my_name.split(".")[0]) :]
+
+
+@dataclass(frozen=True)
+class _Tailnet:
+    """What a peer is looked at with."""
+
+    # What the names of this tailnet end with, with a dot before it.
+    suffix: str
+    # Who owns machines, by number.
+    users: Mapping[str, Any]
+    choice: Choice
+
+    def is_foreign(self, fqdn: str) -> bool:
+        """Whether the name is not one of this tailnet."""
+        label = fqdn.removesuffix(self.suffix)
+        return not fqdn.endswith(self.suffix) or "." in label
 
 
 def _sort_out(
-    me: Mapping[str, Any],
-    found: Iterable[Mapping[str, Any]],
-    suffix: str,
-    users: Mapping[str, Any],
-    choice: Choice,
-) -> tuple[tuple[Peer, ...], tuple[tuple[str, str], ...]]:
-    """Hosts and left out.
+    me: Mapping[str, Any], others: Iterable[Mapping[str, Any]], tailnet: _Tailnet
+) -> tuple[tuple[Peer, ...], tuple[Omitted, ...]]:
+    """The hosts, and what is left out.
 
     Of two that claim one name or address the one of this tailnet, then the older stays: a newcomer
     can't take a name over.
     """
     peers: list[Peer] = []
-    left_out: list[tuple[str, str]] = []
+    left_out: list[Omitted] = []
+    # Name or address -> the host that has it.
     taken: dict[str, str] = {}
-    for raw in (
-        me,
-        *sorted(found, key=lambda peer: (_is_foreign(_fqdn(peer), suffix), *_age(peer))),
-    ):
-        is_self = raw is me
+    by_right = sorted(others, key=lambda raw: (tailnet.is_foreign(_fqdn(raw)), *_age(raw)))
+    for raw in (me, *by_right):
         fqdn = _fqdn(raw)
         name = fqdn.split(".")[0]
-        foreign = _is_foreign(fqdn, suffix)
-        node = _variables(raw, fqdn, _addresses(raw), is_self, users)
-        why = _unfit(raw, name, node) or _unwanted(name, node, foreign, choice)
-        if why is None:
-            holder = next((taken[key] for key in (name, *node["ips"]) if key in taken), None)
-            why = f"its name or address belongs to {holder} already" if holder is not None else None
-        if why is not None:
-            left_out.append(
-                (
-                    clean(fqdn or _text(raw, "HostName") or _text(raw, "ID"))
-                    or "a node without a name",
-                    why,
-                )
-            )
-            continue
-        taken.update(dict.fromkeys((name, *node["ips"]), name))
-        peers.append(Peer(name, node))
+        facts = _facts(raw, raw is me, tailnet.users)
+        reason = _unfit(raw, name, facts)
+        reason = reason or _unwanted(name, facts, tailnet.is_foreign(fqdn), tailnet.choice)
+        reason = reason or _held(name, facts, taken)
+        if reason is None:
+            taken.update(dict.fromkeys((name, *facts["ips"]), name))
+            peers.append(Peer(name, facts))
+        else:
+            label = clean(fqdn or _text(raw, "HostName") or _text(raw, "ID"))
+            left_out.append(Omitted(label or "a node without a name", reason))
     return tuple(sorted(peers, key=lambda peer: peer.name)), tuple(left_out)
 
 
-def _is_foreign(fqdn: str, suffix: str) -> bool:
-    return not fqdn.endswith(suffix) or "." in fqdn[: len(fqdn) - len(suffix)]
+def _held(name: str, facts: TailnetFacts, taken: Mapping[str, str]) -> str | None:
+    """Why a node can't have what another host has already."""
+    holders = [taken[key] for key in (name, *facts["ips"]) if key in taken]
+    if not holders:
+        return None
+    return f"its name or address belongs to {holders[0]} already"
 
 
-def _unfit(raw: Mapping[str, Any], name: str, node: TailnetVars) -> str | None:
+def _unfit(raw: Mapping[str, Any], name: str, facts: TailnetFacts) -> str | None:
     """Why a node can't be a host of ours, whatever the user wants."""
     if raw.get("ShareeNode") is True:
         return "somebody else's machine, known only because of sharing or funnel"
-    if node["dns_name"].endswith(".mullvad.ts.net"):
+    if facts["dns_name"].endswith(".mullvad.ts.net"):
         return "a Mullvad exit node"
-    if not node["dns_name"]:
+    if not facts["dns_name"]:
         return "it has no name in the tailnet"
-    if not NAME.match(name) or not FULL_NAME.match(node["dns_name"]):
+    if not NAME.match(name) or not FULL_NAME.match(facts["dns_name"]):
         return "its name is no plain DNS name"
     if name in RESERVED:
         return f"Ansible reserves the name {name}"
-    if not node["ips"]:
+    if not facts["ips"]:
         return "it has no Tailscale address"
-    if node["expired"] and not node["self"]:
+    if facts["expired"] and not facts["self"]:
         return "its key has expired: log in to Tailscale on it again"
     return None
 
 
-def _unwanted(name: str, node: TailnetVars, foreign: bool, choice: Choice) -> str | None:
+def _unwanted(name: str, facts: TailnetFacts, foreign: bool, choice: Choice) -> str | None:
     """Why the user does not want a node, by what was asked for or by default.
 
     This machine is wanted whatever its system, tags and user are.
     """
-
-    def named(patterns: Iterable[str]) -> bool:
-        return any(
-            fnmatch.fnmatchcase(each, pattern.lower())
-            for pattern in patterns
-            for each in (name, node["dns_name"])
-        )
-
-    system = node["os"].lower()
-    if named(choice.exclude):
+    names = (name, facts["dns_name"])
+    if _matches(names, choice.exclude):
         return "exclude names it"
-    if node["self"]:
+    if facts["self"]:
         return None if choice.include_self else "this machine, and include_self is false"
-    if named(choice.include):
+    if _matches(names, choice.include):
         return None
     if foreign:
         return "shared in from another tailnet"
+
+    system = facts["os"].lower()
     if choice.os is not None and system not in choice.os:
         return f"its operating system, {system or 'which is not known'}, is not among os"
     if choice.os is None and not system:
         return "its operating system is not known"
     if choice.os is None and system in NO_SSH:
-        return NO_SSH[system] + ", no place for jobs"
-    if choice.tags is not None and choice.tags.isdisjoint(tag.lower() for tag in node["tags"]):
+        return f"{NO_SSH[system]}, no place for jobs"
+    if choice.tags is not None and choice.tags.isdisjoint(tag.lower() for tag in facts["tags"]):
         return "none of its tags is among tags"
-    if choice.users is not None and (node["user"] or "").lower() not in choice.users:
+    if choice.users is not None and (facts["user"] or "").lower() not in choice.users:
         return "its user is not among users"
     return None
 
 
-def _variables(
-    raw: Mapping[str, Any], fqdn: str, addresses: list[str], is_self: bool, users: Mapping[str, Any]
-) -> TailnetVars:
-    tags = raw.get("Tags")
-    known_tags = (
-        [each for tag in tags if isinstance(tag, str) and (each := clean(tag))]
-        if isinstance(tags, list)
-        else []
-    )
-    user = users.get(str(raw["UserID"])) if isinstance(raw.get("UserID"), int) else None
-    direct = _text(raw, "CurAddr")
-    by_peer = _text(raw, "PeerRelay")
-    relay = _text(raw, "Relay")
-    # Without traffic in the last seconds nothing is known of the path.
-    path = (
-        "direct"
-        if direct
-        else "peer_relay"
-        if by_peer
-        else "derp"
-        if relay and raw.get("Active") is True
-        else "unknown"
-    )
-    return TailnetVars(
+def _matches(names: Sequence[str], patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns names it."""
+    return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in patterns for name in names)
+
+
+def _facts(raw: Mapping[str, Any], is_self: bool, users: Mapping[str, Any]) -> TailnetFacts:
+    """The variable of a node, as its part of the document says."""
+    addresses = _addresses(raw)
+    tags = _tags(raw)
+    user = None
+    # A tagged machine belongs to nobody, whatever user the document names for it.
+    if not tags and isinstance(raw.get("UserID"), int):
+        user = clean(_text(_mapping(users.get(str(raw["UserID"]))), "LoginName")) or None
+    return TailnetFacts(
         id=clean(_text(raw, "ID")),
-        dns_name=fqdn,
+        dns_name=_fqdn(raw),
         ip=next(iter(addresses), None),
         ips=addresses,
         os=clean(_text(raw, "OS")),
-        tags=known_tags,
-        user=clean(_text(user, "LoginName")) or None
-        if isinstance(user, dict) and not known_tags
-        else None,
+        tags=tags,
+        user=user,
         online=is_self or raw.get("Online") is True,
         self=is_self,
         key_expiry=clean(_text(raw, "KeyExpiry")) or None,
         expired=raw.get("Expired") is True,
-        relay=clean(relay) or None,
-        path=path,
+        relay=clean(_text(raw, "Relay")) or None,
+        path=_path(raw),
     )
+
+
+def _tags(raw: Mapping[str, Any]) -> list[str]:
+    tags = raw.get("Tags")
+    if not isinstance(tags, list):
+        return []
+    return [text for tag in tags if isinstance(tag, str) and (text := clean(tag))]
+
+
+def _path(raw: Mapping[str, Any]) -> str:
+    """How a node is reached now; without traffic in the last seconds nothing is known of it."""
+    if _text(raw, "CurAddr"):
+        return "direct"
+    if _text(raw, "PeerRelay"):
+        return "peer_relay"
+    if _text(raw, "Relay") and raw.get("Active") is True:
+        return "derp"
+    return "unknown"
 
 
 def _notes(me: Mapping[str, Any]) -> Iterator[str]:
     if me.get("Online") is False:
-        yield "this machine has no contact with the Tailscale control server: what it says of other nodes may be old"
+        yield (
+            "this machine has no contact with the Tailscale control server: "
+            "what it says of other nodes may be old"
+        )
 
 
 def _addresses(raw: Mapping[str, Any]) -> list[str]:
     """Its addresses in Tailscale's ranges, each as it is usually written."""
-    given = raw.get("TailscaleIPs")
-    texts = [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
-    return [address for text in texts if (address := _in_range(text))]
+    texts = raw.get("TailscaleIPs")
+    if not isinstance(texts, list):
+        return []
+    return [address for text in texts if isinstance(text, str) and (address := _in_range(text))]
 
 
 def _in_range(text: str) -> str | None:
-    """By the system's own reading, for the ipaddress module takes five times as long and there may
-    be thousands.
+    """The address as it is usually written; None if it is none of Tailscale's.
+
+    By the system's own reading, for the ipaddress module takes five times as long and there may be
+    thousands.
     """
-    family, (first, last) = (
-        (socket.AF_INET6, RANGES[1]) if ":" in text else (socket.AF_INET, RANGES[0])
-    )
+    if ":" in text:
+        family, (first, last) = socket.AF_INET6, RANGE_6
+    else:
+        family, (first, last) = socket.AF_INET, RANGE_4
     try:
         packed = socket.inet_pton(family, text)
     except (OSError, ValueError):
@@ -464,11 +549,13 @@ def _age(raw: Mapping[str, Any]) -> tuple[str, str]:
     The control server sets both.
     """
     created = _text(raw, "Created")
-    return created if re.match(r"(?!0001)\d{4}-\d\d-\d\dT", created) else "9999", _text(raw, "ID")
+    if not re.match(r"(?!0001)\d{4}-\d\d-\d\dT", created):
+        created = "9999"
+    return created, _text(raw, "ID")
 
 
-def _same(raw: Mapping[str, Any], me: Mapping[str, Any]) -> bool:
-    """This machine, listed among its peers too."""
+def _is_same(raw: Mapping[str, Any], me: Mapping[str, Any]) -> bool:
+    """Whether it is this machine, listed among its peers too."""
     return _text(raw, "ID") != "" and _text(raw, "ID") == _text(me, "ID")
 
 
@@ -478,13 +565,10 @@ def _fqdn(raw: Mapping[str, Any]) -> str:
     return name.lower() if name.isascii() else name
 
 
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _text(raw: Mapping[str, Any], key: str) -> str:
     value = raw.get(key)
     return value if isinstance(value, str) else ""
-
-
-def clean(text: str) -> str:
-    """Text of the network for people's eyes: no control, format or private characters, not endless."""
-    return (text if text.isprintable() else "".join(filter(str.isprintable, text[: 4 * LONGEST])))[
-        :LONGEST
-    ]

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import clean as _clean
-from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
-    RunRecord,
-    state_home,
-)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.paths import state_home
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Keep
 
 OLD = time.time() - 40 * 86400

@@ -12,9 +12,9 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import record as _record
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
+from job_builder import shell_job
 
-JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
+JOB = shell_job()
 
 
 @pytest.fixture(autouse=True)

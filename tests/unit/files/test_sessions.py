@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files import sessions
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.sessions import Sessions
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 
-JOB = Job(
-    "a",
-    None,
-    "tune the database",
-    None,
-    "/p",
-    "database",
-    "gummy",
-    None,
-    None,
-    60.0,
-    None,
-    False,
-    3,
-    specialist="database-expert",
-)
+KEY = "database-expert /p"
 
 
 @pytest.fixture(autouse=True)
@@ -33,38 +16,29 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_the_node_is_known_to_later_runs_for_this_specialist_and_project_alone():
-    Sessions().keep(JOB, "n1")
-    Sessions().keep(replace(JOB, project="/other"), "n2")
+    Sessions().keep(KEY, "n1")
+    Sessions().keep("database-expert /other", "n2")
     known = Sessions()
-    assert (
-        known.home_of(JOB) == "n1"
-        and known.home_of(replace(JOB, specialist="api-developer")) is None
-    )
-    known.keep(JOB, "n3")
-    assert (known.home_of(JOB), Sessions().home_of(JOB)) == ("n3", "n3")
+    assert known.home_of(KEY) == "n1" and known.home_of("api-developer /p") is None
+    known.keep(KEY, "n3")
+    assert (known.home_of(KEY), Sessions().home_of(KEY)) == ("n3", "n3")
 
 
-def test_without_a_given_specialist_the_prompt_tells_if_the_project_has_specialists(tmp_path):
-    job = replace(JOB, specialist=None, project=str(tmp_path / "project"))
-    Sessions().keep(job, "n1")
-    assert Sessions().home_of(job) is None
-    (tmp_path / "project" / ".gummy" / "lib").mkdir(parents=True)
-    (tmp_path / "project" / ".gummy" / "lib" / "core.sh").touch()
-    Sessions().keep(job, "n1")
-    assert Sessions().home_of(replace(job, specialist="database-expert")) == "n1"
+def test_what_has_no_session_is_not_kept(cache):
+    Sessions().keep(None, "n1")
+    assert Sessions().home_of(None) is None and not cache.exists()
 
 
-@pytest.mark.parametrize(
-    "other", [{"agent": "claude"}, {"project": None}, {"agent": "shell", "prompt": None}]
-)
-def test_nothing_else_has_a_session(other):
-    job = replace(JOB, **other)
-    Sessions().keep(job, "n1")
-    assert Sessions().home_of(job) is None
+def test_the_oldest_sessions_are_forgotten(monkeypatch):
+    monkeypatch.setattr(sessions, "KEPT", 2)
+    for number in range(3):
+        Sessions().keep(f"s{number} /p", "n")
+    known = Sessions()
+    assert [known.home_of(f"s{number} /p") for number in range(3)] == [None, "n", "n"]
 
 
 def test_a_file_that_is_not_what_it_should_be_is_not_believed(cache):
     cache.parent.mkdir(mode=0o700)
     for text in ("", "[]", '{"format": 1}', '{"format": 1, "sessions": 5}'):
         cache.write_text(text)
-        assert Sessions().home_of(JOB) is None
+        assert Sessions().home_of(KEY) is None

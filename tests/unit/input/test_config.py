@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config as _config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config
 
 
 @pytest.fixture
@@ -15,12 +15,12 @@ def config_file(tmp_path, monkeypatch):
 
 
 def test_no_file_and_an_empty_file_are_the_defaults(config_file):
-    assert _config.load_config() == _config.Config()
+    assert config.load_config() == config.Config()
     config_file.write_text("# nothing yet\n")
-    assert _config.load_config() == _config.Config()
+    assert config.load_config() == config.Config()
     assert (
-        "node_modules" in _config.Config().sync_exclude
-        and _config.Config().load_weights["cpu"] == 0.4
+        "node_modules" in config.Config().sync_exclude
+        and config.Config().load_weights["cpu"] == 0.4
     )
 
 
@@ -33,21 +33,21 @@ def test_all_keys_are_read(config_file):
         "agents: {claude: {permission_mode: plan, account: team-2}, gummy: }\n"
         "keep: {days: 7, free_gb: '2'}\n"
     )
-    assert _config.load_config() == _config.Config(
+    assert config.load_config() == config.Config(
         load_weights={"cpu": 1, "memory": 0, "load_average": 0, "io_wait": 0.5},
         sync_exclude=("dist", "*.bin"),
         host_preferences={"database": ("big",), "api": ("a", "b")},
         nodes={"big": {"slots": 3}},
         agents={"claude": {"permission_mode": "plan", "account": "team-2"}, "gummy": {}},
-        keep=_config.Keep(7, 10, 2),
+        keep=config.Keep(7, 10, 2),
     )
 
 
 def test_blank_keys_are_not_given(config_file):
     config_file.write_text("load_weights:\nsync_exclude:\n")
-    assert _config.load_config() == _config.Config()
+    assert config.load_config() == config.Config()
     config_file.write_text("sync_exclude: []\n")
-    assert _config.load_config().sync_exclude == ()
+    assert config.load_config().sync_exclude == ()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_blank_keys_are_not_given(config_file):
 def test_what_is_wrong_is_named_with_the_path(config_file, text, sentence):
     config_file.write_text(text)
     with pytest.raises(InputError) as error:
-        _config.load_config()
+        config.load_config()
     (problem,) = error.value.problems
     assert problem.startswith(f"{config_file}: {sentence}") and ";" in problem
 
@@ -142,21 +142,26 @@ def test_what_is_wrong_is_named_with_the_path(config_file, text, sentence):
 def test_all_problems_are_reported_together(config_file):
     config_file.write_text("load_weights: 5\nnods: {}\n")
     with pytest.raises(InputError) as error:
-        _config.load_config()
+        config.load_config()
     assert len(error.value.problems) == 2
 
 
 def test_a_file_that_cannot_be_read_is_named(config_file):
     config_file.write_bytes(b"a: \xff\n")
     with pytest.raises(InputError, match="can't be read .*; make it a readable UTF-8 file"):
-        _config.load_config()
+        config.load_config()
     config_file.unlink()
     config_file.mkdir()
     with pytest.raises(InputError, match="can't be read"):
-        _config.load_config()
+        config.load_config()
 
 
 def test_a_relative_xdg_path_does_not_count(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", "here")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert _config.default_path() == str(tmp_path / ".config/distributed-gummy/config.yaml")
+    assert config.default_path() == str(tmp_path / ".config/distributed-gummy/config.yaml")
+
+
+def test_the_slots_are_those_of_the_nodes_for_which_the_file_says_them():
+    assert config.Config(nodes={"big": {"slots": 3}, "a": {}}).slots == {"big": 3}
+    assert config.Config().slots == {}

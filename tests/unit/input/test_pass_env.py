@@ -10,9 +10,9 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._input.pass_env 
     require_values,
     values_for,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
+from job_builder import shell_job
 
-JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
+JOB = shell_job()
 GIVEN = dataclasses.replace(JOB, pass_env=("TOKEN", "OTHER"))
 
 

@@ -24,7 +24,7 @@ from ansible.plugins.loader import inventory_loader
 from ansible.template import Templar, is_trusted_as_template
 from ansible.utils.display import Display
 from ansible_collections.distributed.gummy.plugins.inventory import tailnet
-from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as _tailscale
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as tailscale
 from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.left_out import (
     LEFT_OUT as LEFT_OUT_OF,
 )
@@ -183,7 +183,7 @@ def test_every_fixture_with_nodes_is_an_inventory_and_tells_what_it_left_out(
     inventory = load(document)
     expected = tailnet.parse_status(json.dumps(document)).peers
     assert {host.name: host.vars["gummy_tailnet"] for host in inventory.hosts.values()} == {
-        peer.name: peer.vars for peer in expected
+        peer.name: peer.facts for peer in expected
     }
     assert not set(inventory.hosts) & set(inventory.groups)
     assert all("_" in group for group in set(inventory.groups) - {"all", "ungrouped"})
@@ -243,8 +243,8 @@ def test_every_other_fixture_is_a_warning_with_advice_and_this_machine(
 def test_a_tailscale_that_fails_is_a_warning_with_advice_and_this_machine(
     load, said, monkeypatch, command, sentence
 ):
-    monkeypatch.setattr(_tailscale, "TIMEOUT", 0.3 if command[0] == "sleep" else 30.0)
-    monkeypatch.setattr(_tailscale, "CAP", 1024)
+    monkeypatch.setattr(tailscale, "TIMEOUT", 0.3 if command[0] == "sleep" else 30.0)
+    monkeypatch.setattr(tailscale, "CAP", 1024)
     monkeypatch.setattr(platform, "node", lambda: "own")
     inventory = load(status_of(), {**NOT_ASKED, "status_command": command, "status_file": None})
     assert list(inventory.hosts) == ["own"] and any(

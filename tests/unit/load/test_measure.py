@@ -12,12 +12,11 @@ import threading
 import time
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._files import private_file
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import (
     CompletedCommand,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._load import measure as _measure
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load import measure
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
     ProbeTarget,
     measure_all,
@@ -59,7 +58,7 @@ class World:
         monkeypatch.setenv("ANSWER", MACOS)
         monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         monkeypatch.setenv("DW_DOUBLE", str(folder / "world.json"))
-        monkeypatch.setattr(_measure.time, "time", self.now)
+        monkeypatch.setattr(measure.time, "time", self.now)
         self.dw(busy="1.00 4 25 40 29.50", refused="0.40 4 10 20 13.00")
         self.cache = folder / "cache" / "distributed-gummy" / "nodes.json"
 
@@ -372,9 +371,3 @@ def test_a_cache_that_may_be_somebody_else_s_or_is_broken_is_not_believed(world,
 def test_a_cache_that_can_not_be_written_costs_nothing_else(world):
     (world.folder / "cache").write_text("no folder", encoding="utf-8")
     assert world.measure("busy")["busy"]["state"] == "measured"
-
-
-def test_the_cache_is_where_xdg_says_and_a_relative_path_does_not_count(monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", "here")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert private_file.cache_file("nodes.json") == "/home/me/.cache/distributed-gummy/nodes.json"

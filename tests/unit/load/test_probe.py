@@ -347,7 +347,7 @@ def test_only_slots_of_living_processes_are_busy(home):
 
 
 def test_the_script_and_the_node_program_name_the_machine_alike():
-    script = probe.MACHINE_ID + "LC_ALL=C; export LC_ALL; machine_id; printf %s $id"
+    script = probe.LOAD_FUNCTIONS + "LC_ALL=C; export LC_ALL; machine_id; printf %s $id"
     assert (
         subprocess.run(
             ["/bin/sh", "-s"], input=script, capture_output=True, text=True, check=True

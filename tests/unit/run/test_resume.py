@@ -12,16 +12,16 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
     read_history,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import Fleet
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import Job
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.resume import (
-    take_over,
+    adopt_run,
     take_up,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
+from job_builder import shell_job
 
-JOB = Job("a", None, None, "make", None, "general", "shell", None, None, 60.0, None, False, 3)
+JOB = shell_job()
 EDITED = replace(JOB, command="make test")
 
 
@@ -232,7 +232,7 @@ def adopt(prepare=lambda links: None, **nodes):
             measure=None,
             config=None,
         )
-        silent = take_over(SimpleNamespace(run_id="r"), record, fleet, "me")
+        silent = adopt_run(SimpleNamespace(run_id="r"), record, fleet, "me")
     finally:
         record.close()
     return record, silent, links

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys, node_data
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import (
     placement,
     task_types,
@@ -231,92 +231,3 @@ def test_the_task_type_is_read_from_whole_words_and_a_tie_is_general(prompt, tas
 def test_the_keys_know_the_same_task_types():
     assert set(keys.JOB_KEYS["task_type"].choices) == {"auto", *task_types.TASK_TYPES}
     assert set(task_types.KEYWORDS) == set(task_types.TASK_TYPES) - {"general"}
-
-
-@pytest.mark.parametrize(
-    ("raw", "sentence"),
-    [
-        ({"cpu": -1}, "load weight cpu is -1; give a number, 0 or more"),
-        ({"cpu": "much"}, "load weight cpu is 'much'; give a number, 0 or more"),
-        ({"cpu": True}, "load weight cpu is True; give a number, 0 or more"),
-        ({"cpu": float("nan")}, "load weight cpu is nan; give a number, 0 or more"),
-        ({"cpu": 0, "memory": 0}, "all load weights are 0; give at least one part more than 0"),
-        ({"memori": 1}, "unknown load weight 'memori'; did you mean 'memory'?"),
-        (
-            {},
-            "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not {}; write it like '{cpu: 1, memory: 0.5}'",
-        ),
-        (
-            [1],
-            "load weights are a mapping of cpu, memory, load_average, io_wait to numbers, not [1]; write it like '{cpu: 1, memory: 0.5}'",
-        ),
-    ],
-)
-def test_bad_weights_are_refused_with_a_sentence(raw, sentence):
-    with pytest.raises(ValueError) as error:
-        node_data.check_weights(raw)
-    assert str(error.value) == sentence
-
-
-def test_weights_given_replace_the_defaults_and_blank_is_not_given():
-    assert node_data.check_weights({"mem": "0.5"}) == {
-        "cpu": 0,
-        "memory": 0.5,
-        "load_average": 0,
-        "io_wait": 0,
-    }
-    assert (
-        node_data.check_weights(None)
-        == node_data.check_weights("")
-        == dict(placement.DEFAULT_WEIGHTS)
-    )
-
-
-def test_a_node_is_read_from_host_variables():
-    facts = {
-        "state": "measured",
-        "reason": None,
-        "load": {"cpu": 0.1, "memory": 0.2, "load_average": None, "io_wait": 0.0},
-        "cpus": 8,
-        "slots": {"total": 4, "busy": 1},
-        "agents": ["gummy"],
-        "disk": {"free": 5e9},
-        "measured_at": 12.5,
-    }
-    node = node_data.node_from_vars(
-        "n", {"gummy_facts": facts, "gummy_tailnet": {"online": True, "expired": True}}
-    )
-    assert node == Node(
-        "n",
-        "measured",
-        load={"cpu": 0.1, "memory": 0.2, "io_wait": 0.0},
-        cpus=8,
-        slots=4,
-        busy=1,
-        agents=frozenset({"gummy"}),
-        disk_free=5_000_000_000,
-        online=True,
-        excluded="its tailnet key has expired",
-        remedy="its key has to be renewed: `tailscale up` there",
-        measured_at=12.5,
-    )
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {},
-        {"gummy_facts": "x", "gummy_tailnet": 3},
-        {
-            "gummy_facts": {
-                "state": "odd",
-                "load": {"cpu": "?", "memory": 7},
-                "slots": None,
-                "disk": {"free": "?"},
-                "agents": "gummy",
-            }
-        },
-    ],
-)
-def test_odd_host_variables_mean_not_known(variables):
-    assert node_data.node_from_vars("n", variables) == Node("n")

@@ -9,7 +9,7 @@ import pathlib
 import sys
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as _tailscale
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as tailscale
 from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status import (
     Choice,
     TailscaleError,
@@ -93,9 +93,9 @@ def test_a_status_gives_its_hosts(name):
     hosts, offline, left_out = NODES[name]
     status = parse_status(json.dumps(load(name)))
     assert names(status) == hosts.split() and status.fault is None
-    assert [each.name for each in status.peers if not each.vars["online"]] == offline.split()
+    assert [each.name for each in status.peers if not each.facts["online"]] == offline.split()
     assert len(status.left_out) == left_out and all(who and why for who, why in status.left_out)
-    assert [each.vars["self"] for each in status.peers].count(True) == 1
+    assert [each.facts["self"] for each in status.peers].count(True) == 1
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -104,9 +104,9 @@ def test_a_state_without_a_network_is_one_sentence_and_this_machine(name):
     machine, sentence = FAULTS[name]
     assert sentence in (status.fault or "") and names(status) == [machine]
     assert (
-        status.peers[0].vars["self"],
-        status.peers[0].vars["online"],
-        status.peers[0].vars["ip"],
+        status.peers[0].facts["self"],
+        status.peers[0].facts["online"],
+        status.peers[0].facts["ip"],
     ) == (True, False, None)
     assert (
         "tailnet_self" in status.peers[0].groups()
@@ -124,11 +124,11 @@ def test_a_state_without_a_network_is_one_sentence_and_this_machine(name):
     ],
 )
 def test_without_a_network_this_machine_has_a_plain_name(monkeypatch, given, name):
-    monkeypatch.setattr(_tailscale.platform, "node", lambda: "Own.example.com")
-    assert names(_tailscale.this_machine("why", Choice(), *given)) == [name]
-    monkeypatch.setattr(_tailscale.platform, "node", lambda: "-")
-    assert names(_tailscale.this_machine("why")) == ["this-machine"]
-    assert _tailscale.this_machine("why", Choice(include_self=False), "desk").left_out == (
+    monkeypatch.setattr(tailscale.platform, "node", lambda: "Own.example.com")
+    assert names(tailscale.this_machine("why", Choice(), *given)) == [name]
+    monkeypatch.setattr(tailscale.platform, "node", lambda: "-")
+    assert names(tailscale.this_machine("why")) == ["this-machine"]
+    assert tailscale.this_machine("why", Choice(include_self=False), "desk").left_out == (
         ("desk", "this machine, and include_self is false"),
     )
 
@@ -140,7 +140,7 @@ def test_what_is_no_status_is_an_error_that_says_what_to_do(name):
     assert UNREADABLE[name] in str(error.value)
 
 
-@pytest.mark.parametrize("state", [*_tailscale.STATES, "SomethingNew"])
+@pytest.mark.parametrize("state", [*tailscale.STATES, "SomethingNew"])
 def test_every_backend_state_has_a_sentence(state):
     fault = status_of(BackendState=state, me={"DNSName": ""}).fault
     assert fault and ("`" in fault or ":" in fault)
@@ -211,7 +211,7 @@ def test_a_peer_that_is_no_place_for_jobs_is_left_out_with_the_reason(changes, w
 )
 def test_a_newcomer_can_not_take_over_a_name_or_an_address(same):
     status = status_of(peer("b", Created="2026-02-01T00:00:00Z", **same), peer("a"))
-    assert [each.vars["id"] for each in status.peers] == ["na", "nme"]
+    assert [each.facts["id"] for each in status.peers] == ["na", "nme"]
     assert "belongs to a already" in status.left_out[0][1]
 
 
@@ -276,7 +276,7 @@ def test_a_machine_that_is_shared_in_can_not_take_the_name_of_one_of_ours():
     theirs = peer("gpu", suffix="other.ts.net", Created="2020-01-01T00:00:00Z")
     ours = peer("gpu", TailscaleIPs=["100.64.3.3"])
     status = status_of(theirs, ours, choice=Choice(include=("gpu*",)))
-    assert [each.vars["dns_name"] for each in status.peers] == ["gpu.t.ts.net", "me.t.ts.net"]
+    assert [each.facts["dns_name"] for each in status.peers] == ["gpu.t.ts.net", "me.t.ts.net"]
 
 
 def test_this_machine_among_its_peers_is_one_host():
@@ -309,7 +309,7 @@ def test_the_variables_say_what_the_network_says():
         peer("b", UserID=5, Active=True, Relay="fra"),
         User={"5": {"LoginName": "al\x1bice@example.com"}},
     )
-    first, second, _third = (each.vars for each in status.peers)
+    first, second, _third = (each.facts for each in status.peers)
     assert (first["tags"], first["user"], first["path"], first["key_expiry"]) == (
         ["tag:web"],
         None,
@@ -358,8 +358,8 @@ def test_notes_tell_what_will_surprise():
     ],
 )
 def test_a_status_command_that_fails_says_what_to_do(script, sentence, monkeypatch):
-    monkeypatch.setattr(_tailscale, "TIMEOUT", 0.4 if "sleep" in script else 10.0)
-    monkeypatch.setattr(_tailscale, "CAP", 1024)
+    monkeypatch.setattr(tailscale, "TIMEOUT", 0.4 if "sleep" in script else 10.0)
+    monkeypatch.setattr(tailscale, "CAP", 1024)
     with pytest.raises(TailscaleError) as error:
         read_status(["/bin/sh", "-c", script])
     assert sentence in str(error.value)
@@ -367,7 +367,7 @@ def test_a_status_command_that_fails_says_what_to_do(script, sentence, monkeypat
 
 def test_without_tailscale_the_user_reads_where_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(_tailscale, "ELSEWHERE", (str(tmp_path / "Tailscale"),))
+    monkeypatch.setattr(tailscale, "ELSEWHERE", (str(tmp_path / "Tailscale"),))
     with pytest.raises(TailscaleError, match="install Tailscale"):
         read_status()
     app = tmp_path / "Tailscale"

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh
+# What else is measured of a node; load.sh stands before it.
+
+# Finds the first Python that is new enough, else the last that there is.
+find_python() {
+  for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9; do
+    python_path=$(command -v "$python") || continue
+    found=$("$python" --version) || continue
+    minor=${found#Python 3.} minor=${minor%%.*}
+    case $minor in *[!0-9]*) continue ;; esac
+    best="$found $python_path"
+    [ "$minor" -lt 9 ] || break
+  done
+  say python "$best"
+}
+
+# login_shell WORD...: not for long where the time can be limited, for start-up files may hang.
+login_shell() {
+  if command -v timeout > /dev/null; then timeout 2 "$@"; else "$@"; fi
+}
+
+# Looks for programs where the login shell of an agent would find them. The shell may print other
+# things as well, so that its PATH stands between two marks. As root claude works in a sandbox only.
+find_agents() {
+  # shellcheck disable=SC2154  # load.sh sets session_path
+  # shellcheck disable=SC2016  # the login shell expands its own PATH
+  listing=$(PATH=$session_path; login_shell "${SHELL:-/bin/sh}" -lc 'printf "\036%s\036" "$PATH"')
+  [ $? -ne 124 ] || return
+  case $listing in
+    *"$mark"*"$mark"*) path=${listing%"$mark"*} path=${path##*"$mark"} ;;
+    *) path=$session_path ;;
+  esac
+  found=$(
+    PATH=$path
+    for program in gummy claude jq; do
+      command -v "$program" > /dev/null && printf ' %s' "$program"
+    done
+  )
+  case $found in
+    *claude*) [ "$(id -u)" != 0 ] || [ "${IS_SANDBOX:-}" = 1 ] || found="$found is-root" ;;
+  esac
+  say programs "$found"
+}
+
+# What is slow or may hang comes last.
+probe() {
+  mark=$(printf '\036')
+  load
+  df -Pk "${HOME:-/}" | { read -r line; read -r line; say disk "$line"; }
+  find_python
+  [ ! -r /proc/stat ] || { sleep 0.2 || sleep 1; cpu_sample; }
+  find_agents
+  # shellcheck disable=SC1010  # `done` is the key of a line here
+  say done
+}
+
+probe < /dev/null 2> /dev/null

@@ -1,0 +1,145 @@
+"""What must stand twice, for it runs where the other side's code is not, says the same both times.
+
+The controller, the node program, what a shell of the node runs, and the role `local_fleet`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pathlib
+import subprocess
+
+import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config, keys
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load import probe
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import agents, launch, store
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+PROGRAMS = sorted({program for agent in agents.AGENTS.values() for program in agent.programs})
+SETS = [
+    list(some)
+    for count in range(len(PROGRAMS) + 1)
+    for some in itertools.combinations(PROGRAMS, count)
+]
+
+
+def test_every_agent_of_the_table_can_be_asked_for_and_configured() -> None:
+    assert set(agents.AGENTS) == set(keys.JOB_KEYS["agent"].choices) == set(config.AGENT_SETTINGS)
+
+
+@pytest.mark.parametrize("root", [False, True])
+@pytest.mark.parametrize("there", SETS, ids=lambda there: "+".join(there) or "nothing")
+def test_what_the_probe_calls_usable_is_what_the_node_would_start(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, there: list[str], root: bool
+) -> None:
+    for program in there:
+        (tmp_path / program).touch(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.delenv("IS_SANDBOX", raising=False)
+    words = " ".join([*there, *(["is-root"] if root and "claude" in there else [])])
+    probed = probe.parse(f"@gummy-probe programs {words} @end\n").agents
+    assert probed is not None
+    assert {*probed, "shell"} == {
+        name for name in agents.AGENTS if agents.unusable(name, str(tmp_path)) is None
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PATH",
+        "HOME",
+        "GUMMY_X",
+        "GIT_CEILING_DIRECTORIES",
+        "A-B",
+        "1A",
+        "PATHS",
+        "home",
+        "_",
+        "GUMMY",
+        "TOKEN",
+    ],
+)
+def test_both_sides_refuse_the_same_names_of_variables(name: str) -> None:
+    try:
+        keys.coerce(keys.JOB_KEYS["pass_env"], [name])
+    except BadValue:
+        assert not launch.PASSED.match(name)
+    else:
+        assert launch.PASSED.match(name)
+
+
+# Where the state lives
+
+
+@pytest.fixture(params=["unset", "empty", "set"])
+def home(
+    request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> pathlib.Path:
+    """A user's home, with XDG_STATE_HOME in each of the states that it may be in."""
+    monkeypatch.setenv("HOME", str(tmp_path / "a home"))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    if request.param == "empty":
+        monkeypatch.setenv("XDG_STATE_HOME", "")
+    elif request.param == "set":
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a state's home"))
+    return tmp_path
+
+
+def sh(script: str) -> str:
+    words = ["/bin/sh", "-s"]
+    return subprocess.run(words, input=script, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_node_program_has_the_state_where_the_controller_has_it(home: pathlib.Path) -> None:
+    mask = os.umask(0)
+    try:
+        root = store.Store().root
+    finally:
+        os.umask(mask)
+    assert root == os.path.join(paths.state_home(), store.machine_id())
+
+
+def test_the_first_script_of_a_link_finds_the_program_in_the_same_state(home: pathlib.Path) -> None:
+    printed = sh(link.HELLO.format(given="python3", pythons="", digest="0"))
+    assert f"\x1estate={paths.state_home()}\n" in printed
+
+
+def test_the_guess_of_a_link_starts_the_program_of_the_same_state(home: pathlib.Path) -> None:
+    printed = sh(link.GUESS.format(python="printf '%s|'", digest="0"))
+    assert printed.split("|")[2] == os.path.join(paths.state_home(), "bin", "0.zip")
+
+
+def test_the_probe_counts_the_slots_of_the_same_state(home: pathlib.Path) -> None:
+    slots = pathlib.Path(paths.state_home(), store.machine_id(), "slots")
+    slots.mkdir(parents=True)
+    (slots / "0").write_text(f"{os.getpid()}\n", encoding="ascii")
+    assert probe.parse(sh(probe.LOAD_SCRIPT)).busy == 1
+
+
+def test_the_role_has_its_fleet_in_the_same_state(
+    home: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ROOT / "roles" / "local_fleet" / "files"
+    monkeypatch.syspath_prepend(str(folder))
+    spec = importlib.util.spec_from_file_location("fleet_of_the_role", folder / "fleet.py")
+    assert spec is not None and spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    assert program.default_folder() == os.path.join(paths.state_home(), "fleet")
+
+
+@pytest.mark.parametrize("name", ["a", "0", "a.b-c_d", "A" * 64])
+def test_the_node_takes_every_name_that_the_controller_takes(name: str) -> None:
+    assert paths.NAME.fullmatch(name) and store.NAME.match(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".a", "-a", "_a", "a/b", "a\n", "\u00e4"])
+def test_both_sides_refuse_what_is_no_name_of_a_folder(name: str) -> None:
+    assert not paths.NAME.fullmatch(name) and not store.NAME.match(name)

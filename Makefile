@@ -1,4 +1,5 @@
-# Needs git, make and Python 3.11 or newer; everything else is made by `make venv`, which the other targets call.
+# Needs git, make and Python 3.11 or newer; everything else is made by `make venv`, which the other
+# targets call.
 .PHONY: venv demo test soak e2e lint bench clean
 .NOTPARALLEL:
 export ARGS PYTHON

@@ -107,7 +107,7 @@ def test_the_node_program_has_the_state_where_the_controller_has_it(home: pathli
 
 
 def test_the_first_script_of_a_link_finds_the_program_in_the_same_state(home: pathlib.Path) -> None:
-    printed = sh(link.HELLO.format(given="python3", pythons="", digest="0"))
+    printed = sh(f"set -- 0 python3\n{link.hello()}")
     assert f"\x1estate={paths.state_home()}\n" in printed
 
 

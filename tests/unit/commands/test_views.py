@@ -1,4 +1,4 @@
-"""What `status` and `specialists` have in common: words of strangers, and when there is nothing to see."""
+"""What `status` and `specialists` share: words of strangers, and when there is nothing to see."""
 
 from __future__ import annotations
 

@@ -66,10 +66,13 @@ class ViewLink(PlayedLink):
 
 
 def play_fleet(links, nodes=None, **more):
-    """links: by name; a name without one must not be asked. nodes: those of the links by default."""
+    """A fleet with these links by name; a name without one must not be asked.
+
+    nodes: those of the links by default.
+    """
     nodes = [Node(name) for name in links] if nodes is None else nodes
-    fields = {"fallback": None, "measure": None, "config": Config(), **more}
-    return Fleet(nodes=tuple(nodes), make_link=links.__getitem__, **fields)
+    fields = {"fallback": None, "measure": None, "config": Config(), "make_link": links.__getitem__}
+    return Fleet(nodes=tuple(nodes), **{**fields, **more})
 
 
 def view_fleet(nodes, answers, fallback=None, left_out=()):

@@ -13,7 +13,13 @@ from ansible.utils.display import Display
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names
-from ..plugin_utils._commands import attempts, clean, views
+from ..plugin_utils._commands.cancel import cancel
+from ..plugin_utils._commands.clean import clean
+from ..plugin_utils._commands.harvest import harvest
+from ..plugin_utils._commands.logs import logs
+from ..plugin_utils._commands.specialists import specialists
+from ..plugin_utils._commands.status import status
+from ..plugin_utils._fleet.fleet import Fleet
 from ..plugin_utils._input.keys import setting
 from ..plugin_utils._show.text import printable
 
@@ -30,26 +36,33 @@ class ActionModule(FleetAction):
         check_names(self)
         fleet = find_fleet(self, variables)
         verb = args["verb"]
-        job = setting(variables, "job")
-        run_id = setting(variables, "run_id")
-        if verb == "status":
-            document = views.status(fleet)
-        elif verb == "specialists":
-            document = views.specialists(fleet)
-        elif verb == "logs":
-            document = attempts.logs(fleet, job, run_id, _print_line)
-        elif verb == "cancel":
-            document = attempts.cancel(fleet, job, run_id)
-        elif verb == "clean":
-            document = clean.clean(fleet, self._task.check_mode)
-        else:
-            document = attempts.harvest(fleet, job, run_id)
-        changed = verb in ("cancel", "harvest") or verb == "clean" and document["bytes"] > 0
+        document = self._ask(verb, fleet, setting(variables, "job"), setting(variables, "run_id"))
         return {
-            "changed": changed,
+            "changed": _has_changed(verb, document),
             "document": document,
             "output_file": setting(variables, "output_file"),
         }
+
+    def _ask(
+        self, verb: str, fleet: Fleet, job: str | None, run_id: str | None
+    ) -> Mapping[str, Any]:
+        if verb == "status":
+            return status(fleet)
+        if verb == "specialists":
+            return specialists(fleet)
+        if verb == "logs":
+            return logs(fleet, job, run_id, _print_line)
+        if verb == "cancel":
+            return cancel(fleet, job, run_id)
+        if verb == "clean":
+            return clean(fleet, self._task.check_mode)
+        return harvest(fleet, job, run_id)
+
+
+def _has_changed(verb: str, document: Mapping[str, Any]) -> bool:
+    if verb == "clean":
+        return bool(document["bytes"] > 0)
+    return verb in ("cancel", "harvest")
 
 
 def _print_line(line: str) -> None:

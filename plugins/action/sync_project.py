@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names, find_project
-from ..plugin_utils._commands import attempts
+from ..plugin_utils._commands.sync import sync
 from ..plugin_utils._input.keys import setting
 from ..plugin_utils._show.text import printable
 
@@ -22,7 +22,7 @@ class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         fleet = find_fleet(self, variables)
-        document = attempts.sync(fleet, find_project(variables), _print_note)
+        document = sync(fleet, find_project(variables), _print_note)
         return {
             "changed": True,
             "document": document,

@@ -10,6 +10,7 @@ the claim before it).
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import secrets
@@ -24,7 +25,9 @@ init_plugin_loader()
 # Collections are there from here on.
 from ansible.playbook.task import Task
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect import LinkMaker
-from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import views
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.specialists import (
+    specialists as ask_specialists,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
@@ -73,7 +76,7 @@ def specialists(names: list[str], words: str) -> dict[str, int]:
         measure=no_measure,
         config=Config(),
     )
-    return dict(views.specialists(fleet)["totals"])
+    return dict(ask_specialists(fleet)["totals"])
 
 
 def sync(link: Link, controller: str) -> dict[str, float]:
@@ -91,7 +94,7 @@ def sync(link: Link, controller: str) -> dict[str, float]:
     )
     seconds = time.monotonic() - begun
     link.call("release", {"attempt": attempt})
-    return {**sent, "wall": seconds}
+    return {**dataclasses.asdict(sent), "wall": seconds}
 
 
 def main() -> None:

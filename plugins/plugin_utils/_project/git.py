@@ -86,7 +86,7 @@ class Project:
     parts: tuple[tuple[str, str], ...] = ()
 
 
-def look_at(path: str) -> Project:
+def project_at(path: str) -> Project:
     """Raises ProjectError."""
     if not in_git(path):
         return Project(path)

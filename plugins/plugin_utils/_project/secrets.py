@@ -26,7 +26,7 @@ INSIDE_GIT = re.compile(r"(^|/)\.git/")
 SHOWN = 10
 
 
-def secrets_in(excluded: Exclusions, key: str) -> list[str]:
+def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
     """Paths that look like secrets among what goes to a node; none if this project (its workspace's
     key) was looked at before. Raises InputError.
     """
@@ -56,7 +56,7 @@ def secrets_in(excluded: Exclusions, key: str) -> list[str]:
     return found
 
 
-def warnings(
+def secret_warnings(
     secrets: Mapping[str, Sequence[str]], patterns: Sequence[str], config: str
 ) -> list[str]:
     """Lines for people, by project, with the line that keeps them at home."""

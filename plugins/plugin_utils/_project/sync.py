@@ -17,10 +17,10 @@ from typing import Any
 
 from .._files.paths import NAME
 from .._links.link import Link, decode
-from .git import Project, look_at, portable_config
+from .git import Project, portable_config, project_at
 
-# Seconds; rsync's own --timeout ends one that stands still.
-LONGEST = 6 * 3600.0
+# How long an rsync may take, in seconds; its own --timeout ends one that stands still.
+RSYNC_SECONDS = 6 * 3600.0
 
 # A specialist's session lives on one node and for one path, so the project's own copy of it stays
 # at home.
@@ -28,18 +28,26 @@ NODE_OWNED = ("/.gummy/specialists/*/session.txt", "/.gummy/specialists/*/meta.y
 # A specialist that was made on the node stays there whole, although the project at home has none:
 # gummy can't resume one without its prompt.
 KEPT_THERE = "/.gummy/specialists/**"
-# Paths of this machine; submodules go as plain content.
+# What a repository says of paths of this machine; submodules go as plain content.
 NOT_PORTABLE = ("/.git/worktrees", "/.git/modules")
+# What of a repository leads to its parts elsewhere, which the workspace gets in one piece.
 BOUND_TO_HERE = ("/.git/commondir", "/.git/gitdir", "/.git/objects/info/alternates")
 # How sync_exclude says that the repository stays at home.
 GIT = frozenset({".git", ".git/", "/.git", "/.git/"})
-# Rsync's exit status when a file went away meanwhile.
+
+# Exit status of an rsync for which a file went away meanwhile.
 VANISHED = 24
+# Exit statuses for what goes wrong on the network: in socket I/O, in time, or in ssh.
+NETWORK_FAILED = frozenset({10, 30, 35, 255})
+# How a login shell that prints something shows itself.
+NOISY_SHELL = re.compile(r"is your shell clean|protocol version mismatch")
 
 
 class TransferError(Exception):
-    """An rsync that did not do its work. failure: a class of DESIGN section 7; refusal: the node
-    program's clear no, if it gave one.
+    """An rsync that did not do its work.
+
+    failure: the class of failure that the job has by it, which docs/architecture.md lists; refusal:
+    the node program's clear no, if it gave one.
     """
 
     def __init__(
@@ -52,28 +60,43 @@ class TransferError(Exception):
 
 @dataclass(frozen=True)
 class Exclusions:
-    """A project and what of it is kept from the nodes. rules: rsync's, NUL-separated; patterns:
-    those of sync_exclude.
-    """
+    """A project, and what of it is kept from the nodes."""
 
     project: Project
+    # rsync's filter rules, each with a NUL after it.
     rules: bytes
+    # What sync_exclude says, in the words of the user.
     patterns: tuple[str, ...]
 
     def describe(self) -> str:
-        counted = (
-            (len(self.project.ignored), "ignored by git"),
-            (len(self.project.plain), ".git of submodules"),
-        )
-        return (
-            ", ".join([*self.patterns, *(f"{count} {what}" for count, what in counted if count)])
-            or "nothing"
-        )
+        """What stays at home, for people: patterns, and how many paths git names."""
+        words = [*self.patterns]
+        if self.project.ignored:
+            words.append(f"{len(self.project.ignored)} ignored by git")
+        if self.project.plain:
+            words.append(f"{len(self.project.plain)} .git of submodules")
+        return ", ".join(words) or "nothing"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What an rsync has sent; 0 where it does not say."""
+
+    # Regular files that were not there yet, or not like this.
+    files: int
+    # Their size.
+    bytes: int
+
+    def describe(self) -> str:
+        """`3 files, 12.3 kB`."""
+        return f"{self.files} files, {_size(self.bytes)}"
 
 
 def workspace_key(project: str | None, controller: str) -> str:
-    """Stable per controller and project, so that session memory survives; jobs without a project
-    share a scratch one.
+    """The name of a project's workspaces on every node.
+
+    It is the same for every run of this controller, so that a specialist finds its session again.
+    Jobs without a project share a scratch workspace.
     """
     if project is None:
         return f"scratch-{controller}"
@@ -82,94 +105,113 @@ def workspace_key(project: str | None, controller: str) -> str:
 
 
 def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
-    """What goes to a node is what is left: git says what it ignores there, sync_exclude the rest.
+    """What of the project at this path stays at home: what git ignores there, and sync_exclude.
 
     Raises ProjectError.
     """
-    project = look_at(path)
-    whole = GIT.isdisjoint(sync_exclude)
-    if not whole:
+    project = project_at(path)
+    with_repository = GIT.isdisjoint(sync_exclude)
+    if not with_repository:
         project = replace(project, parts=())
-    rules = [
-        b"- " + pattern.encode()
-        for pattern in (*NODE_OWNED, *NOT_PORTABLE, *(BOUND_TO_HERE if project.parts else ()))
-    ]
-    rules += [b"- " + _anchored(path) for path in project.plain]
-    # A branch may have the name of a cache.
-    rules += [b"+ .git/**"] if whole else []
-    rules += [b"- " + pattern.encode() for pattern in sync_exclude] + [
-        b"- " + _anchored(path) for path in project.ignored
-    ]
+
+    # rsync takes the first rule that fits.
+    ours = [*NODE_OWNED, *NOT_PORTABLE]
+    if project.parts:
+        ours += BOUND_TO_HERE
+    rules = [_exclude(pattern.encode()) for pattern in ours]
+    rules += [_exclude(_anchored(path)) for path in project.plain]
+    if with_repository:
+        # A branch may have the name of a cache.
+        rules.append(b"+ .git/**")
+    rules += [_exclude(pattern.encode()) for pattern in sync_exclude]
+    rules += [_exclude(_anchored(path)) for path in project.ignored]
+
     return Exclusions(project, b"".join(rule + b"\0" for rule in rules), tuple(sync_exclude))
 
 
+def _exclude(pattern: bytes) -> bytes:
+    return b"- " + pattern
+
+
 def _anchored(path: bytes) -> bytes:
-    """An rsync pattern for just this path; a backslash escapes only where a wildcard makes it a
-    pattern at all.
+    """An rsync pattern for just this path.
+
+    A backslash escapes only where a wildcard makes it a pattern at all.
     """
     if re.search(rb"[*?\[]", path):
         path = re.sub(rb"([\\*?\[])", rb"\\\1", path)
     return b"/" + path
 
 
-def send_project(link: Link, excluded: Exclusions, attempt: str, generation: int) -> dict[str, Any]:
-    """The project into the workspace that the attempt claimed; files and bytes sent.
+def send_project(link: Link, excluded: Exclusions, attempt: str, generation: int) -> Sent:
+    """Send a project into the workspace that the attempt claimed.
+
+    generation: of the claim, so that one who lost the workspace meanwhile does no harm there.
 
     Raises LinkError, TransferError.
     """
     words = link.rsync_words("receive", attempt, str(generation))
     with sources(excluded.project) as given:
         argv = upload_argv(given, words, link.rsync_target())
-        status, out, errors = link.rsync(argv, LONGEST, excluded.rules)
-        # Somebody works there: what is new meanwhile may need what was not there before.
+        status, out, errors = link.rsync(argv, RSYNC_SECONDS, excluded.rules)
         if status == VANISHED:
-            status, out, errors = link.rsync(argv, LONGEST, excluded.rules)
-    refusal = next(
-        (reply for line in errors.encode().splitlines() if (reply := decode(line))), None
-    )
+            # Somebody works there: what is new meanwhile may need what was not there before.
+            status, out, errors = link.rsync(argv, RSYNC_SECONDS, excluded.rules)
+
+    refusal = _refusal_in(errors)
     if refusal is not None:
         raise TransferError("refused", str(refusal.get("message", refusal)), refusal)
     if status not in (0, VANISHED):
         raise TransferError(*why_rsync_failed(status, errors))
-    return sent(out)
+    return read_stats(out)
+
+
+def _refusal_in(errors: str) -> Mapping[str, Any] | None:
+    """The node program's no, which it says among rsync's errors."""
+    for line in errors.encode().splitlines():
+        reply = decode(line)
+        if reply:
+            return reply
+    return None
 
 
 @contextlib.contextmanager
 def sources(project: Project) -> Iterator[list[str]]:
-    """rsync's sources: the project; before it, where its repository is elsewhere, folders that name
-    each part by its place in the workspace.
+    """rsync's sources of a project, while the context lasts.
+
+    Before the project itself, where its repository is elsewhere, come folders that name each part
+    by its path in the workspace.
     """
     top = project.path.rstrip("/")
     if not project.parts:
         yield [top + "/"]
         return
+
     with tempfile.TemporaryDirectory(prefix="gummy-sync-") as folder:
         os.makedirs(os.path.join(folder, "0", ".git"))
         portable_config(project.parts, os.path.join(folder, "0", ".git"))
-        found = [f"{folder}/0/./.git/"]
-        for number, (source, place) in enumerate(project.parts, 1):
-            where = os.path.join(folder, str(number), place)
-            os.makedirs(os.path.dirname(where))
-            os.symlink(source, where)
-            found.append(f"{folder}/{number}/./{place}/")
-        yield [*found, f"{top}/./"]
+        paths = [f"{folder}/0/./.git/"]
+        for number, (source, path) in enumerate(project.parts, 1):
+            link = os.path.join(folder, str(number), path)
+            os.makedirs(os.path.dirname(link))
+            os.symlink(source, link)
+            paths.append(f"{folder}/{number}/./{path}/")
+        yield [*paths, f"{top}/./"]
 
 
 def fetch_harvest(link: Link, attempt: str, folder: str) -> None:
-    """An ended attempt's harvest into an existing folder. Raises LinkError, TransferError."""
+    """Fetch an ended attempt's harvest into an existing folder. Raises LinkError, TransferError."""
     argv = download_argv(folder, link.rsync_words("send", attempt), link.rsync_target())
-    status, _out, errors = link.rsync(argv, LONGEST)
+    status, _out, errors = link.rsync(argv, RSYNC_SECONDS)
     if status:
         raise TransferError(*why_rsync_failed(status, errors))
 
 
-def upload_argv(given: Sequence[str], link_words: Sequence[str], place: str) -> list[str]:
-    """rsync mirrors its sources into the workspace; modes and times go along, owners do not.
+def upload_argv(given: Sequence[str], link_words: Sequence[str], remote: str) -> list[str]:
+    """The argv of an rsync that mirrors its sources into the workspace, with rules on its stdin.
 
-    Its stdin takes the rules.
-
-    Of several sources that have a file the first one's goes; what follows `/./` in a source is its
-    place.
+    Modes and times go along, owners do not. Of several sources that have a file the first one's
+    goes; what follows `/./` in a source is its path in the workspace.
     """
     together = ["--relative"] if len(given) > 1 else []
     return [
@@ -185,61 +227,71 @@ def upload_argv(given: Sequence[str], link_words: Sequence[str], place: str) -> 
         *link_words,
         "--",
         *given,
-        place,
+        remote,
     ]
 
 
-def download_argv(folder: str, link_words: Sequence[str], place: str) -> list[str]:
-    """Links don't come: they could lead whoever opens a harvest's file to another one of this
+def download_argv(folder: str, link_words: Sequence[str], remote: str) -> list[str]:
+    """The argv of an rsync that brings a harvest home.
+
+    Links don't come: they could lead whoever opens a harvest's file to another one of this
     machine.
     """
-    return ["rsync", "-rt", "--timeout=60", *link_words, "--", place, folder + "/"]
+    return ["rsync", "-rt", "--timeout=60", *link_words, "--", remote, folder + "/"]
 
 
-def sent(stats: str) -> dict[str, int]:
-    """files and bytes that rsync --stats says it sent (regular files; their size); 0 where it does
-    not say.
-    """
-    found = {}
-    for key, label in (
-        ("files", "Number of (?:regular )?files transferred"),
-        ("bytes", "Total transferred file size"),
-    ):
-        match = re.search(rf"^{label}: ([0-9,.]+)", stats, re.MULTILINE)
-        found[key] = int(re.sub(r"[,.]", "", match.group(1))) if match else 0
-    return found
+def read_stats(stats: str) -> Sent:
+    """What rsync --stats says it sent, in either rsync's words."""
+    return Sent(
+        files=_statistic("Number of (?:regular )?files transferred", stats),
+        bytes=_statistic("Total transferred file size", stats),
+    )
+
+
+def _statistic(label: str, stats: str) -> int:
+    match = re.search(rf"^{label}: ([0-9,.]+)", stats, re.MULTILINE)
+    if match is None:
+        return 0
+    return int(re.sub(r"[,.]", "", match.group(1)))
 
 
 def why_rsync_failed(status: int, errors: str) -> tuple[str, str]:
-    """(class, one line): unreachable for network errors, sync for the rest."""
-    lines = [line for line in errors.split("\n") if line.strip() and "\x1e" not in line]
-    if re.search(r"is your shell clean|protocol version mismatch", errors):
-        return (
-            "sync",
-            "the node's login shell prints something, which breaks rsync: silence its start-up files for non-interactive logins",
+    """The class of failure, unreachable for the network and sync for the rest, and one line."""
+    if NOISY_SHELL.search(errors):
+        reason = (
+            "the node's login shell prints something, which breaks rsync: "
+            "silence its start-up files for non-interactive logins"
         )
-    if status in (10, 30, 35, 255):
-        return "unreachable", lines[-1] if lines else f"rsync exit status {status}"
-    return "sync", next(
-        (line for line in lines if "rsync error" not in line), lines[-1] if lines else ""
-    ) or f"rsync exit status {status}"
+        return "sync", reason
+
+    lines = [line for line in errors.split("\n") if line.strip() and "\x1e" not in line]
+    last = lines[-1] if lines else f"rsync exit status {status}"
+    if status in NETWORK_FAILED:
+        return "unreachable", last
+    # The first line that is not rsync's own summing up says most.
+    return "sync", next((line for line in lines if "rsync error" not in line), last)
 
 
 def unpack(files: Mapping[str, str] | None, folder: str) -> bool:
-    """Write a harvest that came with the word that its attempt ended; False if it did not, or is
+    """Write a harvest that came with the word that its attempt ended into this folder.
+
+    files: name -> content in base64. Returns False, and writes nothing, if it did not come, or is
     not what it should be.
     """
     if not files or not all(NAME.fullmatch(name) for name in files):
         return False
-    for name, text in files.items():
+    for name, content in files.items():
         with open(os.path.join(folder, name), "wb") as file:
-            file.write(base64.b64decode(text))
+            file.write(base64.b64decode(content))
     return True
 
 
-def size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+def _size(count: float) -> str:
+    """Bytes for people."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB"):
         count /= 1000
-    return f"{count:.1f} GB"
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} GB"

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from .._errors import InputError
@@ -370,12 +370,12 @@ class Engine:
                 self._events.put(ev.Failed(command.attempt, exc.failure, str(exc)))
         else:
             seconds = round(time.monotonic() - begun, 2)
-            trail.sync = {**sent, "seconds": seconds, "excluded": excluded.describe()}
+            trail.sync = {**asdict(sent), "seconds": seconds, "excluded": excluded.describe()}
             self._say(
                 command.job,
                 "sync",
                 command.node,
-                f"{sent['files']} files, {_sync.size(sent['bytes'])} sent in {seconds:.1f} s",
+                f"{sent.describe()} sent in {seconds:.1f} s",
             )
             self._events.put(ev.Synced(command.attempt))
 

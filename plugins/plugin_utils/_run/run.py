@@ -20,7 +20,7 @@ from .._input.request import Request
 from .._project import sync
 from .._project.branch import check_branches
 from .._project.conflicts import find_conflicts
-from .._project.secrets import secrets_in, warnings
+from .._project.secrets import look_for_secrets_once, secret_warnings
 from .._schedule.placement import Node
 from .._schedule.plan import plan_work
 from .._show.printer import Printer
@@ -59,9 +59,9 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     secrets = {
         path: found
         for path, excluded in projects.items()
-        if (found := secrets_in(excluded, sync.workspace_key(path, controller)))
+        if (found := look_for_secrets_once(excluded, sync.workspace_key(path, controller)))
     }
-    for line in warnings(secrets, request.config.sync_exclude, default_path()):
+    for line in secret_warnings(secrets, request.config.sync_exclude, default_path()):
         printer.say(line)
     record.begin(
         {job.name: job.digest() for job in request.jobs},

@@ -51,21 +51,25 @@ def test_what_looks_secret_and_goes_is_told_once_for_each_project(project):
     before = sorted(project.rglob("*"))
     told = [
         name.replace("odd\\#012name.pem", "odd\nname.pem")
-        for name in _secrets.secrets_in(excluded, "one")
+        for name in _secrets.look_for_secrets_once(excluded, "one")
     ]
     assert told == sorted([*SECRET, "own/.env"])
     assert sorted(project.rglob("*")) == before
-    assert _secrets.secrets_in(excluded, "one") == [] and len(
-        _secrets.secrets_in(excluded, "two")
+    assert _secrets.look_for_secrets_once(excluded, "one") == [] and len(
+        _secrets.look_for_secrets_once(excluded, "two")
     ) == len(told)
 
 
 def test_the_line_that_is_told_keeps_them_at_home(project):
-    found = _secrets.secrets_in(_sync.exclusions(str(project), config.SYNC_EXCLUDE), "one")[:2]
-    first, then = _secrets.warnings({str(project): found}, config.SYNC_EXCLUDE, "/my/config.yaml")
+    found = _secrets.look_for_secrets_once(
+        _sync.exclusions(str(project), config.SYNC_EXCLUDE), "one"
+    )[:2]
+    first, then = _secrets.secret_warnings(
+        {str(project): found}, config.SYNC_EXCLUDE, "/my/config.yaml"
+    )
     assert f"{project}: {', '.join(found)}" in first and "/my/config.yaml" in then
     patterns = yaml.safe_load(then.partition("config.yaml: ")[2])["sync_exclude"]
     assert patterns[: len(config.SYNC_EXCLUDE)] == list(config.SYNC_EXCLUDE)
     assert not set(found) & set(
-        _secrets.secrets_in(_sync.exclusions(str(project), patterns), "two")
+        _secrets.look_for_secrets_once(_sync.exclusions(str(project), patterns), "two")
     )

@@ -78,7 +78,7 @@ def upload(project, place, *patterns):
             capture_output=True,
             check=True,
         )
-    return sync.sent(done.stdout.decode())
+    return sync.read_stats(done.stdout.decode())
 
 
 def git(folder, *words):
@@ -125,9 +125,9 @@ def test_just_what_is_excluded_stays_at_home_and_stats_say_what_went(project, tm
     kept = {*LOOKALIKES, b"tracked.ign", b"src/main.py", b"dist/tracked", b".gitignore"}
     assert names_in(place) == kept | SPECIALIST | {b"build/cache"}
     inside = sum(len(files) for _where, _folders, files in os.walk(project / ".git"))
-    assert sent["files"] == len(kept) + inside
-    assert sent["bytes"] > 1000 * len(LOOKALIKES)
-    assert upload(project, place, "node_modules", "*.log") == {"files": 0, "bytes": 0}
+    assert sent.files == len(kept) + inside
+    assert sent.bytes > 1000 * len(LOOKALIKES)
+    assert upload(project, place, "node_modules", "*.log") == sync.Sent(files=0, bytes=0)
 
 
 def test_a_node_s_specialist_stays_whole_and_takes_what_the_project_itself_has_for_it_but_no_session(
@@ -266,7 +266,7 @@ def test_a_repository_arrives_as_one_that_needs_nothing_of_this_machine(make_one
     before = times()
     upload(work, place, "*.x")
     assert times() == before
-    assert upload(work, place, "*.x") == {"files": 0, "bytes": 0}
+    assert upload(work, place, "*.x") == sync.Sent(files=0, bytes=0)
     for folder in tmp_path.iterdir():
         if folder != tmp_path / "node":
             folder.rename(folder.with_name(folder.name + " is away"))
@@ -326,10 +326,10 @@ def test_sync_exclude_cuts_nothing_out_of_the_repository_unless_it_names_it(tmp_
 
 @pytest.mark.parametrize("label", ["regular files transferred", "files transferred"])
 def test_stats_are_read_with_either_rsync_s_words_and_thousands(label):
-    assert sync.sent(
+    assert sync.read_stats(
         f"\nNumber of {label}: 1,247\nTotal transferred file size: 45,000,123 bytes\n"
-    ) == {"files": 1247, "bytes": 45000123}
-    assert sync.sent("") == {"files": 0, "bytes": 0}
+    ) == sync.Sent(files=1247, bytes=45000123)
+    assert sync.read_stats("") == sync.Sent(files=0, bytes=0)
 
 
 @pytest.mark.parametrize(

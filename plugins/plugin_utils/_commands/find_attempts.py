@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attempts on the nodes, found from any controller by what a person types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypedDict, cast
+
+from .._errors import InputError
+from .._files.paths import NAME
+from .._files.record import SCHEMA_VERSION
+from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
+from .._fleet.fleet import Fleet
+from .._input.keys import hint, show
+from .._links.link import Link, LinkError
+from .._node import wire
+
+# How many attempts that a prefix fits are named.
+NAMED_MOST = 10
+# How long a node may take for a verb about one attempt, in seconds.
+VERB_SECONDS = 60.0
+# What of a row is no business of people: it leads nowhere outside of this process, or says nothing.
+PRIVATE = frozenset({"link", "store"})
+
+
+class AttemptsDocument(TypedDict):
+    """What logs, cancel and harvest tell of the attempts that were asked for."""
+
+    schema_version: int
+    # The command: logs, cancel or harvest.
+    kind: str
+    # success or failed.
+    status: str
+    attempts: list[AttemptRow]
+    # Why nodes gave no answer, by name.
+    no_answer: dict[str, str]
+
+
+def find_attempts(
+    fleet: Fleet, job: str | None, run_id: str | None
+) -> tuple[list[AttemptRow], dict[str, str]]:
+    """The attempts that are asked for, and the nodes that gave no answer, with the reason.
+
+    job: an attempt's id, a unique prefix of one, or RUN/name; run_id: a run's name.
+
+    Raises InputError if that says nothing, fits several attempts, or none.
+    """
+    _check(job, run_id)
+    run, slash, name = (job or "").partition("/")
+    request: wire.ListRequest = {"run_id": run_id, "prefix": job or ""}
+    if slash:
+        request = {"run_id": run, "prefix": ""}
+
+    answers, silent = _list_on_all(fleet, request)
+    # Two names may lead to one store, which then tells its attempts twice.
+    rows = list(
+        {
+            row["attempt"]: row
+            for listed in answers.values()
+            for row in listed
+            if not slash or row["job"] == name
+        }.values()
+    )
+
+    if job and not slash and len(rows) > 1:
+        ids = sorted(row["attempt"] for row in rows)
+        raise InputError(
+            [f"gummy_job={job} fits {len(rows)} attempts: {', '.join(ids[:NAMED_MOST])}"]
+        )
+    if not rows:
+        raise InputError([_nothing_found(fleet, job, run_id, answers, silent)])
+    return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
+
+
+def _check(job: str | None, run_id: str | None) -> None:
+    """Raise InputError for what names no attempt."""
+    if not job and not run_id:
+        problem = (
+            "say which: gummy_job=ID (a unique prefix is enough, or RUN/name), or gummy_run_id=NAME"
+        )
+        raise InputError([problem])
+    if job and not all(NAME.fullmatch(part) for part in job.split("/", 1)):
+        problem = (
+            f"gummy_job={show(job)} is no job: "
+            "give the id of an attempt, a unique prefix of one, or RUN/name"
+        )
+        raise InputError([problem])
+
+
+def _list_on_all(
+    fleet: Fleet, request: wire.ListRequest, without: Iterable[str] = ()
+) -> tuple[dict[str, list[AttemptRow]], dict[str, str]]:
+    def question(node: str, link: Link) -> list[AttemptRow]:
+        return list_attempts(node, link, request)
+
+    return ask_all_nodes(fleet, question, without=frozenset(without))
+
+
+def _nothing_found(
+    fleet: Fleet,
+    job: str | None,
+    run_id: str | None,
+    answered: Iterable[str],
+    silent: Mapping[str, str],
+) -> str:
+    """A sentence that names what is nearest among all that the nodes know."""
+    answers, _silent = _list_on_all(fleet, {}, without=silent)
+    rows = [row for listed in answers.values() for row in listed]
+    if job and "/" in job:
+        known = {f"{row['run_id']}/{row['job']}" for row in rows}
+    elif job:
+        known = {row["attempt"] for row in rows}
+    else:
+        known = {row["run_id"] for row in rows}
+
+    asked = job or run_id
+    sentence = (
+        f"no attempt of {asked} is known to {', '.join(answered) or 'any node'}; "
+        f"{hint(str(asked), known)}"
+    )
+    if silent:
+        reasons = ", ".join(f"{node} ({reason})" for node, reason in silent.items())
+        sentence += f"; no answer from {reasons}"
+    return sentence
+
+
+def ask_about(row: AttemptRow, verb: Literal["fence", "cancel", "harvest"]) -> None:
+    """Ask the attempt's node something about it, and bring the row up to date with the reply.
+
+    A node that gives none is told of in the row's message.
+    """
+    request: wire.AttemptRequest = {"attempt": row["attempt"]}
+    reply: wire.FenceReply | wire.HarvestReply
+    try:
+        if verb == "harvest":
+            reply = row["link"].call(verb, request, VERB_SECONDS)
+        else:
+            reply = row["link"].call(verb, request, VERB_SECONDS)
+        row["state"] = reply["state"]
+        ended = {key: value for key, value in reply.items() if key not in ("state", "store")}
+        row["ended"] = ended or None
+    except LinkError as exc:
+        row["message"] = str(exc)
+
+
+def attempts_document(
+    kind: str, rows: Iterable[AttemptRow], silent: Mapping[str, str], *, failed: bool
+) -> AttemptsDocument:
+    """The document of a command about attempts, without what is private in their rows."""
+    public = [{key: value for key, value in row.items() if key not in PRIVATE} for row in rows]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        "status": "failed" if failed else "success",
+        "attempts": [cast(AttemptRow, row) for row in public],
+        "no_answer": dict(silent),
+    }

@@ -1,0 +1,258 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`status`: the nodes as the next job would find them, and attempts that run or ended today."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypedDict
+
+from .._files.record import SCHEMA_VERSION
+from .._fleet.ask import all_replies, ask_all_nodes
+from .._fleet.fleet import Fleet, with_load
+from .._links.link import Link, LinkError
+from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank
+from .views import (
+    PATH_MOST,
+    SECONDS,
+    SENTENCE_MOST,
+    away,
+    number_of,
+    text_of,
+    today,
+    why_it_fails,
+)
+
+# Kinds of a LinkError that mean that nobody was there; others come from a node that has a load.
+NO_CONTACT = frozenset({"unreachable", "timeout", "login", "host_key"})
+# States of an attempt that are told; the others have never begun.
+SHOWN_STATES = frozenset({"running", "dead", "ended"})
+
+
+class Slots(TypedDict):
+    """How many agents a node takes at the same time, and how many it has now."""
+
+    total: int
+    busy: int
+
+
+class NodeRow(TypedDict):
+    """A node for people and scripts; what was not measured is None."""
+
+    name: str
+    # measured, unknown or unreachable.
+    state: str
+    # Whether it is the controller itself.
+    local: bool
+    # Whether a job could go there.
+    usable: bool
+    # Why none could, or what is wrong with the node.
+    reason: str | None
+    # The lower, the sooner it gets a job.
+    score: float | None
+    # Each part between 0 (idle) and 1.
+    load: dict[str, float | None]
+    cpus: int | None
+    slots: Slots | None
+    # Sorted names of the agents that it can run; None if it does not say.
+    agents: list[str] | None
+    # When the load was measured, in seconds since 1970.
+    measured_at: float | None
+    # How long ago that was, in seconds.
+    age: float | None
+
+
+# `class` is a word of Python, so this key can't be written as a field.
+_Class = TypedDict("_Class", {"class": str | None})
+
+
+class StatusAttempt(_Class):
+    """An attempt of today, in the words of its node, by whose clock the times are.
+
+    class: the kind of failure, None without one.
+    """
+
+    attempt: str | None
+    # The name under which the node was asked.
+    node: str
+    run_id: str | None
+    job: str | None
+    # running, dead (its supervisor died), success, unproven, failed, or cancelled.
+    status: str
+    message: str | None
+    agent: str | None
+    # Where the project lies on the controller that began the attempt, and that one's identity.
+    project: str | None
+    controller: str | None
+    # Seconds since 1970.
+    begun_at: float | None
+    ended_at: float | None
+    # How long it took, or has run by now.
+    seconds: float | None
+    cost_usd: float | None
+
+
+class StatusTotals(TypedDict):
+    """How many there are."""
+
+    nodes: int
+    # Nodes that answered.
+    answered: int
+    # Attempts that run.
+    running: int
+    # Attempts that ended today.
+    ended_today: int
+
+
+class StatusDocument(TypedDict):
+    """What `status` tells."""
+
+    schema_version: int
+    kind: str
+    # success, or failed if it tells nothing of the fleet.
+    status: str
+    # Why it failed.
+    message: str | None
+    # In the order of the play, the controller last.
+    nodes: list[NodeRow]
+    # What runs, the newest first, then what ended, the last one first.
+    attempts: list[StatusAttempt]
+    # name and reason of machines that are no host of the inventory.
+    left_out: list[dict[str, str]]
+    totals: StatusTotals
+
+
+def status(fleet: Fleet) -> StatusDocument:
+    """Ask every candidate for its load, if that is not known, and for its attempts."""
+    nodes = fleet.candidates
+
+    def question(name: str, link: Link) -> tuple[Node, list[StatusAttempt]]:
+        return _ask(fleet, nodes[name], link)
+
+    answers, silent = ask_all_nodes(fleet, question, without=away(nodes))
+    rows = _sorted_once(row for _node, listed in answers.values() for row in listed)
+    failure = why_it_fails(nodes, answers)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "status",
+        "status": "failed" if failure else "success",
+        "message": failure,
+        "nodes": _node_rows(fleet, {name: node for name, (node, _) in answers.items()}, silent),
+        "attempts": rows,
+        "left_out": [{"name": name, "reason": reason} for name, reason in fleet.left_out],
+        "totals": {
+            "nodes": len(nodes),
+            "answered": len(answers),
+            "running": sum(row["status"] == "running" for row in rows),
+            "ended_today": sum(row["ended_at"] is not None for row in rows),
+        },
+    }
+
+
+def _ask(fleet: Fleet, node: Node, link: Link) -> tuple[Node, list[StatusAttempt]]:
+    """The node with its load, and its attempts. Raises LinkError if nobody is there.
+
+    A node that has a load and can't tell its attempts, for want of a Python perhaps, takes no job:
+    the reason is in the node.
+    """
+    node = with_load(fleet, node, link)
+    if node.state == "unreachable":
+        raise LinkError(node.reason or "not reachable")
+    try:
+        stream = link.stream("list", {"within": today()}, SECONDS)
+        replies = all_replies(link, stream, last="listed")
+    except LinkError as exc:
+        if exc.kind in NO_CONTACT:
+            raise
+        return replace(node, excluded=str(exc)), []
+    rows = [attempt_row(node.name, reply) for reply in replies if _is_shown(reply)]
+    return node, rows
+
+
+def _is_shown(reply: Mapping[str, Any]) -> bool:
+    state = reply.get("state")
+    return isinstance(state, str) and state in SHOWN_STATES
+
+
+def _sorted_once(rows: Iterable[StatusAttempt]) -> list[StatusAttempt]:
+    """Each attempt once, for two names may lead to one store: what runs first, the newest first."""
+
+    def order(row: StatusAttempt) -> tuple[bool, float]:
+        newest = row["ended_at"] or row["begun_at"] or 0.0
+        return row["ended_at"] is not None, -newest
+
+    attempts = {row["attempt"]: row for row in rows}
+    return sorted(attempts.values(), key=order)
+
+
+def _node_rows(
+    fleet: Fleet, answered: Mapping[str, Node], silent: Mapping[str, str]
+) -> list[NodeRow]:
+    """All candidates as a general job would find them."""
+    nodes = {**fleet.candidates, **answered}
+    for name, reason in silent.items():
+        nodes[name] = Node(name, "unreachable", reason, local=nodes[name].local)
+    ranking = rank(nodes.values(), Need(), fleet.config.load_weights)
+    ranked = {entry.host: entry for entry in ranking}
+    return [node_row(ranked[name]) for name in nodes]
+
+
+def node_row(entry: Ranked) -> NodeRow:
+    """A node with its place in the ranking, for people and scripts."""
+    node = entry.node
+    is_measured = node.state == "measured"
+    age = None
+    if node.measured_at is not None:
+        age = round(max(0.0, time.time() - node.measured_at), 1)
+    return {
+        "name": node.name,
+        "state": node.state,
+        "local": node.local,
+        "usable": entry.rejected is None,
+        "reason": entry.rejected or node.reason,
+        "score": entry.score,
+        "load": {part: node.load.get(part) for part in LOAD_PARTS},
+        "cpus": node.cpus if is_measured else None,
+        "slots": {"total": node.slots, "busy": node.busy} if is_measured else None,
+        "agents": None if node.agents is None else sorted(node.agents),
+        "measured_at": node.measured_at,
+        "age": age,
+    }
+
+
+def attempt_row(node: str, reply: Mapping[str, Any]) -> StatusAttempt:
+    """What a node, asked under this name, says of an attempt."""
+    ended = reply.get("ended")
+    if not isinstance(ended, Mapping):
+        ended = {}
+    failure = text_of(ended.get("class"))
+    return {
+        "attempt": text_of(reply.get("attempt")),
+        "node": node,
+        "run_id": text_of(reply.get("run_id")),
+        "job": text_of(reply.get("job")),
+        "status": _status_of(str(reply.get("state")), failure, ended.get("proof")),
+        "class": failure,
+        "message": text_of(ended.get("message"), SENTENCE_MOST),
+        "agent": text_of(reply.get("agent")),
+        "project": text_of(reply.get("project_path"), PATH_MOST),
+        "controller": text_of(reply.get("controller")),
+        "begun_at": number_of(reply.get("begun_at")),
+        "ended_at": number_of(reply.get("ended_at")),
+        "seconds": number_of(reply.get("seconds")),
+        "cost_usd": number_of(ended.get("cost_usd")),
+    }
+
+
+def _status_of(state: str, failure: str | None, proof: object) -> str:
+    """The state of an attempt; of one that has ended, how."""
+    if state != "ended":
+        return state
+    if failure == "cancelled":
+        return "cancelled"
+    if failure is not None:
+        return "failed"
+    return "success" if proof else "unproven"

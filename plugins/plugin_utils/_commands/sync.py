@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`sync`: a project to the workspaces of all nodes, so that the first job there need not wait."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+from .._errors import InputError
+from .._files.record import SCHEMA_VERSION, controller_id
+from .._fleet.ask import ask_all_nodes
+from .._fleet.fleet import Fleet
+from .._input.config import default_path
+from .._links.link import Link
+from .._node import wire
+from .._project.secrets import look_for_secrets_once, secret_warnings
+from .._project.sync import Exclusions, TransferError, exclusions, send_project, workspace_key
+
+# How long a node may take to give a workspace, in seconds.
+CLAIM_SECONDS = 60.0
+
+
+class SyncOutcome(TypedDict):
+    """What became of the sync to one node."""
+
+    # success or failed.
+    status: str
+    # What went there, or why nothing did.
+    message: str
+    # The files that were sent, and the bytes in them; only of a success, as what follows.
+    files: NotRequired[int]
+    bytes: NotRequired[int]
+    # Where the project lies on the node.
+    workspace: NotRequired[str]
+    # How long it took.
+    seconds: NotRequired[float]
+
+
+class SyncRow(SyncOutcome):
+    """The same with the node's name."""
+
+    node: str
+
+
+class SyncDocument(TypedDict):
+    """What `sync` tells."""
+
+    schema_version: int
+    kind: str
+    # success if every node has the project, else failed.
+    status: str
+    # Its real path here.
+    project: str
+    # What of it stays at home, for people.
+    excluded: str
+    # Paths that look like secrets and went, told at the project's first sync.
+    secrets: list[str]
+    # Sorted by name.
+    nodes: list[SyncRow]
+
+
+@dataclass(frozen=True)
+class _Upload:
+    """What is sent to each node, and for whom."""
+
+    excluded: Exclusions
+    # The workspace that it goes to.
+    key: str
+
+    def to(self, link: Link, slots: int) -> SyncOutcome:
+        """Claim a workspace of the node, send the project there, and give the workspace back."""
+        begun = time.monotonic()
+        attempt = f"sync-{secrets.token_hex(6)}"
+        request: wire.ClaimRequest = {"attempt": attempt, "key": self.key, "slots": slots}
+        reply = link.call("claim", request, CLAIM_SECONDS)
+        if reply["state"] != "claimed":
+            message = "every slot is taken: try again later"
+            if reply["state"] == "refused":
+                message = reply["message"] or message
+            return {"status": "failed", "message": message}
+
+        try:
+            sent = send_project(link, self.excluded, attempt, int(reply["generation"]))
+        except TransferError as exc:
+            return {"status": "failed", "message": str(exc)}
+        finally:
+            link.call("release", {"attempt": attempt})
+        return {
+            "status": "success",
+            "files": sent.files,
+            "bytes": sent.bytes,
+            "message": sent.describe(),
+            "workspace": os.path.join(reply["workspace"], "tree"),
+            "seconds": round(time.monotonic() - begun, 2),
+        }
+
+
+def sync(fleet: Fleet, project: str | None, show_line: Callable[[str], None]) -> SyncDocument:
+    """Send a project to every node's workspace; the controller itself is left out.
+
+    project: its real path; show_line: takes warnings for people. Raises InputError.
+    """
+    if project is None:
+        raise InputError(["gummy_project=none leaves nothing to sync: name a directory"])
+
+    patterns = fleet.config.sync_exclude
+    key = workspace_key(project, controller_id())
+    upload = _Upload(exclusions(project, patterns), key)
+    suspects = look_for_secrets_once(upload.excluded, key)
+    if suspects:
+        for line in secret_warnings({project: suspects}, patterns, default_path()):
+            show_line(line)
+
+    rows = _send_to_all(fleet, upload)
+    good = bool(rows) and all(row["status"] == "success" for row in rows)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "sync",
+        "status": "success" if good else "failed",
+        "project": project,
+        "excluded": upload.excluded.describe(),
+        "secrets": suspects,
+        "nodes": sorted(rows, key=lambda row: row["node"]),
+    }
+
+
+def _send_to_all(fleet: Fleet, upload: _Upload) -> list[SyncRow]:
+    slots = {node.name: node.slots for node in fleet.nodes}
+    here = fleet.candidates.keys() - slots.keys()
+
+    def question(node: str, link: Link) -> SyncOutcome:
+        return upload.to(link, slots[node])
+
+    answers, silent = ask_all_nodes(fleet, question, without=here)
+    rows: list[SyncRow] = [{"node": node, **outcome} for node, outcome in answers.items()]
+    rows += [
+        {"node": node, "status": "failed", "message": reason} for node, reason in silent.items()
+    ]
+    return rows

@@ -1,0 +1,94 @@
+"""`status` as a document: every node with its load, and how each attempt stands."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.status import status
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
+from played import KNOWN, listed, view_fleet
+
+
+def test_status_has_every_node_with_its_load_or_the_reason_why_it_is_left_out():
+    nodes = [
+        Node("ready", **KNOWN),
+        Node("off", "unreachable", "offline, says Tailscale"),
+        Node("new"),
+        Node("dead"),
+        Node("old", **KNOWN),
+    ]
+    answers = {
+        "ready": listed(),
+        "new": listed(),
+        "dead": LinkError("no route"),
+        "old": LinkError("install python3 there", "python"),
+        "localhost": listed(),
+    }
+    view = status(
+        view_fleet(nodes, answers, Node("localhost", local=True), (("printer", "shared in"),))
+    )
+    rows = {row["name"]: row for row in view["nodes"]}
+    assert list(rows) == ["ready", "off", "new", "dead", "old", "localhost"]
+    assert {name: (row["state"], row["usable"], row["reason"]) for name, row in rows.items()} == {
+        "ready": ("measured", True, None),
+        "off": ("unreachable", False, "not reachable: offline, says Tailscale"),
+        "new": ("measured", True, None),
+        "dead": ("unreachable", False, "not reachable: no route"),
+        "old": ("measured", False, "install python3 there"),
+        "localhost": ("measured", False, "no free slot (1 of 1 taken)"),
+    }
+    assert (
+        rows["ready"]["score"] == pytest.approx(0.26)
+        and rows["ready"]["slots"] == {"total": 4, "busy": 1}
+        and rows["ready"]["measured_at"] == 1e6
+    )
+    assert (
+        rows["ready"]["age"] > 1e6
+        and rows["dead"]["slots"] is rows["dead"]["cpus"] is rows["dead"]["age"] is None
+        and rows["localhost"]["local"] is True
+    )
+    assert view["left_out"] == [{"name": "printer", "reason": "shared in"}]
+    assert (view["status"], view["totals"]) == (
+        "success",
+        {"nodes": 6, "answered": 4, "running": 0, "ended_today": 0},
+    )
+
+
+def test_status_says_how_each_attempt_stands_once():
+    ended = [
+        {"class": None, "proof": "exit status 0", "cost_usd": 0.25},
+        {"class": None},
+        {"class": "verify", "message": "m"},
+        {"class": "cancelled"},
+    ]
+    rows = [
+        {"attempt": f"u-{n}", "state": "ended", "ended": end, "ended_at": 10.0 + n, "seconds": 2.5}
+        for n, end in enumerate(ended)
+    ]
+    rows += [
+        {"attempt": "u-5", "state": "running"},
+        {"attempt": "u-6", "state": "dead"},
+        {"attempt": "u-7", "state": "void"},
+    ]
+    view = status(
+        view_fleet(
+            [Node("a", **KNOWN), Node("b", **KNOWN)], {"a": listed(*rows), "b": listed(*rows)}
+        )
+    )
+    assert [(row["attempt"], row["status"], row["class"]) for row in view["attempts"]] == [
+        ("u-5", "running", None),
+        ("u-6", "dead", None),
+        ("u-3", "cancelled", "cancelled"),
+        ("u-2", "failed", "verify"),
+        ("u-1", "unproven", None),
+        ("u-0", "success", None),
+    ]
+    assert view["totals"]["running"] == 1 and view["totals"]["ended_today"] == 4
+    first = view["attempts"][-1]
+    assert (
+        first["cost_usd"],
+        first["seconds"],
+        first["project"],
+        first["job"],
+        first["begun_at"],
+    ) == (0.25, 2.5, "/p", "docs", 5.0)

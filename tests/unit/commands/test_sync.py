@@ -1,0 +1,90 @@
+"""`sync`: a workspace is claimed on every node, filled, and given back."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import sync as _sync
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import (
+    Sent,
+    TransferError,
+    workspace_key,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
+from played import PlayedLink, play_fleet
+
+CLAIMED = {
+    "claim": [{"state": "claimed", "generation": "7", "workspace": "/w/1"}],
+    "release": [{"state": "released"}],
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(_sync, "look_for_secrets_once", lambda excluded, key: [])
+    monkeypatch.setattr(_sync, "send_project", lambda *_args: Sent(3, 12345))
+    (tmp_path / "project").mkdir()
+    return str(tmp_path / "project")
+
+
+def synced(project, links, **more):
+    nodes = [Node(name, slots=4) for name in links]
+    return _sync.sync(play_fleet(links, nodes, **more), project, print)
+
+
+def test_every_node_gets_the_project_and_the_controller_is_left_out(project):
+    link = PlayedLink("n", CLAIMED)
+    document = synced(project, {"n": link}, fallback=Node("localhost", local=True))
+    (row,) = document["nodes"]
+    assert row.pop("seconds") >= 0
+    assert list(row.items()) == [
+        ("node", "n"),
+        ("status", "success"),
+        ("files", 3),
+        ("bytes", 12345),
+        ("message", "3 files, 12.3 kB"),
+        ("workspace", "/w/1/tree"),
+    ]
+    (claim, request), (release, released) = link.asked
+    key = workspace_key(project, _sync.controller_id())
+    assert (claim, request["key"], request["slots"]) == ("claim", key, 4)
+    assert (release, released) == ("release", {"attempt": request["attempt"]})
+    assert (document["kind"], document["status"]) == ("sync", "success")
+
+
+def test_a_node_that_is_full_broken_or_silent_fails_the_sync_and_the_lease_is_given_back(
+    project, monkeypatch
+):
+    def fail(*_args):
+        raise TransferError("sync", "no space")
+
+    monkeypatch.setattr(_sync, "send_project", fail)
+    links = {
+        "full": PlayedLink("full", {"claim": [{"state": "busy"}]}),
+        "odd": PlayedLink("odd", {"claim": [{"state": "refused", "message": "a newer store"}]}),
+        "silent": PlayedLink("silent", LinkError("timed out")),
+        "broken": PlayedLink("broken", CLAIMED),
+    }
+    document = synced(project, links)
+    assert [(row["node"], row["status"], row["message"]) for row in document["nodes"]] == [
+        ("broken", "failed", "no space"),
+        ("full", "failed", "every slot is taken: try again later"),
+        ("odd", "failed", "a newer store"),
+        ("silent", "failed", "timed out"),
+    ]
+    assert document["status"] == "failed" and links["broken"].asked[-1][0] == "release"
+
+
+def test_without_nodes_or_a_project_nothing_is_synced(project):
+    assert synced(project, {})["status"] == "failed"
+    with pytest.raises(InputError, match="leaves nothing to sync"):
+        _sync.sync(play_fleet({}), None, print)
+
+
+def test_what_looks_secret_is_shown_before_it_goes(project, monkeypatch):
+    lines = []
+    monkeypatch.setattr(_sync, "look_for_secrets_once", lambda excluded, key: [".env"])
+    document = _sync.sync(play_fleet({}), project, lines.append)
+    assert document["secrets"] == [".env"] and lines[0].startswith("WARNING: these look like")

@@ -12,45 +12,59 @@ version_added: 0.1.0
 author:
   - distributed.gummy contributors (@distributed-gummy)
 description:
-  - Makes a host of every machine of the tailnet that can take jobs, and groups the hosts by what Tailscale says of them and by how busy they are.
-  - A host is named by the first label of its name in the tailnet. Its other names, as the machine itself gives them, are not used.
   - >-
-    Left out are machines shared in from other tailnets, Mullvad exit nodes, phones, TVs, browsers, Windows, machines with an expired key, without
-    an address or without a plain name, those named like a group or like a name that Ansible reserves, and of two with one name or address the
-    newer one. O(include), O(exclude), O(os), O(tags) and O(users) choose otherwise. Run with C(-v), or the playbooks C(distributed.gummy.plan)
-    or C(distributed.gummy.status), to read what was left out and why.
+    Makes a host of every machine of the tailnet that can take jobs, and groups the hosts by what
+    Tailscale says of them and by how busy they are.
   - >-
-    When Tailscale is stopped, logged out or missing, or its answer can't be read, a warning says what to do, and this machine is the only host.
-    An option that is wrong is an error.
+    A host is named by the first label of its name in the tailnet. Its other names, as the machine
+    itself gives them, are not used.
   - >-
-    Groups are C(tailnet_online), C(tailnet_offline), C(tailnet_self), C(os_linux), C(os_macos) and so on, C(tag_web) for C(tag:web),
-    C(gummy_ready) (online, and measured or at least not found unreachable), C(gummy_idle) (measured, no slot is taken) and C(gummy_busy)
-    (measured, no slot is free).
+    Left out are machines shared in from other tailnets, Mullvad exit nodes, phones, TVs, browsers,
+    Windows, machines with an expired key, without an address or without a plain name, those named
+    like a group or like a name that Ansible reserves, and of two with one name or address the newer
+    one. O(include), O(exclude), O(os), O(tags) and O(users) choose otherwise. Run with C(-v), or
+    the playbooks C(distributed.gummy.plan) or C(distributed.gummy.status), to read what was left
+    out and why.
   - >-
-    Each host has the variable C(gummy_tailnet) with C(id), C(dns_name), C(ip), C(ips), C(os), C(tags), C(user), C(online) (as the control server
-    says), C(self), C(key_expiry), C(expired), C(relay), and C(path), one of V(direct), V(peer_relay), V(derp) and V(unknown).
+    When Tailscale is stopped, logged out or missing, or its answer can't be read, a warning says
+    what to do, and this machine is the only host. An option that is wrong is an error.
   - >-
-    Each host has the variable C(gummy_facts) with C(state), C(reason), C(load) (C(cpu), C(memory), C(load_average) and C(io_wait), each from V(0)
-    to V(1) or null), C(cpus), C(os) (V(linux), V(macos)), C(slots) (C(total) and C(busy)), C(agents), C(disk) (C(free), bytes),
-    C(python), C(python_path), C(source),
-    C(measured_at) (seconds since 1970), C(score) (V(0) idle to V(1) full), and C(via), which tells the connection settings it was measured with
-    from others. C(state) is V(measured), V(unknown) (it answers, or may do so; its load is not known, and C(reason) says why) or V(unreachable)
-    (and C(reason) says why).
+    Groups are C(tailnet_online), C(tailnet_offline), C(tailnet_self), C(os_linux), C(os_macos) and
+    so on, C(tag_web) for C(tag:web), C(gummy_ready) (online, and measured or at least not found
+    unreachable), C(gummy_idle) (measured, no slot is taken) and C(gummy_busy) (measured, no slot is
+    free).
   - >-
-    A machine is reached by its Tailscale address. If your ssh config has an alias for it (one that leads to its address or its name in the
-    tailnet), or settings for its name, it is reached by that name, so that user, port, keys and jumps of the config hold.
-    This machine itself has C(ansible_connection=local). Where tailscaled runs without a network interface, machines are reached through
-    C(tailscale nc).
+    Each host has the variable C(gummy_tailnet) with C(id), C(dns_name), C(ip), C(ips), C(os),
+    C(tags), C(user), C(online) (as the control server says), C(self), C(key_expiry), C(expired),
+    C(relay), and C(path), one of V(direct), V(peer_relay), V(derp) and V(unknown).
   - >-
-    What the nodes said is kept for other playbooks in C(distributed-gummy) in E(XDG_CACHE_HOME), by default C(~/.cache), the load for 30 seconds,
-    all else for 60. C(--flush-cache) and C(-e gummy_refresh=true) ask anew. The connections of the probe stay open for the run that follows.
+    Each host has the variable C(gummy_facts) with C(state), C(reason), C(load) (C(cpu), C(memory),
+    C(load_average) and C(io_wait), each from V(0) to V(1) or null), C(cpus), C(os) (V(linux),
+    V(macos)), C(slots) (C(total) and C(busy)), C(agents), C(disk) (C(free), bytes), C(python),
+    C(python_path), C(source), C(measured_at) (seconds since 1970), C(score) (V(0) idle to V(1)
+    full), and C(via), which tells the connection settings it was measured with from others.
+    C(state) is V(measured), V(unknown) (it answers, or may do so; its load is not known, and
+    C(reason) says why) or V(unreachable) (and C(reason) says why).
+  - >-
+    A machine is reached by its Tailscale address. If your ssh config has an alias for it (one that
+    leads to its address or its name in the tailnet), or settings for its name, it is reached by
+    that name, so that user, port, keys and jumps of the config hold. This machine itself has
+    C(ansible_connection=local). Where tailscaled runs without a network interface, machines are
+    reached through C(tailscale nc).
+  - >-
+    What the nodes said is kept for other playbooks in C(distributed-gummy) in E(XDG_CACHE_HOME), by
+    default C(~/.cache), the load for 30 seconds, all else for 60. C(--flush-cache) and C(-e
+    gummy_refresh=true) ask anew. The connections of the probe stay open for the run that follows.
   - Texts from the network are never used as templates.
 notes:
   - The file name of an inventory source must end in C(tailnet.yml) or C(tailnet.yaml).
-  - A node's slots are half its cpus, unless C(nodes.<name>.slots) in C(~/.config/distributed-gummy/config.yaml) says otherwise.
   - >-
-    The probe uses the connection variables that this source sets, with O(compose), and those of C(-e). A host that has others in the end, say an
-    C(ansible_user) in C(group_vars), is measured anew by the playbooks of this collection.
+    A node's slots are half its cpus, unless C(nodes.<name>.slots) in
+    C(~/.config/distributed-gummy/config.yaml) says otherwise.
+  - >-
+    The probe uses the connection variables that this source sets, with O(compose), and those of
+    C(-e). A host that has others in the end, say an C(ansible_user) in C(group_vars), is measured
+    anew by the playbooks of this collection.
 extends_documentation_fragment:
   - ansible.builtin.constructed
 options:
@@ -67,15 +81,21 @@ options:
     elements: str
   status_file:
     description:
-      - A file that holds the status document, instead of a command. Relative paths start at the folder of the inventory source.
+      - >-
+        A file that holds the status document, instead of a command. Relative paths start at the
+        folder of the inventory source.
     type: str
   socket:
     description:
-      - The socket of the tailscaled to ask, if it is not the usual one. Relative paths start at the folder of the inventory source.
+      - >-
+        The socket of the tailscaled to ask, if it is not the usual one. Relative paths start at the
+        folder of the inventory source.
     type: str
   ssh_config_file:
     description:
-      - The ssh config file to use instead of the user's own, for this plugin and for Ansible's connections to these hosts.
+      - >-
+        The ssh config file to use instead of the user's own, for this plugin and for Ansible's
+        connections to these hosts.
       - Relative paths start at the folder of the inventory source.
     type: str
   include_self:
@@ -84,22 +104,28 @@ options:
     default: true
   include:
     description:
-      - Names of machines to take although they are shared in, or O(os), O(tags) or O(users) are against them. Shell patterns of host names
-        or of full names in the tailnet.
+      - >-
+        Names of machines to take although they are shared in, or O(os), O(tags) or O(users) are
+        against them. Shell patterns of host names or of full names in the tailnet.
     type: list
     elements: str
     default: []
   exclude:
-    description: Names of machines to leave out, this machine included. Shell patterns as for O(include), which it beats.
+    description: >-
+      Names of machines to leave out, this machine included. Shell patterns as for O(include), which
+      it beats.
     type: list
     elements: str
     default: []
   os:
-    description: Operating systems whose machines are taken, whatever the case. By default all but V(iOS), V(android), V(tvOS), V(js) and V(windows).
+    description: >-
+      Operating systems whose machines are taken, whatever the case. By default all but V(iOS),
+      V(android), V(tvOS), V(js) and V(windows).
     type: list
     elements: str
   tags:
-    description: Only machines with one of these tags are taken, with or without V(tag:) before them.
+    description: >-
+      Only machines with one of these tags are taken, with or without V(tag:) before them.
     type: list
     elements: str
   users:
@@ -108,9 +134,13 @@ options:
     elements: str
   load_sources:
     description:
-      - Where the load comes from; the first source that measured a node counts, and what it does not know is filled in from the others.
-      - V(probe) measures it with a short script over ssh. V(dw) asks C(dw load --host NAME), which reaches the nodes by your own ssh config and
-        tells nothing of CPU, slots and agents; without C(dw), or where it fails, there is no load from it.
+      - >-
+        Where the load comes from; the first source that measured a node counts, and what it does
+        not know is filled in from the others.
+      - >-
+        V(probe) measures it with a short script over ssh. V(dw) asks C(dw load --host NAME), which
+        reaches the nodes by your own ssh config and tells nothing of CPU, slots and agents; without
+        C(dw), or where it fails, there is no load from it.
       - All nodes are asked at once, offline ones not at all. An empty list asks no node anything.
     type: list
     elements: str

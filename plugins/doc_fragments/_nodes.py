@@ -13,10 +13,14 @@ class ModuleDocFragment:
 options:
   _input:
     description:
-      - The nodes. Either a list of host names, with O(hostvars); or C(hostvars) itself, or a mapping of the same shape;
-        or a list of records with C(name) (or C(host)) and any of C(cpu), C(memory) (or C(mem)), C(load_average), C(io_wait),
-        each from V(0) to V(1), C(cpus), C(slots), C(busy).
-      - From host variables C(gummy_facts) and C(gummy_tailnet) are read, as the inventory plugin C(distributed.gummy.tailnet) sets them.
+      - >-
+        The nodes. Either a list of host names, with O(hostvars); or C(hostvars) itself, or a
+        mapping of the same shape; or a list of records with C(name) (or C(host)) and any of C(cpu),
+        C(memory) (or C(mem)), C(load_average), C(io_wait), each from V(0) to V(1), C(cpus),
+        C(slots), C(busy).
+      - >-
+        From host variables C(gummy_facts) and C(gummy_tailnet) are read, as the inventory plugin
+        C(distributed.gummy.tailnet) sets them.
     type: raw
     required: true
   hostvars:

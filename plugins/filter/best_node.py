@@ -9,16 +9,21 @@ name: best_node
 short_description: The node that should take the next piece of work
 version_added: 0.1.0
 description:
-  - Chooses the best of some nodes by their load, with the same rules the C(run) playbook places its jobs by.
-  - The score is the weighted mean of what was measured, from V(0) (idle) to V(1) (full); lower is better.
-    The share of slots taken is the least a score can be.
+  - >-
+    Chooses the best of some nodes by their load, with the same rules the C(run) playbook places its
+    jobs by.
+  - >-
+    The score is the weighted mean of what was measured, from V(0) (idle) to V(1) (full); lower is
+    better. The share of slots taken is the least a score can be.
   - At equal score the node with more CPUs is taken, then the first by name.
     Without any load data the first by name is taken, and the reason says so.
   - It fails, with the reason for each node, when no node can take work now.
 positional: _input
 options:
   task_type:
-    description: The kind of work. Its part of the load counts one more (V(database), CPU; V(api), waiting for I/O; V(frontend), memory).
+    description: >-
+      The kind of work. Its part of the load counts one more (V(database), CPU; V(api), waiting for
+      I/O; V(frontend), memory).
     type: str
     default: general
     choices: [general, database, api, frontend, testing, security]

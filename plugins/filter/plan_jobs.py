@@ -9,20 +9,25 @@ name: plan_jobs
 short_description: Which node each of several jobs should go to
 version_added: 0.1.0
 description:
-  - Spreads jobs over nodes as the C(run) playbook would place them now, each counted as load on its node before the next one is placed.
+  - >-
+    Spreads jobs over nodes as the C(run) playbook would place them now, each counted as load on its
+    node before the next one is placed.
   - Jobs for which no slot is left wait. Nothing is started and nothing is changed.
 positional: _input, jobs
 options:
   jobs:
     description:
-      - The jobs, in order. A text is a job of that name. A mapping may have C(name) (C(job-1), C(job-2), ... by default),
-        C(task_type) (else read from C(prompt), if there is one), C(node) (the only node that may take it), C(nodes) (a list of such),
-        C(exclude) (a list of those that may not) and C(priority) (higher numbers first).
+      - >-
+        The jobs, in order. A text is a job of that name. A mapping may have C(name) (C(job-1),
+        C(job-2), ... by default), C(task_type) (else read from C(prompt), if there is one), C(node)
+        (the only node that may take it), C(nodes) (a list of such), C(exclude) (a list of those
+        that may not) and C(priority) (higher numbers first).
     type: list
     elements: raw
     required: true
   preferences:
-    description: Task types to lists of nodes that are their first choice while they have a free slot.
+    description: >-
+      Task types to lists of nodes that are their first choice while they have a free slot.
     type: dict
 extends_documentation_fragment:
   - distributed.gummy._nodes
@@ -37,7 +42,8 @@ EXAMPLES = r"""
       - plan | map(attribute='node') == ['node-1', 'node-2', 'node-1']
       - plan[2].why == 'score 0.50, cpu 10 %, 1 of 2 slots taken'
   vars:
-    plan: "{{ nodes | distributed.gummy.plan_jobs(['build', 'lint', {'name': 'migrate', 'task_type': 'database'}]) }}"
+    plan: "{{ nodes | distributed.gummy.plan_jobs(['build', 'lint',
+      {'name': 'migrate', 'task_type': 'database'}]) }}"
     nodes:
       - {name: node-1, cpu: 0.10, slots: 2}
       - {name: node-2, cpu: 0.40, slots: 2}

@@ -9,13 +9,17 @@ name: rank_nodes
 short_description: All nodes, best first, with the parts of the score or the reason why not
 version_added: 0.1.0
 description:
-  - Ranks nodes by their load, with the same rules the C(run) playbook places its jobs by. First come the usable nodes, best first,
-    then those that wait for a free slot, then the rejected ones by name.
+  - >-
+    Ranks nodes by their load, with the same rules the C(run) playbook places its jobs by. First
+    come the usable nodes, best first, then those that wait for a free slot, then the rejected ones
+    by name.
   - It takes and returns the same as P(distributed.gummy.best_node#filter), for every node.
 positional: _input
 options:
   task_type:
-    description: The kind of work. Its part of the load counts one more (V(database), CPU; V(api), waiting for I/O; V(frontend), memory).
+    description: >-
+      The kind of work. Its part of the load counts one more (V(database), CPU; V(api), waiting for
+      I/O; V(frontend), memory).
     type: str
     default: general
     choices: [general, database, api, frontend, testing, security]
@@ -54,17 +58,27 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Every node, best first. See P(distributed.gummy.best_node#filter) for the keys that are not listed here.
+  description: >-
+    Every node, best first. See P(distributed.gummy.best_node#filter) for the keys that are not
+    listed here.
   type: list
   elements: dict
   contains:
     host: {description: "Its name.", type: str}
     score: {description: "From 0 (idle) to 1 (full), null without load data.", type: float}
-    reason: {description: "Why it has this place, for people.", type: str, sample: "score 0.18, cpu 12 %, mem 35 %"}
+    reason:
+      description: "Why it has this place, for people."
+      type: str
+      sample: "score 0.18, cpu 12 %, mem 35 %"
     parts: {description: "What each part adds to the score.", type: dict}
-    rejected: {description: "Why it can not take work, or null.", type: str, sample: "not reachable: timed out"}
+    rejected:
+      description: "Why it can not take work, or null."
+      type: str
+      sample: "not reachable: timed out"
     waits: {description: "Whether it only lacks a free slot.", type: bool}
-    change: {description: "What would have to change for it to be the first, null for the first.", type: str}
+    change:
+      description: "What would have to change for it to be the first, null for the first."
+      type: str
 """
 
 import time

@@ -11,31 +11,37 @@ short_description: Ask all nodes of the play about themselves, their jobs and th
 version_added: 0.1.0
 description:
   - >-
-    Asks all nodes at once, over the links that jobs take too. Nodes that the inventory has found unreachable are not asked again. Nothing is
-    placed or started; a node that never saw a job gets the node program and an empty store.
+    Asks all nodes at once, over the links that jobs take too. Nodes that the inventory has found
+    unreachable are not asked again. Nothing is placed or started; a node that never saw a job gets
+    the node program and an empty store.
   - >-
-    V(logs), V(cancel) and V(harvest) find attempts on the nodes by C(gummy_job) (an id, a unique prefix of one, or C(RUN/name)) or C(gummy_run_id), from
-    any controller that has the same login there, any time later.
+    V(logs), V(cancel) and V(harvest) find attempts on the nodes by C(gummy_job) (an id, a unique
+    prefix of one, or C(RUN/name)) or C(gummy_run_id), from any controller that has the same login
+    there, any time later.
 options:
   verb:
     description:
       - >-
-        V(status) tells each node's load, slots and agents, or why no job would go there, and the attempts that run or ended today. A node whose
-        load the inventory does not know is measured.
+        V(status) tells each node's load, slots and agents, or why no job would go there, and the
+        attempts that run or ended today. A node whose load the inventory does not know is measured.
       - >-
-        V(specialists) tells the specialists in each node's workspaces and home, which of them are active, and what today cost. A specialist is active
-        while a process holds its session in its arguments, or works in its project; its C(meta.yaml) is no evidence.
+        V(specialists) tells the specialists in each node's workspaces and home, which of them are
+        active, and what today cost. A specialist is active while a process holds its session in its
+        arguments, or works in its project; its C(meta.yaml) is no evidence.
       - Both fail if no node but the controller answers, and not if some are away.
       - V(logs) shows the logs of the attempts.
       - >-
-        V(cancel) ends the process trees of what runs, and makes the harvest of what they left. Given a run, an C(ansible-playbook) of this
-        controller that drives it begins nothing more. It fails if something still runs, or a node gave no answer.
+        V(cancel) ends the process trees of what runs, and makes the harvest of what they left.
+        Given a run, an C(ansible-playbook) of this controller that drives it begins nothing more.
+        It fails if something still runs, or a node gave no answer.
       - >-
-        V(harvest) fetches what has ended into the folder of its run and acknowledges it; nothing is placed or started. A harvest that could not be
-        made is tried again; a branch that was asked for is made if the project is this controller's.
+        V(harvest) fetches what has ended into the folder of its run and acknowledges it; nothing is
+        placed or started. A harvest that could not be made is tried again; a branch that was asked
+        for is made if the project is this controller's.
       - >-
-        V(clean) takes away attempts that a controller has acknowledged and runs of this controller, where they are old or too much (C(keep) in the
-        config file), programs that nobody uses, and workspaces if the disk is needed. In check mode it says what would go.
+        V(clean) takes away attempts that a controller has acknowledged and runs of this controller,
+        where they are old or too much (C(keep) in the config file), programs that nobody uses, and
+        workspaces if the disk is needed. In check mode it says what would go.
     type: str
     choices: [status, specialists, logs, cancel, harvest, clean]
     required: true
@@ -67,8 +73,8 @@ EXAMPLES = r"""
 RETURN = r"""
 document:
   description: >-
-    What was asked for. Texts in it may be a stranger's: don't template them. "Today" is the day of the controller; times are seconds since 1970 by the
-    clock of the node that says them.
+    What was asked for. Texts in it may be a stranger's: don't template them. "Today" is the day of
+    the controller; times are seconds since 1970 by the clock of the node that says them.
   returned: success
   type: dict
   contains:
@@ -89,7 +95,9 @@ document:
       type: str
       returned: with status and specialists; null otherwise
     nodes:
-      description: One entry for each candidate, the controller (C(local)) last if it is one. What is not known is null.
+      description: >-
+        One entry for each candidate, the controller (C(local)) last if it is one. What is not known
+        is null.
       type: list
       elements: dict
       returned: with status and specialists
@@ -102,8 +110,8 @@ document:
           type: bool
         state:
           description: >-
-            With status V(measured), V(unknown) (its load) or V(unreachable); with specialists V(usable), V(unusable) (gummy is not there, or can't
-            be used) or V(no_answer).
+            With status V(measured), V(unknown) (its load) or V(unreachable); with specialists
+            V(usable), V(unusable) (gummy is not there, or can't be used) or V(no_answer).
           type: str
         reason:
           description: Why it is in that state, or why no job would go there now.
@@ -134,25 +142,30 @@ document:
           description: Seconds since the measurement. With status.
           type: float
         same_as:
-          description: Another name of the same store; what is there counts under that name. With specialists.
+          description: >-
+            Another name of the same store; what is there counts under that name. With specialists.
           type: str
         evidence:
           description: >-
-            How active specialists are found there, V(argv_and_cwd), or V(argv) on macOS, which does not see a session before its first end. With
-            specialists.
+            How active specialists are found there, V(argv_and_cwd), or V(argv) on macOS, which does
+            not see a session before its first end. With specialists.
           type: str
         cost_today:
-          description: US dollars of the results of today, of gummy's logs and of other attempts; null if none says a cost. With specialists.
+          description: >-
+            US dollars of the results of today, of gummy's logs and of other attempts; null if none
+            says a cost. With specialists.
           type: float
         more:
           description: Whether it has more specialists than are read (1000). With specialists.
           type: bool
         specialists:
           description: >-
-            Each with C(name), C(status) (V(active), V(dormant)), C(seen_by) (V(session): a process names its session; V(cwd): one works in the
-            project, and which of the project's specialists it belongs to can't be told; null), C(where) (V(workspace), V(home)), C(workspace),
-            C(project) (its path on the controller that sent it), C(sessions), C(last_active), C(session_id), C(cost_usd) (null: gummy stores none)
-            and C(reason) (why something of it is not known). With specialists.
+            Each with C(name), C(status) (V(active), V(dormant)), C(seen_by) (V(session): a process
+            names its session; V(cwd): one works in the project, and which of the project's
+            specialists it belongs to can't be told; null), C(where) (V(workspace), V(home)),
+            C(workspace), C(project) (its path on the controller that sent it), C(sessions),
+            C(last_active), C(session_id), C(cost_usd) (null: gummy stores none) and C(reason) (why
+            something of it is not known). With specialists.
           type: list
           elements: dict
     check:
@@ -165,7 +178,8 @@ document:
       returned: with clean
     runs:
       description: >-
-        This controller's runs that went, or would go, each with C(name), C(bytes) and C(why). Each of C(nodes) has C(node), C(removed) and C(bytes).
+        This controller's runs that went, or would go, each with C(name), C(bytes) and C(why). Each
+        of C(nodes) has C(node), C(removed) and C(bytes).
       type: list
       elements: dict
       returned: with clean
@@ -176,15 +190,18 @@ document:
       returned: with status
     totals:
       description: >-
-        C(nodes), C(answered), and with status C(running) and C(ended_today), with specialists C(active), C(dormant), C(sessions) and C(cost_today).
+        C(nodes), C(answered), and with status C(running) and C(ended_today), with specialists
+        C(active), C(dormant), C(sessions) and C(cost_today).
       type: dict
       returned: with status and specialists
     attempts:
       description: >-
-        The attempts. With status those that run or ended today, running ones first, each with C(attempt), C(node), C(run_id), C(job), C(status)
-        (V(running), V(dead): its supervisor died, V(success), V(unproven), V(failed), V(cancelled)), C(class), C(message), C(agent), C(project),
-        C(controller), C(begun_at), C(ended_at), C(seconds) and C(cost_usd); otherwise with C(node), C(state) (V(running), V(dead), V(ended),
-        or V(void): it never began), C(ended) (how) and C(folder).
+        The attempts. With status those that run or ended today, running ones first, each with
+        C(attempt), C(node), C(run_id), C(job), C(status) (V(running), V(dead): its supervisor died,
+        V(success), V(unproven), V(failed), V(cancelled)), C(class), C(message), C(agent),
+        C(project), C(controller), C(begun_at), C(ended_at), C(seconds) and C(cost_usd); otherwise
+        with C(node), C(state) (V(running), V(dead), V(ended), or V(void): it never began), C(ended)
+        (how) and C(folder).
       type: list
       elements: dict
       returned: with status, logs, cancel and harvest

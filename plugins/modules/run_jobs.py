@@ -7,19 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_jobs
-short_description: Place jobs for AI coding agents on the nodes of the play and bring their changes home
+short_description: >-
+  Place jobs for AI coding agents on the nodes of the play and bring their changes home
 version_added: 0.1.0
 description:
   - >-
-    Takes the jobs of the C(gummy_*) variables, chooses the best node for each, syncs the project there, runs the agent detached and fetches
-    patch, log and report.
+    Takes the jobs of the C(gummy_*) variables, chooses the best node for each, syncs the project
+    there, runs the agent detached and fetches patch, log and report.
   - >-
-    The candidates are the hosts of the play. It runs once for all of them, and reads prompts and commands raw: never as a task argument, never
-    through a template.
+    The candidates are the hosts of the play. It runs once for all of them, and reads prompts and
+    commands raw: never as a task argument, never through a template.
   - >-
-    The values of the variables that C(pass_env) of a job names are read from the environment of C(ansible-playbook) when the job starts; they go
-    to the agent's environment on the node, and are in no argument, file, log or result.
-  - The playbooks C(distributed.gummy.run) and C(distributed.gummy.plan) are this action and M(distributed.gummy.show).
+    The values of the variables that C(pass_env) of a job names are read from the environment of
+    C(ansible-playbook) when the job starts; they go to the agent's environment on the node, and are
+    in no argument, file, log or result.
+  - >-
+    The playbooks C(distributed.gummy.run) and C(distributed.gummy.plan) are this action and
+    M(distributed.gummy.show).
 options:
   stage:
     description:
@@ -64,8 +68,8 @@ document:
       returned: always
     status:
       description: >-
-        V(success) if every job is good (or skipped, while enough others ran),
-        V(unfinished) if every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
+        V(success) if every job is good (or skipped, while enough others ran), V(unfinished) if
+        every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
       type: str
       returned: always
     message:
@@ -74,8 +78,9 @@ document:
       returned: for a run
     jobs:
       description: >-
-        A row for each job. C(ranking) has every node as it stood for the job (the first 25): P(distributed.gummy.rank_nodes#filter) says what its
-        keys mean. C(node) says where the job went or would go, C(why) says why.
+        A row for each job. C(ranking) has every node as it stood for the job (the first 25):
+        P(distributed.gummy.rank_nodes#filter) says what its keys mean. C(node) says where the job
+        went or would go, C(why) says why.
       type: list
       elements: dict
       returned: always

@@ -11,12 +11,16 @@ short_description: Show the document of an earlier task, and let the exit status
 version_added: 0.1.0
 description:
   - >-
-    Prints the document of M(distributed.gummy.run_jobs), M(distributed.gummy.sync_project) or M(distributed.gummy.fleet) for people, and
-    writes it to C(gummy_output_file) if that is set.
-  - Fails if not every job of the document is good, or if there is nothing to see because no node answers.
+    Prints the document of M(distributed.gummy.run_jobs), M(distributed.gummy.sync_project) or
+    M(distributed.gummy.fleet) for people, and writes it to C(gummy_output_file) if that is set.
+  - >-
+    Fails if not every job of the document is good, or if there is nothing to see because no node
+    answers.
 options:
   of:
-    description: Name of the variable that the earlier task registered. The document is read from it raw, so that nothing in it meets a template.
+    description: >-
+      Name of the variable that the earlier task registered. The document is read from it raw, so
+      that nothing in it meets a template.
     type: str
     required: true
 extends_documentation_fragment:

@@ -11,11 +11,13 @@ short_description: Send a project to the workspaces of all nodes of the play
 version_added: 0.1.0
 description:
   - >-
-    Mirrors the directory C(gummy_project), by default the one the command was typed in, into its workspace on every host of the play,
-    without what C(sync_exclude) and git's ignore rules leave out.
+    Mirrors the directory C(gummy_project), by default the one the command was typed in, into its
+    workspace on every host of the play, without what C(sync_exclude) and git's ignore rules leave
+    out.
   - >-
-    In a git project the tracked, changed and untracked files go, and the repository: also if it is a worktree or a shallow clone, or shares objects
-    with another one. Submodules go as plain content.
+    In a git project the tracked, changed and untracked files go, and the repository: also if it is
+    a worktree or a shallow clone, or shares objects with another one. Submodules go as plain
+    content.
   - A specialist's session files on a node are neither overwritten nor deleted.
 options: {}
 extends_documentation_fragment:
@@ -52,7 +54,8 @@ document:
       type: str
       returned: always
     secrets:
-      description: Files that go to the nodes and look like secrets by their names; told once for each project.
+      description: >-
+        Files that go to the nodes and look like secrets by their names; told once for each project.
       type: list
       elements: str
       returned: always

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._files import record as _record
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
 from job_builder import shell_job
 
@@ -62,7 +62,9 @@ def test_a_second_engine_is_told_which_process_drives_the_run():
 
 def test_the_lock_ends_with_its_process(state):
     code = "import os; from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord; RunRecord('r'); os._exit(9)"
-    path = os.pathsep.join([str(Path(_record.__file__).parents[6]), *filter(None, sys.path)])
+    path = os.pathsep.join(
+        [str(Path(inspect.getfile(RunRecord)).parents[6]), *filter(None, sys.path)]
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False

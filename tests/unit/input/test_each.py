@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input import request as _request
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.each import missing, on_each
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import read_request
 
 SYSTEMS = {"mac": "macos", "web": "linux", "db": "linux", "new": None}
 
@@ -20,7 +20,7 @@ def asked(tmp_path, monkeypatch):
             "gummy_jobs": list(jobs),
             "gummy_agent": "shell",
         }
-        request = _request.read_request(
+        request = read_request(
             [],
             variables,
             list(SYSTEMS),

@@ -7,7 +7,7 @@ import math
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys as _keys
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import keys
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.keys import (
     JOB_KEYS,
     TOP_KEYS,
@@ -147,7 +147,7 @@ def test_a_long_value_is_cut_in_its_sentence():
 
 @pytest.mark.parametrize(
     "key",
-    [key for key in _keys.KEYS if key.default is not None],
+    [key for key in keys.KEYS if key.default is not None],
     ids=lambda key: f"{key.level}-{key.name}",
 )
 def test_defaults_are_values_of_their_type(key):
@@ -155,8 +155,8 @@ def test_defaults_are_values_of_their_type(key):
 
 
 def test_every_key_can_be_looked_up_and_is_explained():
-    assert len({(key.name, key.level) for key in _keys.KEYS}) == len(_keys.KEYS)
-    assert all(key.text.endswith(".") and (key.name in TOP_KEYS) for key in _keys.KEYS)
+    assert len({(key.name, key.level) for key in keys.KEYS}) == len(keys.KEYS)
+    assert all(key.text.endswith(".") and (key.name in TOP_KEYS) for key in keys.KEYS)
     assert TOP_KEYS["nodes"].level == "any" and JOB_KEYS["nodes"].level == "job"
 
 
@@ -164,7 +164,7 @@ def test_values_of_ansible_become_plain_python():
     loaded = DataLoader().load(
         "jobs: [{prompt: 'a {{ b }}', attempts: 2, timeout: 1.5, accept_unproven: true}]"
     )
-    (job,) = _keys.plain(loaded)["jobs"]
+    (job,) = keys.plain(loaded)["jobs"]
     assert job == {"prompt": "a {{ b }}", "attempts": 2, "timeout": 1.5, "accept_unproven": True}
     assert {type(item) for pair in job.items() for item in pair} == {str, int, float, bool}
 
@@ -183,4 +183,4 @@ def test_values_of_ansible_become_plain_python():
     ],
 )
 def test_a_hint_names_the_nearest_or_those_there_are(name, known, sentence):
-    assert _keys.hint(name, known) == sentence
+    assert keys.hint(name, known) == sentence

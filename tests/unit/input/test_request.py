@@ -14,8 +14,12 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.context_objects import CLIArgs
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input import request as _request
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import (
+    Job,
+    read_request,
+    unknown_settings,
+)
 
 HOSTS = ["node-1", "node-2", "web"]
 HOSTILE = [
@@ -50,7 +54,7 @@ def cwd(tmp_path, monkeypatch):
 def read(cwd):
     def read(*words, hosts=None, names=(), **settings):
         variables = {f"gummy_{name}": value for name, value in settings.items()}
-        return _request.read_request(
+        return read_request(
             words, variables, HOSTS if hosts is None else hosts, cwd, Config(), match, names
         )
 
@@ -77,7 +81,7 @@ def as_ansible_loads(words, monkeypatch):
 def test_one_job_of_the_top_level_with_all_defaults(read, cwd):
     request = read("gummy_prompt=optimize database queries", prompt="optimize")
     (job,) = request.jobs
-    assert job == _request.Job(
+    assert job == Job(
         name="job-1",
         id=None,
         prompt="optimize database queries",
@@ -103,9 +107,7 @@ def test_one_job_of_the_top_level_with_all_defaults(read, cwd):
 def test_a_name_of_the_run_is_made_up_or_taken(read):
     names = {read(prompt="x").run_id for _time in range(20)}
     assert len(names) == 20 and all(
-        _request.read_request(
-            [], {"gummy_prompt": "x", "gummy_run_id": n}, [], "/usr", Config(), match
-        )
+        read_request([], {"gummy_prompt": "x", "gummy_run_id": n}, [], "/usr", Config(), match)
         for n in names
     )
     assert read(prompt="x", run_id="release-42").run_id == "release-42"
@@ -551,9 +553,7 @@ def test_a_prompt_of_60_kb_fits_and_a_command_may_be_longer(read):
     ],
 )
 def test_an_unknown_setting_is_named_with_the_nearest_right_name(name, sentence):
-    assert _request.unknown_settings([name, "ansible_user", "mine", "gummy_prompt", name]) == [
-        sentence
-    ]
+    assert unknown_settings([name, "ansible_user", "mine", "gummy_prompt", name]) == [sentence]
 
 
 def test_the_digest_holds_what_makes_it_the_same_work(read):
@@ -596,7 +596,7 @@ def test_weights_and_preferences_of_a_run_win_over_the_config_and_may_be_typed_a
 
 def test_a_preference_of_the_config_for_a_node_that_is_not_there_is_a_note(cwd):
     config = Config(host_preferences={"api": ("web", "gone")})
-    request = _request.read_request([], {"gummy_prompt": "a"}, HOSTS, cwd, config, match)
+    request = read_request([], {"gummy_prompt": "a"}, HOSTS, cwd, config, match)
     assert request.notes == (
         "host_preferences of the config: no host 'gone' in this play (first choice for api)",
     )

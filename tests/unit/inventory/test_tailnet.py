@@ -24,10 +24,8 @@ from ansible.plugins.loader import inventory_loader
 from ansible.template import Templar, is_trusted_as_template
 from ansible.utils.display import Display
 from ansible_collections.distributed.gummy.plugins.inventory import tailnet
+from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import left_out
 from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet import status as tailscale
-from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.left_out import (
-    LEFT_OUT as LEFT_OUT_OF,
-)
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures"
 MEASURED = (FIXTURES / "probe" / "macos_made_by_hand.txt").read_text(encoding="utf-8")
@@ -190,7 +188,7 @@ def test_every_fixture_with_nodes_is_an_inventory_and_tells_what_it_left_out(
     told = [line for line in said if ": left out " in line]
     reasons = {reason: sum(reason in line for line in told) for reason in LEFT_OUT[name]}
     assert reasons == LEFT_OUT[name] and len(told) == sum(reasons.values()), told
-    assert LEFT_OUT_OF[str(tmp_path / "my.tailnet.yml")] == tuple(
+    assert left_out.LEFT_OUT[str(tmp_path / "my.tailnet.yml")] == tuple(
         tuple(line.partition(": left out ")[2].split(": ", 1)) for line in told
     )
 

@@ -25,14 +25,16 @@ PATCH = 50_000_000
 # largest git.
 HARVEST = """
 import json, os, resource, sys
+
 sys.path.insert(0, sys.argv[1])
 from _node import harvest
+
 tree, top = sys.argv[2:4]
 harvest.make_baseline(tree, top + "/git")
 exec(sys.argv[4])
-found = harvest.make_harvest(tree, top + "/git", top + "/out", "branch")
-peak = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps({"files": found["files"], "patch": os.path.getsize(top + "/out/changes.patch"), "peak": peak}))
+harvest.make_harvest(tree, top + "/git", top + "/out", "branch")
+processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+print(json.dumps({"peak": [resource.getrusage(which).ru_maxrss for which in processes]}))
 """
 GROW = f"open(tree + '/large', 'wb').write(os.urandom({PATCH}))"
 
@@ -148,7 +150,8 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [
         head,
         *(
-            f"{row['what']:58} {row['seconds']:8.1f} {mb(row['controller']):>11} {mb(row['node']):>8}"
+            f"{row['what']:58} {row['seconds']:8.1f} "
+            f"{mb(row['controller']):>11} {mb(row['node']):>8}"
             for row in rows
         ),
     ]

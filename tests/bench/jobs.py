@@ -63,7 +63,10 @@ def parallel(world: World) -> Sample:
     ]
     ssh = shlex.join(["ssh", "-F", str(world.fleet_dir / "ssh_config"), *masters])
     nodes = ",".join(f"{SLOTS}/{name}" for name in world.nodes)
-    job = "(cd project && true) > log-{} 2>&1; git -C project add -A; git -C project diff --cached --binary HEAD > patch-{}"
+    job = (
+        "(cd project && true) > log-{} 2>&1; git -C project add -A; "
+        "git -C project diff --cached --binary HEAD > patch-{}"
+    )
     words = [
         "--transferfile",
         f"{world.folder}/./project",

@@ -9,7 +9,14 @@ from table import Row
 from world import ROOT, BenchError, Sample, World
 
 MANY = 50
-META = "name: {}\ncreated: 2026-01-01T00:00:00Z\nsession_id: 2f0d9c0e-aaaa-bbbb-cccc-000000000002\nstatus: dormant\nturns: 2\nlast_active: null\n"
+META = (
+    "name: {}\n"
+    "created: 2026-01-01T00:00:00Z\n"
+    "session_id: 2f0d9c0e-aaaa-bbbb-cccc-000000000002\n"
+    "status: dormant\n"
+    "turns: 2\n"
+    "last_active: null\n"
+)
 NAMES = ("api-developer", "database-expert")
 
 

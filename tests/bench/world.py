@@ -189,7 +189,8 @@ class World:
             output.seek(0)
             if process.returncode:
                 raise BenchError(
-                    f"{' '.join(argv)[:200]} ended with {process.returncode}: {output.read()[-2000:]}"
+                    f"{' '.join(argv)[:200]} ended with {process.returncode}: "
+                    f"{output.read()[-2000:]}"
                 )
         masters = sum(seconds - before.get(pid, 0.0) for pid, seconds in adopted().items())
         return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime + masters}

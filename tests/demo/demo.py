@@ -24,7 +24,11 @@ NODES = ("node-1", "node-2", "node-3")
 FAILS = {"fails-on-purpose": 3}
 CHANGES_NOTHING = {"own-tests"}
 STARTS = "gummy-demo-starts"
-CONFIG = """sync_exclude: [.ansible, .cache, .collections, .demo, .home, ".venv*", __pycache__, .mypy_cache, .pytest_cache, .ruff_cache]\n"""
+# What a clone has that no node needs.
+CONFIG = (
+    'sync_exclude: [.ansible, .cache, .collections, .demo, .home, ".venv*", __pycache__, '
+    ".mypy_cache, .pytest_cache, .ruff_cache]\n"
+)
 SAMPLE = {
     "greet.sh": "#!/bin/sh\necho 'Helo, world'\n",
     "old.py": "def unused():\n    return 1\n",
@@ -109,7 +113,8 @@ class Demo:
         )
         if done.returncode:
             raise SystemExit(
-                f"demo: fleet.py {' '.join(words)} ended with {done.returncode}: {done.stdout.strip()}"
+                f"demo: fleet.py {' '.join(words)} "
+                f"ended with {done.returncode}: {done.stdout.strip()}"
             )
 
     def playbook(self, name: str, *words: str) -> int:
@@ -157,7 +162,7 @@ class Demo:
         shutil.copy(JOBS, self.folder / "jobs.yml")
 
     def starts(self) -> dict[str, list[str]]:
-        """The names of the jobs that each node saw start; nothing for a node that does not answer."""
+        """The names of the jobs that each node saw start; none for a node that does not answer."""
         ssh = [
             "ssh",
             "-F",
@@ -225,7 +230,8 @@ class Demo:
         seconds = time.monotonic() - began
         if not found:
             say(
-                f"all as expected: {len(names) - len(FAILS)} jobs good, {len(FAILS)} failed as it should, {len(NODES)} nodes used, {seconds:.0f} s."
+                f"all as expected: {len(names) - len(FAILS)} jobs good, "
+                f"{len(FAILS)} failed as it should, {len(NODES)} nodes used, {seconds:.0f} s."
             )
             say("Take one over with: git apply PATCH")
         return 1 if found else 0

@@ -160,7 +160,10 @@ def test_a_passed_value_reaches_the_agents_and_is_in_no_argv_file_output_or_resu
 ) -> None:
     tag = secrets.token_hex(4)
     folders = (controller.folder, with_doubles.folder)
-    look = f'printf %s "$TOKEN" | sha256sum > seen-by-AGENT-{tag}; until [ -e $HOME/go-{tag} ]; do sleep 0.05; done'
+    look = (
+        f'printf %s "$TOKEN" | sha256sum > seen-by-AGENT-{tag}; '
+        f"until [ -e $HOME/go-{tag} ]; do sleep 0.05; done"
+    )
     jobs = [
         {"name": name, "agent": name, "prompt": f"run {look.replace('AGENT', name)}"}
         for name in ("gummy", "claude")

@@ -213,8 +213,18 @@ def test_what_is_measured_what_is_unknown_and_what_is_not_reachable_is_told_apar
     fleet: Fleet, source: Source, mute: int
 ) -> None:
     login = fleet.login("node-1")
-    common = f"  HostName 127.0.0.1\n  IdentityFile {login['ansible_private_key_file']}\n  IdentitiesOnly yes\n  GlobalKnownHostsFile /dev/null\n"
-    right = f"  User {login['ansible_user']}\n  HostKeyAlias node-1\n  UserKnownHostsFile {fleet.folder}/known_hosts\n  Port {login['ansible_port']}\n"
+    common = (
+        "  HostName 127.0.0.1\n"
+        f"  IdentityFile {login['ansible_private_key_file']}\n"
+        "  IdentitiesOnly yes\n"
+        "  GlobalKnownHostsFile /dev/null\n"
+    )
+    right = (
+        f"  User {login['ansible_user']}\n"
+        "  HostKeyAlias node-1\n"
+        f"  UserKnownHostsFile {fleet.folder}/known_hosts\n"
+        f"  Port {login['ansible_port']}\n"
+    )
     key = (fleet.folder / "node-2" / "sshd" / "host_key.pub").read_text(encoding="utf-8")
     (source.controller.folder / "changed").write_text(f"node-1 {key}", encoding="utf-8")
     nodes = {

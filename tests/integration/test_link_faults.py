@@ -106,7 +106,8 @@ def test_a_node_that_is_silent_for_longer_than_every_time_out_is_found_again(
     hosts = {
         "node-1": {
             **fleet.login("node-1"),
-            "ansible_ssh_args": "-o ServerAliveInterval=1 -o ServerAliveCountMax=2 -o ConnectTimeout=2",
+            "ansible_ssh_args": "-o ServerAliveInterval=1 -o ServerAliveCountMax=2 "
+            "-o ConnectTimeout=2",
         }
     }
     jobs = controller.jobs({"command": counter.command("-go")})
@@ -148,7 +149,9 @@ def slow_rsync(controller: Controller) -> pathlib.Path:
     program.parent.mkdir()
     real = shlex.quote(str(shutil.which("rsync")))
     program.write_text(
-        f'#!/bin/sh\n[ -e {shlex.quote(str(wish))} ] && set -- --bwlimit=20 "$@"\nexec {real} "$@"\n'
+        "#!/bin/sh\n"
+        f'[ -e {shlex.quote(str(wish))} ] && set -- --bwlimit=20 "$@"\n'
+        f'exec {real} "$@"\n'
     )
     program.chmod(0o755)
     controller.env["PATH"] = f"{program.parent}{os.pathsep}{controller.env['PATH']}"

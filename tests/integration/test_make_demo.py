@@ -88,7 +88,10 @@ def test_an_unprivileged_user_without_home_locale_or_namespaces_sees_the_demo_pa
         + f"stranger:x:{STRANGER}:{STRANGER}::/nonexistent:/bin/sh\n",
         encoding="utf-8",
     )
-    become = f'mount --bind "$1" /etc/passwd && shift && exec setpriv --reuid {STRANGER} --regid {STRANGER} --clear-groups "$@"'
+    become = (
+        'mount --bind "$1" /etc/passwd && shift && '
+        f'exec setpriv --reuid {STRANGER} --regid {STRANGER} --clear-groups "$@"'
+    )
     stranger = [
         str(shutil.which("unshare")),
         "--mount",

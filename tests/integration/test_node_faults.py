@@ -341,7 +341,8 @@ def test_a_disk_that_gets_full_under_a_job_makes_it_no_success_and_takes_nothing
     wait = 'until [ -e "$HOME/.log-go" ]; do sleep 0.02; done'
     job = {
         "name": "logs",
-        "command": f'echo logs >> "$HOME/disk-log"; echo early; {wait}; i=0; while [ $i -lt 9000 ]; do echo "line $i"; i=$((i+1)); done',
+        "command": f'echo logs >> "$HOME/disk-log"; echo early; {wait}; '
+        'i=0; while [ $i -lt 9000 ]; do echo "line $i"; i=$((i+1)); done',
     }
     words = (
         "-e",

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from real_nodes import NODES, ROOT, Controller, Fleet, Played, applies
 
-PLAIN = "optimize  the   database's queries, don't stop; '$(touch ~/executed)' `touch ~/executed` {{ lookup('pipe', 'touch MARK') }} a=b \\n %s"
+PLAIN = (
+    "optimize  the   database's queries, don't stop; '$(touch ~/executed)' `touch ~/executed` "
+    "{{ lookup('pipe', 'touch MARK') }} a=b \\n %s"
+)
 NASTY = (
     PLAIN,
     "-rf --help\n\n  two \"lines\" and 'quotes' \t\\ {% raw %}\n",

@@ -18,7 +18,8 @@ from real_nodes import NODES, ROOT, Controller, Fleet, Played, applies, git
 
 STRANGE = "it's a \"$(touch ran)\" 'directory'"
 BATCH = {
-    "edit": "echo three >> a.txt; git rm -q gone.txt; mv docs 'new docs'; head -c 2000 /dev/urandom > noise; chmod +x a.txt; ls -A > list",
+    "edit": "echo three >> a.txt; git rm -q gone.txt; mv docs 'new docs'; "
+    "head -c 2000 /dev/urandom > noise; chmod +x a.txt; ls -A > list",
     "commit": "echo x > x; git add x; git -c user.name=a -c user.email=a@b commit -qm x",
     "fails": "echo some work > half; echo what went wrong >&2; exit 3",
     "unverified": "echo y > y",
@@ -337,7 +338,10 @@ def test_a_worktree_is_a_repository_on_the_node_and_what_looks_secret_is_told_on
     work = controller.folder / "work"
     git(controller.project, "worktree", "add", "-q", work, "-b", "topic")
     (work / ".env").write_text("TOKEN=1\n", encoding="utf-8")
-    command = "git log -1 --format=%s; git branch --show-current; git status --porcelain .env; git worktree list"
+    command = (
+        "git log -1 --format=%s; git branch --show-current; "
+        "git status --porcelain .env; git worktree list"
+    )
     command += "; git -c user.name=a -c user.email=b commit -qam x"
     first, second = (controller.shell(command, "-e", f"gummy_project={work}") for _time in range(2))
     assert first.status == second.status == 0, first

@@ -106,7 +106,8 @@ def test_a_play_of_the_user_s_own_under_strategy_free_is_refused(
 ) -> None:
     play = controller.folder / "own.yml"
     play.write_text(
-        "[{hosts: all, gather_facts: false, strategy: free, tasks: [{distributed.gummy.run_jobs: {}}]}]",
+        "[{hosts: all, gather_facts: false, strategy: free, "
+        "tasks: [{distributed.gummy.run_jobs: {}}]}]",
         encoding="utf-8",
     )
     played = controller.play(

@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 from real_nodes import NODES, Controller, Fleet, Played, until
 
-HOSTILE = "name: {{ lookup('pipe', 'touch MARK') }}\nturns: 7\nlast_active: \x1b[2J\x1b]0;owned\x07 today\nstatus: active\nsession_id: $(id)\n"
+HOSTILE = (
+    "name: {{ lookup('pipe', 'touch MARK') }}\n"
+    "turns: 7\n"
+    "last_active: \x1b[2J\x1b]0;owned\x07 today\n"
+    "status: active\n"
+    "session_id: $(id)\n"
+)
 
 
 def look(
@@ -58,7 +64,7 @@ def test_a_specialist_is_active_while_its_claude_lives_and_its_sessions_are_coun
     (lib / "core.sh").touch()
 
     def seen(*facts: Any) -> bool:
-        """Whether node-1 has one database-expert of this project: status, what shows it, sessions."""
+        """Does node-1 have one database-expert of this project: status, what shows it, sessions?"""
         _played, document = look(controller, "specialists", "--limit", "node-1")
         found = [
             one

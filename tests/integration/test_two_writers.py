@@ -26,7 +26,8 @@ SHORT_LEASES = {
 WRONG_CLOCKS = {
     "plugins/plugin_utils/_node/store.py": (
         "import time\n",
-        "import time\n\n_clock = time.time\ntime.time = lambda: _clock() + (4e8 if os.getpid() % 2 else -4e8)\n",
+        "import time\n\n_clock = time.time\n"
+        "time.time = lambda: _clock() + (4e8 if os.getpid() % 2 else -4e8)\n",
     ),
 }
 
@@ -52,7 +53,10 @@ def pair(
     # The look for secrets reaches no node.
     trial = f'case "$*" in *--dry-run*) exec {real} "$@" ;; esac'
     program.write_text(
-        f'#!/bin/sh\n{trial}\necho "begin $$" >> "{note}"\n{real} --bwlimit=40 "$@"\nstatus=$?\necho "end $$" >> "{note}"\nexit $status\n'
+        f"#!/bin/sh\n{trial}\n"
+        f'echo "begin $$" >> "{note}"\n'
+        f'{real} --bwlimit=40 "$@"\n'
+        f'status=$?\necho "end $$" >> "{note}"\nexit $status\n'
     )
     program.chmod(0o755)
     for one in both:

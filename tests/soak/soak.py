@@ -110,7 +110,8 @@ class Soak:
     def say(self, text: str) -> None:
         seconds = time.monotonic() - self.begun
         print(
-            f"{seconds // 60:3.0f}:{seconds % 60:02.0f}  {self.reported():4} of {len(self.history.jobs)} jobs reported   {text}",
+            f"{seconds // 60:3.0f}:{seconds % 60:02.0f}  "
+            f"{self.reported():4} of {len(self.history.jobs)} jobs reported   {text}",
             flush=True,
         )
 
@@ -139,7 +140,8 @@ class Soak:
             self.history.faults.append(found)
         number = f"fault {len(self.history.faults)} of {len(self.schedule)}"
         self.say(
-            f"{number}: {kind} {found.detail}, {len(found.attempts)} in flight ({time.monotonic() - began:.1f} s)"
+            f"{number}: {kind} {found.detail}, {len(found.attempts)} in flight "
+            f"({time.monotonic() - began:.1f} s)"
         )
         self.log.write(
             json.dumps(
@@ -235,7 +237,8 @@ def main() -> int:
         os.execvp(ISOLATE[0], [*ISOLATE, sys.executable, *sys.argv, "--inside"])
     elif not options.inside:
         print(
-            f"no namespaces of its own ({why}): no full disk, and a silent node is one whose sshd is stopped"
+            f"no namespaces of its own ({why}): no full disk, "
+            "and a silent node is one whose sshd is stopped"
         )
     folder = pathlib.Path(tempfile.mkdtemp(prefix="gummy-soak-"))
     folder.chmod(0o755)
@@ -246,7 +249,8 @@ def main() -> int:
         world.down()
     if broke:
         print(
-            f"BROKE: {len(broke)} times, with --jobs {options.jobs} --seed {options.seed}; what happened is in {folder}"
+            f"BROKE: {len(broke)} times, with --jobs {options.jobs} --seed {options.seed}; "
+            f"what happened is in {folder}"
         )
         return 1
     shutil.rmtree(folder, ignore_errors=True)

@@ -23,7 +23,10 @@ SLOTS = 3
 # Bytes; a claim wants 256 MB free.
 DISK = 400 << 20
 # Short enough for a soak, by ordinary settings. A silent connection ends after about four seconds.
-SSH = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=3 -o ConnectTimeout=3"
+SSH = (
+    "-o ControlMaster=auto -o ControlPersist=60s "
+    "-o ServerAliveInterval=1 -o ServerAliveCountMax=3 -o ConnectTimeout=3"
+)
 # The mark of an attempt that began; these end it:
 IN_FLIGHT = "starting"
 OVER = ("ended.json", "void")

@@ -51,6 +51,7 @@ def problems(
     jobs = {job["name"]: job for job in record["jobs"]}
     if sorted(jobs) != sorted(names):
         found.append(f"the record has the jobs {sorted(jobs)}, the batch has {sorted(names)}")
+
     for name, job in jobs.items():
         wanted = ("failed", "agent", FAILS[name]) if name in FAILS else ("success", None, 0)
         if (got := (job["status"], job["class"], job["exit_status"])) != wanted:
@@ -61,10 +62,12 @@ def problems(
             NODES
         ):
             found.append(f"{name}: was tried on {sorted(map(str, elsewhere))}")
+
     if record["status"] != "failed":
         found.append(f"the run's status is {record['status']}, not failed")
     if status != 2:
         found.append(f"the playbook's exit status is {status}, not 2")
+
     if sorted(counted := [name for there in starts.values() for name in there]) != sorted(names):
         found.append(f"the nodes counted the starts {sorted(counted)}, not one of each job")
     found += [f"{node}: no job started there" for node in NODES if not starts.get(node)]
@@ -259,9 +262,12 @@ def main() -> int:
     parser.add_argument(
         "--down", action="store_true", help="only take down what a killed demo left"
     )
+
     options = parser.parse_args()
     folder = options.dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+
+    # Two demos in one folder would end each other's nodes.
     with open(folder / "lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -269,9 +275,11 @@ def main() -> int:
             raise SystemExit(
                 f"demo: another one is running in {folder}: wait for it, or end it"
             ) from None
+
         for number in (signal.SIGTERM, signal.SIGHUP):
             # So that the fleet goes down.
             signal.signal(number, lambda *_: sys.exit(1))
+
         demo = Demo(folder)
         if options.down:
             demo.fleet("down")

@@ -392,6 +392,7 @@ def test_a_missing_program_is_named_with_its_package(
     reason="only root can become another user (any other user gets this fleet in every test)",
 )
 def test_a_user_without_rights_gets_the_same_fleet_without_namespaces() -> None:
+    # What the other user runs must not lie under /root.
     python = next(
         filter(
             None,
@@ -402,14 +403,18 @@ def test_a_user_without_rights_gets_the_same_fleet_without_namespaces() -> None:
         ),
         "",
     )
+
     with tempfile.TemporaryDirectory() as base:
         os.chmod(base, 0o777)
         shutil.copytree(FILES, f"{base}/files")
+
+        # A user that exists in one mount namespace only.
         passwd = pathlib.Path(base, "passwd")
         passwd.write_text(
             pathlib.Path("/etc/passwd").read_text()
             + "fleet-tester:x:4242:4242::/nonexistent:/bin/sh\n"
         )
+
         become = (
             'mount --bind "$1" /etc/passwd && shift && '
             'exec setpriv --reuid 4242 --regid 4242 --clear-groups "$@"'
@@ -427,12 +432,15 @@ def test_a_user_without_rights_gets_the_same_fleet_without_namespaces() -> None:
             "PATH=/usr/bin:/bin",
             "LC_ALL=C",
         )
+
         ready = run([*other, python, "-c", "import sys; sys.exit(sys.version_info < (3, 9))"])
         if ready.returncode:
             pytest.skip(
                 "another user can't run a Python 3.9 here: "
                 f"{ready.stderr.strip() or python or 'none found'}"
             )
+
+        # The fleet of that user has nodes that differ by home.
         folder = long_folder(pathlib.Path(base))
         act = (*other, python, "-B", f"{base}/files/fleet.py")
         try:

@@ -71,14 +71,18 @@ def problems(history: History) -> dict[str, list[str]]:
         "two writers": [],
         "unexplained": [],
     }
+
     started: dict[str, list[str]] = {}
     for attempt, job in history.starts:
         started.setdefault(job, []).append(attempt)
+
     for job in history.jobs:
         tries = started.get(job.name, [])
         row = history.rows.get(job.name)
+
         if len(tries) > 1:
             found["run twice"].append(f"{job.name} started as {', '.join(tries)}")
+
         if row is None or row["status"] in ("lost", "running", "waiting"):
             found["lost unreported"].append(
                 f"{job.name}: {'nothing' if row is None else row['status']} was reported of it"
@@ -102,6 +106,7 @@ def problems(history: History) -> dict[str, list[str]]:
                 f"{job.name}: {row['status']} ({row['class']}): {row['message']}, "
                 f"{', '.join(tries) or 'never started'}"
             )
+
     found["two writers"] += [
         f"{attempt} was not alone in its workspace" for attempt in history.shared
     ]

@@ -120,12 +120,14 @@ class Soak:
 
     def strike(self, kind: str) -> bool:
         """Whether it met a job."""
+
         # The last ones need jobs as well.
         due = 0.95 * len(self.history.jobs) * len(self.history.faults) / len(self.schedule)
         # Faults wait for jobs, too.
         self.injector.wait(
             lambda: self.reported() + sum(len(driver.jobs) for driver in self.drivers) >= due, 60.0
         )
+
         began = time.monotonic()
         fault = None
         for _time in range(10):
@@ -133,8 +135,10 @@ class Soak:
                 fault = self.injector.strike(kind)
             if fault is not None or self.injector.over():
                 break
+
         if self.injector.over():
             return False
+
         found = fault or Fault(kind, frozenset(), "nothing to strike")
         if found.attempts:
             self.history.faults.append(found)
@@ -143,6 +147,7 @@ class Soak:
             f"{number}: {kind} {found.detail}, {len(found.attempts)} in flight "
             f"({time.monotonic() - began:.1f} s)"
         )
+
         self.log.write(
             json.dumps(
                 {

@@ -145,6 +145,8 @@ class World:
         home = folder / "home"
         home.mkdir(parents=True)
         (home / "ansible.cfg").touch()
+
+        # Nothing of the caller's settings gets in, and the programs of the soak come first.
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -154,6 +156,7 @@ class World:
             f"XDG_{what}_HOME": str(home / f".{what.lower()}")
             for what in ("CACHE", "CONFIG", "STATE")
         }
+
         env = {
             **kept,
             **homes,
@@ -166,10 +169,12 @@ class World:
                 [str(self.folder / "bin"), os.path.dirname(sys.executable), os.environ["PATH"]]
             ),
         }
+
         one = Controller(
             self.fleet, folder, env, {"nodes": {node: {"slots": SLOTS} for node in self.nodes}}
         )
         self._controllers.append(one)
+
         hosts = {}
         for place, node in enumerate(self.nodes, 1):
             address = {"ansible_host": f"10.99.1.{place}"} if self.isolated else {}

@@ -37,7 +37,8 @@ def page() -> str:
     text = PAGE.read_text(encoding="utf-8")
     for name, table in {"node": states.TABLE, "controller": stages.STAGES}.items():
         begin, rest = text.split(f"<!-- {name} -->\n", 1)
-        text = f"{begin}<!-- {name} -->\n{diagram(table)}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+        after = rest.partition("<!-- end -->")[2]
+        text = f"{begin}<!-- {name} -->\n{diagram(table)}\n<!-- end -->{after}"
     return text
 
 

@@ -14,7 +14,8 @@ from ansible_test._internal import python_requirements
 
 STAND_IN = """import runpy, sys
 sys.path.insert(0, {wheel!r})
-sys.argv = ["pip", "install", "--quiet"] + [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
+unknown = ("--no-setuptools", "--no-wheel")
+sys.argv = ["pip", "install", "--quiet"] + [word for word in sys.argv[1:] if word not in unknown]
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
 
@@ -23,7 +24,8 @@ def main(cache: pathlib.Path) -> None:
     pin = re.search(r"pip='([0-9.]+)'", inspect.getsource(python_requirements.get_venv_packages))
     if pin is None:
         raise SystemExit(
-            "ansible-test no longer pins pip where this stand-in looks: mend scripts/get_pip_stand_in.py"
+            "ansible-test no longer pins pip where this stand-in looks: "
+            "mend scripts/get_pip_stand_in.py"
         )
     version = pin[1]
     wheel = cache / f"pip-{version}-py3-none-any.whl"

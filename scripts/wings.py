@@ -99,9 +99,8 @@ class WingsContract(Contract):
 
                 lines = graph.get_import_details(importer=importer, imported=imported)
                 numbers = ", ".join(str(line["line_number"]) for line in lines)
-                text = (
-                    f"{self._short(importer)} -> {self._short(imported)} (l. {numbers}): {reason}"
-                )
+                arrow = f"{self._short(importer)} -> {self._short(imported)}"
+                text = f"{arrow} (l. {numbers}): {reason}"
                 yield BrokenRule(self._short(importer), self._short(imported), text)
 
     def _reason_against(self, importer: str, imported: str) -> str:

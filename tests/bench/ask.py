@@ -1,6 +1,6 @@
-"""Our side of the rows that ask many nodes, without Ansible's start:
+"""Our side of the rows that ask many nodes, without Ansible's start.
 
-`ask.py WHAT SSH_CONFIG ANSWER NODE...`.
+`in_collection.py ask.py WHAT SSH_CONFIG ANSWER NODE...`
 
 The answer is a file: the seconds that it took, links included, and what came of it. WHAT is
 `specialists`, `load` (new connections) or `load-again` (those of a question before, whose answer
@@ -18,11 +18,6 @@ import shlex
 import sys
 import time
 
-from ansible.plugins.loader import init_plugin_loader
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / ".collections"))
-init_plugin_loader()
-# Collections are there from here on.
 from ansible.playbook.task import Task
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect import LinkMaker
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.specialists import (
@@ -105,18 +100,18 @@ def main() -> None:
         words += f" -o SendEnv=BENCH_{secrets.token_hex(4)}"
     elif what == "load-again":
         load(names, words, Snapshots(believe=False))
+
     begun = time.monotonic()
     if what.startswith("sync:"):
         told = sync(*links(names, words).values(), what.partition(":")[2])
     elif what == "specialists":
         told = specialists(names, words)
     else:
-        told = load(
-            names, words, Snapshots(what == "load-again", lambda: time.time() + LOAD_LASTS + 1)
-        )
-    pathlib.Path(answer).write_text(
-        json.dumps({"wall": time.monotonic() - begun, **told}), encoding="utf-8"
-    )
+        # By this clock every answer of before has just become too old.
+        later = Snapshots(what == "load-again", lambda: time.time() + LOAD_LASTS + 1)
+        told = load(names, words, later)
+    row = {"wall": time.monotonic() - begun, **told}
+    pathlib.Path(answer).write_text(json.dumps(row), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,14 +25,16 @@ PATCH = 50_000_000
 # largest git.
 HARVEST = """
 import json, os, resource, sys
+
 sys.path.insert(0, sys.argv[1])
 from _node import harvest
+
 tree, top = sys.argv[2:4]
 harvest.make_baseline(tree, top + "/git")
 exec(sys.argv[4])
-found = harvest.make_harvest(tree, top + "/git", top + "/out", "branch")
-peak = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps({"files": found["files"], "patch": os.path.getsize(top + "/out/changes.patch"), "peak": peak}))
+harvest.make_harvest(tree, top + "/git", top + "/out", "branch")
+processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+print(json.dumps({"peak": [resource.getrusage(which).ru_maxrss for which in processes]}))
 """
 GROW = f"open(tree + '/large', 'wb').write(os.urandom({PATCH}))"
 
@@ -111,11 +113,13 @@ def measure(world: World, progress: Callable[[str], None]) -> list[dict[str, Any
 
     seconds, mb, _job = run(world, "true", gummy_project="project")
     keep("one empty job, for comparison", seconds, mb)
+
     seconds, mb, job = run(world, f"head -c {LOG} /dev/zero | tr '\\0' x", gummy_project="none")
     size = os.path.getsize(job["folder"] + "/log")
     if size < LOG:
         raise BenchError(f"the log came home with {size} bytes")
     keep("a log of 200 MB, run and brought home", seconds, mb)
+
     seconds, mb, job = run(
         world,
         f"head -c {PATCH} /dev/urandom > large",
@@ -124,16 +128,20 @@ def measure(world: World, progress: Callable[[str], None]) -> list[dict[str, Any
     )
     if os.path.getsize(job["patch"]) < PATCH or not job["delivered"]:
         raise BenchError(f"the patch did not come home as a branch: {job}")
+
     tree = world.folder / "copy"
     shutil.copytree(world.project, tree)
     found = harvested(world, tree, GROW)
     keep("a patch of 50 MB, run and made a branch", seconds, mb, max(found["peak"]) / 1024)
+
+    # Many files: the sync of all, of none, and a job that changes one.
     shutil.rmtree(world.folder / "big", ignore_errors=True)
     sync.lay(world, FILES, FILES * 1000)
     for what in ("cold", "unchanged"):
         seconds = sync.ours(world, "large")["wall"]
         peer = sync.peers(world, "large")["wall"]
         keep(f"sync of {FILES:,} files, {what} ({seconds / peer:.2f} x rsync)", seconds)
+
     seconds, mb, job = run(world, "echo x > new", gummy_project="big")
     found = harvested(world, world.folder / "big", "open(tree + '/new', 'w').write('x')")
     keep(f"a job on {FILES:,} files", seconds, mb, max(found["peak"]) / 1024)
@@ -148,7 +156,8 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [
         head,
         *(
-            f"{row['what']:58} {row['seconds']:8.1f} {mb(row['controller']):>11} {mb(row['node']):>8}"
+            f"{row['what']:58} {row['seconds']:8.1f} "
+            f"{mb(row['controller']):>11} {mb(row['node']):>8}"
             for row in rows
         ),
     ]

@@ -61,9 +61,14 @@ def parallel(world: World) -> Sample:
         "-o",
         "ControlPersist=60",
     ]
+
     ssh = shlex.join(["ssh", "-F", str(world.fleet_dir / "ssh_config"), *masters])
     nodes = ",".join(f"{SLOTS}/{name}" for name in world.nodes)
-    job = "(cd project && true) > log-{} 2>&1; git -C project add -A; git -C project diff --cached --binary HEAD > patch-{}"
+
+    job = (
+        "(cd project && true) > log-{} 2>&1; git -C project add -A; "
+        "git -C project diff --cached --binary HEAD > patch-{}"
+    )
     words = [
         "--transferfile",
         f"{world.folder}/./project",
@@ -73,6 +78,7 @@ def parallel(world: World) -> Sample:
         "patch-{}",
         "--cleanup",
     ]
+
     numbers = [str(number) for number in range(MANY)]
     sample = world.timed(
         "parallel",
@@ -89,6 +95,8 @@ def parallel(world: World) -> Sample:
         *numbers,
         cwd="out",
     )
+
+    # What is missing makes the time worth nothing.
     fetched = list((world.folder / "out").iterdir())
     if len(fetched) != 2 * MANY:
         raise BenchError(f"GNU parallel brought {len(fetched)} files home, not {2 * MANY}")

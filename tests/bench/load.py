@@ -86,7 +86,10 @@ def load_few(world: World) -> Sample:
 
 def in_turn(world: World) -> Sample:
     """As `dw load` asks: one after the other, whether it is there and then for its load."""
-    script = 'for name; do for _time in 1 2; do ssh -F load_config -o BatchMode=yes -o ConnectTimeout=2 "$name" uptime; done; done; :'
+    script = (
+        "for name; do for _time in 1 2; do "
+        'ssh -F load_config -o BatchMode=yes -o ConnectTimeout=2 "$name" uptime; done; done; :'
+    )
     with silent(world) as dead:
         return world.timed("sh", "-c", script, "sh", *world.nodes[:8], *dead[:2])
 

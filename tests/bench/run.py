@@ -69,12 +69,15 @@ def main() -> int:
         "--json", type=pathlib.Path, metavar="FILE", help="write what was measured there as well"
     )
     options = parser.parse_args()
+
     rows = [row for row in ROWS if row.name in (options.only or [row.name])]
     simulated = (
         simulation.measure(progress) if SIMULATION in (options.only or [SIMULATION]) else None
     )
+
     folder = ROOT / ".cache" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
+
     with open(folder / "lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,20 +85,24 @@ def main() -> int:
             raise SystemExit(
                 f"bench: another one is running in {folder}: wait for it, or end it"
             ) from None
+
         for number in (signal.SIGTERM, signal.SIGHUP):
             # So that the fleet goes down.
             signal.signal(number, lambda *_: sys.exit(1))
+
         results = []
         for size in sorted({row.nodes for row in rows}):
             chosen = [row for row in rows if row.nodes == size]
             with World(folder / "world", size) as world:
                 samples = measure(world, chosen, options.runs)
             results += [result(row, samples) for row in chosen]
+
         if BIG in (options.only or [BIG]):
             with World(folder / "world", 1) as world:
                 large = big.measure(world, progress)
         else:
             large = None
+
     if rows:
         print(
             f"medians of {options.runs} rounds on {os.cpu_count()} cpus that also carry the nodes"
@@ -105,6 +112,7 @@ def main() -> int:
         print("\n".join(simulation.lines(simulated)))
     if large:
         print("\n".join(big.lines(large)))
+
     if options.json:
         document = {
             "schema_version": 1,

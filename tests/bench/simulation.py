@@ -156,10 +156,14 @@ def lines(measured: Mapping[str, Any]) -> list[str]:
             ]
         )
     crowds = [
-        f"{CROWD} nodes, {row['jobs']} jobs: {row['seconds']:.1f} s to decide {row['decisions']} times, {row['us']:.0f} us each"
+        f"{CROWD} nodes, {row['jobs']} jobs: {row['seconds']:.1f} s "
+        f"to decide {row['decisions']} times, {row['us']:.0f} us each"
         for row in measured["crowds"]
     ]
-    head = "simulated: how often the bound (no way is faster) the jobs of a mix took, median over the seeds; p95 of ours"
+    head = (
+        "simulated: how often the bound (no way is faster) the jobs of a mix took, "
+        "median over the seeds; p95 of ours"
+    )
     return [head, *columns(cells), *crowds]
 
 

@@ -9,15 +9,22 @@ from table import Row
 from world import ROOT, BenchError, Sample, World
 
 MANY = 50
-META = "name: {}\ncreated: 2026-01-01T00:00:00Z\nsession_id: 2f0d9c0e-aaaa-bbbb-cccc-000000000002\nstatus: dormant\nturns: 2\nlast_active: null\n"
+META = (
+    "name: {}\n"
+    "created: 2026-01-01T00:00:00Z\n"
+    "session_id: 2f0d9c0e-aaaa-bbbb-cccc-000000000002\n"
+    "status: dormant\n"
+    "turns: 2\n"
+    "last_active: null\n"
+)
 NAMES = ("api-developer", "database-expert")
 
 
 def ask(world: World, what: str, config: str, names: list[str]) -> tuple[Sample, dict[str, float]]:
     """What the whole program cost, and what it told: `wall` is that of the question alone."""
-    sample = world.timed(
-        sys.executable, str(ROOT / "tests" / "bench" / "ask.py"), what, config, "asked.json", *names
-    )
+    bench = ROOT / "tests" / "bench"
+    program = [sys.executable, str(bench / "in_collection.py"), str(bench / "ask.py")]
+    sample = world.timed(*program, what, config, "asked.json", *names)
     return sample, json.loads((world.folder / "asked.json").read_text(encoding="utf-8"))
 
 

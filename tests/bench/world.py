@@ -103,9 +103,12 @@ class World:
         for name in ("XDG_CONFIG_HOME/distributed-gummy", "PARALLEL_HOME", "project", "out"):
             (self.folder / name).mkdir(parents=True)
         self.set_slots([SLOTS] * len(self.nodes))
+
+        # The project, a repository.
         for number in range(FILES):
             text = "".join(f"line {line} of file {number}\n" for line in range(20 * number))
             (self.project / f"file-{number}.txt").write_text(text, encoding="utf-8")
+
         identity = [
             "-c",
             "user.name=bench",
@@ -121,6 +124,7 @@ class World:
                 env={**self.env, "GIT_CONFIG_GLOBAL": os.devnull},
                 check=True,
             )
+
         # GNU parallel's --cleanup removes this folder when it is empty, while its next job begins
         # in it.
         for name in self.nodes:
@@ -130,6 +134,8 @@ class World:
                 stdin=subprocess.DEVNULL,
                 check=True,
             )
+
+        # The same nodes as an inventory that asks nobody.
         words = ["ansible-inventory", "-i", "fleet/tailnet.yml", "--list"]
         listed = subprocess.run(
             words, cwd=self.folder, env=self.env, capture_output=True, check=True
@@ -189,7 +195,8 @@ class World:
             output.seek(0)
             if process.returncode:
                 raise BenchError(
-                    f"{' '.join(argv)[:200]} ended with {process.returncode}: {output.read()[-2000:]}"
+                    f"{' '.join(argv)[:200]} ended with {process.returncode}: "
+                    f"{output.read()[-2000:]}"
                 )
         masters = sum(seconds - before.get(pid, 0.0) for pid, seconds in adopted().items())
         return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime + masters}

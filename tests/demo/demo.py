@@ -24,7 +24,11 @@ NODES = ("node-1", "node-2", "node-3")
 FAILS = {"fails-on-purpose": 3}
 CHANGES_NOTHING = {"own-tests"}
 STARTS = "gummy-demo-starts"
-CONFIG = """sync_exclude: [.ansible, .cache, .collections, .demo, .home, ".venv*", __pycache__, .mypy_cache, .pytest_cache, .ruff_cache]\n"""
+# What a clone has that no node needs.
+CONFIG = (
+    'sync_exclude: [.ansible, .cache, .collections, .demo, .home, ".venv*", __pycache__, '
+    ".mypy_cache, .pytest_cache, .ruff_cache]\n"
+)
 SAMPLE = {
     "greet.sh": "#!/bin/sh\necho 'Helo, world'\n",
     "old.py": "def unused():\n    return 1\n",
@@ -47,6 +51,7 @@ def problems(
     jobs = {job["name"]: job for job in record["jobs"]}
     if sorted(jobs) != sorted(names):
         found.append(f"the record has the jobs {sorted(jobs)}, the batch has {sorted(names)}")
+
     for name, job in jobs.items():
         wanted = ("failed", "agent", FAILS[name]) if name in FAILS else ("success", None, 0)
         if (got := (job["status"], job["class"], job["exit_status"])) != wanted:
@@ -57,10 +62,12 @@ def problems(
             NODES
         ):
             found.append(f"{name}: was tried on {sorted(map(str, elsewhere))}")
+
     if record["status"] != "failed":
         found.append(f"the run's status is {record['status']}, not failed")
     if status != 2:
         found.append(f"the playbook's exit status is {status}, not 2")
+
     if sorted(counted := [name for there in starts.values() for name in there]) != sorted(names):
         found.append(f"the nodes counted the starts {sorted(counted)}, not one of each job")
     found += [f"{node}: no job started there" for node in NODES if not starts.get(node)]
@@ -109,7 +116,8 @@ class Demo:
         )
         if done.returncode:
             raise SystemExit(
-                f"demo: fleet.py {' '.join(words)} ended with {done.returncode}: {done.stdout.strip()}"
+                f"demo: fleet.py {' '.join(words)} "
+                f"ended with {done.returncode}: {done.stdout.strip()}"
             )
 
     def playbook(self, name: str, *words: str) -> int:
@@ -157,7 +165,7 @@ class Demo:
         shutil.copy(JOBS, self.folder / "jobs.yml")
 
     def starts(self) -> dict[str, list[str]]:
-        """The names of the jobs that each node saw start; nothing for a node that does not answer."""
+        """The names of the jobs that each node saw start; none for a node that does not answer."""
         ssh = [
             "ssh",
             "-F",
@@ -225,7 +233,8 @@ class Demo:
         seconds = time.monotonic() - began
         if not found:
             say(
-                f"all as expected: {len(names) - len(FAILS)} jobs good, {len(FAILS)} failed as it should, {len(NODES)} nodes used, {seconds:.0f} s."
+                f"all as expected: {len(names) - len(FAILS)} jobs good, "
+                f"{len(FAILS)} failed as it should, {len(NODES)} nodes used, {seconds:.0f} s."
             )
             say("Take one over with: git apply PATCH")
         return 1 if found else 0
@@ -253,9 +262,12 @@ def main() -> int:
     parser.add_argument(
         "--down", action="store_true", help="only take down what a killed demo left"
     )
+
     options = parser.parse_args()
     folder = options.dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+
+    # Two demos in one folder would end each other's nodes.
     with open(folder / "lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -263,9 +275,11 @@ def main() -> int:
             raise SystemExit(
                 f"demo: another one is running in {folder}: wait for it, or end it"
             ) from None
+
         for number in (signal.SIGTERM, signal.SIGHUP):
             # So that the fleet goes down.
             signal.signal(number, lambda *_: sys.exit(1))
+
         demo = Demo(folder)
         if options.down:
             demo.fleet("down")

@@ -194,8 +194,17 @@ class Tailnet(Fleet):
         """What a user has: an inventory source, and an ssh config with user and key for the nodes'
         names, and no address.
         """
-        known = f'UserKnownHostsFile "{FLEET}/known_hosts"\n    GlobalKnownHostsFile /dev/null\n    StrictHostKeyChecking yes'
-        login = f'User {self.user}\n    IdentityFile "{FLEET}/id_ed25519"\n    IdentitiesOnly yes\n    IdentityAgent none'
+        known = (
+            f'UserKnownHostsFile "{FLEET}/known_hosts"\n'
+            "    GlobalKnownHostsFile /dev/null\n"
+            "    StrictHostKeyChecking yes"
+        )
+        login = (
+            f"User {self.user}\n"
+            f'    IdentityFile "{FLEET}/id_ed25519"\n'
+            "    IdentitiesOnly yes\n"
+            "    IdentityAgent none"
+        )
         stanzas = (
             f"Host {node}\n    HostKeyAlias {node}\n    {login}\n    {known}\n" for node in NODES
         )

@@ -21,7 +21,7 @@ ON_NODES = ("-e", "gummy_nodes=all:!tailnet_self")
 
 
 class Listing:
-    """What ansible-inventory prints, in the controller's namespace unless another machine is named."""
+    """What ansible-inventory prints in the controller's namespace, or in another machine's."""
 
     def __init__(
         self, controller: Controller, source: str | None = None, host: str = "controller"
@@ -59,13 +59,14 @@ class Listing:
 
 
 class Counter:
-    """A command that counts its starts in its node's home, and has the node's name as its change."""
+    """A command that counts its starts in its node's home; its change is the node's name."""
 
     def __init__(self, tailnet: Tailnet, name: str) -> None:
         self._tailnet = tailnet
         self._name = name
         self.command = f'echo "$GUMMY_JOB" >> "$HOME/{name}-starts"; hostname > where.txt'
-        self.held = f'{self.command}; until [ -e "$HOME/{name}-go" ]; do sleep 0.05; done; echo done > done.txt'
+        wait = f'until [ -e "$HOME/{name}-go" ]; do sleep 0.05; done'
+        self.held = f"{self.command}; {wait}; echo done > done.txt"
 
     def let_go(self) -> None:
         for node in NODES:

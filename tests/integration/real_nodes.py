@@ -140,7 +140,10 @@ class Fleet:
         """Variables of an inventory that knows the node's address, port, user and key, and no ssh
         config.
         """
-        words = f"-o HostKeyAlias={node} -o UserKnownHostsFile='{self.folder}/known_hosts' -o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes"
+        words = (
+            f"-o HostKeyAlias={node} -o UserKnownHostsFile='{self.folder}/known_hosts' "
+            "-o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes"
+        )
         return {
             "ansible_host": "127.0.0.1",
             "ansible_port": self._nodes[node]["port"],
@@ -174,7 +177,7 @@ class Counter:
 
 
 class Played:
-    """A playbook that ended: exit status, output, and the document of its run, if it came that far."""
+    """A playbook that ended: exit status, output, and the document of its run, if it has one."""
 
     def __init__(self, status: int, output: str) -> None:
         self.status = status
@@ -371,7 +374,7 @@ class Controller:
 def copy_of_collection(
     folder: pathlib.Path, changes: Mapping[str, tuple[str, str]]
 ) -> pathlib.Path:
-    """A copy in which these texts of these files are others; the folder by which Ansible finds it."""
+    """The folder by which Ansible finds a copy in which these texts of these files are others."""
     copy = folder / "ansible_collections" / "distributed" / "gummy"
     copy.mkdir(parents=True)
     for part in ("plugins", "playbooks", "roles", "meta", "galaxy.yml"):

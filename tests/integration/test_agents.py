@@ -56,6 +56,7 @@ def test_fifty_jobs_at_once_for_one_node_each_run_once_and_get_their_own_result(
 def test_a_specialist_works_for_a_second_job_with_and_without_its_folder_at_home(
     controller: Controller, with_doubles: Fleet, at_home: bool
 ) -> None:
+    # A project for which gummy has specialists, one of them from this machine or none.
     gummy = controller.project / ".gummy"
     (gummy / "lib").mkdir(parents=True)
     (gummy / "lib" / "core.sh").touch()
@@ -68,6 +69,8 @@ def test_a_specialist_works_for_a_second_job_with_and_without_its_folder_at_home
             "name: database-expert\nturns: 7\nsession_id: a-session-of-this-machine\n",
             encoding="utf-8",
         )
+
+    # Two jobs, both by the same specialist in the same session.
     sessions = []
     for number in (1, 2):
         played = controller.run(
@@ -83,6 +86,8 @@ def test_a_specialist_works_for_a_second_job_with_and_without_its_folder_at_home
         assert f"made-{number}.txt" in pathlib.Path(played.job["patch"]).read_text(encoding="utf-8")
         sessions.append(played.job["session_id"])
     assert sessions[0] == sessions[1]
+
+    # The node has one specialist, and counts both.
     played = controller.play(
         "specialists",
         "--limit",
@@ -97,6 +102,8 @@ def test_a_specialist_works_for_a_second_job_with_and_without_its_folder_at_home
         if one["project"] == str(controller.project)
     ]
     assert (seen["name"], seen["sessions"]) == ("database-expert", 2), played
+
+    # Its prompt is the one from home, if there is one, else what was made on the node.
     (prompt,) = with_doubles.home("node-1").rglob(
         f"{seen['workspace']}/tree/.gummy/specialists/database-expert/prompt.txt"
     )
@@ -160,7 +167,12 @@ def test_a_passed_value_reaches_the_agents_and_is_in_no_argv_file_output_or_resu
 ) -> None:
     tag = secrets.token_hex(4)
     folders = (controller.folder, with_doubles.folder)
-    look = f'printf %s "$TOKEN" | sha256sum > seen-by-AGENT-{tag}; until [ -e $HOME/go-{tag} ]; do sleep 0.05; done'
+    look = (
+        f'printf %s "$TOKEN" | sha256sum > seen-by-AGENT-{tag}; '
+        f"until [ -e $HOME/go-{tag} ]; do sleep 0.05; done"
+    )
+
+    # Each agent writes down the hash of what it got, and waits.
     jobs = [
         {"name": name, "agent": name, "prompt": f"run {look.replace('AGENT', name)}"}
         for name in ("gummy", "claude")
@@ -173,8 +185,11 @@ def test_a_passed_value_reaches_the_agents_and_is_in_no_argv_file_output_or_resu
             "verify": 'test -z "$TOKEN"',
         }
     )
+
     file = controller.jobs(*({**job, "pass_env": ["TOKEN"]} for job in jobs))
     env = {"ANSIBLE_PIPELINING": pipelining}
+
+    # While all are at work, the value lies in no file.
     first = controller.begin(
         "run", "-vvv", "-e", file, "-e", "gummy_run_id=passing", env={**env, "TOKEN": secret}
     )
@@ -183,12 +198,17 @@ def test_a_passed_value_reaches_the_agents_and_is_in_no_argv_file_output_or_resu
         "three agents at work",
     )
     assert not holding(secret, *folders)
+
+    # The controller dies and the agents go on.
     first.kill()
     for node in NODES:
         with_doubles.put(node, f"go-{tag}", "")
+
     # What runs needs the value no more.
     played = controller.run("-vvv", "-e", file, "-e", "gummy_run_id=passing", env=env)
     assert played.status == 0, played
+
+    # Nobody saw the value as a word of a command, and yet all had it.
     argvs.end()
     assert argvs.seen == {"seen-by-shell"}
     for row in played.jobs.values():

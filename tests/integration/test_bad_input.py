@@ -120,7 +120,8 @@ CASES = {
     ),
     "serial": Case(
         "remove serial",
-        play="[{hosts: all, gather_facts: false, serial: 1, tasks: [{distributed.gummy.run_jobs: {}}]}]",
+        play="[{hosts: all, gather_facts: false, serial: 1, "
+        "tasks: [{distributed.gummy.run_jobs: {}}]}]",
     ),
     "connection": Case(
         "builder has the connection community.docker.docker",

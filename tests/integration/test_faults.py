@@ -83,6 +83,7 @@ def test_a_node_that_comes_back_has_kept_its_job(
 def test_a_node_that_stays_away_loses_its_jobs_which_can_be_had_later(
     controller: Controller, repaired: Fleet, counter: Counter
 ) -> None:
+    # Two jobs on one node, of which one will end while the node is away.
     holds = {"ended": "-go", "running": "-go-on"}
     jobs = controller.jobs(
         *(
@@ -93,22 +94,30 @@ def test_a_node_that_stays_away_loses_its_jobs_which_can_be_had_later(
     words = ("-e", jobs, "-e", "gummy_run_id=lost", "-e", "gummy_lost_after=10s")
     started = controller.begin("run", *words)
     started.wait_for(lambda: counter.starts() == ["ended", "running"], "both starts")
+
+    # The node goes away for longer than the run waits: both jobs are lost, for now.
     repaired.stop("node-3")
     lost = started.end()
     assert lost.status == 2 and [row["status"] for row in lost.jobs.values()] == ["lost", "lost"], (
         lost
     )
+
+    # The output names the command that fetches them later; the node is back for it.
     command = re.search(
         r"ended: .*ansible-playbook .*distributed\.gummy\.harvest -e (gummy_job=\S+)", lost.output
     )
     assert command, lost
+
     counter.let_go("-go")
     repaired.start("node-3")
     until(lambda: "ended" in controller.play("harvest", "-e", command[1]).output, "the job's end")
+
     harvest = controller.play("harvest", "-e", command[1])
     assert harvest.status == 0 and applies(
         str(controller.state / "runs" / "lost" / "ended" / "changes.patch"), controller.project
     ), harvest
+
+    # The other job is taken up by the same call as before, and nothing started twice.
     again = controller.begin("run", *words)
     again.wait_for(
         lambda: "resuming the run" in again.said() and "2 may still run" in again.said(),
@@ -131,15 +140,20 @@ def test_a_killed_run_goes_on_under_its_name_and_starts_nothing_twice(
         *({"name": f"slow-{n}", "command": counter.command("-go")} for n in range(8)),
     )
     words = ("-e", jobs, "-e", "gummy_run_id=killed")
+
+    # Three jobs have ended and six run when a second call is refused.
     first = controller.begin("run", *words)
     first.wait_for(
         lambda: len(counter.starts()) == 9 and first.said().count(" success, ") == 3,
         "three ends and six running",
     )
+
     second = controller.run(*words)
     assert second.status != 0 and re.search(
         r"run killed is being driven by another ansible-playbook \(process \d+\)", second.output
     ), second
+
+    # The first call dies; the next one goes on where it was.
     first.kill()
     counter.let_go("-go")
     played = controller.run(*words)
@@ -150,6 +164,8 @@ def test_a_killed_run_goes_on_under_its_name_and_starts_nothing_twice(
     ), played
     assert all(applies(row["patch"], controller.project) for row in played.jobs.values())
     assert counter.starts() == sorted(played.jobs) and len(played.jobs) == 11
+
+    # A call for a run that is over starts nothing.
     once_more = controller.run(*words)
     assert (
         once_more.status == 0

@@ -55,6 +55,7 @@ def place_of(fleet: Fleet, attempt: str, name: str) -> pathlib.Path:
 def test_however_an_agent_ends_its_work_is_at_home_and_the_project_is_as_it_was(
     controller: Controller, fleet: Fleet, waiting: str
 ) -> None:
+    # A project with a stash, and something that is not committed yet.
     project = controller.folder / "tree"
     project.mkdir()
     tree = trees.Tree(project, 1)
@@ -62,6 +63,8 @@ def test_however_an_agent_ends_its_work_is_at_home_and_the_project_is_as_it_was(
     git(project, "stash")
     tree.write(tree.take(b".file"))
     before = trees.identity(project)
+
+    # One job for each way to end; all change what they can, and then wait.
     jobs = [
         {
             "name": name,
@@ -79,6 +82,8 @@ def test_however_an_agent_ends_its_work_is_at_home_and_the_project_is_as_it_was(
     started.wait_for(
         lambda: all(any(path.exists() for path in paths) for paths in marks), "all changes"
     )
+
+    # One is cancelled, and the supervisor of one is killed.
     cancelled = controller.play("cancel", "-e", "gummy_job=ends/cancelled")
     assert cancelled.status == 0, cancelled
     (attempt,) = {
@@ -91,43 +96,49 @@ def test_however_an_agent_ends_its_work_is_at_home_and_the_project_is_as_it_was(
         next(node for node in NODES if fleet.home(node) in lock.parents),
         f"kill -9 {lock.read_text(encoding='utf-8').strip()}",
     )
+
+    # Each end is told as what it is, and the project did not notice.
     played = started.end()
     ends = {
         "good": ("success", None),
         "bad": ("failed", "agent"),
         "late": ("failed", "timeout"),
         "cancelled": ("cancelled", "cancelled"),
+        "killed": ("failed", "lost"),
     }
-    ends["killed"] = ("failed", "lost")
     assert {name: (row["status"], row["class"]) for name, row in played.jobs.items()} == ends, (
         played
     )
     assert trees.identity(project) == before
+
+    # The work of each job makes of the project as it was what lies on its node.
     for name, row in played.jobs.items():
-        spec = place_of(fleet, row["attempts"][0]["id"], "spec.json")
-        there = spec.parents[2].joinpath(
-            *pathlib.Path(json.loads(spec.read_text(encoding="utf-8"))["workspace"]).parts[-3:]
-        )
+        path = place_of(fleet, row["attempts"][0]["id"], "spec.json")
+        spec = json.loads(path.read_text(encoding="utf-8"))
+        workspace = path.parents[2].joinpath(*pathlib.Path(spec["workspace"]).parts[-3:])
         user = controller.folder / f"user-{name}"
         shutil.copytree(project, user, symlinks=True)
         # Did not go to the node.
         for ignored in user.rglob("x.inner"):
             ignored.unlink()
         trees.apply(row["folder"], user, plain=False)
-        assert (
-            trees.differences(trees.listing(user), trees.listing(there / "tree"), row["left_out"])
-            == []
-        ), name
+        at_home = trees.listing(user)
+        on_the_node = trees.listing(workspace / "tree")
+        assert trees.differences(at_home, on_the_node, row["left_out"]) == [], name
+
+        # The parts of a patch that are no lines of text came home beside it.
         assert row["files_changed"] > 10 and row["artifacts"] >= 2 and len(row["nested"]) >= 2, row
+
+        # It is a branch of the project too, by the agent and without a word of warning.
         branch = f"gummy/ends/{name}"
         assert (
             row["delivered"] == {**row["delivered"], "branch": branch, "note": ""}
             and f"branch {branch}" in played.output
         )
-        assert any(
-            line.startswith("An Agent|work ")
-            for line in trees.said(project, "log", "--format=%an|%s", branch).splitlines()
-        )
+        commits = trees.said(project, "log", "--format=%an|%s", branch).splitlines()
+        assert any(line.startswith("An Agent|work ") for line in commits)
+
+    # Their changes meet in the same files, and the output has an order to take them in.
     assert played.run["conflicts"] and "apply in this order: " in played.output
 
 
@@ -143,6 +154,7 @@ def journal(controller: Controller, run_id: str) -> list[dict[str, object]]:
 def test_clean_says_what_would_go_and_then_frees_that_and_no_more(
     controller: Controller, fleet: Fleet
 ) -> None:
+    # One run is long over, another goes on.
     first = controller.shell("echo x > x", "-e", "gummy_run_id=cleaned")
     started = controller.begin(
         "run",
@@ -152,6 +164,7 @@ def test_clean_says_what_would_go_and_then_frees_that_and_no_more(
         ),
     )
     started.wait_for(lambda: "  start  " in started.said(), "a start")
+
     attempt = place_of(fleet, first.job["attempts"][0]["id"], "acknowledged")
     old = attempt.stat().st_mtime - 40 * 86400
     for path in (
@@ -160,6 +173,8 @@ def test_clean_says_what_would_go_and_then_frees_that_and_no_more(
         controller.state / "runs/cleaned/run.json",
     ):
         os.utime(path, (old, old))
+
+    # Asked what would go, it says so and frees nothing.
     shown = controller.play("clean", "--check")
     assert (
         shown.status == 0
@@ -168,6 +183,8 @@ def test_clean_says_what_would_go_and_then_frees_that_and_no_more(
         and "1 attempt" in shown.output
     ), shown
     assert attempt.exists() and (controller.state / "runs/cleaned").exists()
+
+    # Then it frees that, and what goes on comes to a good end.
     done = controller.play("clean")
     assert done.status == 0 and "clean freed" in done.output and "1 attempt" in done.output, done
     assert not attempt.parent.exists() and not (controller.state / "runs/cleaned").exists()

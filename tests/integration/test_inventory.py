@@ -212,11 +212,25 @@ def mute() -> Iterator[int]:
 def test_what_is_measured_what_is_unknown_and_what_is_not_reachable_is_told_apart(
     fleet: Fleet, source: Source, mute: int
 ) -> None:
+    # All entries lead to the same node, each but two by settings with one fault.
     login = fleet.login("node-1")
-    common = f"  HostName 127.0.0.1\n  IdentityFile {login['ansible_private_key_file']}\n  IdentitiesOnly yes\n  GlobalKnownHostsFile /dev/null\n"
-    right = f"  User {login['ansible_user']}\n  HostKeyAlias node-1\n  UserKnownHostsFile {fleet.folder}/known_hosts\n  Port {login['ansible_port']}\n"
+    common = (
+        "  HostName 127.0.0.1\n"
+        f"  IdentityFile {login['ansible_private_key_file']}\n"
+        "  IdentitiesOnly yes\n"
+        "  GlobalKnownHostsFile /dev/null\n"
+    )
+    right = (
+        f"  User {login['ansible_user']}\n"
+        "  HostKeyAlias node-1\n"
+        f"  UserKnownHostsFile {fleet.folder}/known_hosts\n"
+        f"  Port {login['ansible_port']}\n"
+    )
+
+    # Under node-1's name, the key of another machine is known.
     key = (fleet.folder / "node-2" / "sshd" / "host_key.pub").read_text(encoding="utf-8")
     (source.controller.folder / "changed").write_text(f"node-1 {key}", encoding="utf-8")
+
     nodes = {
         "good": right,
         "refused": f"  Port {free_port()}\n",
@@ -230,6 +244,8 @@ def test_what_is_measured_what_is_unknown_and_what_is_not_reachable_is_told_apar
         + "  RemoteCommand tmux attach\n  RequestTTY force\n  LocalForward 1 127.0.0.1:1\n",
     }
     config = "".join(f"Host {name}\n{settings}{common}" for name, settings in nodes.items())
+
+    # Tailscale says that all are there but one.
     peers = {
         str(number): {
             "ID": f"n{number}",
@@ -241,6 +257,8 @@ def test_what_is_measured_what_is_unknown_and_what_is_not_reachable_is_told_apar
         for number, name in enumerate([*nodes, "gone"], 1)
     }
     source.write(config, {"Peer": peers}, probe_timeout=4)
+
+    # Each fault has a reason of its own.
     facts = {
         name: (row["gummy_facts"]["state"], row["gummy_facts"]["reason"])
         for name, row in source.hostvars().items()

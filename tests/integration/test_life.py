@@ -27,7 +27,10 @@ class Held:
     def __init__(self, fleet: Fleet, name: str) -> None:
         self.fleet = fleet
         self.name = name
-        self.command = f'echo "$GUMMY_JOB" >> "$HOME/{name}"; echo half > work; until [ -e "$HOME/{name}-go" ]; do sleep 0.05; done; echo all > work'
+        self.command = (
+            f'echo "$GUMMY_JOB" >> "$HOME/{name}"; echo half > work; '
+            f'until [ -e "$HOME/{name}-go" ]; do sleep 0.05; done; echo all > work'
+        )
 
     def jobs(self, count: int, **more: object) -> list[dict[str, object]]:
         return [

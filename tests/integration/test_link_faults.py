@@ -69,6 +69,7 @@ def test_what_the_controller_loses_is_made_anew_and_starts_nothing_twice(
             if re.match(r"\S*ssh .* poll'?$", words)
         }
 
+    # Find the process to kill: a poll, its ssh master, or the playbook's worker.
     (poll, words), *_others = until(polls, "the poll").items()
     socket = re.search(r"ControlPath=(\S+)", words)
     assert socket
@@ -82,6 +83,8 @@ def test_what_the_controller_loses_is_made_anew_and_starts_nothing_twice(
         ],
     }[what]()
     assert len(victims) == 1
+
+    # It dies, and what it did is taken up.
     send(signal.SIGKILL, victims)
     if what == "worker":
         # Its playbook may wait for a word that it began.
@@ -91,6 +94,8 @@ def test_what_the_controller_loses_is_made_anew_and_starts_nothing_twice(
         started = controller.begin("run", *again)
     else:
         until(lambda: {*polls()} - {poll}, "another poll")
+
+    # Each job began once and its work is at home.
     counter.let_go("-go")
     played = started.end()
     assert played.status == 0 and counter.starts() == ["job-1", "job-2"], played
@@ -106,12 +111,16 @@ def test_a_node_that_is_silent_for_longer_than_every_time_out_is_found_again(
     hosts = {
         "node-1": {
             **fleet.login("node-1"),
-            "ansible_ssh_args": "-o ServerAliveInterval=1 -o ServerAliveCountMax=2 -o ConnectTimeout=2",
+            "ansible_ssh_args": "-o ServerAliveInterval=1 -o ServerAliveCountMax=2 "
+            "-o ConnectTimeout=2",
         }
     }
+
     jobs = controller.jobs({"command": counter.command("-go")})
     started = controller.begin("run", "-e", jobs, inventory=controller.static(hosts))
     started.wait_for(lambda: "  start  " in started.said() and counter.starts(), "the start")
+
+    # All sshd of the node stop, and with them every connection to it.
     (node,) = (node for node in fleet.call("status")["nodes"] if node["name"] == "node-1")
     sshds = [
         pid
@@ -120,6 +129,8 @@ def test_a_node_that_is_silent_for_longer_than_every_time_out_is_found_again(
     ]
     assert len(sshds) > 1
     send(signal.SIGSTOP, sshds)
+
+    # The run loses contact, and meanwhile the job ends on its node.
     try:
         started.wait_for(lambda: "no contact" in started.said(), "the loss of contact")
         counter.let_go("-go")
@@ -131,6 +142,8 @@ def test_a_node_that_is_silent_for_longer_than_every_time_out_is_found_again(
         )
     finally:
         send(signal.SIGCONT, sshds)
+
+    # The node is back, and the work comes home.
     played = started.end()
     assert (
         played.status == 0
@@ -148,7 +161,9 @@ def slow_rsync(controller: Controller) -> pathlib.Path:
     program.parent.mkdir()
     real = shlex.quote(str(shutil.which("rsync")))
     program.write_text(
-        f'#!/bin/sh\n[ -e {shlex.quote(str(wish))} ] && set -- --bwlimit=20 "$@"\nexec {real} "$@"\n'
+        "#!/bin/sh\n"
+        f'[ -e {shlex.quote(str(wish))} ] && set -- --bwlimit=20 "$@"\n'
+        f'exec {real} "$@"\n'
     )
     program.chmod(0o755)
     controller.env["PATH"] = f"{program.parent}{os.pathsep}{controller.env['PATH']}"

@@ -167,7 +167,10 @@ def test_rsync_carries_a_tree(fleet: Mapping[str, Any], tmp_path: pathlib.Path) 
 def test_nodes_with_namespaces_are_machines_of_their_own(fleet: Mapping[str, Any]) -> None:
     if not fleet["namespaces"]:
         pytest.skip(f"no namespaces: {fleet['reason']}")
-    ask = "hostname; cat /etc/machine-id; touch /tmp/mine; ls /tmp | wc -l; id -un; id -u; ls -d /proc/[0-9]* | wc -l"
+    ask = (
+        "hostname; cat /etc/machine-id; touch /tmp/mine; ls /tmp | wc -l; "
+        "id -un; id -u; ls -d /proc/[0-9]* | wc -l"
+    )
     one, two = (ssh(fleet, name, ask).splitlines() for name in ("node-1", "node-2"))
     assert (one[0], two[0]) == ("node-1", "node-2")
     assert (
@@ -197,7 +200,8 @@ def test_detached_jobs_outlive_a_stop_that_keeps_them_and_only_that(
     ssh(
         fleet,
         "node-1",
-        "setsid sh -c 'echo $$ > pid; exec sleep 600' >/dev/null 2>&1 </dev/null & until test -s pid; do :; done",
+        "setsid sh -c 'echo $$ > pid; exec sleep 600' >/dev/null 2>&1 </dev/null & "
+        "until test -s pid; do :; done",
     )
     with subprocess.Popen(
         ["ssh", "-F", fleet["ssh_config"], "node-1", "echo on; exec sleep 600"],
@@ -297,7 +301,7 @@ def test_down_finds_what_a_killed_up_had_started(
 
 @pytest.fixture
 def net(tmp_path: pathlib.Path) -> Iterator[str]:
-    """A network namespace with nothing but lo; what is called in it reaches its nodes on 127.0.0.1."""
+    """A network namespace with nothing but lo; who is in it reaches its nodes on 127.0.0.1."""
     if (
         not ROOT_ON_LINUX
         or not shutil.which("ip", path=SBIN)
@@ -388,6 +392,7 @@ def test_a_missing_program_is_named_with_its_package(
     reason="only root can become another user (any other user gets this fleet in every test)",
 )
 def test_a_user_without_rights_gets_the_same_fleet_without_namespaces() -> None:
+    # What the other user runs must not lie under /root.
     python = next(
         filter(
             None,
@@ -398,15 +403,22 @@ def test_a_user_without_rights_gets_the_same_fleet_without_namespaces() -> None:
         ),
         "",
     )
+
     with tempfile.TemporaryDirectory() as base:
         os.chmod(base, 0o777)
         shutil.copytree(FILES, f"{base}/files")
+
+        # A user that exists in one mount namespace only.
         passwd = pathlib.Path(base, "passwd")
         passwd.write_text(
             pathlib.Path("/etc/passwd").read_text()
             + "fleet-tester:x:4242:4242::/nonexistent:/bin/sh\n"
         )
-        become = 'mount --bind "$1" /etc/passwd && shift && exec setpriv --reuid 4242 --regid 4242 --clear-groups "$@"'
+
+        become = (
+            'mount --bind "$1" /etc/passwd && shift && '
+            'exec setpriv --reuid 4242 --regid 4242 --clear-groups "$@"'
+        )
         other = (
             "unshare",
             "--mount",
@@ -420,11 +432,15 @@ def test_a_user_without_rights_gets_the_same_fleet_without_namespaces() -> None:
             "PATH=/usr/bin:/bin",
             "LC_ALL=C",
         )
+
         ready = run([*other, python, "-c", "import sys; sys.exit(sys.version_info < (3, 9))"])
         if ready.returncode:
             pytest.skip(
-                f"another user can't run a Python 3.9 here: {ready.stderr.strip() or python or 'none found'}"
+                "another user can't run a Python 3.9 here: "
+                f"{ready.stderr.strip() or python or 'none found'}"
             )
+
+        # The fleet of that user has nodes that differ by home.
         folder = long_folder(pathlib.Path(base))
         act = (*other, python, "-B", f"{base}/files/fleet.py")
         try:

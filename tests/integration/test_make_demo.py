@@ -64,12 +64,15 @@ def hostile_clone() -> Iterator[pathlib.Path]:
 def test_an_unprivileged_user_without_home_locale_or_namespaces_sees_the_demo_pass(
     hostile_clone: pathlib.Path,
 ) -> None:
+    # A machine on which namespaces are denied.
     bin_dir = hostile_clone.parent / "bin"
     bin_dir.mkdir()
     (bin_dir / "unshare").write_text(
         "#!/bin/sh\necho 'unshare: Operation not permitted' >&2\nexit 1\n", encoding="utf-8"
     )
     (bin_dir / "unshare").chmod(0o755)
+
+    # No home, no UTF-8; what leads to a package index is passed on.
     index = {
         name: value
         for name, value in os.environ.items()
@@ -81,6 +84,7 @@ def test_an_unprivileged_user_without_home_locale_or_namespaces_sees_the_demo_pa
         "LC_ALL": "C",
         "HOME": "/nonexistent",
     }
+
     # a user with a shell that sshd can start, in a mount namespace of its own
     passwd = hostile_clone.parent / "passwd"
     passwd.write_text(
@@ -88,7 +92,10 @@ def test_an_unprivileged_user_without_home_locale_or_namespaces_sees_the_demo_pa
         + f"stranger:x:{STRANGER}:{STRANGER}::/nonexistent:/bin/sh\n",
         encoding="utf-8",
     )
-    become = f'mount --bind "$1" /etc/passwd && shift && exec setpriv --reuid {STRANGER} --regid {STRANGER} --clear-groups "$@"'
+    become = (
+        'mount --bind "$1" /etc/passwd && shift && '
+        f'exec setpriv --reuid {STRANGER} --regid {STRANGER} --clear-groups "$@"'
+    )
     stranger = [
         str(shutil.which("unshare")),
         "--mount",
@@ -101,17 +108,22 @@ def test_an_unprivileged_user_without_home_locale_or_namespaces_sees_the_demo_pa
         "-i",
         *(f"{name}={value}" for name, value in env.items()),
     ]
+
+    # Not every machine can play this part.
     if subprocess.run(
         [*stranger, "true"], cwd=hostile_clone, capture_output=True, check=False
     ).returncode:
         pytest.skip(
             "this root may not make a mount namespace, so it can't become a user with a shell"
         )
+
     probe = ["sh", "-euc", ". scripts/env.sh; . scripts/bootstrap.sh; pythons"]
     if subprocess.run(
         [*stranger, *probe], cwd=hostile_clone, capture_output=True, check=False
     ).returncode:
         pytest.skip("there is no Python 3.11 or newer that another user can run")
+
+    # There the demo does what it does everywhere.
     done = subprocess.run(
         [*stranger, "make", "demo"],
         cwd=hostile_clone,

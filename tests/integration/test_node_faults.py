@@ -125,6 +125,8 @@ def test_a_store_with_half_a_file_tells_no_lie(
         started.kill()
         counter.let_go("-go")
         until((folder / "ended.json").exists, "the end of the job on its node")
+
+    # The file is cut in half, as by a machine that lost power.
     workspace = pathlib.Path(str(spec["workspace"])).relative_to(
         pathlib.Path(fleet.ssh(NODE, "pwd -P").strip())
     )
@@ -137,6 +139,8 @@ def test_a_store_with_half_a_file_tells_no_lie(
         "ended.json": folder / name,
     }[name]
     os.truncate(path, path.stat().st_size // 2)
+
+    # The job comes to its one end, and the node takes another.
     counter.let_go("-go")
     played = controller.run(*again) if name in ("result.json", "ended.json") else started.end()
     assert (
@@ -144,6 +148,7 @@ def test_a_store_with_half_a_file_tells_no_lie(
         and applies(played.job["patch"], controller.project)
         and counter.starts() == ["one"]
     ), played
+
     after = controller.shell("true", "-e", f"gummy_nodes={NODE}")
     assert after.status == 0, after
 
@@ -341,7 +346,8 @@ def test_a_disk_that_gets_full_under_a_job_makes_it_no_success_and_takes_nothing
     wait = 'until [ -e "$HOME/.log-go" ]; do sleep 0.02; done'
     job = {
         "name": "logs",
-        "command": f'echo logs >> "$HOME/disk-log"; echo early; {wait}; i=0; while [ $i -lt 9000 ]; do echo "line $i"; i=$((i+1)); done',
+        "command": f'echo logs >> "$HOME/disk-log"; echo early; {wait}; '
+        'i=0; while [ $i -lt 9000 ]; do echo "line $i"; i=$((i+1)); done',
     }
     words = (
         "-e",

@@ -10,7 +10,10 @@ import sys
 import pytest
 
 NODE_TESTS = pathlib.Path(__file__).resolve().parents[1] / "unit" / "node"
-ASK = "import sys; sys.version_info >= (3, 9) or sys.exit(1); print(*sys.version_info[:3]); print(sys.executable)"
+ASK = (
+    "import sys; sys.version_info >= (3, 9) or sys.exit(1); "
+    "print(*sys.version_info[:3]); print(sys.executable)"
+)
 
 
 def pythons() -> list[tuple[tuple[int, ...], str]]:

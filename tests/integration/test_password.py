@@ -32,6 +32,8 @@ def login(repaired: Fleet) -> Iterator[dict[str, Any]]:
     folder = repaired.folder / "node-1"
     if not fleet.state["namespaces"]:
         pytest.skip(f"needs nodes with a shadow file of their own: {fleet.state['reason']}")
+
+    # The node's user gets a password.
     digest = subprocess.run(
         ["openssl", "passwd", "-6", PASSWORD], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -42,6 +44,8 @@ def login(repaired: Fleet) -> Iterator[dict[str, Any]]:
         file.write(
             re.sub("^gummy:[^:]*:", lambda _row: f"gummy:{digest}:", rows, flags=re.MULTILINE)
         )
+
+    # The second sshd has the settings of the first, but for its port and what it asks for.
     port = free_port()
     config = (folder / "sshd" / "sshd_config").read_text(encoding="utf-8")
     for line in (
@@ -52,9 +56,12 @@ def login(repaired: Fleet) -> Iterator[dict[str, Any]]:
     ):
         config = re.sub(rf"^{line.split()[0]} .*$", line, config, flags=re.MULTILINE)
     (folder / "sshd" / "password_config").write_text(config, encoding="utf-8")
+
+    # It runs in the node's namespaces.
     init = json.loads((fleet.folder / "fleet.json").read_text(encoding="utf-8"))["nodes"]["node-1"][
         "init"
     ]["pid"]
+
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     enter = [
         "nsenter",
@@ -69,11 +76,13 @@ def login(repaired: Fleet) -> Iterator[dict[str, Any]]:
         "-f",
         f"{INSIDE}/password_config",
     ]
+
     # By which the fleet knows its sshds.
     with (folder / "sshd" / "log").open("ab") as log:
         server = subprocess.Popen(
             [*enter, "-E", f"{INSIDE}/log"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
+
     until(
         lambda: (
             f"port {port}."
@@ -81,12 +90,14 @@ def login(repaired: Fleet) -> Iterator[dict[str, Any]]:
         ),
         "the second sshd",
     )
+
     variables = {
         key: value
         for key, value in fleet.login("node-1").items()
         if key != "ansible_private_key_file"
     }
     yield {**variables, "ansible_port": port}
+
     # Ends all sshds that write its log.
     fleet.stop("node-1")
     server.wait()
@@ -117,6 +128,7 @@ def test_a_password_of_the_host_s_variables_leads_to_the_node_and_is_written_now
 def test_what_asks_for_a_password_is_measured_by_the_run_that_has_it(
     controller: Controller, login: dict[str, Any], tmp_path: pathlib.Path
 ) -> None:
+    # A tailnet of node-1 alone, which ssh reaches by its second sshd.
     config = "".join(
         f"    {name} {value}\n"
         for name, value in (
@@ -129,6 +141,7 @@ def test_what_asks_for_a_password_is_measured_by_the_run_that_has_it(
         f"    HostKeyAlias node-1\n    UserKnownHostsFile {controller.fleet.folder}/known_hosts\n"
     )
     (controller.folder / "ssh_config").write_text(f"Host node-1\n{config}{known}", encoding="utf-8")
+
     status = json.loads((controller.fleet.folder / "status.json").read_text(encoding="utf-8"))
     only = {
         key: peer for key, peer in status["Peer"].items() if peer["DNSName"].startswith("node-1.")
@@ -136,6 +149,7 @@ def test_what_asks_for_a_password_is_measured_by_the_run_that_has_it(
     (controller.folder / "status.json").write_text(
         json.dumps({**status, "Peer": only}), encoding="utf-8"
     )
+
     source = controller.folder / "my.tailnet.yml"
     options = {
         "plugin": "distributed.gummy.tailnet",
@@ -144,10 +158,15 @@ def test_what_asks_for_a_password_is_measured_by_the_run_that_has_it(
         "include_self": False,
     }
     source.write_text(json.dumps({**options, "probe_timeout": 30}), encoding="utf-8")
+
     (tmp_path / "password").write_text(PASSWORD + "\n", encoding="utf-8")
     job = ("-e", "gummy_agent=shell", "-e", "gummy_command=true", "--limit", "node-1")
+
+    # Without a password the node is not to be had.
     without = controller.run(*job, inventory=str(source))
     assert without.status == 2 and "it asks for a password" in without.job["message"], without
+
+    # With it the node is measured and gets the job.
     given = ("--connection-password-file", str(tmp_path / "password"))
     plan = controller.play("plan", *job, *given, inventory=str(source))
     assert re.search(
@@ -155,6 +174,8 @@ def test_what_asks_for_a_password_is_measured_by_the_run_that_has_it(
     ), plan
     played = controller.run(*job, *given, inventory=str(source))
     assert played.status == 0 and played.job["node"] == "node-1", played
+
+    # With a wrong one it is unreachable, and the reason says password.
     (tmp_path / "password").write_text("wrong\n", encoding="utf-8")
     # Another connection.
     anew = (

@@ -97,8 +97,8 @@ def promise_3(counted: Counted) -> None:
 def promise_7(counted: Counted) -> None:
     """Bad input gets a clear error before anything starts: what, where, and what to do.
 
-    Without `raise InputError(dict.fromkeys(problems))` (_input/request.py) the good jobs of the batch
-    would begin.
+    Without `raise InputError(dict.fromkeys(problems))` (_input/request.py) the good jobs of the
+    batch would begin.
     """
     known = counted.fleet.files()
     jobs = [
@@ -125,8 +125,8 @@ def promise_8(counted: Counted) -> None:
     """Every failure has a class, and the class decides: what did not begin is taken up by the next
     call, what failed is not.
 
-    Without `(ended["class"] not in TAKEN_UP_AGAIN or status == "success")` (_run/resume.py) all that
-    has ended would stay as it is.
+    Without `(ended["class"] not in TAKEN_UP_AGAIN or status == "success")` (_run/resume.py) all
+    that has ended would stay as it is.
     """
     login = counted.fleet.login("node-2")
     jobs = [

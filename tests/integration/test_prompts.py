@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from real_nodes import NODES, ROOT, Controller, Fleet, Played, applies
 
-PLAIN = "optimize  the   database's queries, don't stop; '$(touch ~/executed)' `touch ~/executed` {{ lookup('pipe', 'touch MARK') }} a=b \\n %s"
+PLAIN = (
+    "optimize  the   database's queries, don't stop; '$(touch ~/executed)' `touch ~/executed` "
+    "{{ lookup('pipe', 'touch MARK') }} a=b \\n %s"
+)
 NASTY = (
     PLAIN,
     "-rf --help\n\n  two \"lines\" and 'quotes' \t\\ {% raw %}\n",
@@ -119,16 +122,23 @@ def answers(
 ) -> Iterator[tuple[Controller, Played]]:
     """A run of agents that succeed, fail in their ways, and say nothing."""
     controller = make_controller(tmp_path_factory.mktemp("answers") / "controller")
+
     specialists = controller.make_project(controller.folder / "with-specialists")
     (specialists / ".gummy" / "lib").mkdir(parents=True)
     (specialists / ".gummy" / "lib" / "core.sh").touch()
+
+    # On node-3 is a gummy that goes round claude, so its success has no proof.
     with_doubles.put("node-3", "bin/gummy", BYPASSING, 0o755)
+
+    # What the agents are told.
     prompts = {
         "good": "write made.txt by the agent ;; cost 0.25 ;; turns 4 ;; say all done",
         "false-success": "write made.txt half ;; is_error could not do it",
         "cut-off": "no_result",
         "verified": "write made.txt ok",
     }
+
+    # What the jobs ask for beside.
     there = {"nodes": "node-1,node-2"}
     more: dict[str, dict[str, Any]] = {
         "verified": {**there, "verify": "grep -q other made.txt"},
@@ -141,6 +151,7 @@ def answers(
         "accepted": {"node": "node-3", "accept_unproven": True},
         "proved-by-verify": {"node": "node-3", "verify": "test -e made.txt"},
     }
+
     prompts |= {
         "changed": prompts["good"],
         "unchanged": "say all done",
@@ -148,6 +159,8 @@ def answers(
     }
     prompts |= {"false-specialist": prompts["false-success"], "one-object": "object"}
     prompts |= dict.fromkeys(("unproven", "accepted", "proved-by-verify"), "write made.txt x")
+
+    # All are jobs of gummy, and some of claude too.
     jobs = [
         {"name": name, "prompt": prompt, **more.get(name, there)}
         for name, prompt in prompts.items()
@@ -157,7 +170,9 @@ def answers(
         for job in jobs
         if job["name"] in CLAUDES
     ]
+
     yield controller, controller.run("-e", controller.jobs(*jobs, gummy_agent="gummy"))
+
     controller.close()
     with_doubles.put(
         "node-3", "bin/gummy", (ROOT / "tests" / "doubles" / "gummy").read_bytes(), 0o755

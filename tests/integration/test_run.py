@@ -18,7 +18,8 @@ from real_nodes import NODES, ROOT, Controller, Fleet, Played, applies, git
 
 STRANGE = "it's a \"$(touch ran)\" 'directory'"
 BATCH = {
-    "edit": "echo three >> a.txt; git rm -q gone.txt; mv docs 'new docs'; head -c 2000 /dev/urandom > noise; chmod +x a.txt; ls -A > list",
+    "edit": "echo three >> a.txt; git rm -q gone.txt; mv docs 'new docs'; "
+    "head -c 2000 /dev/urandom > noise; chmod +x a.txt; ls -A > list",
     "commit": "echo x > x; git add x; git -c user.name=a -c user.email=a@b commit -qm x",
     "fails": "echo some work > half; echo what went wrong >&2; exit 3",
     "unverified": "echo y > y",
@@ -178,6 +179,7 @@ def test_the_log_of_a_failed_job_is_named_and_holds_what_it_said(
 def test_from_the_built_collection_anywhere_a_job_leaves_the_project_exactly_as_it_was(
     controller: Controller, fleet: Fleet
 ) -> None:
+    # The collection is built and installed as users have it.
     galaxy = [sys.executable, "-m", "ansible", "galaxy", "collection"]
     env = {**controller.env, "ANSIBLE_COLLECTIONS_PATH": str(controller.folder / "installed")}
     subprocess.run(
@@ -194,6 +196,8 @@ def test_from_the_built_collection_anywhere_a_job_leaves_the_project_exactly_as_
         capture_output=True,
         check=True,
     )
+
+    # A project with a stash, a staged change, one that is not, and a new file.
     tree = controller.project
     (tree / "a.txt").write_text("stashed\n", encoding="utf-8")
     git(tree, "stash")
@@ -201,6 +205,7 @@ def test_from_the_built_collection_anywhere_a_job_leaves_the_project_exactly_as_
     git(tree, "add", "a.txt")
     (tree / "a.txt").write_text("changed\n", encoding="utf-8")
     (tree / "untracked").write_text("u\n", encoding="utf-8")
+
     inventory = controller.folder / "my.tailnet.yml"
     inventory.write_text(read(fleet.inventory), encoding="utf-8")
 
@@ -234,9 +239,12 @@ def test_twenty_jobs_fill_six_slots_and_never_more(controller: Controller, fleet
     clock = shlex.join(["python3", "-c", "import time; print(time.monotonic())"])
     mark = f'mark() {{ echo "$1 $GUMMY_JOB $({clock})" >> "$HOME/clock"; }}'
     command = mark + '; mark start; until [ -e "$HOME/go" ]; do sleep 0.05; done; mark end'
+
     batch = controller.jobs(
         *({"name": f"job-{number}", "command": command, "project": "none"} for number in range(20))
     )
+
+    # Six begin and wait, and nobody else begins.
     started = controller.begin("run", "-e", batch, "-e", "gummy_nodes=node-*")
     try:
         started.wait_for(lambda: fleet.count("clock", "start") >= 6, "six jobs at once")
@@ -244,15 +252,20 @@ def test_twenty_jobs_fill_six_slots_and_never_more(controller: Controller, fleet
     finally:
         for node in NODES:
             fleet.put(node, "go", "")
+
+    # All have run, each once.
     played = started.end()
     assert (
         played.status == 0 and len({row["attempts"][0]["id"] for row in played.jobs.values()}) == 20
     ), played
+
     lines = {node: [line.split() for line in rows] for node, rows in fleet.lines("clock").items()}
     for word in ("start", "end"):
         assert sorted(
             row[1] for rows in lines.values() for row in rows if row[0] == word
         ) == sorted(f"job-{number}" for number in range(20))
+
+    # By each node's own clock, two ran at once and never three.
     for rows in lines.values():
         running = most = 0
         for _at, change in sorted(
@@ -337,7 +350,10 @@ def test_a_worktree_is_a_repository_on_the_node_and_what_looks_secret_is_told_on
     work = controller.folder / "work"
     git(controller.project, "worktree", "add", "-q", work, "-b", "topic")
     (work / ".env").write_text("TOKEN=1\n", encoding="utf-8")
-    command = "git log -1 --format=%s; git branch --show-current; git status --porcelain .env; git worktree list"
+    command = (
+        "git log -1 --format=%s; git branch --show-current; "
+        "git status --porcelain .env; git worktree list"
+    )
     command += "; git -c user.name=a -c user.email=b commit -qam x"
     first, second = (controller.shell(command, "-e", f"gummy_project={work}") for _time in range(2))
     assert first.status == second.status == 0, first

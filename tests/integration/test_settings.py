@@ -24,6 +24,7 @@ def without_login(variables: Mapping[str, Any]) -> dict[str, Any]:
 def test_variables_of_hosts_and_groups_and_vaulted_ones_lead_to_the_nodes(
     controller: Controller, fleet: Fleet
 ) -> None:
+    # One host has the variables itself, one has them of its group, one of a vault.
     password = controller.folder / "vault-password"
     password.write_text("secret\n", encoding="utf-8")
     encrypt = [
@@ -37,6 +38,7 @@ def test_variables_of_hosts_and_groups_and_vaulted_ones_lead_to_the_nodes(
         "--name",
         "ansible_user",
     ]
+
     login = fleet.login("node-1")
     vaulted = subprocess.run(
         [*encrypt, login["ansible_user"]],
@@ -45,6 +47,7 @@ def test_variables_of_hosts_and_groups_and_vaulted_ones_lead_to_the_nodes(
         text=True,
         check=True,
     ).stdout
+
     group_vars = controller.folder / "group_vars"
     group_vars.mkdir()
     group_vars.joinpath("grouped.yml").write_text(
@@ -53,6 +56,7 @@ def test_variables_of_hosts_and_groups_and_vaulted_ones_lead_to_the_nodes(
     group_vars.joinpath("vaulted.yml").write_text(
         f'{vaulted}\nansible_private_key_file: "{{{{ key_of_the_fleet }}}}"\n', encoding="utf-8"
     )
+
     hosts = {
         "by-host": fleet.login("node-1"),
         "by-group": without_login(fleet.login("node-2")),
@@ -65,6 +69,8 @@ def test_variables_of_hosts_and_groups_and_vaulted_ones_lead_to_the_nodes(
     inventory = controller.static(
         hosts, children=groups, vars={"key_of_the_fleet": login["ansible_private_key_file"]}
     )
+
+    # A job for each of them gets there.
     jobs = controller.jobs(
         *({"name": host, "command": "hostname", "node": host, "project": "none"} for host in hosts)
     )
@@ -106,7 +112,8 @@ def test_a_play_of_the_user_s_own_under_strategy_free_is_refused(
 ) -> None:
     play = controller.folder / "own.yml"
     play.write_text(
-        "[{hosts: all, gather_facts: false, strategy: free, tasks: [{distributed.gummy.run_jobs: {}}]}]",
+        "[{hosts: all, gather_facts: false, strategy: free, "
+        "tasks: [{distributed.gummy.run_jobs: {}}]}]",
         encoding="utf-8",
     )
     played = controller.play(

@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 from real_nodes import NODES, Controller, Fleet, Played, until
 
-HOSTILE = "name: {{ lookup('pipe', 'touch MARK') }}\nturns: 7\nlast_active: \x1b[2J\x1b]0;owned\x07 today\nstatus: active\nsession_id: $(id)\n"
+HOSTILE = (
+    "name: {{ lookup('pipe', 'touch MARK') }}\n"
+    "turns: 7\n"
+    "last_active: \x1b[2J\x1b]0;owned\x07 today\n"
+    "status: active\n"
+    "session_id: $(id)\n"
+)
 
 
 def look(
@@ -58,7 +64,7 @@ def test_a_specialist_is_active_while_its_claude_lives_and_its_sessions_are_coun
     (lib / "core.sh").touch()
 
     def seen(*facts: Any) -> bool:
-        """Whether node-1 has one database-expert of this project: status, what shows it, sessions."""
+        """Does node-1 have one database-expert of this project: status, what shows it, sessions?"""
         _played, document = look(controller, "specialists", "--limit", "node-1")
         found = [
             one
@@ -69,6 +75,7 @@ def test_a_specialist_is_active_while_its_claude_lives_and_its_sessions_are_coun
             ("database-expert", *facts)
         ]
 
+    # Two sessions, one after the other: active while claude lives, dormant then.
     # The first session has no id before its end.
     for number, shown_by in enumerate(("cwd", "session")):
         prompt = {
@@ -76,20 +83,25 @@ def test_a_specialist_is_active_while_its_claude_lives_and_its_sessions_are_coun
             "gummy_node": "node-1",
             "gummy_accept_unproven": True,
         }
+
         started = controller.begin("run", "-e", json.dumps(prompt))
         started.wait_for(
             lambda shown_by=shown_by, number=number: seen("active", shown_by, number),
             "a living specialist",
         )
+
         with_doubles.put("node-1", f"specialist-{number}", "")
         assert started.end().status == 0, started.said()
         assert seen("dormant", None, number + 1)
+
+    # What the dashboard and the document say of it then.
     played, document = look(controller, "specialists", "--limit", "node-1")
     (one,) = [
         one
         for one in of_node(document, "node-1")["specialists"]
         if one["project"] == str(controller.project)
     ]
+
     assert re.search(
         r"^  💤  database-expert +project +2 sessions +\d\d:\d\d  +n/a$",
         played.output,
@@ -104,6 +116,7 @@ def test_a_specialist_is_active_while_its_claude_lives_and_its_sessions_are_coun
 def test_the_dashboard_has_whatever_lies_there_and_names_nodes_that_are_away_or_bare(
     controller: Controller, with_doubles: Fleet, repaired: Fleet
 ) -> None:
+    # On node-1 are a specialist whose file is half written and one whose file is hostile.
     repaired.ssh(
         "node-1",
         "mkdir -p ~/.gummy/specialists/half ~/.gummy/specialists/hostile ~/.claude/logs/gummy",
@@ -119,15 +132,20 @@ def test_the_dashboard_has_whatever_lies_there_and_names_nodes_that_are_away_or_
         ".claude/logs/gummy/gummy-1795371072-task.log",
         json.dumps({"type": "result", "total_cost_usd": 0.75}) + "\n",
     )
+
+    # node-2 has no gummy, and node-3 is away.
     gummy = repaired.home("node-2") / "bin" / "gummy"
     double = gummy.read_bytes()
     gummy.unlink()
     repaired.stop("node-3")
+
     try:
         played, document = look(controller, "specialists")
     finally:
         repaired.put("node-2", "bin/gummy", double, 0o755)
         repaired.ssh("node-1", "rm -r ~/.gummy")
+
+    # What can be read is shown, and nothing else of those files.
     rows = {
         one["name"]: one
         for one in of_node(document, "node-1")["specialists"]
@@ -144,17 +162,22 @@ def test_the_dashboard_has_whatever_lies_there_and_names_nodes_that_are_away_or_
     assert re.search(
         r"^  💤  half +home +4 sessions +meta.yaml: no valid ", played.output, re.MULTILINE
     ), played
+
+    # Nodes without an answer are named with the reason.
     assert of_node(document, "node-1")["cost_today"] >= 0.75
     assert (
         "node-2  ✗ gummy is not on the login shell's PATH: install it on this node" in played.output
         and of_node(document, "node-2")["state"] == "unusable"
     )
+
     away = of_node(document, "node-3")
     assert (
         away["state"] == "no_answer"
         and away["reason"]
         and re.search(r"^node-3  ✗ \S", played.output, re.MULTILINE)
     ), played
+
+    # The last line counts what was seen, and no template was rendered.
     totals = document["totals"]
     assert (
         played.status == 0
@@ -190,6 +213,7 @@ def test_another_controller_sees_a_job_while_it_runs_and_how_it_ended(
             if (row["run_id"], row["project"]) == ("seen", str(controller.project))
         ]
 
+    # While it runs: whose it is, where, and how busy the nodes are.
     running, rows = until(lambda: (now := mine())[1] and now, "the attempt")
     assert [
         (row["status"], row["node"], row["job"], row["agent"], row["ended_at"]) for row in rows
@@ -197,14 +221,18 @@ def test_another_controller_sees_a_job_while_it_runs_and_how_it_ended(
     assert re.search(
         r"^seen/slow +node-2 +▶ running +\d\d:\d\d +\d+ s ", running.output, re.MULTILINE
     ), running
+
     for node in NODES:
         assert re.search(
             rf"^{node} +0\.\d\d +\d+ % +\d+ % +\d+ % +(\d+ %|-) +\d/2 +\d+ s ",
             running.output,
             re.MULTILINE,
         ), running
+
+    # After its end: how it ended.
     fleet.put("node-2", "status-go", "")
     assert started.end().status == 2, started.said()
+
     ended, rows = mine()
     assert [(row["status"], row["class"], row["seconds"] > 0) for row in rows] == [
         ("failed", "agent", True)

@@ -26,7 +26,10 @@ SHORT_LEASES = {
 WRONG_CLOCKS = {
     "plugins/plugin_utils/_node/store.py": (
         "import time\n",
-        "import time\n\n_clock = time.time\ntime.time = lambda: _clock() + (4e8 if os.getpid() % 2 else -4e8)\n",
+        (
+            "import time\n\n_clock = time.time\n"
+            "time.time = lambda: _clock() + (4e8 if os.getpid() % 2 else -4e8)\n"
+        ),
     ),
 }
 
@@ -52,7 +55,10 @@ def pair(
     # The look for secrets reaches no node.
     trial = f'case "$*" in *--dry-run*) exec {real} "$@" ;; esac'
     program.write_text(
-        f'#!/bin/sh\n{trial}\necho "begin $$" >> "{note}"\n{real} --bwlimit=40 "$@"\nstatus=$?\necho "end $$" >> "{note}"\nexit $status\n'
+        f"#!/bin/sh\n{trial}\n"
+        f'echo "begin $$" >> "{note}"\n'
+        f'{real} --bwlimit=40 "$@"\n'
+        f'status=$?\necho "end $$" >> "{note}"\nexit $status\n'
     )
     program.chmod(0o755)
     for one in both:
@@ -136,18 +142,25 @@ def test_a_sync_that_slept_longer_than_its_lease_writes_into_nobody_elses_worksp
             if re.search(r"zip receive |rsync --server(?! --sender)", words)
         ]
 
+    # All of a sync on the node's side is stopped, and another job gets the workspace.
     frozen = until(lambda: len(found := receivers()) >= 3 and found, "the sync")
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
+
     try:
         other = one.begin("run", "-e", jobs["other"], "-e", "gummy_run_id=other")
         other.wait_for(lambda: counter.starts() == ["other"], "the start of the other job")
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
+
+    # Awake again, the sleeper is refused and waits for its turn.
     sleeper.wait_for(lambda: "waits: node-1" in sleeper.said(), "the refusal of its claim")
     assert counter.starts() == ["other"]
+
+    # Neither found a byte that it had not sent.
     counter.let_go("-go")
+
     ended = {"other": other.end(), "sleeper": sleeper.end()}
     assert all(
         run.status == 0 and applies(run.job["patch"], one.project) for run in ended.values()

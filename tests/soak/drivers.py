@@ -92,11 +92,15 @@ class Driver(threading.Thread):
             "gummy_local_fallback": False,
             "gummy_jobs": [dict(job.spec) for job in jobs],
         }
+
         settings = {"gummy_run_id": self.run_id, "gummy_lost_after": "20s", "gummy_refresh": True}
+
+        # Whatever broke a call, the same call again goes on with what is left.
         for _call in range(CALLS):
             controller = self.controller
             adopt = self.adopt
             self.adopt = False
+
             path = controller.folder / f"{self.run_id}.json"
             path.write_text(
                 json.dumps({**batch, **settings, "gummy_adopt": adopt}), encoding="utf-8"
@@ -105,6 +109,7 @@ class Driver(threading.Thread):
                 "run", "-e", f"@{path}", inventory=str(controller.folder / "hosts.json")
             )
             played = self._await(self.playing)
+
             self.calls.append(
                 {
                     "at": round(time.time(), 2),
@@ -114,6 +119,7 @@ class Driver(threading.Thread):
                     "jobs": len(played.jobs),
                 }
             )
+
             if adopt and not played.jobs:
                 # Nothing came of it.
                 self.adopt = True
@@ -122,6 +128,7 @@ class Driver(threading.Thread):
                 return
             if not played.jobs and played.status >= 0:
                 time.sleep(PAUSE)
+
         self.broke.append(
             f"{self.run_id} did not come to its end in {CALLS} calls; the last one said:\n{played}"
         )

@@ -245,7 +245,11 @@ class Injector:
     def agent(self) -> Fault | None:
         if (one := self.attempt()) is None:
             return None
-        command = f"for p in /proc/[0-9]*; do if grep -qz GUMMY_ATTEMPT={one[0]} $p/environ 2>/dev/null; then kill -9 ${{p#/proc/}}; break; fi; done"
+        command = (
+            "for p in /proc/[0-9]*; do "
+            f"if grep -qz GUMMY_ATTEMPT={one[0]} $p/environ 2>/dev/null; "
+            "then kill -9 ${p#/proc/}; break; fi; done"
+        )
         with contextlib.suppress(subprocess.CalledProcessError):
             self.world.fleet.ssh(one[1], command)
         return Fault("agent killed", frozenset({one[0]}), one[1])

@@ -36,7 +36,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Fault:
-    """attempts: those that were in flight where it struck (all of them, if it struck a controller)."""
+    """A fault that struck, and the attempts in flight there (all, if it struck a controller)."""
 
     kind: str
     attempts: frozenset[str]
@@ -71,14 +71,18 @@ def problems(history: History) -> dict[str, list[str]]:
         "two writers": [],
         "unexplained": [],
     }
+
     started: dict[str, list[str]] = {}
     for attempt, job in history.starts:
         started.setdefault(job, []).append(attempt)
+
     for job in history.jobs:
         tries = started.get(job.name, [])
         row = history.rows.get(job.name)
+
         if len(tries) > 1:
             found["run twice"].append(f"{job.name} started as {', '.join(tries)}")
+
         if row is None or row["status"] in ("lost", "running", "waiting"):
             found["lost unreported"].append(
                 f"{job.name}: {'nothing' if row is None else row['status']} was reported of it"
@@ -86,7 +90,8 @@ def problems(history: History) -> dict[str, list[str]]:
         elif row["status"] == "success":
             if job.fails or not set(tries) & history.ends:
                 found["false success"].append(
-                    f"{job.name} should end as {job.fails or 'success'}, and its command ended {set(tries) & history.ends}"
+                    f"{job.name} should end as {job.fails or 'success'}, "
+                    f"and its command ended {set(tries) & history.ends}"
                 )
             elif not row["at_home"]:
                 found["lost unreported"].append(
@@ -98,8 +103,10 @@ def problems(history: History) -> dict[str, list[str]]:
             )
         elif row["class"] != job.fails and not _explained(row, tries, history.faults):
             found["unexplained"].append(
-                f"{job.name}: {row['status']} ({row['class']}): {row['message']}, {', '.join(tries) or 'never started'}"
+                f"{job.name}: {row['status']} ({row['class']}): {row['message']}, "
+                f"{', '.join(tries) or 'never started'}"
             )
+
     found["two writers"] += [
         f"{attempt} was not alone in its workspace" for attempt in history.shared
     ]

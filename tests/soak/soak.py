@@ -110,7 +110,8 @@ class Soak:
     def say(self, text: str) -> None:
         seconds = time.monotonic() - self.begun
         print(
-            f"{seconds // 60:3.0f}:{seconds % 60:02.0f}  {self.reported():4} of {len(self.history.jobs)} jobs reported   {text}",
+            f"{seconds // 60:3.0f}:{seconds % 60:02.0f}  "
+            f"{self.reported():4} of {len(self.history.jobs)} jobs reported   {text}",
             flush=True,
         )
 
@@ -119,12 +120,14 @@ class Soak:
 
     def strike(self, kind: str) -> bool:
         """Whether it met a job."""
+
         # The last ones need jobs as well.
         due = 0.95 * len(self.history.jobs) * len(self.history.faults) / len(self.schedule)
         # Faults wait for jobs, too.
         self.injector.wait(
             lambda: self.reported() + sum(len(driver.jobs) for driver in self.drivers) >= due, 60.0
         )
+
         began = time.monotonic()
         fault = None
         for _time in range(10):
@@ -132,15 +135,19 @@ class Soak:
                 fault = self.injector.strike(kind)
             if fault is not None or self.injector.over():
                 break
+
         if self.injector.over():
             return False
+
         found = fault or Fault(kind, frozenset(), "nothing to strike")
         if found.attempts:
             self.history.faults.append(found)
         number = f"fault {len(self.history.faults)} of {len(self.schedule)}"
         self.say(
-            f"{number}: {kind} {found.detail}, {len(found.attempts)} in flight ({time.monotonic() - began:.1f} s)"
+            f"{number}: {kind} {found.detail}, {len(found.attempts)} in flight "
+            f"({time.monotonic() - began:.1f} s)"
         )
+
         self.log.write(
             json.dumps(
                 {
@@ -235,7 +242,8 @@ def main() -> int:
         os.execvp(ISOLATE[0], [*ISOLATE, sys.executable, *sys.argv, "--inside"])
     elif not options.inside:
         print(
-            f"no namespaces of its own ({why}): no full disk, and a silent node is one whose sshd is stopped"
+            f"no namespaces of its own ({why}): no full disk, "
+            "and a silent node is one whose sshd is stopped"
         )
     folder = pathlib.Path(tempfile.mkdtemp(prefix="gummy-soak-"))
     folder.chmod(0o755)
@@ -246,7 +254,8 @@ def main() -> int:
         world.down()
     if broke:
         print(
-            f"BROKE: {len(broke)} times, with --jobs {options.jobs} --seed {options.seed}; what happened is in {folder}"
+            f"BROKE: {len(broke)} times, with --jobs {options.jobs} --seed {options.seed}; "
+            f"what happened is in {folder}"
         )
         return 1
     shutil.rmtree(folder, ignore_errors=True)

@@ -23,7 +23,10 @@ SLOTS = 3
 # Bytes; a claim wants 256 MB free.
 DISK = 400 << 20
 # Short enough for a soak, by ordinary settings. A silent connection ends after about four seconds.
-SSH = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=3 -o ConnectTimeout=3"
+SSH = (
+    "-o ControlMaster=auto -o ControlPersist=60s "
+    "-o ServerAliveInterval=1 -o ServerAliveCountMax=3 -o ConnectTimeout=3"
+)
 # The mark of an attempt that began; these end it:
 IN_FLIGHT = "starting"
 OVER = ("ended.json", "void")
@@ -142,6 +145,8 @@ class World:
         home = folder / "home"
         home.mkdir(parents=True)
         (home / "ansible.cfg").touch()
+
+        # Nothing of the caller's settings gets in, and the programs of the soak come first.
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -151,6 +156,7 @@ class World:
             f"XDG_{what}_HOME": str(home / f".{what.lower()}")
             for what in ("CACHE", "CONFIG", "STATE")
         }
+
         env = {
             **kept,
             **homes,
@@ -163,10 +169,12 @@ class World:
                 [str(self.folder / "bin"), os.path.dirname(sys.executable), os.environ["PATH"]]
             ),
         }
+
         one = Controller(
             self.fleet, folder, env, {"nodes": {node: {"slots": SLOTS} for node in self.nodes}}
         )
         self._controllers.append(one)
+
         hosts = {}
         for place, node in enumerate(self.nodes, 1):
             address = {"ansible_host": f"10.99.1.{place}"} if self.isolated else {}

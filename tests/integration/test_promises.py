@@ -125,8 +125,8 @@ def promise_8(counted: Counted) -> None:
     """Every failure has a class, and the class decides: what did not begin is taken up by the next
     call, what failed is not.
 
-    Without `(ended["class"] not in TAKEN_UP_AGAIN or status == "success")` (_run/resume.py) all
-    that has ended would stay as it is.
+    Without `return end["class"] not in TAKEN_UP_AGAIN` (_run/resume.py) all that has ended would
+    stay as it is.
     """
     login = counted.fleet.login("node-2")
     jobs = [
@@ -182,8 +182,8 @@ LINES: dict[Callable[[Counted], None], tuple[str, str, str, str]] = {
     ),
     promise_8: (
         "_run/resume.py",
-        '(ended["class"] not in TAKEN_UP_AGAIN or status == "success")',
-        "True",
+        'return end["class"] not in TAKEN_UP_AGAIN',
+        "return True",
         r"{'nobody': \('failed', 'unreachable'\)} != ",
     ),
 }

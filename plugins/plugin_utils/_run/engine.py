@@ -1,147 +1,148 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine: carries out what the scheduler says, over links, with threads; nothing here decides
-about a job.
+"""The engine: carries out what the scheduler says, and tells it what became of that.
 
-One thread runs the scheduler; verbs run in a pool and come back as events; each watched node has
-one thread that polls.
+Nothing here decides about a job. One loop takes an answer, writes down what is known by it, hands
+its event to the scheduler, and carries out the commands that come back.
+
+Which thread may touch what:
+
+* The engine's thread is the one that calls `run`. It alone touches the scheduler, the record's
+  journal, the attempts' logs and all other fields of Engine.
+* A pool carries out the verbs, each in a thread of its own (verbs.py). A verb is given values, and
+  what it returns goes into the queue of answers. It touches nothing of Engine.
+* Each watched node has a thread (watch.py), which puts what it is told into the same queue.
+* A thread that measures nodes puts their loads into the queue too.
+
+What several threads share guards itself: the queue, the links (a lock), the watches (a lock each),
+and the printer behind `report`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import secrets
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from functools import partial, singledispatchmethod
 
-from .._errors import InputError
-from .._files.quarantines import Quarantines
 from .._files.record import RunRecord
 from .._files.sessions import Sessions
-from .._input.config import Config
-from .._input.pass_env import values_for
+from .._fleet.fleet import Fleet
 from .._input.request import Job, Request
 from .._input.routing import session_key
-from .._links.link import Link, LinkError
-from .._links.process import Process
-from .._node import wire
-from .._project import sync as _sync
-from .._project.branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery, head
+from .._links.link import LinkError
+from .._project.sync import Exclusions
 from .._schedule import messages as ev
-from .._schedule.placement import Need, Node, Ranked
+from .._schedule.placement import Node
 from .._schedule.scheduler import Scheduler
+from . import replies
+from .replies import Answer
+from .requests import placement_spec
+from .results import (
+    AttemptLog,
+    JobResult,
+    JobRow,
+    RankingRow,
+    describe_end,
+    job_row,
+    kept_ranking,
+)
+from .verbs import Links, Verbs
+from .watch import Watches
 
-# Schema of what `start` tells a node of a job.
-SPEC = 1
-# Nodes of a ranking that the record keeps.
-RANKING_KEPT = 25
-# Seconds.
-PAUSE_MOST = 7 * 86400.0
-# Seconds; a poll returns within 25.
-POLL_LONGEST = 45.0
-ACKS_AT_ONCE = 20
-LINE_UP = b"+"
-# What an open poll is told.
-LEAVE_LINE = b"-"
-# Seconds that a poll stays open on a node without a job: the next job is often on its way.
-LINGER = 1.0
-# Seconds; an engine whose ansible-playbook was killed gives the run up to whoever resumes it.
+# How often the loop looks whether its ansible-playbook is still there, in seconds. An engine whose
+# playbook was killed gives the run up to whoever resumes it.
 PARENT_CHECK = 2.0
+
+# Harvests of one node that are acknowledged together.
+ACKS_AT_ONCE = 20
+
+# How many threads carry out verbs: six ssh channels a node, two to spare, and an upper bound.
+THREADS_A_NODE = 6
+THREADS_TO_SPARE = 2
+THREADS_MOST = 64
+
+# How many nodes are measured at once.
+MEASURED_AT_ONCE = 64
 
 
 class ParentGone(Exception):
     """ansible-playbook is no more: nothing may be placed or started."""
 
 
-@dataclass
-class AttemptLog:
-    """What is known of one attempt, for the record and for people."""
-
-    attempt: str
-    job: str
-    node: str
-    why: str = ""
-    ranking: tuple[Mapping[str, Any], ...] = ()
-    generation: int = 0
-    store: str | None = None
-    base: str | None = None
-    sync: dict[str, Any] = field(default_factory=dict)
-    delivered: DeliveredBranch | None = None
-    result: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, str] | None = None
-    state: str = "reserved"
-    # False: it never got past the door, and is no attempt for people.
-    counts: bool = True
-
-
-@dataclass
-class JobResult:
-    """A job's end."""
-
-    finish: ev.Finish
-    trail: AttemptLog | None
-    folder: str | None = None
-    ranking: tuple[Mapping[str, Any], ...] = ()
-
-
 class Engine:
-    """run() drives the request to its end. make_link: name -> Link (LinkError); measure: link ->
-    Node; say: a line for people.
-    """
+    """Drives the jobs of one call of a run to their ends."""
 
     def __init__(
         self,
         request: Request,
+        fleet: Fleet,
+        record: RunRecord,
+        *,
         jobs: Iterable[Job],
         nodes: Iterable[Node],
-        fallback: Node | None,
-        make_link: Callable[[str], Link],
-        measure: Callable[[str, Link], Node],
-        quarantines: Quarantines,
-        record: RunRecord,
         controller: str,
-        exclusions: Mapping[str, _sync.Exclusions],
-        say: Callable[[str, str, str, str], None],
+        exclusions: Mapping[str, Exclusions],
+        report: Callable[[str, str, str, str], None],
     ) -> None:
+        """record: the run's, opened by the caller.
+
+        jobs: those that this call does. nodes: the candidates, and nodes of earlier calls that are
+        none any more. controller: this controller's identity. exclusions: project -> what of it
+        stays at home. report: takes a line for people as job, verb, node, text; any of the first
+        three may be blank.
+        """
+        nodes = list(nodes)
         self._request = request
+        self._fleet = fleet
         self._record = record
-        self._controller = controller
+        self._report = report
         self._jobs = {job.name: job for job in jobs}
-        self._nodes = {node.name: node for node in [*nodes, *([fallback] if fallback else [])]}
-        self._make_link = make_link
-        self._measure = measure
-        self._say = say
-        self._exclusions = exclusions
-        self._quarantines = quarantines
         self._sessions = Sessions()
-        self._links: dict[str, Link] = {}
-        self._events: queue.Queue[ev.Event] = queue.Queue()
-        self._trails: dict[str, AttemptLog] = {}
+
+        # How many slots each node has, as far as we know.
+        self._slots = {node.name: node.slots for node in nodes}
+        if fleet.fallback is not None:
+            self._slots[fleet.fallback.name] = fleet.fallback.slots
+
+        # What is known of each attempt; those whose answers still count, for a node may tell of
+        # attempts that are no business of this call; and how jobs have ended.
+        self._logs: dict[str, AttemptLog] = {}
         self._active: set[str] = set()
-        self._watching: dict[str, Process | None] = {}
-        self._listening: dict[str, Process] = {}
-        self._in_line: set[str] = set()
-        self._wanted: frozenset[str] = frozenset()
-        self._idle_since: dict[str, float] = {}
-        self._acks: dict[str, list[str]] = {}
-        self._measuring = False
+        self._results: dict[str, JobResult] = {}
+
+        # Harvests by node that are at home, and that their node was not told of yet.
+        self._to_acknowledge: dict[str, list[str]] = {}
+
+        self._is_measuring = False
+        self._knows_cancel = False
+        self._wake_at: float | None = None
         self._parent = os.getppid()
-        self._pool = ThreadPoolExecutor(min(64, 6 * len(self._nodes) + 2), "gummy")
-        self._stopped = threading.Event()
-        self.outcomes: dict[str, JobResult] = {}
+
+        self._answers: queue.Queue[Answer] = queue.Queue()
+        links = Links(fleet.make_link)
+        self._links = links
+        self._verbs = Verbs(request, record, controller, links, exclusions)
+        self._watches = Watches(links, f"{record.uid}-", self._answers.put)
+
+        threads = min(THREADS_MOST, THREADS_A_NODE * len(self._slots) + THREADS_TO_SPARE)
+        self._pool = ThreadPoolExecutor(threads, "gummy")
+
+        self._unmeasured = [
+            node.name
+            for node in nodes
+            if node.state == "unknown" and not node.local and node.online is not False
+        ]
         self._scheduler = Scheduler(
-            [work_of(job, request.config, self._sessions) for job in self._jobs.values()],
+            [placement_spec(job, request.config, self._sessions) for job in self._jobs.values()],
             nodes,
             lambda: f"{record.uid}-{secrets.token_hex(5)}",
-            fallback=fallback,
+            fallback=fleet.fallback,
             local_fallback=request.local_fallback,
             lost_after=request.lost_after,
             queue_timeout=request.queue_timeout,
@@ -150,619 +151,312 @@ class Engine:
             detach=request.detach,
         )
 
-    def run(self, found: Iterable[ev.Found]) -> dict[str, JobResult]:
-        """Returns when every job has ended, or, detached, goes on or waits. Raises ParentGone."""
+    def run(self, found: Iterable[ev.Found]) -> dict[str, JobRow]:
+        """Drive the jobs until each has ended or, in a detached run, goes on or waits.
+
+        found: attempts of earlier calls that may have started. Returns the jobs' rows of run.json
+        by name. Raises ParentGone.
+        """
         try:
-            self._measure_unknown()
-            for event in found:
-                self._trails[event.attempt] = AttemptLog(
-                    event.attempt,
-                    event.job,
-                    event.node,
-                    "resumed",
-                    store=self._recorded_store(event.attempt),
-                )
-                self._active.add(event.attempt)
-                self._events.put(event)
-            for known in self._quarantines.known():
-                self._events.put(known)
-            self._events.put(ev.Tick())
+            self._tell_what_is_known(found)
             self._loop()
         finally:
-            self._stopped.set()
-            for process in self._watching.values():
-                if process is not None:
-                    process.kill()
+            self._watches.stop()
             self._pool.shutdown(wait=True, cancel_futures=True)
-        return self.outcomes
+        return {name: self._row(name) for name in self._results}
+
+    def _tell_what_is_known(self, found: Iterable[ev.Found]) -> None:
+        """What is to be known before the first placement, in this order; the Tick begins it."""
+        # Nodes of which the inventory knows no load.
+        self._measure(tuple(self._unmeasured))
+
+        for event in found:
+            log = AttemptLog(event.attempt, event.job, event.node, why="resumed")
+            log.store = self._record.history.attempts.get(event.attempt, {}).get("store")
+            self._logs[event.attempt] = log
+            self._active.add(event.attempt)
+            self._answers.put(Answer(event))
+
+        for quarantined in self._fleet.quarantines.known():
+            self._answers.put(Answer(quarantined))
+
+        self._answers.put(Answer(ev.Tick()))
+
+    # -- the loop
 
     def _loop(self) -> None:
-        wake: float | None = None
-        cancelled = False
-        while True:
-            try:
-                pause = (
-                    PARENT_CHECK
-                    if wake is None
-                    else min(PARENT_CHECK, max(0.0, wake - time.monotonic()))
-                )
-                event: ev.Event = self._events.get(timeout=pause)
-            except queue.Empty:
-                event = ev.Tick()
+        over = False
+        while not over:
+            event = self._take(self._next_answer())
             if os.getppid() != self._parent:
                 raise ParentGone
-            if not cancelled and (cancelled := self._record.cancelled):
-                self._events.put(ev.Cancelled())
-            wake = None
-            for command in self._scheduler.handle(event, time.monotonic()):
-                if isinstance(command, ev.Wake):
-                    wake = command.at
-                elif isinstance(command, ev.End):
-                    self._leave(command)
-                    self._send_acks(all_of_them=True)
-                    return
-                else:
-                    self._do(command)
-            now = time.monotonic()
-            for name, process in self._watching.items():
-                if name in self._wanted:
-                    self._idle_since[name] = now
-                elif process is not None and now - self._idle_since.get(name, now) >= LINGER:
-                    process.end_input()
+            self._look_for_cancel()
+            if event is not None:
+                over = self._handle(event)
+            self._watches.end_idle_polls()
 
-    def _leave(self, command: ev.End) -> None:
-        """Detached: what goes on and what waits is told, and is no end."""
-        for left in command.unfinished:
-            name = left.job
-            if left.attempt is not None:
-                finish = ev.Finish(
-                    name, "running", None, f"goes on on {left.node}", left.attempt, left.node
-                )
-            else:
-                finish = ev.Finish(
-                    name, "waiting", None, f"waits for the run to be called again ({left.reason})"
-                )
-            self.outcomes[name] = JobResult(finish, self._trails.get(finish.attempt or ""))
-
-    def _do(self, command: ev.Command) -> None:
-        if isinstance(command, ev.Record):
-            trail = self._trails.setdefault(
-                command.attempt, AttemptLog(command.attempt, command.job, command.node)
-            )
-            trail.state = command.state
-            known = {
-                "job": command.job,
-                "node": command.node,
-                "state": command.state,
-                "store": trail.store,
-                "why": trail.why,
-            }
-            self._record.append("attempt", attempt=command.attempt, **known)
-            if command.state == "void" and not trail.counts:
-                del self._trails[command.attempt]
-                self._active.discard(command.attempt)
-        elif isinstance(command, ev.Assigned):
-            ranking = command.standing.ranking()
-            why = command.why or ranking[0].reason
-            self._trails[command.attempt] = AttemptLog(
-                command.attempt, command.job, command.node, why, self._kept(ranking), counts=False
-            )
-            self._active.add(command.attempt)
-            self._say(command.job, "place", command.node, why)
-        elif isinstance(command, ev.Finish):
-            self._finish(command)
-        elif isinstance(command, ev.Note):
-            self._say(command.job, command.verb, command.node, command.text)
-        elif isinstance(command, ev.Unwatch):
-            self._wanted -= {command.node}
-        elif isinstance(command, ev.Watch):
-            self._wanted |= {command.node}
-            if command.node not in self._watching:
-                self._watching[command.node] = None
-                threading.Thread(target=self._watch, args=(command.node,), daemon=True).start()
-        elif isinstance(command, ev.Enqueue):
-            self._in_line.add(command.node)
-            self._tell(command.node, LINE_UP)
-        elif isinstance(command, ev.Dequeue):
-            self._in_line.discard(command.node)
-            self._tell(command.node, LEAVE_LINE)
-        elif isinstance(command, ev.Quarantine):
-            self._quarantines.keep(command)
-        elif isinstance(command, ev.Refresh):
-            if not self._measuring:
-                self._measuring = True
-                threading.Thread(
-                    target=self._measure_all, args=(command.nodes,), daemon=True
-                ).start()
-        elif isinstance(command, ev.Ack):
-            self._acks.setdefault(command.node, []).append(command.attempt)
-            self._send_acks()
-        else:
-            verbs: dict[type, Callable[[Any], None]] = {
-                ev.Claim: self._claim,
-                ev.Sync: self._sync,
-                ev.Start: self._start,
-                ev.Fence: self._fence,
-                ev.Fetch: self._fetch,
-                ev.Release: self._release,
-                ev.Cancel: self._cancel,
-            }
-            self._pool.submit(self._guarded, verbs[type(command)], command)
-
-    def _guarded(self, verb: Callable[[Any], None], command: Any) -> None:
-        """A mistake of ours in a verb must not leave the run waiting for its event."""
+    def _next_answer(self) -> Answer:
+        """The next answer; a Tick when it is time to wake up, or to look at the parent."""
+        pause = PARENT_CHECK
+        if self._wake_at is not None:
+            pause = min(pause, max(0.0, self._wake_at - time.monotonic()))
         try:
-            verb(command)
-        except Exception as exc:  # noqa: BLE001
-            if self._stopped.is_set() or isinstance(command, ev.Release | ev.Cancel):
-                return
-            message = f"{type(exc).__name__}: {exc}"
-            if isinstance(command, ev.Start | ev.Fence):
-                self._events.put(ev.Unknown(command.attempt, message))
-            else:
-                self._events.put(ev.Failed(command.attempt, "refused", message))
+            return self._answers.get(timeout=pause)
+        except queue.Empty:
+            return Answer(ev.Tick())
 
-    # -- the verbs
+    def _take(self, answer: Answer) -> ev.Event | None:
+        """Write down what is known by an answer, and tell people; the event for the scheduler."""
+        if answer.attempt:
+            if answer.attempt not in self._active:
+                return None
+            log = self._logs[answer.attempt]
+            log.learn(answer.facts)
+            if answer.text:
+                self._report(log.job, answer.verb, log.node, answer.text)
 
-    def _link(self, name: str) -> Link:
-        link = self._links.get(name)
-        if link is None:
-            link = self._links.setdefault(name, self._make_link(name))
-        return link
+        if isinstance(answer.event, ev.Nodes):
+            self._is_measuring = False
+            for node in answer.event.nodes:
+                self._slots[node.name] = node.slots
+                self._watches.set_slots(node.name, node.slots)
+        return answer.event
 
-    def _claim(self, command: ev.Claim) -> None:
-        job = self._jobs[command.job]
-        trail = self._trails[command.attempt]
-        trail.counts = True
-        request: wire.ClaimRequest = {
-            "attempt": command.attempt,
-            "key": _sync.workspace_key(job.project, self._controller),
-            "slots": self._nodes[command.node].slots,
-            "run_id": self._request.run_id,
-            "controller": self._controller,
-        }
-        try:
-            reply = self._link(command.node).call("claim", request, 60)
-        except LinkError as exc:
-            self._events.put(failed(command.attempt, exc))
-            return
-        if reply["state"] == "claimed":
-            trail.generation = int(reply["generation"])
-            trail.store = reply.get("store")
-            self._events.put(ev.Claimed(command.attempt, trail.store, reply["contended"] is True))
-        elif reply["state"] == "busy":
-            trail.counts = False
-            self._events.put(ev.Busy(command.attempt))
-        else:
-            self._refused(command.attempt, reply)
+    def _look_for_cancel(self) -> None:
+        """The command `cancel` leaves a file in the run's folder."""
+        if not self._knows_cancel and self._record.cancelled:
+            self._knows_cancel = True
+            self._answers.put(Answer(ev.Cancelled()))
 
-    def _refused(self, attempt: str, reply: Mapping[str, Any]) -> None:
-        blame = reply["blame"] if reply.get("blame") in ("ours", "input") else "node"
-        self._events.put(
-            ev.Refused(
-                attempt,
-                "refused",
-                blame,
-                str(reply.get("message", reply)),
-                str(reply.get("class", "")),
-            )
+    def _handle(self, event: ev.Event) -> bool:
+        """Carry out all that follows from an event; whether the run is over by it."""
+        self._wake_at = None
+        for command in self._scheduler.handle(event, time.monotonic()):
+            if isinstance(command, ev.End):
+                self._end(command)
+                return True
+            self._carry_out(command)
+        return False
+
+    # -- commands: what is done at once, by this thread
+
+    @singledispatchmethod
+    def _carry_out(self, command: ev.Command) -> None:
+        """The method for this type of command."""
+        raise TypeError(f"no such command: {command!r}")
+
+    @_carry_out.register
+    def _wake(self, command: ev.Wake) -> None:
+        self._wake_at = command.at
+
+    @_carry_out.register
+    def _assigned(self, command: ev.Assigned) -> None:
+        ranking = command.standing.ranking()
+        why = command.why or ranking[0].reason
+        self._logs[command.attempt] = AttemptLog(
+            command.attempt,
+            command.job,
+            command.node,
+            why=why,
+            ranking=kept_ranking(ranking),
+            counts=False,
+        )
+        self._active.add(command.attempt)
+        self._report(command.job, "place", command.node, why)
+
+    @_carry_out.register
+    def _write_record(self, command: ev.Record) -> None:
+        """On disk when this returns, and so before the commands that follow it."""
+        log = self._logs[command.attempt]
+        log.state = command.state
+        self._record.append(
+            "attempt",
+            attempt=command.attempt,
+            job=command.job,
+            node=command.node,
+            state=command.state,
+            store=log.store,
+            why=log.why,
         )
 
-    def _sync(self, command: ev.Sync) -> None:
-        job = self._jobs[command.job]
-        trail = self._trails[command.attempt]
-        begun = time.monotonic()
-        if job.project is None:
-            self._events.put(ev.Synced(command.attempt))
-            return
-        excluded = self._exclusions[job.project]
-        trail.base = head(job.project) if job.deliver == "branch" else None
-        try:
-            sent = _sync.send_project(
-                self._link(command.node), excluded, command.attempt, trail.generation
-            )
-        except LinkError as exc:
-            self._events.put(failed(command.attempt, exc))
-        except _sync.TransferError as exc:
-            if exc.refusal is not None:
-                self._refused(command.attempt, exc.refusal)
-            else:
-                self._events.put(ev.Failed(command.attempt, exc.failure, str(exc)))
-        else:
-            seconds = round(time.monotonic() - begun, 2)
-            trail.sync = {**asdict(sent), "seconds": seconds, "excluded": excluded.describe()}
-            self._say(
-                command.job,
-                "sync",
-                command.node,
-                f"{sent.describe()} sent in {seconds:.1f} s",
-            )
-            self._events.put(ev.Synced(command.attempt))
+        # An attempt that never got past the door is forgotten: people would only wonder.
+        if command.state == "void" and not log.counts:
+            del self._logs[command.attempt]
+            self._active.discard(command.attempt)
 
-    def _start(self, command: ev.Start) -> None:
-        job = self._jobs[command.job]
-        trail = self._trails[command.attempt]
-        spec: wire.JobSpec = {
-            "schema": SPEC,
-            "digest": job.digest(),
-            "agent": job.agent,
-            "prompt": job.prompt,
-            "command": job.command,
-            "verify": job.verify,
-            "timeout": job.timeout,
-            "job": job.name,
-            "run_id": self._request.run_id,
-            "controller": self._controller,
-            "project": job.project is not None,
-            "project_path": job.project,
-            "deliver": job.deliver,
-            "artifacts": job.artifacts,
-            "base": trail.base,
-            "title": title_of(job),
-            "exclude": [*_sync.NODE_OWNED, *self._request.config.sync_exclude],
-            "settings": self._request.config.agents.get(job.agent, {}),
-            "expect_changes": job.expect_changes,
-        }
-        try:
-            request: wire.StartRequest = {
-                "attempt": command.attempt,
-                "generation": trail.generation,
-                "spec": spec,
-                "env": values_for(job),
-            }
-            reply = self._link(command.node).call("start", request, 90)
-        except InputError as exc:
-            self._events.put(ev.Refused(command.attempt, "input", "input", str(exc)))
-            return
-        except LinkError as exc:
-            self._events.put(ev.Unknown(command.attempt, str(exc), contact_lost=True))
-            return
-        if reply["state"] in ("started", "running"):
-            self._say(command.job, "start", command.node, f"{job.agent}, attempt {command.attempt}")
-            self._events.put(ev.Started(command.attempt))
-        elif reply["state"] == "ended":
-            self._ended(command.attempt, reply)
-        elif reply["state"] == "void":
-            self._events.put(ev.ProvedVoid(command.attempt))
-        else:
-            self._refused(command.attempt, reply)
+    @_carry_out.register
+    def _note(self, command: ev.Note) -> None:
+        self._report(command.job, command.verb, command.node, command.text)
 
-    def _fence(self, command: ev.Fence) -> None:
-        self._ask_for_proof(command, "fence")
+    @_carry_out.register
+    def _quarantine(self, command: ev.Quarantine) -> None:
+        self._fleet.quarantines.keep(command)
 
-    def _cancel(self, command: ev.Cancel) -> None:
-        self._ask_for_proof(command, "cancel")
-
-    def _ask_for_proof(
-        self, command: ev.Fence | ev.Cancel, verb: Literal["fence", "cancel"]
-    ) -> None:
-        trail = self._trails[command.attempt]
-        try:
-            reply = self._link(command.node).call(verb, {"attempt": command.attempt}, 60)
-            if reply["state"] not in ("void", "running", "ended"):
-                raise LinkError(str(reply.get("message", reply)), "reply")
-            if trail.store is not None and reply.get("store") != trail.store:
-                raise LinkError(
-                    f"another store answers ({reply.get('store')}): this is not the node, or not the login, that has the job"
-                )
-        except LinkError as exc:
-            self._events.put(ev.Unknown(command.attempt, str(exc), contact_lost=True))
-            return
-        if reply["state"] == "ended":
-            self._ended(command.attempt, reply)
-        elif reply["state"] == "void":
-            self._events.put(ev.ProvedVoid(command.attempt))
-        else:
-            self._events.put(ev.ProvedRunning(command.attempt))
-
-    def _ended(self, attempt: str, reply: Mapping[str, Any]) -> None:
-        trail = self._trails[attempt]
-        trail.result = {key: value for key, value in reply.items() if key != "files"}
-        trail.files = reply.get("files")
-        ended = ev.Ended(
-            attempt,
-            reply.get("class"),
-            reply.get("proof"),
-            str(reply.get("message") or ""),
-            trail.result,
-            pause_of(reply, time.time()),
-        )
-        self._events.put(ended)
-        status = reply.get("class") or ("good" if reply.get("proof") else "unproven")
-        self._say(
-            trail.job, "wait", trail.node, f"ended after {reply.get('seconds', 0):.1f} s: {status}"
-        )
-
-    def _watch(self, name: str) -> None:
-        """S6 seen from here: one poll per node, asked again until nothing of ours may run there."""
-        pause = 0.5
-        told = set[str]()
-        watchable = set[str]()
-        while not self._stopped.is_set():
-            if name not in self._wanted:
-                self._stopped.wait(0.05)
-                continue
-            try:
-                self._poll(name, told, watchable)
-                pause = 0.5
-            # A poll that dies must not leave the run waiting for its events.
-            except Exception as exc:  # noqa: BLE001
-                if self._stopped.is_set():
-                    return
-                self._in_line.discard(name)
-                self._events.put(
-                    ev.LinkDown(
-                        name,
-                        str(exc) if isinstance(exc, LinkError) else f"{type(exc).__name__}: {exc}",
-                    )
-                )
-                self._stopped.wait(pause)
-                pause = min(pause * 2, 5.0)
-
-    def _poll(self, name: str, told: set[str], watchable: set[str]) -> None:
-        def opened(process: Process) -> None:
-            self._watching[name] = process
-
-        slots = self._nodes[name].slots
-        request: wire.PollRequest = {
-            "prefix": self._record.uid + "-",
-            "told": sorted(told),
-            "watchable": sorted(watchable),
-            "slots": slots,
-        }
-        try:
-            for reply in self._link(name).stream("poll", request, POLL_LONGEST, opened):
-                attempt = reply.get("attempt")
-                if reply["state"] == "refused":
-                    raise LinkError(str(reply.get("message", reply)), "reply")
-                if reply["state"] == "watching":
-                    self._events.put(ev.LinkUp(name))
-                    if (process := self._watching[name]) is not None:
-                        # It has read the request; what comes now is no part of it.
-                        self._listening[name] = process
-                    if name in self._in_line:
-                        self._tell(name, LINE_UP)
-                elif reply["state"] == "turn":
-                    self._in_line.discard(name)
-                    self._events.put(ev.Granted(name))
-                elif attempt in self._active and reply["state"] == "ended":
-                    told.add(attempt)
-                    self._ended(attempt, reply)
-                elif attempt in self._active and reply["state"] == "progress":
-                    watchable.add(attempt)
-                    trail = self._trails[attempt]
-                    self._say(trail.job, "wait", trail.node, f"watch it there: {reply['watch']}")
-                elif attempt in self._active and reply["state"] == "unknown":
-                    self._events.put(ev.Unknown(attempt, "its supervisor is gone"))
-        finally:
-            self._listening.pop(name, None)
-            self._watching[name] = None
-
-    def _tell(self, name: str, word: bytes) -> None:
-        """Change what an open poll does."""
-        if (process := self._listening.get(name)) is not None:
-            process.write(word)
-
-    def _fetch(self, command: ev.Fetch) -> None:
-        folder = os.path.join(self._record.folder, f".fetch-{command.attempt}")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.makedirs(folder, mode=0o700)
-        try:
-            if not _sync.unpack(self._trails[command.attempt].files, folder):
-                _sync.fetch_harvest(self._link(command.node), command.attempt, folder)
-        except LinkError as exc:
-            self._events.put(failed(command.attempt, exc))
-        except _sync.TransferError as exc:
-            self._events.put(ev.Failed(command.attempt, exc.failure, str(exc)))
-        else:
-            kept = self._record.keep(command.job, folder, command.attempt)
-            undelivered = self._deliver(
-                self._jobs[command.job], self._trails[command.attempt], kept
-            )
-            self._events.put(ev.Fetched(command.attempt, undelivered))
-
-    def _deliver(self, job: Job, trail: AttemptLog, folder: str) -> str:
-        """Why what was asked for can't be done; blank if it is."""
-        if (
-            job.deliver != "branch"
-            or job.project is None
-            or not trail.result.get("harvest")
-            or trail.result.get("class") == "quota"
-        ):
-            return ""
-        try:
-            trail.delivered = deliver_branch(
-                job.project,
-                folder,
-                trail.result,
-                run_id=self._request.run_id,
-                job=job.name,
-                title=title_of(job),
-            )
-        except DeliverError as exc:
-            return str(exc)
-        if trail.delivered:
-            self._say(job.name, "fetch", trail.node, describe_delivery(trail.delivered))
-        return ""
-
-    def _release(self, command: ev.Release) -> None:
-        # The lease ends by itself.
-        with contextlib.suppress(LinkError):
-            if (link := self._links.get(command.node)) is not None and link.connected:
-                link.call("release", {"attempt": command.attempt}, 20)
-
-    def _send_acks(self, all_of_them: bool = False) -> None:
-        for name, attempts in self._acks.items():
-            if attempts and (all_of_them or len(attempts) >= ACKS_AT_ONCE):
-                self._pool.submit(self._ack, name, list(attempts))
-                attempts.clear()
-        if all_of_them:
-            self._pool.shutdown(wait=True)
-
-    def _ack(self, name: str, attempts: list[str]) -> None:
-        # Resume sends it again.
-        with contextlib.suppress(LinkError):
-            self._link(name).call("ack", {"attempts": attempts, "controller": self._controller}, 20)
-
-    def _measure_unknown(self) -> None:
-        """Nodes that the inventory knows no load of are measured over their links, all at once,
-        before the first placement.
-        """
-        names = [
-            name
-            for name, node in self._nodes.items()
-            if node.state == "unknown" and not node.local and node.online is not False
-        ]
-        self._measure_all(tuple(names))
-
-    def _measured(self, name: str) -> Node:
-        try:
-            node = self._measure(name, self._link(name))
-        except LinkError as exc:
-            node = Node(name, "unreachable", str(exc))
-        self._nodes[name] = node
-        return node
-
-    def _measure_all(self, names: tuple[str, ...]) -> None:
-        """Beside the pool, whose threads may all be busy with long syncs."""
-        with ThreadPoolExecutor(max(1, min(64, len(names))), "gummy-measure") as pool:
-            self._events.put(ev.Nodes(tuple(pool.map(self._measured, names))))
-        self._measuring = False
-
-    # -- ends
-
-    def _recorded_store(self, attempt: str) -> str | None:
-        return self._record.history.attempts.get(attempt, {}).get("store")
-
+    @_carry_out.register
     def _finish(self, command: ev.Finish) -> None:
-        trail = self._trails.get(command.attempt or "")
-        folder = self._record.job_folder(command.job)
-        if trail is not None:
-            kept = trail.ranking
-        else:
-            kept = self._kept(command.standing.ranking() if command.standing else [])
-        self.outcomes[command.job] = JobResult(
-            command, trail, folder if trail and os.path.isdir(folder) else None, kept
+        log = self._logs.get(command.attempt or "")
+
+        folder = None
+        if log is not None:
+            job_folder = self._record.job_folder(command.job)
+            if os.path.isdir(job_folder):
+                folder = job_folder
+
+        ranking: tuple[RankingRow, ...] = ()
+        if log is not None:
+            ranking = log.ranking
+        elif command.standing is not None:
+            ranking = kept_ranking(command.standing.ranking())
+
+        self._results[command.job] = JobResult(
+            command.status,
+            command.failure,
+            command.message,
+            node=command.node,
+            log=log,
+            folder=folder,
+            ranking=ranking,
         )
-        row = self.describe(command.job)
+        row = self._row(command.job)
         self._record.append("finish", **row)
+
         if command.status == "success" and command.node is not None:
             self._sessions.keep(session_key(self._jobs[command.job]), command.node)
-        text = f"{command.status}{f' ({command.failure})' if command.failure else ''}"
-        self._say(command.job, "fetch", command.node or "-", f"{text}{changes(row)}")
+        self._report(command.job, "fetch", command.node or "-", describe_end(row))
 
-    def _kept(self, ranking: Sequence[Ranked]) -> tuple[Mapping[str, Any], ...]:
-        return tuple(entry.as_dict(time.time()) for entry in ranking[:RANKING_KEPT])
+    def _end(self, command: ev.End) -> None:
+        """All jobs have ended. What a detached run leaves is told, and is no end."""
+        for left in command.unfinished:
+            if left.attempt is not None:
+                self._results[left.job] = JobResult(
+                    "running",
+                    None,
+                    f"goes on on {left.node}",
+                    node=left.node,
+                    log=self._logs.get(left.attempt),
+                )
+            else:
+                message = f"waits for the run to be called again ({left.reason})"
+                self._results[left.job] = JobResult("waiting", None, message)
 
-    def describe(self, name: str) -> dict[str, Any]:
+        for node in self._to_acknowledge:
+            self._acknowledge(node)
+        self._pool.shutdown(wait=True)
+
+    def _row(self, job: str) -> JobRow:
         """The job's row of run.json."""
-        outcome = self.outcomes[name]
-        return job_row(
-            self._jobs[name],
-            outcome,
-            [trail for trail in self._trails.values() if trail.job == name],
-        )
+        attempts = [log for log in self._logs.values() if log.job == job]
+        return job_row(self._jobs[job], self._results[job], attempts)
+
+    # -- commands: the walk, by the pool
+
+    @_carry_out.register
+    def _claim(self, command: ev.Claim) -> None:
+        self._logs[command.attempt].counts = True
+        job = self._jobs[command.job]
+        slots = self._slots[command.node]
+        self._submit(command, lambda: self._verbs.claim(command, job, slots))
+
+    @_carry_out.register
+    def _sync(self, command: ev.Sync) -> None:
+        job = self._jobs[command.job]
+        generation = self._logs[command.attempt].generation
+        self._submit(command, lambda: self._verbs.sync(command, job, generation))
+
+    @_carry_out.register
+    def _start(self, command: ev.Start) -> None:
+        job = self._jobs[command.job]
+        log = self._logs[command.attempt]
+        generation = log.generation
+        base = log.base
+        self._submit(command, lambda: self._verbs.start(command, job, generation, base))
+
+    @_carry_out.register
+    def _fence(self, command: ev.Fence) -> None:
+        store = self._logs[command.attempt].store
+        self._submit(command, lambda: self._verbs.prove(command, store))
+
+    @_carry_out.register
+    def _cancel(self, command: ev.Cancel) -> None:
+        store = self._logs[command.attempt].store
+        self._submit(command, lambda: self._verbs.prove(command, store))
+
+    @_carry_out.register
+    def _fetch(self, command: ev.Fetch) -> None:
+        job = self._jobs[command.job]
+        log = self._logs[command.attempt]
+        result = log.result
+        files = log.files
+        self._submit(command, lambda: self._verbs.fetch(command, job, result, files))
+
+    @_carry_out.register
+    def _release(self, command: ev.Release) -> None:
+        self._pool.submit(self._verbs.release, command)
+
+    @_carry_out.register
+    def _acked(self, command: ev.Ack) -> None:
+        """Many are told together: it is a call of its own, and nobody waits for it."""
+        attempts = self._to_acknowledge.setdefault(command.node, [])
+        attempts.append(command.attempt)
+        if len(attempts) >= ACKS_AT_ONCE:
+            self._acknowledge(command.node)
+
+    def _acknowledge(self, node: str) -> None:
+        attempts = self._to_acknowledge[node]
+        if attempts:
+            self._pool.submit(self._verbs.acknowledge, node, list(attempts))
+            attempts.clear()
+
+    def _submit(self, command: ev.Command, verb: Callable[[], Answer]) -> None:
+        """Carry out a verb in a thread of the pool. It has to be given values, and no field."""
+        self._pool.submit(_answer, command, verb, self._answers.put)
+
+    # -- commands: what other threads do
+
+    @_carry_out.register
+    def _watch(self, command: ev.Watch) -> None:
+        self._watches.watch(command.node, self._slots[command.node])
+
+    @_carry_out.register
+    def _unwatch(self, command: ev.Unwatch) -> None:
+        self._watches.unwatch(command.node)
+
+    @_carry_out.register
+    def _enqueue(self, command: ev.Enqueue) -> None:
+        self._watches.enqueue(command.node, self._slots[command.node])
+
+    @_carry_out.register
+    def _dequeue(self, command: ev.Dequeue) -> None:
+        self._watches.dequeue(command.node)
+
+    @_carry_out.register
+    def _refresh(self, command: ev.Refresh) -> None:
+        if self._is_measuring:
+            return
+        self._is_measuring = True
+        # Not in the pool, whose threads may all be busy with long syncs.
+        threading.Thread(target=self._measure, args=(command.nodes,), daemon=True).start()
+
+    def _measure(self, names: tuple[str, ...]) -> None:
+        """Measure these nodes at once. It touches no field but those that guard themselves."""
+        measure = partial(_measure_one, self._fleet, self._links)
+        with ThreadPoolExecutor(max(1, min(MEASURED_AT_ONCE, len(names))), "gummy-measure") as pool:
+            nodes = tuple(pool.map(measure, names))
+        self._answers.put(Answer(ev.Nodes(nodes)))
 
 
-def job_row(job: Job, outcome: JobResult, attempts: Sequence[AttemptLog] = ()) -> dict[str, Any]:
-    """A job in run.json."""
-    finish = outcome.finish
-    trail = outcome.trail
-    result: Mapping[str, Any] = trail.result if trail else {}
-    harvest: Mapping[str, Any] = result.get("harvest") or {}
-    patch = (
-        os.path.join(outcome.folder, "changes.patch")
-        if outcome.folder and harvest.get("patch")
-        else None
-    )
-    return {
-        "job": job.name,
-        "name": job.name,
-        "status": finish.status,
-        "class": finish.failure,
-        "message": finish.message,
-        "node": finish.node,
-        "agent": job.agent,
-        "task_type": job.task_type,
-        "project": job.project,
-        "why": trail.why if trail else None,
-        "exit_status": result.get("exit_status"),
-        "proof": result.get("proof"),
-        "cost_usd": result.get("cost_usd"),
-        "turns": result.get("turns"),
-        "session_id": result.get("session_id"),
-        "seconds": result.get("seconds"),
-        "sync": trail.sync if trail else {},
-        "folder": outcome.folder,
-        "patch": patch,
-        "files_changed": harvest.get("files", 0),
-        "lines_added": harvest.get("added", 0),
-        "lines_deleted": harvest.get("deleted", 0),
-        "left_out": harvest.get("left_out", []),
-        "nested": harvest.get("nested", []),
-        "artifacts": harvest.get("artifacts", 0),
-        "commits": harvest.get("commits", {}),
-        "delivered": trail.delivered if trail else None,
-        "watch": result.get("watch"),
-        "workspace": result.get("workspace"),
-        "attempts": [
-            {"id": t.attempt, "node": t.node, "state": t.state, "why": t.why} for t in attempts
-        ],
-        "ranking": list(outcome.ranking),
-    }
+def _answer(command: ev.Command, verb: Callable[[], Answer], put: Callable[[Answer], None]) -> None:
+    """Carry out a verb; a mistake of ours in it must not leave the run waiting for its answer."""
+    try:
+        put(verb())
+    except Exception as exc:  # noqa: BLE001
+        answer = replies.broken(command, exc)
+        if answer is not None:
+            put(answer)
 
 
-def failed(attempt: str, exc: LinkError) -> ev.Failed:
-    """A login that is refused is for a person to mend: the node gets no trial."""
-    failure = "refused" if exc.kind in ("python", "settings") else "unreachable"
-    return ev.Failed(
-        attempt, failure, str(exc), lasting=exc.kind in ("host_key", "login", "settings")
-    )
-
-
-def pause_of(reply: Mapping[str, Any], now: float) -> float | None:
-    """Seconds until there is quota again, if the agent says so; its word is worth a week at most."""
-    at = reply.get("reset_at")
-    return min(max(0.0, at - now), PAUSE_MOST) if isinstance(at, (int, float)) else None
-
-
-def work_of(job: Job, config: Config, sessions: Sessions) -> ev.PlacementSpec:
-    need = Need(
-        job.agent,
-        job.task_type,
-        job.node,
-        None if job.nodes is None else frozenset(job.nodes),
-        home=sessions.home_of(session_key(job)),
-    )
-    account = config.agents.get(job.agent, {}).get("account", job.agent)
-    return ev.PlacementSpec(
-        job.name,
-        need,
-        job.attempts,
-        job.accept_unproven,
-        job.priority,
-        account=account,
-        skippable=job.of is not None,
-        no_more=job.no_more,
-    )
-
-
-def title_of(job: Job) -> str:
-    """The message of a commit that holds the job's work."""
-    asked = (job.prompt or job.command or "").strip().split("\n", 1)[0]
-    return f"{job.name}: {asked}"[:72]
-
-
-def changes(row: Mapping[str, Any]) -> str:
-    """`, 2 files changed (+3/-1), patch /…` of a row of run.json."""
-    if not row["patch"]:
-        return (
-            f"; {row['message']}"
-            if row["status"] != "success" and row["message"]
-            else ", no changes"
-        )
-    files = row["files_changed"]
-    counted = f", {files} file{'s' if files != 1 else ''} changed (+{row['lines_added']}/-{row['lines_deleted']}), patch {row['patch']}"
-    return counted + (
-        f"; {row['message']}" if row["status"] != "success" and row["message"] else ""
-    )
+def _measure_one(fleet: Fleet, links: Links, name: str) -> Node:
+    try:
+        return fleet.measure(name, links.to(name))
+    except LinkError as exc:
+        return Node(name, "unreachable", str(exc))

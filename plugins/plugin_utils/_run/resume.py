@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What earlier calls of a run left, and what of it this call takes up."""
+"""What earlier calls of a run left, and what of it this call takes up.
+
+The record on the controller knows which attempts may have begun. Where it is gone, or another
+controller's, the nodes are asked: `gummy_adopt` makes this controller the one that drives the run.
+"""
 
 from __future__ import annotations
 
@@ -17,195 +21,254 @@ from .._input.request import Job, Request
 from .._links.link import Link, LinkError
 from .._node import wire
 from .._schedule import messages as ev
-from .engine import JobResult, job_row
+from .results import JobResult, JobRow, job_row
 
-# When the run is resumed, what ended before its agent began or for want of quota is taken up again,
-# and a harvest that is still away; so is a lost job.
+# Classes of failure after which a resumed run takes the job up again: its agent never began, it
+# ended for want of quota, or its harvest is still away. (So does a lost job, which has no class of
+# its own here: its status says it.)
 TAKEN_UP_AGAIN = frozenset(
     {"queue", "quota", "unreachable", "sync", "refused", "start", "input", "harvest"}
 )
+
+# States of the record in which an attempt has certainly not begun.
 NOT_BEGUN = frozenset({"reserved", "claimed", "void"})
+
+# What the journal adds to a job's row.
+OF_THE_JOURNAL = frozenset({"kind", "at"})
 
 
 @dataclass
 class ResumePlan:
-    """again: jobs to be done; found: their attempts that may still run; rows: of the other jobs, by
-    name; notes: sentences for people.
-    """
+    """What this call of the run does."""
 
-    again: list[Job] = field(default_factory=list)
+    # The jobs that it does, or goes on with.
+    to_do: list[Job] = field(default_factory=list)
+
+    # Attempts of these jobs that may have started.
     found: list[ev.Found] = field(default_factory=list)
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    # The rows of the other jobs, by name.
+    rows: dict[str, JobRow | dict[str, Any]] = field(default_factory=dict)
+
+    # Sentences for people.
     notes: list[str] = field(default_factory=list)
 
 
 def take_up(request: Request, history: History, silent: Mapping[str, str]) -> ResumePlan:
-    """silent: nodes that may hold jobs that the record does not know, with the reason why they
-    can't be asked.
+    """What of the request's jobs is to be done, and what is left as it is.
+
+    silent: nodes that may hold jobs that the record does not know -> why they can't be asked.
     """
-    left = ResumePlan(notes=_edits(request.jobs, history))
-    away = "; ".join(f"{node} ({reason})" for node, reason in silent.items())
-    held_back = (
-        f"no answer from {away}, which may have it: call the run again when it answers, or leave it out (--limit, gummy_nodes)"
-        if silent
-        else ""
-    )
-    # The newest that may have begun.
-    tries: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    plan = ResumePlan(notes=_notes_about_edits(request.jobs, history))
+    may_have_begun = _newest_that_may_have_begun(history)
+    held_back = _why_held_back(silent)
+
+    for job in request.jobs:
+        end = history.ended.get(job.digest())
+        attempt = may_have_begun.get(job.digest())
+
+        if request.only is not None and _did_fail(end):
+            # It was asked for as a new attempt, whatever became of the last one.
+            plan.to_do.append(job)
+        elif end is not None and _stays_ended(end):
+            plan.rows[job.name] = _row_of_the_journal(end, job.name)
+        elif attempt is not None:
+            # A silent node may have a newer attempt, so the job gets no further one.
+            plan.to_do.append(replace(job, no_more=held_back))
+            plan.found.append(ev.Found(attempt.id, job.name, attempt.node))
+        elif request.only is not None:
+            message = "did not fail: left alone (gummy_only=failed)"
+            plan.rows[job.name] = job_row(job, JobResult("waiting", None, message))
+        elif held_back:
+            plan.rows[job.name] = job_row(job, JobResult("lost", "lost", held_back))
+        else:
+            plan.to_do.append(job)
+    return plan
+
+
+@dataclass(frozen=True)
+class _EarlierAttempt:
+    id: str
+    node: str
+
+
+def _newest_that_may_have_begun(history: History) -> dict[str, _EarlierAttempt]:
+    """By the digest of the job."""
+    newest = {}
     for attempt, entry in history.attempts.items():
         if entry["state"] not in NOT_BEGUN:
-            tries[str(entry.get("digest"))] = attempt, entry
-    for job in request.jobs:
-        ended = history.ended.get(job.digest())
-        mine = tries.get(job.digest())
-        status = None if ended is None else ended["status"]
-        anew = request.only is not None and status not in (None, "success", "lost")
-        if (
-            ended is not None
-            and status != "lost"
-            and not anew
-            and (ended["class"] not in TAKEN_UP_AGAIN or status == "success")
-        ):
-            left.rows[job.name] = {
-                **{key: value for key, value in ended.items() if key not in ("kind", "at")},
-                "name": job.name,
-            }
-        elif mine and not anew:
-            # A silent node may have a newer attempt.
-            left.again.append(replace(job, no_more=held_back))
-            left.found.append(ev.Found(mine[0], job.name, str(mine[1]["node"])))
-        elif request.only is not None and not anew:
-            left.rows[job.name] = job_row(
-                job,
-                JobResult(
-                    ev.Finish(
-                        job.name, "waiting", None, "did not fail: left alone (gummy_only=failed)"
-                    ),
-                    None,
-                ),
-            )
-        elif held_back and not anew:
-            left.rows[job.name] = job_row(
-                job, JobResult(ev.Finish(job.name, "lost", "lost", held_back), None)
-            )
-        else:
-            left.again.append(job)
-    return left
+            newest[str(entry.get("digest"))] = _EarlierAttempt(attempt, str(entry["node"]))
+    return newest
 
 
-def _edits(jobs: Iterable[Job], history: History) -> list[str]:
+def _why_held_back(silent: Mapping[str, str]) -> str:
+    """Why a job that the record does not know is not begun; blank: it is."""
+    if not silent:
+        return ""
+    away = "; ".join(f"{node} ({reason})" for node, reason in silent.items())
+    return (
+        f"no answer from {away}, which may have it: call the run again when it answers, or leave "
+        "it out (--limit, gummy_nodes)"
+    )
+
+
+def _did_fail(end: Mapping[str, Any] | None) -> bool:
+    return end is not None and end["status"] not in ("success", "lost")
+
+
+def _stays_ended(end: Mapping[str, Any]) -> bool:
+    """Whether a job that ended is left as it is; the class of its failure decides."""
+    if end["status"] == "success":
+        return True
+    if end["status"] == "lost":
+        return False
+    return end["class"] not in TAKEN_UP_AGAIN
+
+
+def _row_of_the_journal(end: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The row as it was written then, under the name that the job has now."""
+    row = {key: value for key, value in end.items() if key not in OF_THE_JOURNAL}
+    return {**row, "name": name}
+
+
+def _notes_about_edits(jobs: Iterable[Job], history: History) -> list[str]:
     """What became of jobs that are not what they were."""
     notes = []
     names = set()
     for job in jobs:
         names.add(job.name)
-        before = history.contents.get(job.name)
-        if before is None or before == job.content():
+        content_before = history.contents.get(job.name)
+        if content_before is None or content_before == job.content():
             continue
+
         if history.digests.get(job.name) == job.digest():
             notes.append(
-                f"{job.name} was edited, and its id says that it is the job it was: what ended or runs is kept"
+                f"{job.name} was edited, and its id says that it is the job it was: what ended or "
+                "runs is kept"
             )
         else:
             notes.append(
                 f"{job.name} was edited: it is a new job (an id would make it the one it was)"
             )
+
     gone = [name for name in history.digests if name not in names]
-    return [
-        *notes,
-        *([f"no longer in the list, and left as they are: {', '.join(gone)}"] if gone else []),
-    ]
+    if gone:
+        notes.append(f"no longer in the list, and left as they are: {', '.join(gone)}")
+    return notes
+
+
+# -- what the nodes know of the run
 
 
 def refuse_lost_record(request: Request, fleet: Fleet, controller: str) -> None:
-    """A run of this name that is new here and not on the nodes had a record that is gone.
+    """Refuse a run that is new here and not on the nodes: its record is gone.
 
     Raises InputError; nothing has begun.
     """
-    answers, _silent = _known_to_nodes(request, fleet)
-    left = {
+    answers, _silent = _list_of_all(request, fleet)
+    holders = {
         node
         for node, rows in answers.items()
         for row in rows
         if row["controller"] == controller and not row["acknowledged"] and row["state"] != "void"
     }
-    if left:
-        message = f"run {request.run_id} has jobs on {', '.join(sorted(left))} that its record, which may have been deleted, knows nothing of"
-        raise InputError(
-            [f"{message}: take them over with gummy_adopt=true, or give another gummy_run_id"]
+    if holders:
+        problem = (
+            f"run {request.run_id} has jobs on {', '.join(sorted(holders))} that its record, which "
+            "may have been deleted, knows nothing of: take them over with gummy_adopt=true, or "
+            "give another gummy_run_id"
         )
-
-
-def _known_to_nodes(
-    request: Request, fleet: Fleet
-) -> tuple[dict[str, list[AttemptRow]], dict[str, str]]:
-    return ask_all_nodes(
-        fleet, lambda node, link: list_attempts(node, link, {"run_id": request.run_id})
-    )
-
-
-def _told(link: Link, request: wire.AdoptRequest) -> None:
-    reply = link.call("adopt", request)
-    if reply["state"] != "adopted":
-        raise LinkError(str(reply.get("message", reply)), "reply")
+        raise InputError([problem])
 
 
 def adopt_run(request: Request, record: RunRecord, fleet: Fleet, controller: str) -> dict[str, str]:
-    """`gummy_adopt`: the nodes take this controller for the run's, and what they know of it comes
-    into the record.
+    """Make this controller the one that drives the run, and write down what the nodes know of it.
 
-    Returns the nodes that gave no answer, with the reason; the record keeps their names, and the
-    next call asks them again. Raises InputError.
+    Returns the nodes that gave no answer -> why. The record keeps their names, and the next call
+    asks them again. Raises InputError.
     """
-    answers, silent = _known_to_nodes(request, fleet)
-    rows = sorted(
-        (row for found in answers.values() for row in found), key=lambda row: row["begun_at"] or 0.0
-    )
-    uids = {uid_of(row): None for row in rows if not row["acknowledged"]} or dict.fromkeys(
-        map(uid_of, rows[-1:])
-    )
-    if len(uids) > 1:
-        known = ", ".join(
-            sorted(
-                {
-                    f"{row['controller']}'s on {row['node']}"
-                    for row in rows
-                    if not row["acknowledged"]
-                }
-            )
-        )
-        raise InputError(
-            [
-                f"several runs are called {request.run_id} ({known}): bring all but one home first (harvest -e gummy_job=ID)"
-            ]
-        )
-    record.uid = next(iter(uids), record.uid)
+    answers, silent = _list_of_all(request, fleet)
+    record.uid = _uid_of_the_run(request.run_id, _by_begin(answers)) or record.uid
+
+    # If this call ends in the middle, the next one must not take any node for asked.
     record.append("takeover", silent=["those that were not asked yet"])
-    adopt: wire.AdoptRequest = {
-        "uid": record.uid,
-        "run_id": request.run_id,
-        "controller": controller,
-    }
-    silent |= ask_all_nodes(fleet, lambda _node, link: _told(link, adopt), without=silent)[1]
-    # What the first controller began between the first answer and the adoption.
-    answers, again = _known_to_nodes(request, fleet)
-    silent |= again
-    for row in sorted(
-        (row for found in answers.values() for row in found), key=lambda row: row["begun_at"] or 0.0
-    ):
-        if uid_of(row) == record.uid and row["attempt"] not in record.history.attempts:
-            entry = {
-                "job": row["job"],
-                "node": row["node"],
-                "state": "sent",
-                "store": row["store"],
-                "digest": row["digest"],
-                "why": "taken over",
-            }
-            record.append("attempt", attempt=row["attempt"], **entry)
+    silent |= _tell_all(request, record.uid, fleet, controller=controller, without=silent)
+
+    # The first controller may have begun something before it was told that it is out.
+    answers, silent_now = _list_of_all(request, fleet)
+    silent |= silent_now
+    for row in _by_begin(answers):
+        if _uid_of(row) == record.uid and row["attempt"] not in record.history.attempts:
+            record.append(
+                "attempt",
+                attempt=row["attempt"],
+                job=row["job"],
+                node=row["node"],
+                state="sent",
+                store=row["store"],
+                digest=row["digest"],
+                why="taken over",
+            )
+
     record.append("takeover", silent=sorted(silent))
     return silent
 
 
-def uid_of(row: Mapping[str, Any]) -> str:
+def _list_of_all(
+    request: Request, fleet: Fleet
+) -> tuple[dict[str, list[AttemptRow]], dict[str, str]]:
+    """By node, what it knows of the run, and why others gave no answer."""
+
+    def question(node: str, link: Link) -> list[AttemptRow]:
+        return list_attempts(node, link, {"run_id": request.run_id})
+
+    return ask_all_nodes(fleet, question)
+
+
+def _tell_all(
+    request: Request, uid: str, fleet: Fleet, *, controller: str, without: Mapping[str, str]
+) -> dict[str, str]:
+    """Tell the nodes who drives the run from now on; why some could not be told."""
+    adopt: wire.AdoptRequest = {"uid": uid, "run_id": request.run_id, "controller": controller}
+
+    def question(_node: str, link: Link) -> None:
+        reply = link.call("adopt", adopt)
+        if reply["state"] != "adopted":
+            raise LinkError(str(reply.get("message", reply)), "reply")
+
+    _answers, silent = ask_all_nodes(fleet, question, without=without)
+    return silent
+
+
+def _by_begin(answers: Mapping[str, list[AttemptRow]]) -> list[AttemptRow]:
+    """All rows, those that began first first."""
+    rows = [row for rows_of_node in answers.values() for row in rows_of_node]
+    return sorted(rows, key=lambda row: row["begun_at"] or 0.0)
+
+
+def _uid_of_the_run(run_id: str, rows: list[AttemptRow]) -> str | None:
+    """The uid under which the nodes know the run; None: they do not know it.
+
+    Several controllers may have called a run so. Of those whose every harvest is at home the newest
+    is taken. Raises InputError if several are left.
+    """
+    unfinished = [row for row in rows if not row["acknowledged"]]
+    uids = {_uid_of(row) for row in unfinished}
+    if len(uids) > 1:
+        known = sorted({f"{row['controller']}'s on {row['node']}" for row in unfinished})
+        problem = (
+            f"several runs are called {run_id} ({', '.join(known)}): bring all but one home first "
+            "(harvest -e gummy_job=ID)"
+        )
+        raise InputError([problem])
+
+    if uids:
+        return uids.pop()
+    if rows:
+        return _uid_of(rows[-1])
+    return None
+
+
+def _uid_of(row: AttemptRow) -> str:
+    """An attempt's id begins with the uid of its run."""
     return str(row["attempt"]).rpartition("-")[0]

@@ -1,14 +1,18 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run from its request to its document: record, resume, engine."""
+"""A run from its request to its document, and the plan of one.
+
+The steps of `run`, from top to bottom: read the projects, open the record, take up what earlier
+calls left, say what is going to happen, let the engine drive, write the document.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypedDict
 
 from .._files.record import SCHEMA_VERSION, RunRecord, controller_id
 from .._files.sessions import Sessions
@@ -17,94 +21,137 @@ from .._input.config import default_path
 from .._input.each import missing
 from .._input.pass_env import require_values
 from .._input.request import Request
-from .._project import sync
 from .._project.branch import check_branches
 from .._project.conflicts import find_conflicts
 from .._project.secrets import look_for_secrets_once, secret_warnings
+from .._project.sync import Exclusions, exclusions, workspace_key
 from .._schedule.placement import Node
-from .._schedule.plan import plan_work
+from .._schedule.plan import PlannedJob, plan_work
 from .._show.printer import Printer
-from .engine import Engine, work_of
+from .engine import Engine
 from .interrupt import cancel_if_we_die
+from .requests import placement_spec
+from .results import JobRow
 from .resume import ResumePlan, adopt_run, refuse_lost_record, take_up
 
+# How many nodes are looked at together for a plan.
+AT_ONCE = 64
 
-def read_projects(request: Request) -> dict[str, sync.Exclusions]:
-    """What stays at home of each project.
+Projects = Mapping[str, Exclusions]
+
+
+class RunDocument(TypedDict):
+    """What `run` tells, and what lies in run.json."""
+
+    schema_version: int
+
+    # The word run.
+    kind: str
+
+    # The run's name, its uid, and its folder on this controller.
+    run_id: str
+    uid: str
+    folder: str
+
+    # success, failed or unfinished; see `verdict`.
+    status: str
+
+    # Why the run failed though its jobs did not; None: it is not so.
+    message: str | None
+
+    # How this ansible-playbook was called, for what people are told to type.
+    command: str
+
+    # When it began, in Unix seconds, and how many seconds it took.
+    begun_at: float
+    seconds: float
+
+    # This controller's identity.
+    controller: str
+
+    # Project -> paths in it that look like secrets and went to the nodes.
+    secrets: Mapping[str, Sequence[str]]
+
+    # In the order of the list.
+    jobs: list[JobRow | dict[str, Any]]
+
+    # Files that several jobs changed, as find_conflicts tells them.
+    conflicts: list[Any]
+
+
+class PlanDocument(TypedDict):
+    """What `plan` tells."""
+
+    schema_version: int
+
+    # Twice the word plan.
+    kind: str
+    status: str
+
+    # In the order of the list.
+    jobs: list[PlannedJob]
+
+    # Machines that the inventory saw and made no host of: name and reason.
+    left_out: list[dict[str, str]]
+
+    # Sentences for people.
+    notes: list[str]
+
+
+def read_projects(request: Request) -> dict[str, Exclusions]:
+    """Project -> what of it stays at home.
 
     Raises InputError, also where a branch is asked for that can't be.
     """
     check_branches(request.jobs)
-    projects = {job.project for job in request.jobs if job.project is not None}
-    return {project: sync.exclusions(project, request.config.sync_exclude) for project in projects}
+    paths = {job.project for job in request.jobs if job.project is not None}
+    return {path: exclusions(path, request.config.sync_exclude) for path in paths}
 
 
-def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
-    """Drive the run to its end; the document of run.json."""
+def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
+    """Drive the run to its end. Raises InputError before anything is started."""
     projects = read_projects(request)
     record = RunRecord(request.run_id)
     controller = controller_id()
-    begun = time.time()
-    if request.named and not request.adopt and not record.history.uid:
-        refuse_lost_record(request, fleet, controller)
-    silent = (
-        adopt_run(request, record, fleet, controller)
-        if request.adopt or record.history.silent
-        else {}
-    )
-    left = take_up(request, record.history, silent)
-    begun_already = {event.job for event in left.found}
-    require_values(job for job in left.again if job.name not in begun_already)
-    _introduce(request, fleet, record, left, projects, printer)
-    secrets = {
-        path: found
-        for path, excluded in projects.items()
-        if (found := look_for_secrets_once(excluded, sync.workspace_key(path, controller)))
-    }
-    for line in secret_warnings(secrets, request.config.sync_exclude, default_path()):
-        printer.say(line)
+    begun_at = time.time()
+
+    resume = _take_up(request, fleet, record, controller)
+    _introduce(request, fleet, record, resume, projects, printer)
+    secrets = _warn_of_secrets(request, projects, controller, printer)
+
     record.begin(
         {job.name: job.digest() for job in request.jobs},
         {job.name: job.content() for job in request.jobs},
         controller,
     )
-    known = {node.name for node in fleet.nodes} | (
-        {fleet.fallback.name} if fleet.fallback else set()
-    )
-    gone = [
-        Node(name, "unreachable", "not among the hosts of this play")
-        for name in sorted({event.node for event in left.found} - known)
-    ]
     engine = Engine(
         request,
-        left.again,
-        [*fleet.nodes, *gone],
-        fleet.fallback,
-        fleet.make_link,
-        fleet.measure,
-        fleet.quarantines,
+        fleet,
         record,
-        controller,
-        projects,
-        printer.event,
+        jobs=resume.to_do,
+        nodes=[*fleet.nodes, *_nodes_that_are_gone(fleet, resume)],
+        controller=controller,
+        exclusions=projects,
+        report=printer.event,
     )
-    over = cancel_if_we_die(record, fleet) if request.on_interrupt == "cancel" else lambda: None
-    engine.run(left.found)
-    over()
-    rows = left.rows | {name: engine.describe(name) for name in engine.outcomes}
+    say_over = _guard_against_our_death(request, fleet, record)
+    rows = {**resume.rows, **engine.run(resume.found)}
+    say_over()
+
     jobs = [rows[job.name] for job in request.jobs]
-    short = missing(request.jobs, {row["name"]: row["status"] for row in jobs}, request.min_nodes)
-    document = {
+    statuses = {row["name"]: row["status"] for row in jobs}
+    too_few = missing(request.jobs, statuses, request.min_nodes)
+    document: RunDocument = {
         "schema_version": SCHEMA_VERSION,
         "kind": "run",
         "run_id": request.run_id,
         "uid": record.uid,
         "folder": record.folder,
-        "status": verdict({row["status"] for row in jobs}, bool(short)),
-        "message": "; ".join(short) or None,
+        "status": verdict(set(statuses.values()), bool(too_few)),
+        "message": "; ".join(too_few) or None,
         "command": fleet.command,
-        "begun_at": round(begun, 3),
-        "seconds": round(time.time() - begun, 3),
+        "begun_at": round(begun_at, 3),
+        "seconds": round(time.time() - begun_at, 3),
         "controller": controller,
         "secrets": secrets,
         "jobs": jobs,
@@ -114,57 +161,114 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> dict[str, Any]:
     return document
 
 
-def verdict(statuses: set[str], too_few: bool) -> str:
-    """success: every job is good, or skipped where enough others ran; unfinished: so far; else
-    failed.
-    """
-    if too_few or statuses - {"success", "skipped", "running", "waiting"}:
-        return "failed"
-    return "unfinished" if statuses & {"running", "waiting"} else "success"
+def _take_up(request: Request, fleet: Fleet, record: RunRecord, controller: str) -> ResumePlan:
+    """What this call does, from the record and, where that is not enough, from the nodes."""
+    if request.named and not request.adopt and not record.history.uid:
+        refuse_lost_record(request, fleet, controller)
+
+    silent: Mapping[str, str] = {}
+    if request.adopt or record.history.silent:
+        silent = adopt_run(request, record, fleet, controller)
+    resume = take_up(request, record.history, silent)
+
+    # What has begun has its values already.
+    has_begun = {event.job for event in resume.found}
+    require_values(job for job in resume.to_do if job.name not in has_begun)
+    return resume
 
 
 def _introduce(
     request: Request,
     fleet: Fleet,
     record: RunRecord,
-    left: ResumePlan,
-    projects: Mapping[str, sync.Exclusions],
+    resume: ResumePlan,
+    projects: Projects,
     printer: Printer,
 ) -> None:
-    printer.say(f"run {request.run_id}: {len(request.jobs)} jobs, {len(fleet.nodes)} nodes")
-    ends = "are cancelled" if request.on_interrupt == "cancel" else "go on"
-    printer.say(f"if this is interrupted, the jobs {ends}; how to go on with it:")
-    printer.say(
-        f"  the same command with -e gummy_run_id={request.run_id}   (takes up what is left)"
-    )
-    printer.say(f"  {fleet.command} distributed.gummy.logs -e gummy_run_id={request.run_id}")
+    """Tell people what is going to happen, and first of all how to go on after an interruption."""
+    jobs = len(request.jobs)
+    run_id = request.run_id
+    on_interrupt = "are cancelled" if request.on_interrupt == "cancel" else "go on"
+
+    printer.say(f"run {run_id}: {jobs} jobs, {len(fleet.nodes)} nodes")
+    printer.say(f"if this is interrupted, the jobs {on_interrupt}; how to go on with it:")
+    printer.say(f"  the same command with -e gummy_run_id={run_id}   (takes up what is left)")
+    printer.say(f"  {fleet.command} distributed.gummy.logs -e gummy_run_id={run_id}")
+
+    found = len(resume.found)
     if record.history.begun:
         when = time.strftime("%A %H:%M", time.localtime(record.history.begun))
-        done = sum(row["status"] not in ("waiting", "lost") for row in left.rows.values())
+        done = sum(row["status"] not in ("waiting", "lost") for row in resume.rows.values())
+        printer.say(f"resuming the run of {when}: {done} of {jobs} done, {found} may still run")
+    elif found:
         printer.say(
-            f"resuming the run of {when}: {done} of {len(request.jobs)} done, {len(left.found)} may still run"
+            f"taking over the run from what the nodes know: {found} of {jobs} jobs have begun"
         )
-    elif left.found:
-        printer.say(
-            f"taking over the run from what the nodes know: {len(left.found)} of {len(request.jobs)} jobs have begun"
-        )
-    for note in (*request.notes, *left.notes):
+
+    for note in (*request.notes, *resume.notes):
         printer.say(note)
     for project, excluded in projects.items():
         printer.say(f"sync of {project} leaves out: {excluded.describe()}")
 
 
-def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
-    """Where each job would go now and why; nothing is changed.
+def _warn_of_secrets(
+    request: Request, projects: Projects, controller: str, printer: Printer
+) -> dict[str, list[str]]:
+    """Project -> paths that look like secrets; told the first time that a project goes to nodes."""
+    secrets = {}
+    for path, excluded in projects.items():
+        suspects = look_for_secrets_once(excluded, workspace_key(path, controller))
+        if suspects:
+            secrets[path] = suspects
+
+    for line in secret_warnings(secrets, request.config.sync_exclude, default_path()):
+        printer.say(line)
+    return secrets
+
+
+def _nodes_that_are_gone(fleet: Fleet, resume: ResumePlan) -> list[Node]:
+    """Nodes that have attempts of earlier calls and are no candidates of this one."""
+    names = {event.node for event in resume.found} - fleet.candidates.keys()
+    reason = "not among the hosts of this play"
+    return [Node(name, "unreachable", reason) for name in sorted(names)]
+
+
+def _guard_against_our_death(
+    request: Request, fleet: Fleet, record: RunRecord
+) -> Callable[[], None]:
+    """With on_interrupt=cancel somebody stays behind; what is returned says that all is well."""
+    if request.on_interrupt == "cancel":
+        return cancel_if_we_die(record, fleet)
+    return lambda: None
+
+
+def verdict(statuses: set[str], too_few: bool) -> str:
+    """How the run as a whole stands.
+
+    statuses: of its jobs; too_few: whether jobs of `each` ran on too few nodes.
+
+    success: every job is good, or skipped where enough others ran. unfinished: so far that is so,
+    and jobs are left. failed: all else.
+    """
+    if too_few or statuses - {"success", "skipped", "running", "waiting"}:
+        return "failed"
+    if statuses & {"running", "waiting"}:
+        return "unfinished"
+    return "success"
+
+
+def plan(request: Request, fleet: Fleet) -> PlanDocument:
+    """Where each job would go now and why; nothing is changed. Raises InputError.
 
     Nodes without load data are measured over their links.
     """
     projects = read_projects(request)
-    with ThreadPoolExecutor(64) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         nodes = list(pool.map(lambda node: with_load_or_reason(fleet, node), fleet.nodes))
+
     sessions = Sessions()
-    rows = plan_work(
-        [work_of(job, request.config, sessions) for job in request.jobs],
+    jobs = plan_work(
+        [placement_spec(job, request.config, sessions) for job in request.jobs],
         nodes,
         fleet.quarantines.known(),
         fallback=fleet.fallback,
@@ -172,23 +276,20 @@ def plan(request: Request, fleet: Fleet) -> dict[str, Any]:
         weights=request.config.load_weights,
         preferences=request.config.host_preferences,
     )
-    notes = [
-        *request.notes,
-        *(
-            f"{project}: would leave out {excluded.describe()}"
-            for project, excluded in projects.items()
-        ),
-    ]
+
+    notes = [*request.notes]
+    for project, excluded in projects.items():
+        notes.append(f"{project}: would leave out {excluded.describe()}")
     if fleet.fallback is None:
         notes.append(
             "no local fallback: localhost is not among the hosts of this play (--limit drops it)"
         )
-    left_out = [{"name": name, "reason": reason} for name, reason in fleet.left_out]
+
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "plan",
         "status": "plan",
-        "jobs": rows,
-        "left_out": left_out,
+        "jobs": jobs,
+        "left_out": [{"name": name, "reason": reason} for name, reason in fleet.left_out],
         "notes": notes,
     }

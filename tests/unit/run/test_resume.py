@@ -56,7 +56,7 @@ def written(*entries, jobs=(JOB,), run_id="r"):
 def taken(history, *jobs, only=None, silent=None):
     left = take_up(SimpleNamespace(jobs=jobs or (JOB,), only=only), history, silent or {})
     return (
-        [job.name for job in left.again],
+        [job.name for job in left.to_do],
         left.found,
         {name: row["status"] for name, row in left.rows.items()},
         left,
@@ -164,9 +164,9 @@ def test_a_job_whose_known_attempt_may_be_void_is_not_placed_anew_while_a_silent
     left = taken(written(("1", "sent")), silent={"n2": "a newer store"})[3]
     assert [event.attempt for event in left.found] == [
         "1"
-    ] and "no answer from n2 (a newer store), which may have it" in left.again[0].no_more
+    ] and "no answer from n2 (a newer store), which may have it" in left.to_do[0].no_more
     assert (
-        left.again[0].digest() == JOB.digest()
+        left.to_do[0].digest() == JOB.digest()
         and taken(written(("1", "sent")))[3].again[0].no_more == ""
     )
 

@@ -1,0 +1,274 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node's reply means: pure functions from a verb's reply, or from what came instead of one,
+to the one event that the scheduler is told.
+
+A reply is what a node says. A node may say anything, so all that is taken from it is converted, and
+what does not fit is a reply that is not valid: then what was asked for may have happened or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._links.link import LinkError
+from .._node import wire
+from .._project.bring_home import BroughtHome
+from .._project.sync import Sent, TransferError
+from .._schedule import messages as ev
+from .results import AttemptFacts, SyncRow
+
+# How long an agent's own word lets its account rest at most, in seconds.
+PAUSE_MOST = 7 * 86400.0
+
+# What a node whose connection settings are refused needs is a person, and no trial.
+FOR_A_PERSON = frozenset({"host_key", "login", "settings"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of something that was asked for, or what a node told by itself."""
+
+    # What the scheduler is told; None: nothing.
+    event: ev.Event | None
+
+    # The attempt that it is about; blank: it is about none.
+    attempt: str = ""
+
+    # What is known of that attempt now.
+    facts: AttemptFacts = field(default_factory=lambda: AttemptFacts())
+
+    # A line for people, and the step of the walk that it belongs to; blank: there is none.
+    verb: str = ""
+    text: str = ""
+
+
+# -- claim
+
+
+def after_claim(attempt: str, reply: wire.ClaimReply) -> Answer:
+    if reply["state"] == "claimed":
+        store = reply.get("store")
+        return Answer(
+            ev.Claimed(attempt, store, reply["contended"] is True),
+            attempt,
+            {"generation": int(reply["generation"]), "store": store},
+        )
+
+    if reply["state"] == "busy":
+        return Answer(ev.Busy(attempt), attempt, {"counts": False})
+
+    return refused(attempt, reply)
+
+
+# -- sync
+
+
+def after_sync(
+    attempt: str, sent: Sent, *, seconds: float, excluded: str, base: str | None
+) -> Answer:
+    """The project was sent.
+
+    seconds: how long that took; excluded: what stayed at home, for people; base: the commit that
+    its HEAD was at, where a branch is asked for.
+    """
+    seconds = round(seconds, 2)
+    row: SyncRow = {
+        "files": sent.files,
+        "bytes": sent.bytes,
+        "seconds": seconds,
+        "excluded": excluded,
+    }
+    return Answer(
+        ev.Synced(attempt),
+        attempt,
+        {"sync": row, "base": base},
+        verb="sync",
+        text=f"{sent.describe()} sent in {seconds:.1f} s",
+    )
+
+
+def after_failed_sync(attempt: str, error: TransferError) -> Answer:
+    """The rsync failed, or the node refused to take it."""
+    if error.refusal is not None:
+        return refused(attempt, error.refusal)
+    return Answer(ev.Failed(attempt, error.failure, str(error)), attempt)
+
+
+# -- start, fence, cancel
+
+
+def after_start(attempt: str, reply: wire.StartReply, *, agent: str, now: float) -> Answer:
+    """now: Unix seconds."""
+    if reply["state"] in ("started", "running"):
+        text = f"{agent}, attempt {attempt}"
+        return Answer(ev.Started(attempt), attempt, verb="start", text=text)
+
+    if reply["state"] == "ended":
+        return ended(attempt, reply, now=now)
+
+    if reply["state"] == "void":
+        return Answer(ev.ProvedVoid(attempt), attempt)
+
+    return refused(attempt, reply)
+
+
+def after_proof(attempt: str, reply: wire.FenceReply, *, store: str | None, now: float) -> Answer:
+    """A fence or a cancel was answered. store: the one that has the attempt, if that is known.
+
+    Only that store can prove anything of it: what another one says, of a machine that got the
+    node's name or of another login there, is no answer at all. now: Unix seconds.
+    """
+    if reply["state"] not in ("void", "running", "ended"):
+        return _not_valid(attempt, sentence_of(reply))
+
+    answering_store = reply.get("store")
+    if store is not None and answering_store != store:
+        text = (
+            f"another store answers ({answering_store}): this is not the node, or not the login, "
+            "that has the job"
+        )
+        return _not_valid(attempt, text)
+
+    if reply["state"] == "ended":
+        return ended(attempt, reply, now=now)
+    if reply["state"] == "void":
+        return Answer(ev.ProvedVoid(attempt), attempt)
+    return Answer(ev.ProvedRunning(attempt), attempt)
+
+
+def _not_valid(attempt: str, text: str) -> Answer:
+    return Answer(ev.Unknown(attempt, text, contact_lost=True), attempt)
+
+
+# -- wait
+
+
+def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None:
+    """What a poll tells of a node or of one of its attempts; None: nothing that we know.
+
+    now: Unix seconds. Raises LinkError for a refusal: the poll is over.
+    """
+    if reply["state"] == "refused":
+        raise LinkError(sentence_of(reply), "reply")
+
+    if reply["state"] == "watching":
+        return Answer(ev.LinkUp(node))
+    if reply["state"] == "turn":
+        return Answer(ev.Granted(node))
+
+    attempt = str(reply.get("attempt"))
+    if reply["state"] == "ended":
+        return ended(attempt, reply, now=now)
+    if reply["state"] == "progress":
+        return Answer(None, attempt, verb="wait", text=f"watch it there: {reply['watch']}")
+    if reply["state"] == "unknown":
+        return Answer(ev.Unknown(attempt, "its supervisor is gone"), attempt)
+    return None
+
+
+def ended(attempt: str, reply: Mapping[str, Any], *, now: float) -> Answer:
+    """The attempt has ended, whichever verb tells it. now: Unix seconds, for when quota is back."""
+    result = {key: value for key, value in reply.items() if key != "files"}
+    event = ev.Ended(
+        attempt,
+        reply.get("class"),
+        reply.get("proof"),
+        str(reply.get("message") or ""),
+        result,
+        _pause(reply, now),
+    )
+
+    outcome = event.failure or ("good" if event.proof else "unproven")
+    return Answer(
+        event,
+        attempt,
+        {"result": result, "files": reply.get("files")},
+        verb="wait",
+        text=f"ended after {reply.get('seconds', 0):.1f} s: {outcome}",
+    )
+
+
+def _pause(reply: Mapping[str, Any], now: float) -> float | None:
+    """Seconds until there is quota again, if the agent says so."""
+    reset_at = reply.get("reset_at")
+    if not isinstance(reset_at, int | float):
+        return None
+    return min(max(0.0, reset_at - now), PAUSE_MOST)
+
+
+# -- fetch
+
+
+def after_fetch(attempt: str, home: BroughtHome) -> Answer:
+    """The harvest is at home, and its branch is made, or is not."""
+    text = ""
+    if home.delivered is not None:
+        text = home.describe()
+    return Answer(
+        ev.Fetched(attempt, home.undelivered),
+        attempt,
+        # The harvest that came with the reply lies on the disk now.
+        {"delivered": home.delivered, "files": None},
+        verb="fetch",
+        text=text,
+    )
+
+
+def after_failed_fetch(attempt: str, error: TransferError) -> Answer:
+    return Answer(ev.Failed(attempt, error.failure, str(error)), attempt)
+
+
+# -- what comes instead of a reply
+
+
+def refused(attempt: str, reply: Mapping[str, Any]) -> Answer:
+    """A clear no. Whose fault it is, the node says; what it can't say is its own."""
+    blame = reply.get("blame")
+    if blame not in ("ours", "input"):
+        blame = "node"
+    event = ev.Refused(
+        attempt, "refused", str(blame), sentence_of(reply), kind=str(reply.get("class", ""))
+    )
+    return Answer(event, attempt)
+
+
+def not_reached(attempt: str, error: LinkError) -> Answer:
+    """A claim, a sync or a fetch got no reply: nothing was started by it."""
+    failure = "refused" if error.kind in ("python", "settings") else "unreachable"
+    event = ev.Failed(attempt, failure, str(error), lasting=error.kind in FOR_A_PERSON)
+    return Answer(event, attempt)
+
+
+def not_known(attempt: str, error: LinkError) -> Answer:
+    """A start, a fence or a cancel got no reply: it may have done its work or not."""
+    return Answer(ev.Unknown(attempt, str(error), contact_lost=True), attempt)
+
+
+def no_contact(node: str, error: Exception) -> Answer:
+    """A poll broke off."""
+    text = str(error)
+    if not isinstance(error, LinkError):
+        text = f"{type(error).__name__}: {error}"
+    return Answer(ev.LinkDown(node, text))
+
+
+def broken(command: ev.Command, error: Exception) -> Answer | None:
+    """A mistake of ours while a command was carried out: the run must not wait for its answer.
+
+    None: nobody waits for one.
+    """
+    message = f"{type(error).__name__}: {error}"
+    if isinstance(command, ev.Start | ev.Fence):
+        return Answer(ev.Unknown(command.attempt, message), command.attempt)
+    if isinstance(command, ev.Claim | ev.Sync | ev.Fetch):
+        return Answer(ev.Failed(command.attempt, "refused", message), command.attempt)
+    return None
+
+
+def sentence_of(reply: Mapping[str, Any]) -> str:
+    """The reply's sentence for people; the whole reply, if it has none."""
+    return str(reply.get("message", reply))

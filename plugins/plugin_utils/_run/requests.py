@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the scheduler and the nodes are asked for a job: pure functions of what people typed."""
+
+from __future__ import annotations
+
+from .._files.sessions import Sessions
+from .._input.config import Config
+from .._input.request import Job, Request
+from .._input.routing import session_key
+from .._node import wire
+from .._project.bring_home import BranchWish
+from .._project.sync import NODE_OWNED, workspace_key
+from .._schedule.messages import PlacementSpec
+from .._schedule.placement import Need
+
+# Version of what `start` tells a node of a job; a node refuses one that is newer than it knows.
+SPEC_SCHEMA = 1
+
+# How long the title of a commit may be.
+TITLE_MOST = 72
+
+
+def placement_spec(job: Job, config: Config, sessions: Sessions) -> PlacementSpec:
+    """The job as far as placement cares."""
+    need = Need(
+        agent=job.agent,
+        task_type=job.task_type,
+        node=job.node,
+        nodes=None if job.nodes is None else frozenset(job.nodes),
+        home=sessions.home_of(session_key(job)),
+    )
+    return PlacementSpec(
+        job.name,
+        need,
+        attempts=job.attempts,
+        accept_unproven=job.accept_unproven,
+        priority=job.priority,
+        account=config.agents.get(job.agent, {}).get("account", job.agent),
+        skippable=job.of is not None,
+        no_more=job.no_more,
+    )
+
+
+def claim_request(
+    job: Job, attempt: str, *, run_id: str, controller: str, slots: int
+) -> wire.ClaimRequest:
+    """What a claim of this attempt asks. slots: how many this controller believes the node has."""
+    return {
+        "attempt": attempt,
+        "key": workspace_key(job.project, controller),
+        "slots": slots,
+        "run_id": run_id,
+        "controller": controller,
+    }
+
+
+def job_spec(job: Job, request: Request, *, controller: str, base: str | None) -> wire.JobSpec:
+    """What a node must know of the job. base: the commit that its branch is to begin at."""
+    return {
+        "schema": SPEC_SCHEMA,
+        "digest": job.digest(),
+        "agent": job.agent,
+        "prompt": job.prompt,
+        "command": job.command,
+        "verify": job.verify,
+        "timeout": job.timeout,
+        "job": job.name,
+        "run_id": request.run_id,
+        "controller": controller,
+        "project": job.project is not None,
+        "project_path": job.project,
+        "deliver": job.deliver,
+        "artifacts": job.artifacts or (),
+        "base": base,
+        "title": commit_title(job),
+        "exclude": [*NODE_OWNED, *request.config.sync_exclude],
+        "settings": request.config.agents.get(job.agent, {}),
+        "expect_changes": job.expect_changes,
+    }
+
+
+def commit_title(job: Job) -> str:
+    """The title of a commit that holds the job's work."""
+    text = job.prompt or job.command or ""
+    first_line = text.strip().split("\n", 1)[0]
+    return f"{job.name}: {first_line}"[:TITLE_MOST]
+
+
+def branch_wish(job: Job, failure: str | None) -> BranchWish | None:
+    """The branch that is asked for. failure: the class of how the attempt ended; None: it is good.
+
+    An attempt that ended for want of quota gets none: another one will do the work.
+    """
+    if job.deliver != "branch" or job.project is None or failure == "quota":
+        return None
+    return BranchWish(job.project, commit_title(job))

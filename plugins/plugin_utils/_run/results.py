@@ -1,0 +1,276 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of the attempts of a run and of how its jobs ended, and the rows of run.json.
+
+Nothing here decides or asks: the engine writes down what it is told, and rows are made of that.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from .._input.request import Job
+from .._project.branch import DeliveredBranch
+from .._schedule.placement import Ranked
+
+# How many nodes of a ranking the record keeps.
+RANKING_KEPT = 25
+
+# A node's entry in a ranking, as `Ranked.as_dict` gives it.
+RankingRow = Mapping[str, Any]
+
+
+class SyncRow(TypedDict, total=False):
+    """What a sync sent; empty where there was none."""
+
+    # Regular files that were sent, and their size in bytes.
+    files: int
+    bytes: int
+
+    # How long it took.
+    seconds: float
+
+    # What stayed at home, for people.
+    excluded: str
+
+
+class AttemptFacts(TypedDict, total=False):
+    """What an answer tells of an attempt, field by field as in AttemptLog."""
+
+    generation: int
+    store: str | None
+    base: str | None
+    sync: SyncRow
+    delivered: DeliveredBranch | None
+    result: Mapping[str, Any]
+    files: Mapping[str, str] | None
+    counts: bool
+
+
+@dataclass
+class AttemptLog:
+    """What is known of one attempt, for the record, for people, and for what is done next."""
+
+    attempt: str
+    job: str
+    node: str
+
+    # Why it went to this node, and how the best nodes stood then.
+    why: str = ""
+    ranking: tuple[RankingRow, ...] = ()
+
+    # Of its claim: what tells it from an earlier one of the same attempt.
+    generation: int = 0
+
+    # The node's store, once it has answered.
+    store: str | None = None
+
+    # The commit that the project's HEAD was at when it was synced, where a branch is asked for.
+    base: str | None = None
+
+    sync: SyncRow = field(default_factory=lambda: SyncRow())
+
+    # How it ended, in its node's words, and its harvest, if that came along: name -> base64.
+    result: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] | None = None
+
+    # The branch that was made of it.
+    delivered: DeliveredBranch | None = None
+
+    # Its newest state in the record.
+    state: str = "reserved"
+
+    # Whether it is an attempt for people: one that found no free slot never was.
+    counts: bool = True
+
+    def learn(self, facts: AttemptFacts) -> None:
+        """Write down what an answer tells."""
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended, or how this call of its run leaves it."""
+
+    # success, failed, unproven, lost, skipped or cancelled; running or waiting, if it is left.
+    status: str
+
+    # The class of the failure; None with all others.
+    failure: str | None
+
+    # A sentence for people, or blank.
+    message: str
+
+    # The node whose attempt decided; None: none did.
+    node: str | None = None
+
+    # What is known of that attempt.
+    log: AttemptLog | None = None
+
+    # The job's folder in the run's, if its harvest is there.
+    folder: str | None = None
+
+    # How the best nodes stood, at the placement or at the end of a job that was not placed.
+    ranking: tuple[RankingRow, ...] = ()
+
+
+class AttemptSummary(TypedDict):
+    """An attempt in a job's row."""
+
+    id: str
+    node: str
+    state: str
+
+    # Why it went to this node.
+    why: str
+
+
+# `class` is a word of Python, so the row gets that key from here.
+_Class = TypedDict("_Class", {"class": str | None})
+
+
+class JobRow(_Class):
+    """A job in run.json. Its `class` is that of its failure; None: it did not fail."""
+
+    # The job's name, twice, for older readers.
+    job: str
+    name: str
+
+    # As in JobResult.
+    status: str
+    message: str
+    node: str | None
+
+    agent: str
+    task_type: str
+
+    # The project's directory; None: the job has none.
+    project: str | None
+
+    # Why it went to its node.
+    why: str | None
+
+    # Of the agent; None: a signal ended it, or it did not run.
+    exit_status: int | None
+
+    # What shows that it succeeded.
+    proof: str | None
+
+    cost_usd: float | None
+    turns: int | None
+    session_id: str | None
+
+    # How long the agent ran.
+    seconds: float | None
+
+    sync: SyncRow
+
+    # The job's folder in the run's, and the patch in it.
+    folder: str | None
+    patch: str | None
+
+    # What the patch changes.
+    files_changed: int
+    lines_added: int
+    lines_deleted: int
+
+    # What the harvest does not carry, with the reason; nested repositories; copied artifacts;
+    # refs that the agent made or moved, with the commit of each.
+    left_out: Sequence[Mapping[str, str]]
+    nested: Sequence[str]
+    artifacts: int
+    commits: Mapping[str, str]
+
+    delivered: DeliveredBranch | None
+
+    # The command with which a person on the node looks at it, and where it worked there.
+    watch: str | None
+    workspace: str | None
+
+    attempts: list[AttemptSummary]
+    ranking: list[RankingRow]
+
+
+def kept_ranking(ranking: Sequence[Ranked]) -> tuple[RankingRow, ...]:
+    """What the record keeps of a ranking."""
+    now = time.time()
+    return tuple(entry.as_dict(now) for entry in ranking[:RANKING_KEPT])
+
+
+def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) -> JobRow:
+    """The job's row of run.json. attempts: all that this run knows of the job, in their order."""
+    log = result.log or AttemptLog("", job.name, "")
+    ended = log.result
+    harvest: Mapping[str, Any] = ended.get("harvest") or {}
+
+    patch = None
+    if result.folder and harvest.get("patch"):
+        patch = os.path.join(result.folder, "changes.patch")
+
+    return {
+        "job": job.name,
+        "name": job.name,
+        "status": result.status,
+        "class": result.failure,
+        "message": result.message,
+        "node": result.node,
+        "agent": job.agent,
+        "task_type": job.task_type,
+        "project": job.project,
+        "why": log.why if result.log else None,
+        "exit_status": ended.get("exit_status"),
+        "proof": ended.get("proof"),
+        "cost_usd": ended.get("cost_usd"),
+        "turns": ended.get("turns"),
+        "session_id": ended.get("session_id"),
+        "seconds": ended.get("seconds"),
+        "sync": log.sync,
+        "folder": result.folder,
+        "patch": patch,
+        "files_changed": harvest.get("files", 0),
+        "lines_added": harvest.get("added", 0),
+        "lines_deleted": harvest.get("deleted", 0),
+        "left_out": harvest.get("left_out", []),
+        "nested": harvest.get("nested", []),
+        "artifacts": harvest.get("artifacts", 0),
+        "commits": harvest.get("commits", {}),
+        "delivered": log.delivered,
+        "watch": ended.get("watch"),
+        "workspace": ended.get("workspace"),
+        "attempts": [
+            {
+                "id": attempt.attempt,
+                "node": attempt.node,
+                "state": attempt.state,
+                "why": attempt.why,
+            }
+            for attempt in attempts
+        ],
+        "ranking": list(result.ranking),
+    }
+
+
+def describe_end(row: JobRow) -> str:
+    """`failed (agent), 2 files changed (+3/-1), patch /...; exit status 4`, for people."""
+    words = row["status"]
+    if row["class"]:
+        words += f" ({row['class']})"
+
+    went_wrong = row["message"] if row["status"] != "success" else ""
+    if row["patch"]:
+        files = row["files_changed"]
+        plural = "" if files == 1 else "s"
+        lines = f"+{row['lines_added']}/-{row['lines_deleted']}"
+        words += f", {files} file{plural} changed ({lines}), patch {row['patch']}"
+    elif not went_wrong:
+        words += ", no changes"
+
+    if went_wrong:
+        words += f"; {went_wrong}"
+    return words

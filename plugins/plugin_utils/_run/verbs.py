@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a job's walk, each carried out on its node: claim, sync, start, fetch, and what is
+needed beside them. (Placing is the scheduler's, and waiting is in watch.py.)
+
+Each function here runs in a thread of the engine's pool. It is given all that it needs, touches
+nothing that changes, and returns what became of it. What a reply means is read in replies.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from .._errors import InputError
+from .._files.record import RunRecord
+from .._input.pass_env import values_for
+from .._input.request import Job, Request
+from .._links.link import Link, LinkError
+from .._node import wire
+from .._project.branch import head
+from .._project.bring_home import bring_home
+from .._project.sync import Exclusions, TransferError, send_project
+from .._schedule import messages as ev
+from . import replies, requests
+from .replies import Answer
+
+# How long a node may take to answer, in seconds.
+CLAIM_SECONDS = 60.0
+START_SECONDS = 90.0
+PROOF_SECONDS = 60.0
+COURTESY_SECONDS = 20.0
+
+
+@dataclass
+class Links:
+    """The link of each node, made when it is first needed, by whichever thread needs it."""
+
+    make_link: Callable[[str], Link]
+    _links: dict[str, Link] = field(default_factory=dict)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def to(self, node: str) -> Link:
+        """Raises LinkError for settings that lead nowhere."""
+        with self._one_at_a_time:
+            link = self._links.get(node)
+            if link is None:
+                link = self._links[node] = self.make_link(node)
+            return link
+
+    def open_to(self, node: str) -> Link | None:
+        """The link, if it is there and connected."""
+        with self._one_at_a_time:
+            link = self._links.get(node)
+        if link is not None and link.connected:
+            return link
+        return None
+
+
+@dataclass(frozen=True)
+class Verbs:
+    """What holds for all commands of a run."""
+
+    request: Request
+
+    # The run's folder takes the harvests. Nothing is written to its journal here.
+    record: RunRecord
+
+    # This controller's identity.
+    controller: str
+
+    links: Links
+
+    # Project -> what of it stays at home.
+    exclusions: Mapping[str, Exclusions]
+
+    def claim(self, command: ev.Claim, job: Job, slots: int) -> Answer:
+        """A slot and a workspace. slots: how many we believe the node has."""
+        request = requests.claim_request(
+            job,
+            command.attempt,
+            run_id=self.request.run_id,
+            controller=self.controller,
+            slots=slots,
+        )
+        try:
+            reply = self.links.to(command.node).call("claim", request, CLAIM_SECONDS)
+        except LinkError as exc:
+            return replies.not_reached(command.attempt, exc)
+        return replies.after_claim(command.attempt, reply)
+
+    def sync(self, command: ev.Sync, job: Job, generation: int) -> Answer:
+        """The project goes to the workspace. generation: of the claim."""
+        if job.project is None:
+            return Answer(ev.Synced(command.attempt), command.attempt)
+
+        # A branch begins at the commit that the node is going to see.
+        base = None
+        if job.deliver == "branch":
+            base = head(job.project)
+
+        excluded = self.exclusions[job.project]
+        begun = time.monotonic()
+        try:
+            link = self.links.to(command.node)
+            sent = send_project(link, excluded, command.attempt, generation)
+        except LinkError as exc:
+            return replies.not_reached(command.attempt, exc)
+        except TransferError as exc:
+            return replies.after_failed_sync(command.attempt, exc)
+        return replies.after_sync(
+            command.attempt,
+            sent,
+            seconds=time.monotonic() - begun,
+            excluded=excluded.describe(),
+            base=base,
+        )
+
+    def start(self, command: ev.Start, job: Job, generation: int, base: str | None) -> Answer:
+        """The agent. generation: of the claim; base: the commit that a branch is to begin at."""
+        try:
+            values = values_for(job)
+        except InputError as exc:
+            refused = ev.Refused(command.attempt, "input", "input", str(exc))
+            return Answer(refused, command.attempt)
+
+        request: wire.StartRequest = {
+            "attempt": command.attempt,
+            "generation": generation,
+            "spec": requests.job_spec(job, self.request, controller=self.controller, base=base),
+            "env": values,
+        }
+        try:
+            reply = self.links.to(command.node).call("start", request, START_SECONDS)
+        except LinkError as exc:
+            return replies.not_known(command.attempt, exc)
+        return replies.after_start(command.attempt, reply, agent=job.agent, now=time.time())
+
+    def prove(self, command: ev.Fence | ev.Cancel, store: str | None) -> Answer:
+        """What is certain about an attempt. store: the one that has it, if that is known."""
+        request: wire.AttemptRequest = {"attempt": command.attempt}
+        verb = "cancel" if isinstance(command, ev.Cancel) else "fence"
+        try:
+            link = self.links.to(command.node)
+            if verb == "cancel":
+                reply = link.call("cancel", request, PROOF_SECONDS)
+            else:
+                reply = link.call("fence", request, PROOF_SECONDS)
+        except LinkError as exc:
+            return replies.not_known(command.attempt, exc)
+        return replies.after_proof(command.attempt, reply, store=store, now=time.time())
+
+    def fetch(
+        self,
+        command: ev.Fetch,
+        job: Job,
+        result: Mapping[str, object],
+        files: Mapping[str, str] | None,
+    ) -> Answer:
+        """The harvest comes home. result: how the attempt ended; files: the harvest, if it came."""
+        failure = result.get("class")
+        try:
+            home = bring_home(
+                self.record,
+                self.links.to(command.node),
+                command.attempt,
+                job.name,
+                result=result,
+                files=files,
+                wish=requests.branch_wish(job, None if failure is None else str(failure)),
+            )
+        except LinkError as exc:
+            return replies.not_reached(command.attempt, exc)
+        except TransferError as exc:
+            return replies.after_failed_fetch(command.attempt, exc)
+        return replies.after_fetch(command.attempt, home)
+
+    def release(self, command: ev.Release) -> None:
+        """A courtesy to others who wait for the slot: the lease ends by itself."""
+        link = self.links.open_to(command.node)
+        if link is None:
+            return
+        with contextlib.suppress(LinkError):
+            link.call("release", {"attempt": command.attempt}, COURTESY_SECONDS)
+
+    def acknowledge(self, node: str, attempts: list[str]) -> None:
+        """The harvests of these attempts are at home. What is not heard, resume says again."""
+        request: wire.AckRequest = {"attempts": attempts, "controller": self.controller}
+        with contextlib.suppress(LinkError):
+            self.links.to(node).call("ack", request, COURTESY_SECONDS)

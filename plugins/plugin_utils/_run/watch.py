@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Following the attempts of a run on its nodes, and waiting on the nodes' waitlists.
+
+Each node that is watched has one thread and one poll at a time, a call of the node program that
+stays open and tells what happens there. A poll ends after a while and is asked again, for as long
+as the scheduler wants the node watched; one that breaks off is told, and tried again after a
+pause.
+
+Who may touch what: the engine's thread calls the methods of Watches. A NodeWatch's own thread runs
+`run` and what that calls. What both need lies under the NodeWatch's lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._links.process import Process
+from .._node import wire
+from . import replies
+from .replies import Answer
+from .verbs import Links
+
+# How long a poll may take, in seconds; it returns within 25 by itself.
+POLL_SECONDS = 45.0
+
+# What an open poll is told: the run waits for a slot there, or no longer.
+ENQUEUE = b"+"
+DEQUEUE = b"-"
+
+# How long a poll stays open on a node without a job, in seconds: the next job is often on its way.
+LINGER = 1.0
+
+# The pause after a poll that broke off, in seconds; each further one doubles it.
+PAUSE = 0.5
+PAUSE_MOST = 5.0
+
+# How often a thread looks whether its node is watched again, in seconds.
+LOOK = 0.05
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all watches of a run share."""
+
+    links: Links
+
+    # What the ids of the run's attempts begin with.
+    prefix: str
+
+    # Takes what is told; may be called by any thread.
+    tell: Callable[[Answer], None]
+
+    # Set when the run is over.
+    over: threading.Event
+
+
+class NodeWatch:
+    """The watch of one node."""
+
+    def __init__(self, node: str, slots: int, surroundings: Surroundings) -> None:
+        self._node = node
+        self._surroundings = surroundings
+
+        # Under the lock, for both threads: whether the node is wanted watched, or since when not;
+        # whether the run waits for a slot there; how many slots we believe the node has; the open
+        # poll, and whether it has read its request, so that what comes now is a word to it.
+        self._lock = threading.Lock()
+        self._wanted = True
+        self._unwanted_since = 0.0
+        self._enqueued = False
+        self._slots = slots
+        self._poll_process: Process | None = None
+        self._listens = False
+
+        # The own thread's alone: ids of attempts of which it was told that they have ended, and
+        # how a person can watch them.
+        self._ended: set[str] = set()
+        self._watchable: set[str] = set()
+
+    # -- for the engine's thread
+
+    def want(self) -> None:
+        with self._lock:
+            self._wanted = True
+
+    def unwant(self, now: float) -> None:
+        with self._lock:
+            self._wanted = False
+            self._unwanted_since = now
+
+    def enqueue(self) -> None:
+        with self._lock:
+            self._enqueued = True
+            self._say(ENQUEUE)
+
+    def dequeue(self) -> None:
+        with self._lock:
+            self._enqueued = False
+            self._say(DEQUEUE)
+
+    def set_slots(self, slots: int) -> None:
+        with self._lock:
+            self._slots = slots
+
+    def end_if_idle(self, now: float) -> None:
+        """End a poll that nobody wants for some time now."""
+        with self._lock:
+            if self._wanted or self._poll_process is None:
+                return
+            if now - self._unwanted_since >= LINGER:
+                self._poll_process.end_input()
+
+    def kill(self) -> None:
+        with self._lock:
+            if self._poll_process is not None:
+                self._poll_process.kill()
+
+    def _say(self, word: bytes) -> None:
+        """Change what an open poll does. One that is about to open asks for itself."""
+        if self._listens and self._poll_process is not None:
+            self._poll_process.write(word)
+
+    # -- for the own thread
+
+    def run(self) -> None:
+        """Poll until the run is over."""
+        over = self._surroundings.over
+        pause = PAUSE
+        while not over.is_set():
+            with self._lock:
+                wanted = self._wanted
+            if not wanted:
+                over.wait(LOOK)
+                continue
+
+            try:
+                self._poll()
+                pause = PAUSE
+            # Whatever it is, a poll that dies must not leave the run waiting for its events.
+            except Exception as exc:  # noqa: BLE001
+                if over.is_set():
+                    return
+                with self._lock:
+                    self._enqueued = False
+                self._surroundings.tell(replies.no_contact(self._node, exc))
+                over.wait(pause)
+                pause = min(2 * pause, PAUSE_MOST)
+
+    def _poll(self) -> None:
+        """One poll, to its end. Raises LinkError."""
+        link = self._surroundings.links.to(self._node)
+        with self._lock:
+            slots = self._slots
+        request: wire.PollRequest = {
+            "prefix": self._surroundings.prefix,
+            "told": sorted(self._ended),
+            "watchable": sorted(self._watchable),
+            "slots": slots,
+        }
+        try:
+            for reply in link.stream("poll", request, POLL_SECONDS, self._on_opened):
+                answer = replies.after_poll(self._node, reply, now=time.time())
+                # First, for what is told may bring new words for this poll at once.
+                self._remember(reply)
+                if answer is not None:
+                    self._surroundings.tell(answer)
+        finally:
+            with self._lock:
+                self._poll_process = None
+                self._listens = False
+
+    def _on_opened(self, process: Process) -> None:
+        with self._lock:
+            self._poll_process = process
+
+    def _remember(self, reply: wire.PollReply) -> None:
+        """Keep what the next poll need not tell, and what this one may be told from now on."""
+        if reply["state"] == "ended":
+            self._ended.add(reply["attempt"])
+        elif reply["state"] == "progress":
+            self._watchable.add(reply["attempt"])
+        elif reply["state"] == "watching":
+            with self._lock:
+                self._listens = True
+                if self._enqueued:
+                    self._say(ENQUEUE)
+        elif reply["state"] == "turn":
+            with self._lock:
+                self._enqueued = False
+
+
+class Watches:
+    """The watches of a run, for the engine's thread alone."""
+
+    def __init__(self, links: Links, prefix: str, tell: Callable[[Answer], None]) -> None:
+        """prefix: what the ids of the run's attempts begin with; tell: takes what is told."""
+        self._over = threading.Event()
+        self._surroundings = Surroundings(links, prefix, tell, self._over)
+        self._watches: dict[str, NodeWatch] = {}
+
+    def watch(self, node: str, slots: int) -> None:
+        """Follow this node from now on. slots: how many we believe it has."""
+        watch = self._watches.get(node)
+        if watch is not None:
+            watch.want()
+            return
+
+        watch = self._watches[node] = NodeWatch(node, slots, self._surroundings)
+        threading.Thread(target=watch.run, name=f"gummy-watch-{node}", daemon=True).start()
+
+    def unwatch(self, node: str) -> None:
+        self._watches[node].unwant(time.monotonic())
+
+    def enqueue(self, node: str, slots: int) -> None:
+        """Wait for a slot of this node, which is watched from now on."""
+        self.watch(node, slots)
+        self._watches[node].enqueue()
+
+    def dequeue(self, node: str) -> None:
+        self._watches[node].dequeue()
+
+    def set_slots(self, node: str, slots: int) -> None:
+        if node in self._watches:
+            self._watches[node].set_slots(slots)
+
+    def end_idle_polls(self) -> None:
+        """To be called now and then."""
+        now = time.monotonic()
+        for watch in self._watches.values():
+            watch.end_if_idle(now)
+
+    def stop(self) -> None:
+        """End all polls. Their threads end with them."""
+        self._over.set()
+        for watch in self._watches.values():
+            watch.kill()

@@ -350,8 +350,10 @@ def test_stats_are_read_with_either_rsync_s_words_and_thousands(label):
         (35, "", "unreachable", "exit status 35"),
         (
             23,
-            'rsync: opendir "/p/secret" failed: Permission denied (13)\n'
-            "rsync error: some files (code 23)",
+            (
+                'rsync: opendir "/p/secret" failed: Permission denied (13)\n'
+                "rsync error: some files (code 23)"
+            ),
             "sync",
             "secret",
         ),

@@ -134,7 +134,7 @@ class LinkMaker:
         command.connection.set_option("ssh_args", ssh_args.replace(SOCKET, shlex.quote(socket)))
         argv = [argv[0], "-o", "ControlMaster=no", *argv[1:]]
         opener = _opener(name, command.connection)
-        return Link(name, host, argv, build(), python, opener, key)
+        return Link(name, host, argv, build(), python, opener=opener, key=key)
 
     def _ssh_command(self, settings: Variables) -> _SshCommand:
         """How ssh is called with these settings. Raises AnsibleError."""

@@ -273,18 +273,22 @@ class _BranchMaker:
     def make(self, run_id: str, job: str, title: str) -> DeliveredBranch | None:
         """Make the branch; None if nothing has changed."""
         start = self._commits[-1] if self._commits else self._base
-        found = self._tree_of(start)
+        found_tree = self._tree_of(start)
         if not self._commits:
-            found = self._tree_with(found, [change.before for change in self._changes])
-        left = self._tree_with(found, [change.after for change in self._changes])
-        if not self._commits and found == left:
+            found_tree = self._tree_with(found_tree, [change.before for change in self._changes])
+        left_tree = self._tree_with(found_tree, [change.after for change in self._changes])
+        if not self._commits and found_tree == left_tree:
             return None
 
         # What the user had not committed, and the agent changed, is a commit of its own, so that
         # the agent's is what the agent did.
         steps = [
-            Step(self._tree_of(start), found, f"What was not committed when {run_id}/{job} began"),
-            Step(found, left, title),
+            Step(
+                self._tree_of(start),
+                found_tree,
+                f"What was not committed when {run_id}/{job} began",
+            ),
+            Step(found_tree, left_tree, title),
         ]
         base = head(self._project) or self._base
         tip = None

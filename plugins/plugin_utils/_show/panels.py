@@ -67,8 +67,10 @@ def _node_lines(nodes: Sequence[Row]) -> list[str]:
 
 
 def _node_cells(node: Row) -> list[str]:
-    load = ["-" if value is None else f"{100 * value:.0f} %" for value in node["load"].values()]
-    score = "-" if node["score"] is None else f"{node['score']:.2f}"
+    load = [_percent(value) for value in node["load"].values()]
+    score = "-"
+    if node["score"] is not None:
+        score = f"{node['score']:.2f}"
     slots = f"{node['slots']['busy']}/{node['slots']['total']}"
     agents = "?"
     if node["agents"] is not None:
@@ -162,11 +164,21 @@ def _specialist_cells(row: Row) -> list[str]:
 def _sessions(count: int | None) -> str:
     if count is None:
         return "n/a"
-    return "1 session" if count == 1 else f"{count} sessions"
+    if count == 1:
+        return "1 session"
+    return f"{count} sessions"
 
 
 def _cost(dollars: float | None) -> str:
-    return "n/a" if dollars is None else f"${dollars:.2f}"
+    if dollars is None:
+        return "n/a"
+    return f"${dollars:.2f}"
+
+
+def _percent(part: float | None) -> str:
+    if part is None:
+        return "-"
+    return f"{100 * part:.0f} %"
 
 
 def _last_active(at: str | None) -> str:

@@ -72,7 +72,9 @@ def _job_cells(row: Row) -> list[str]:
     status = row["status"]
     if row["class"]:
         status += f" ({row['class']})"
-    seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
+    seconds = ""
+    if row["seconds"] is not None:
+        seconds = f"{row['seconds']:.1f} s"
     mark = MARKS[row["status"]]
     return [mark, row["name"], status, row["node"] or "-", seconds, _outcome(row)]
 
@@ -81,8 +83,10 @@ def _outcome(row: Row) -> str:
     """What a job has changed and where that is, or why it has not."""
     delivered = row.get("delivered")
     if delivered:
-        note = f" ({delivered['note']})" if delivered["note"] else ""
-        return f"{_changed(row)}  branch {delivered['branch']}{note}"
+        text = f"{_changed(row)}  branch {delivered['branch']}"
+        if delivered["note"]:
+            text += f" ({delivered['note']})"
+        return text
     if row["patch"]:
         return f"{_changed(row)}  {row['patch']}"
     if row["status"] != "success" and row["message"]:
@@ -190,7 +194,9 @@ def _node_cells(entry: Row) -> list[str]:
     score = "-"
     if not entry["rejected"] and entry["score"] is not None:
         score = f"{entry['score']:.2f}"
-    age = "" if entry["age"] is None else f"{entry['age']:.0f} s old"
+    age = ""
+    if entry["age"] is not None:
+        age = f"{entry['age']:.0f} s old"
     return [entry["host"], score, f"{entry['busy']}/{entry['slots']} slots", age, _why(entry)]
 
 
@@ -277,7 +283,8 @@ def _cleaned_cells(row: Row) -> list[str]:
     for what in ("attempt", "workspace", "program"):
         count = _count(row["removed"], what=what)
         if count:
-            counts.append(f"{count} {what}" if count == 1 else f"{count} {what}s")
+            plural = "s" if count > 1 else ""
+            counts.append(f"{count} {what}{plural}")
     return [row["node"], _megabytes(row["bytes"]), ", ".join(counts) or "nothing"]
 
 

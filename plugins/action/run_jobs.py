@@ -1,9 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one task of the `run` playbook: check the input, place the jobs, drive them, bring the
-harvest home.
-"""
+"""The one task of the `run` playbook: check the input, then drive the jobs until they are home."""
 
 from __future__ import annotations
 
@@ -15,6 +13,8 @@ from ansible.utils.display import Display
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import find_request
+from ..plugin_utils._fleet.fleet import Fleet
+from ..plugin_utils._input.request import Request
 from ..plugin_utils._run.run import plan, run
 from ..plugin_utils._show.printer import Printer
 
@@ -23,17 +23,27 @@ class ActionModule(FleetAction):
     spec: ClassVar = {"stage": {"choices": ["check", "plan", "run"], "default": "run"}}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        stage = "plan" if args["stage"] == "run" and self._task.check_mode else args["stage"]
+        stage = args["stage"]
+        if stage == "run" and self._task.check_mode:
+            stage = "plan"
+
         fleet = find_fleet(self, variables)
         request = find_request(self, variables, fleet)
         if stage == "check":
             return {"changed": False}
-        printer = Printer(_print_note, request.progress)
-        try:
-            document = plan(request, fleet) if stage == "plan" else run(request, fleet, printer)
-        finally:
-            printer.close()
+
+        document = _plan_or_run(stage, request, fleet)
         return {"changed": stage == "run", "document": document, "output_file": request.output_file}
+
+
+def _plan_or_run(stage: str, request: Request, fleet: Fleet) -> dict[str, Any]:
+    printer = Printer(_print_note, request.progress)
+    try:
+        if stage == "plan":
+            return plan(request, fleet)
+        return run(request, fleet, printer)
+    finally:
+        printer.close()
 
 
 def _print_note(line: str) -> None:

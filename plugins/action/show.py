@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows the document of an earlier task to people, writes it to gummy_output_file, and lets the
-exit status tell the truth.
+"""Shows the document of an earlier task to people, and lets the exit status tell the truth.
+
+It also writes the document to gummy_output_file.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..plugin_utils._files.paths import write_json
 from ..plugin_utils._show import panels, report
 from ..plugin_utils._show.text import printable
 
+# What shows a document, by its kind.
 PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "plan": report.plan_text,
     "run": report.run_summary,
@@ -30,6 +32,10 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
 }
 
 
+# Statuses of documents with which all is well; any other one fails the task.
+GOOD = frozenset({"success", "plan", "unfinished"})
+
+
 class ActionModule(FleetAction):
     spec: ClassVar = {"of": {"required": True}}
 
@@ -38,18 +44,14 @@ class ActionModule(FleetAction):
         # template.
         result = variables[args["of"]]
         document = result["document"]
-        path = result.get("output_file")
         for line in PANELS[document["kind"]](document):
             Display().display(printable(line))
+
+        path = result.get("output_file")
         if path:
             write_json(path, document)
-        bad = document["status"] not in ("success", "plan", "unfinished")
-        return {
-            "changed": False,
-            "failed": bad,
-            **(
-                {"msg": document.get("message") or "not every job is good: see above"}
-                if bad
-                else {}
-            ),
-        }
+
+        if document["status"] in GOOD:
+            return {"changed": False, "failed": False}
+        message = document.get("message") or "not every job is good: see above"
+        return {"changed": False, "failed": True, "msg": message}

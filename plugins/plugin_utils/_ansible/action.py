@@ -15,26 +15,27 @@ from .._errors import InputError
 
 # Ansible has no types.
 class FleetAction(ActionBase):  # type: ignore[misc]
-    """An action says its `spec` and does its work in `act(args, variables)`, which may raise
-    InputError.
-    """
+    """An action that says its `spec` and does its work in `act`, which may raise InputError."""
 
-    # run_once is not once under strategy free or with serial.
+    # It runs once for all hosts: run_once is not once under strategy free or with serial.
     BYPASS_HOST_LOOP = True
+    # Nothing is sent to the host that Ansible thinks it runs for.
     TRANSFERS_FILES = False
     _requires_connection = False
+    # The arguments, as Ansible's argument specs describe them.
     spec: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
+        """What Ansible calls: checks the arguments, and turns an InputError into a failure."""
         super().run(tmp, task_vars)
-        _checked, args = self.validate_argument_spec(dict(self.spec))
+        _validation, args = self.validate_argument_spec(dict(self.spec))
         try:
             return self.act(args, task_vars or {})
         except InputError as exc:
             return {"failed": True, "msg": "\n".join(exc.problems)}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The result of the action."""
+        """The result of the action. args: as `spec` says; variables: of the play."""
         return {}

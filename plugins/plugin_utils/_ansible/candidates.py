@@ -152,7 +152,7 @@ def _without_templates(variables: HostVars) -> dict[str, Any]:
 
 
 def _link_maker(action: ActionBase, task_vars: Mapping[str, Any]) -> Callable[[str], Link]:
-    """What makes the link to a candidate from its settings, with the password of -k if it counts."""
+    """What makes the link to a candidate from its settings, with -k's password where it counts."""
     # Where the first host has a password of its own, that one stands where -k's was.
     own_password = any(name in task_vars for name in C.MAGIC_VARIABLE_MAPPING["password"])
     password = "" if own_password else action._play_context.password or ""

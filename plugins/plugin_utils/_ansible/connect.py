@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links from Ansible's own settings of a host, set as TaskExecutor sets them."""
+"""Links from Ansible's own settings of a host, set as its TaskExecutor sets them.
+
+A node is reached as `ansible` would reach it: with the same options, config files and passwords.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import os
 import shlex
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -22,6 +26,15 @@ from .._links.link import Link, LinkError, control_folder, digest
 from .._links.program import build
 
 SSH = "ansible.builtin.ssh"
+# What Ansible calls the two connections that a node can have, and what they are here.
+KINDS = {
+    "ssh": "ssh",
+    "ansible.builtin.ssh": "ssh",
+    "smart": "ssh",
+    "local": "local",
+    "ansible.builtin.local": "local",
+}
+# Settings that are another for each host and don't show in ssh's options.
 OF_ONE_HOST = frozenset(
     {
         "ansible_host",
@@ -31,34 +44,38 @@ OF_ONE_HOST = frozenset(
         "delegated_vars['ansible_ssh_host']",
     }
 )
-# Each host's own takes its place.
+# Stands for the path of the master's socket, which each host has its own of.
 SOCKET = "@gummy-socket@"
+# Ssh takes the first of two options that say the same: these are ours to say ...
 SSH_FIRST = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={SOCKET}"
-# Ssh takes the first of two: ansible_ssh_args may say otherwise.
+# ... and these ansible_ssh_args may say otherwise.
 SSH_LAST = "-o ServerAliveInterval=15 -o ServerAliveCountMax=3"
-# It asks nothing, and whatever the user's ssh config starts for people (a tmux, port forwards) is
-# left out.
-PLAIN_SESSION = [
-    word
-    for option in (
-        "BatchMode=yes",
-        "ClearAllForwardings=yes",
-        "PermitLocalCommand=no",
-        "RemoteCommand=none",
-        "RequestTTY=no",
-    )
-    for word in ("-o", option)
-]
-KINDS = {
-    "ssh": "ssh",
-    "ansible.builtin.ssh": "ssh",
-    "smart": "ssh",
-    "local": "local",
-    "ansible.builtin.local": "local",
-}
+# A session asks nothing, and leaves out whatever the user's ssh config starts for people, such as
+# a tmux or port forwards.
+PLAIN_OPTIONS = (
+    "BatchMode=yes",
+    "ClearAllForwardings=yes",
+    "PermitLocalCommand=no",
+    "RemoteCommand=none",
+    "RequestTTY=no",
+)
+
+# Variables of a host, or of all that the same settings come from.
+Variables = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _SshCommand:
+    """How ssh is called for hosts of the same settings."""
+
+    # Without host and command; SOCKET stands for each host's own.
+    argv: list[str]
+    # Ansible's plugin, if a password has to be given: only it can open the master then.
+    connection: Any = None
 
 
 def local_link(name: str, python: str | None = None) -> Link:
+    """A link to this machine. python: the path of its Python, found by itself if None."""
     return Link(name, name, None, build(), python)
 
 
@@ -74,11 +91,12 @@ class LinkMaker:
     def __init__(self, task: Any, password: str = "") -> None:
         self._task = task
         self._password = password
-        self._argv: dict[tuple[tuple[str, str], ...], list[str]] = {}
+        # By what tells the settings from others; none with a password, whose plugin is of one host.
+        self._known: dict[tuple[tuple[str, str], ...], _SshCommand] = {}
         # Loaders and templates are not made for threads.
         self._one_at_a_time = threading.Lock()
 
-    def make(self, name: str, variables: Mapping[str, Any]) -> Link:
+    def make(self, name: str, variables: Variables) -> Link:
         """The link of a host with these variables, templated; called from any thread.
 
         Raises LinkError.
@@ -91,74 +109,57 @@ class LinkMaker:
                 f"the connection settings of {name} can't be used: {exc}", "settings"
             ) from exc
 
-    def _make(self, name: str, variables: Mapping[str, Any]) -> Link:
-        if reason := why_no_node(name, variables, self._task):
+    def _make(self, name: str, variables: Variables) -> Link:
+        reason = why_no_node(name, variables, self._task)
+        if reason:
             raise LinkError(reason, "settings")
-        given = str(variables.get("ansible_python_interpreter", "") or "")
-        python = None if given.startswith("auto") or not given else given
-        if KINDS[_connection(variables, self._task)] == "local":
+
+        python = _python_of(variables)
+        if KINDS[_connection_name(variables, self._task)] == "local":
             return local_link(name, python)
-        known = {
-            key: variables[key]
-            for key in C.config.get_plugin_vars("connection", _ssh_plugin())
-            if key in variables
-        }
-        named = {**known, "inventory_hostname": name}
-        host = str(
-            C.config.get_config_value(
-                "host", plugin_type="connection", plugin_name=_ssh_plugin(), variables=named
-            )
-        )
-        if host.startswith("-"):
-            raise LinkError(
-                f"{name} has the address {host!r}, which ssh would read as an option", "settings"
-            )
-        same = tuple(
-            sorted((key, str(value)) for key, value in known.items() if key not in OF_ONE_HOST)
-        )
-        argv = self._argv.get(same)
-        connection = None
-        if argv is None:
-            connection = _connection_plugin(known, self._task, self._password)
-            argv = _ssh_argv(connection)
-            if not connection.get_option("password"):
-                self._argv[same] = argv
-                connection = None
-        key = digest(name, host, argv)
+
+        setting_names = C.config.get_plugin_vars("connection", _ssh_plugin_name())
+        settings = {key: variables[key] for key in setting_names if key in variables}
+        host = _address_of(name, settings)
+        command = self._ssh_command(settings)
+
+        key = digest(name, host, command.argv)
         socket = os.path.join(control_folder(), key)
-        words = [word.replace(SOCKET, socket) for word in argv]
-        if connection is None:
-            return Link(name, host, words, build(), python, key=key)
-        connection.set_option(
-            "ssh_args", connection.get_option("ssh_args").replace(SOCKET, shlex.quote(socket))
+        argv = [word.replace(SOCKET, socket) for word in command.argv]
+        if command.connection is None:
+            return Link(name, host, argv, build(), python, key=key)
+
+        # The plugin opens the master; sessions of ours must not try to open another.
+        ssh_args = command.connection.get_option("ssh_args")
+        command.connection.set_option("ssh_args", ssh_args.replace(SOCKET, shlex.quote(socket)))
+        argv = [argv[0], "-o", "ControlMaster=no", *argv[1:]]
+        opener = _opener(name, command.connection)
+        return Link(name, host, argv, build(), python, opener=opener, key=key)
+
+    def _ssh_command(self, settings: Variables) -> _SshCommand:
+        """How ssh is called with these settings. Raises AnsibleError."""
+        same = tuple(
+            sorted((key, str(value)) for key, value in settings.items() if key not in OF_ONE_HOST)
         )
-        return Link(
-            name,
-            host,
-            [words[0], "-o", "ControlMaster=no", *words[1:]],
-            build(),
-            python,
-            opener=_opener(name, connection),
-            key=key,
-        )
+        known = self._known.get(same)
+        if known is not None:
+            return known
+
+        connection = _load_connection(settings, self._task, self._password)
+        argv = _ssh_argv(connection)
+        if connection.get_option("password"):
+            return _SshCommand(argv, connection)
+        self._known[same] = _SshCommand(argv)
+        return self._known[same]
 
 
-@cache
-def _setting_names() -> frozenset[str]:
-    return frozenset({"ansible_connection", *C.config.get_plugin_vars("connection", _ssh_plugin())})
+# -- settings
 
 
-@cache
-def _ssh_plugin() -> str:
-    """The name under which Ansible's configuration knows the options of its ssh plugin, which it
-    reads when the plugin is loaded.
-    """
-    return str(connection_loader.get(SSH, class_only=True)._load_name)
+def settings_of(variables: Variables, task: Any) -> str:
+    """What tells the connection settings of a host from others: its variables', and the play's.
 
-
-def settings_of(variables: Mapping[str, Any], task: Any) -> str:
-    """What tells the connection settings of a host from others: of its variables, untemplated, and
-    of the play.
+    variables: untemplated.
     """
     return digest(
         task.remote_user,
@@ -167,38 +168,89 @@ def settings_of(variables: Mapping[str, Any], task: Any) -> str:
     )
 
 
-def why_no_node(name: str, variables: Mapping[str, Any], task: Any) -> str | None:
-    """A sentence for settings that no node can have."""
-    kind = _connection(variables, task)
-    become = variables.get("ansible_become", task.become)
+def why_no_node(name: str, variables: Variables, task: Any) -> str | None:
+    """A sentence for settings that no node can have; None if it can be one."""
+    kind = _connection_name(variables, task)
     if kind not in KINDS:
         return f"{name} has the connection {kind}: nodes are reached by ssh or local only"
+    become = variables.get("ansible_become", task.become)
     if boolean(become or False, strict=False):
-        return f"{name} is set to become another user: agents run as the login user; unset become for this play"
+        return (
+            f"{name} is set to become another user: agents run as the login user; "
+            "unset become for this play"
+        )
     return None
 
 
-def _connection(variables: Mapping[str, Any], task: Any) -> str:
+@cache
+def _setting_names() -> frozenset[str]:
+    names = C.config.get_plugin_vars("connection", _ssh_plugin_name())
+    return frozenset({"ansible_connection", *names})
+
+
+@cache
+def _ssh_plugin_name() -> str:
+    """The name by which Ansible's configuration knows the options of its ssh plugin.
+
+    It reads them when the plugin is loaded, which this does.
+    """
+    return str(connection_loader.get(SSH, class_only=True)._load_name)
+
+
+def _connection_name(variables: Variables, task: Any) -> str:
     # The parent's, for the first host's own stands in the task itself. Without a play there is
     # none, and ansible-inventory knows no --connection.
     of_play = task._parent.connection if task._parent else None
     return str(variables.get("ansible_connection", of_play) or C.DEFAULT_TRANSPORT)
 
 
-def _connection_plugin(variables: Mapping[str, Any], task: Any, password: str) -> Any:
+def _python_of(variables: Variables) -> str | None:
+    """The Python that is set for a host; None where it is to be found."""
+    given = str(variables.get("ansible_python_interpreter", "") or "")
+    if not given or given.startswith("auto"):
+        return None
+    return given
+
+
+def _address_of(name: str, settings: Variables) -> str:
+    """What ssh is told to connect to. Raises LinkError."""
+    host = str(
+        C.config.get_config_value(
+            "host",
+            plugin_type="connection",
+            plugin_name=_ssh_plugin_name(),
+            variables={**settings, "inventory_hostname": name},
+        )
+    )
+    if host.startswith("-"):
+        raise LinkError(
+            f"{name} has the address {host!r}, which ssh would read as an option", "settings"
+        )
+    return host
+
+
+# -- Ansible's ssh plugin
+
+
+def _load_connection(variables: Variables, task: Any, password: str) -> Any:
     """Ansible's ssh plugin, its options set as TaskExecutor sets them."""
     play_context = PlayContext(passwords={"conn_pass": password} if password else None)
     connection = connection_loader.get(SSH, play_context, None)
-    keys = dict(task.dump_attrs(), timeout=play_context.timeout)
-    keys.pop("retries", None)
+    task_keys = dict(task.dump_attrs(), timeout=play_context.timeout)
+    # The task's retries are another thing than the plugin's option of this name.
+    task_keys.pop("retries", None)
     if password:
-        keys["password"] = password
-    connection.set_options(task_keys=keys, var_options=dict(variables))
+        task_keys["password"] = password
+    connection.set_options(task_keys=task_keys, var_options=dict(variables))
+
     _value, origin = connection.get_option_and_origin("ssh_args", hostvars=dict(variables))
-    # Ansible's own default asks for compression, which costs a sync more than all but the slowest
-    # network; what the user sets stays
-    given = "" if origin == "default" else connection.get_option("ssh_args") or ""
+    given = ""
+    if origin != "default":
+        # Ansible's own default asks for compression, which costs a sync more than all but the
+        # slowest network; what the user sets stays.
+        given = connection.get_option("ssh_args") or ""
     connection.set_option("ssh_args", f"{SSH_FIRST} {given} {SSH_LAST}")
+    # Whether to try again is the scheduler's to say.
     connection.set_option("reconnection_retries", 0)
     return connection
 
@@ -206,31 +258,35 @@ def _connection_plugin(variables: Mapping[str, Any], task: Any, password: str) -
 def _ssh_argv(connection: Any) -> list[str]:
     """The plugin's ssh command without host and command.
 
-    Its method is private: this is the one place that calls it.
+    Its method is private: this is the one function that calls it.
     """
     words = connection._build_command(connection.get_option("ssh_executable"), "ssh")
-    first, *others = [
-        word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else str(word)
-        for word in words
-    ]
-    return [first, *PLAIN_SESSION, *others]
+    program, *options = map(_as_text, words)
+    plain_options = [word for option in PLAIN_OPTIONS for word in ("-o", option)]
+    return [program, *plain_options, *options]
+
+
+def _as_text(word: str | bytes) -> str:
+    if isinstance(word, bytes):
+        return word.decode("utf-8", "surrogateescape")
+    return str(word)
 
 
 def _opener(name: str, connection: Any) -> Callable[[str], None]:
-    """Runs a command through Ansible's plugin, which knows the password, and thereby opens the
-    master. It raises LinkError.
+    """What runs a command through Ansible's plugin, which knows the password.
+
+    Thereby it opens the master. It raises LinkError.
     """
 
-    def opener(command: str) -> None:
+    def open_master(command: str) -> None:
         try:
             status, _out, errors = connection.exec_command(command, sudoable=False)
         except AnsibleError as exc:
-            raise LinkError(
-                str(exc), "login" if "password" in str(exc).lower() else "unreachable"
-            ) from exc
+            kind = "login" if "password" in str(exc).lower() else "unreachable"
+            raise LinkError(str(exc), kind) from exc
         if status:
             raise LinkError(
                 f"{name}: the login works, but `{command}` ends with {status}: {errors!r}", "reply"
             )
 
-    return opener
+    return open_master

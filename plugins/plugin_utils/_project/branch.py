@@ -12,21 +12,27 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, Any, NamedTuple, Protocol, TypedDict
 
 from .._errors import InputError
 from .git import GitError, git, in_git
 
-NONE = "0" * 40
-# Contents; more than these come as a pack.
-LOOSE = 100
+# The id of what is not there, and its mode.
+NO_ID = "0" * 40
+NO_MODE = b"0"
+# The mode of a submodule in a tree.
+SUBMODULE = b"160000"
+# How many objects are stored one by one; more of them are kept as the pack that they came in.
+LOOSE_MOST = 100
+# Author and committer of our own commits.
 WHO = "gummy <gummy@localhost>"
-MOST_NUMBERS = 1000
-# Bytes; larger files are not merged by lines.
+# How many numbers are tried for a name that is taken.
+NUMBERS_MOST = 1000
+# How many paths in conflict are named.
+CONFLICTS_SHOWN = 10
+# Larger files are not merged by lines, in bytes.
 MERGED_MOST = 64 << 20
-# Mode and id before, mode and id after, path; of a path that is not there they are zeros.
-Record = tuple[bytes, bytes, bytes, bytes, bytes]
 
 
 class DeliverError(Exception):
@@ -46,30 +52,84 @@ class DeliveredBranch(TypedDict):
     note: str
 
 
-def check_branch(project: str | None, place: str) -> str | None:
-    """What is wrong with a branch of this project as a sentence, before anything starts."""
-    if project is None or not in_git(project):
-        return f"{place}: deliver: branch needs a git project, and {project or 'a job without project'} is none; take patch, or git init"
-    try:
-        kind = git(project, "rev-parse", "--show-object-format").strip()
-    except GitError as exc:
-        return f"{place}: deliver: branch: git can't read {project}: {exc}"
-    if kind != b"sha1":
-        return f"{place}: deliver: branch can't be made in {project}, whose object format is {kind.decode()}; take patch"
-    if head(project) is None:
-        return f"{place}: deliver: branch needs a commit to start from, and {project} has none; commit something, or take patch"
-    return None
+class DeliverableJob(Protocol):
+    """What is asked of a job here."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def project(self) -> str | None: ...
+
+    @property
+    def deliver(self) -> str: ...
 
 
-def check_branches(jobs: Sequence[Any]) -> None:
-    """Raises InputError."""
-    problems = [check_branch(job.project, job.name) for job in jobs if job.deliver == "branch"]
-    if found := [problem for problem in problems if problem]:
+class Entry(NamedTuple):
+    """A file of a tree."""
+
+    # Six octal digits, as git writes them; zeros for a file that is not there.
+    mode: bytes
+    # The id of its content.
+    object_id: bytes
+    # From the repository's top.
+    path: bytes
+
+
+class Change(NamedTuple):
+    """A file as the job found it and as it left it; both may be a file that is not there."""
+
+    before: Entry
+    after: Entry
+
+
+class Step(NamedTuple):
+    """A commit that is to be made."""
+
+    # The tree that it starts from, and the one that it holds.
+    before: str
+    after: str
+    message: str
+
+
+# Mode and id of a file in conflict by its stage: b"1" the base, b"2" ours, b"3" theirs.
+Stages = Mapping[bytes, tuple[bytes, bytes]]
+
+
+def check_branches(jobs: Iterable[DeliverableJob]) -> None:
+    """Raise InputError for jobs that ask for a branch which can't be, before anything starts."""
+    problems = [_check_branch(job.project, job.name) for job in jobs if job.deliver == "branch"]
+    found = [problem for problem in problems if problem]
+    if found:
         raise InputError(found)
 
 
+def _check_branch(project: str | None, where: str) -> str | None:
+    """What is wrong with a branch of this project, as a sentence."""
+    if project is None or not in_git(project):
+        return (
+            f"{where}: deliver: branch needs a git project, "
+            f"and {project or 'a job without project'} is none; take patch, or git init"
+        )
+    try:
+        object_format = git(project, "rev-parse", "--show-object-format").strip()
+    except GitError as exc:
+        return f"{where}: deliver: branch: git can't read {project}: {exc}"
+    if object_format != b"sha1":
+        return (
+            f"{where}: deliver: branch can't be made in {project}, "
+            f"whose object format is {object_format.decode()}; take patch"
+        )
+    if head(project) is None:
+        return (
+            f"{where}: deliver: branch needs a commit to start from, and {project} has none; "
+            "commit something, or take patch"
+        )
+    return None
+
+
 def head(project: str) -> str | None:
-    """The commit that is checked out."""
+    """The commit that is checked out; None if there is none."""
     try:
         return git(project, "rev-parse", "-q", "--verify", "HEAD^{commit}").decode().strip()
     except GitError:
@@ -85,14 +145,14 @@ def deliver_branch(
     job: str,
     title: str,
 ) -> DeliveredBranch | None:
-    """Make a job's harvest the branch gummy/<run>/<job> of its project; None if nothing has changed.
+    """Make a job's harvest the branch gummy/<run>/<job> of its project; None without changes.
 
     folder: of the harvest; result: how the attempt ended, in the node's words; title: the message
     of the commit with the work. Raises DeliverError.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="gummy-branch-") as scratch:
-            return _Branch(project, folder, result, scratch).make(run_id, job, title)
+            return _BranchMaker(project, folder, result, scratch).make(run_id, job, title)
     except (GitError, OSError, InputError, KeyError, ValueError) as exc:
         raise DeliverError(f"no branch could be made ({exc}); the work is in {folder}") from None
 
@@ -105,69 +165,96 @@ def describe_delivery(delivered: DeliveredBranch) -> str:
     return text
 
 
-class _Branch:
+class _BranchMaker:
+    """Reads a harvest into the project's repository, and makes commits and a branch of it.
+
+    The harvest has the changes against what the job found (branch.raw names them, branch.pack has
+    their contents) and the agent's own commits (commits.bundle). Raises GitError, OSError, and
+    KeyError or ValueError for a harvest that is not what it should be.
+    """
+
     def __init__(self, project: str, folder: str, result: Mapping[str, Any], scratch: str) -> None:
         harvest: Mapping[str, Any] = result["harvest"] or {}
         self._project = project
         self._folder = folder
+        # For indexes and the sides of a merge.
         self._scratch = scratch
-        self._when = int(result.get("begun_at") or 0)
         self._indexes = 0
+        # All commits have the time at which the job began, so that making them again gives the
+        # very same ones.
+        self._when = int(result.get("begun_at") or 0)
+        # Sentences for a person.
         self._notes: list[str] = []
+
         base = harvest.get("head") or result.get("base")
         if not base or not self._has(base):
             raise GitError(
-                f"the commit that the job began from, {base or 'unknown'}, is not in {project} any more"
+                f"the commit that the job began from, {base or 'unknown'}, "
+                f"is not in {project} any more"
             )
-        self._top = self._git("rev-parse", "--show-toplevel").decode(errors="surrogateescape")[:-1]
         self._base = str(base)
-        self._records = self._read_records(self._git("rev-parse", "--show-prefix")[:-1])
+        top = self._git("rev-parse", "--show-toplevel").decode(errors="surrogateescape")
+        self._top = top.removesuffix("\n")
+        self._changes = self._read_changes()
         self._commits = self._read_commits(harvest.get("commits") or {})
 
-    def _git(self, *words: str, stdin: Any = b"", index: str | None = None) -> bytes:
+    # -- git
+
+    def _git(self, *words: str, stdin: bytes | IO[bytes] = b"", index: str | None = None) -> bytes:
         return git(self._project, *words, stdin=stdin, index=index)
 
-    def _one(self, *words: str, **more: Any) -> str:
-        return self._git(*words, **more).decode().strip()
+    def _word(self, *words: str, stdin: bytes = b"", index: str | None = None) -> str:
+        """The one word that this git prints."""
+        return self._git(*words, stdin=stdin, index=index).decode().strip()
 
-    def _has(self, thing: str) -> bool:
+    def _has(self, commit: str) -> bool:
         try:
-            self._git("cat-file", "-e", f"{thing}^{{commit}}")
+            self._git("cat-file", "-e", f"{commit}^{{commit}}")
         except GitError:
             return False
         return True
 
-    def _tree(self, commit: str) -> str:
-        return self._one("rev-parse", f"{commit}^{{tree}}")
+    def _tree_of(self, commit: str) -> str:
+        return self._word("rev-parse", f"{commit}^{{tree}}")
 
-    def _read_records(self, prefix: bytes) -> list[Record]:
+    # -- reading the harvest
+
+    def _read_changes(self) -> list[Change]:
+        """The changes, once their contents are in the repository; those of submodules are not."""
         path = os.path.join(self._folder, "branch.raw")
         if not os.path.exists(path):
             return []
+        # Paths in the harvest are the project's, which may be a folder of the repository.
+        prefix = self._git("rev-parse", "--show-prefix").removesuffix(b"\n")
         with open(path, "rb") as file:
-            words = file.read().split(b"\0")
-        records: list[Record] = []
-        for word, name in zip(words[::2], words[1::2], strict=False):
-            mode, new_mode, thing, new = word[1:].split(b" ")[:4]
-            records.append((mode, thing, new_mode, new, prefix + name))
-        listed = self._git("ls-tree", "-r", "-z", "--full-tree", self._base).split(b"\0")
-        modules = [line.partition(b"\t")[2] + b"/" for line in listed if line.startswith(b"160000")]
+            changes = parse_changes(file.read(), prefix)
+
+        modules = self._submodules()
         kept = [
-            record for record in records if not modules or not record[4].startswith(tuple(modules))
+            change for change in changes if not modules or not change.after.path.startswith(modules)
         ]
-        if len(kept) < len(records):
-            self._notes.append(
-                f"{len(records) - len(kept)} files of submodules are in the patch only"
-            )
+        if len(kept) < len(changes):
+            skipped = len(changes) - len(kept)
+            self._notes.append(f"{skipped} files of submodules are in the patch only")
+
+        unpack = ["index-pack", "--stdin"]
+        if len(changes) < LOOSE_MOST:
+            unpack = ["unpack-objects", "-q"]
         with open(os.path.join(self._folder, "branch.pack"), "rb") as pack:
-            self._git(
-                *(["unpack-objects", "-q"] if len(records) < LOOSE else ["index-pack", "--stdin"]),
-                stdin=pack,
-            )
+            self._git(*unpack, stdin=pack)
         return kept
 
+    def _submodules(self) -> tuple[bytes, ...]:
+        """Paths of the base's submodules, with a slash at their end."""
+        listing = self._git("ls-tree", "-r", "-z", "--full-tree", self._base)
+        return tuple(
+            line.partition(b"\t")[2] + b"/"
+            for line in listing.split(b"\0")
+            if line.startswith(SUBMODULE)
+        )
+
     def _read_commits(self, refs: Mapping[str, str]) -> list[str]:
-        """The agent's own, oldest first."""
+        """The agent's own commits, oldest first, once they are in the repository."""
         tip = refs.get("HEAD")
         bundle = os.path.join(self._folder, "commits.bundle")
         if tip is None or not os.path.exists(bundle):
@@ -178,190 +265,226 @@ class _Branch:
         except GitError:
             self._notes.append("the agent's commits begin anew, and are in commits.bundle only")
             return []
-        return (
-            self._git("rev-list", "--reverse", "--topo-order", f"{self._base}..{tip}")
-            .decode()
-            .split()
-        )
+        listing = self._word("rev-list", "--reverse", "--topo-order", f"{self._base}..{tip}")
+        return listing.split()
+
+    # -- making the branch
 
     def make(self, run_id: str, job: str, title: str) -> DeliveredBranch | None:
+        """Make the branch; None if nothing has changed."""
         start = self._commits[-1] if self._commits else self._base
-        before = (
-            self._tree(start)
-            if self._commits
-            else self._with(self._tree(start), [(row[0], row[1], row[4]) for row in self._records])
-        )
-        after = self._with(before, [(row[2], row[3], row[4]) for row in self._records])
-        # what the user had not committed, and the agent changed, is a commit of its own, so that
-        # the agent's is what the agent did
-        steps = [
-            (self._tree(start), before, f"What was not committed when {run_id}/{job} began"),
-            (before, after, title),
-        ]
-        if not self._commits and before == after:
+        found_tree = self._tree_of(start)
+        if not self._commits:
+            found_tree = self._tree_with(found_tree, [change.before for change in self._changes])
+        left_tree = self._tree_with(found_tree, [change.after for change in self._changes])
+        if not self._commits and found_tree == left_tree:
             return None
-        now = head(self._project) or self._base
-        tip, base = (self._onto(now, steps), now) if now != self._base else (None, self._base)
+
+        # What the user had not committed, and the agent changed, is a commit of its own, so that
+        # the agent's is what the agent did.
+        steps = [
+            Step(
+                self._tree_of(start),
+                found_tree,
+                f"What was not committed when {run_id}/{job} began",
+            ),
+            Step(found_tree, left_tree, title),
+        ]
+        base = head(self._project) or self._base
+        tip = None
+        if base != self._base:
+            tip = self._rebase(base, steps)
         if tip is None:
-            tip = start
             base = self._base
-            for old, new, message in steps:
-                tip = self._commit(new, tip, message) if new != old else tip
-        name = self._name(run_id, job, tip)
+            tip = self._commit_steps(start, steps)
+        name = self._create_ref(run_id, job, tip)
         return {"branch": name, "commit": tip, "base": base, "note": "; ".join(self._notes)}
 
-    def _onto(self, now: str, steps: Sequence[tuple[str, str, str]]) -> str | None:
+    def _commit_steps(self, start: str, steps: Sequence[Step]) -> str:
+        """The steps on top of where the job began; one that changes nothing makes no commit."""
+        tip = start
+        for step in steps:
+            if step.after != step.before:
+                tip = self._commit(step.after, tip, step.message)
+        return tip
+
+    def _rebase(self, base: str, steps: Sequence[Step]) -> str | None:
         """The work on top of a base that moved; None if that conflicts."""
-        tip = now
-        conflicts = list[str]()
         parents = [
-            self._one("rev-list", "--parents", "-n", "1", commit).split()[1:]
+            self._word("rev-list", "--parents", "-n", "1", commit).split()[1:]
             for commit in self._commits
         ]
-        if parents != [[parent] for parent in [self._base, *self._commits][: len(parents)]]:
+        line = [self._base, *self._commits][: len(self._commits)]
+        if parents != [[commit] for commit in line]:
             self._notes.append(
-                "the project has moved on; the agent's history is not a line from where the job began, so the branch starts at the old base"
+                "the project has moved on; the agent's history is not a line from where the job "
+                "began, so the branch starts at the old base"
             )
             return None
-        for commit, (parent,) in zip(self._commits, parents, strict=True):
-            tree = self._merged(self._tree(parent), self._tree(tip), self._tree(commit), conflicts)
-            tip = self._again(commit, tree, tip)
-        for old, new, message in steps:
-            here = self._tree(tip)
-            tree = self._merged(old, here, new, conflicts)
-            tip = self._commit(tree, tip, message) if tree != here else tip
+
+        tip = base
+        conflicts: list[str] = []
+        for parent, commit in zip(line, self._commits, strict=True):
+            trees = (self._tree_of(parent), self._tree_of(tip), self._tree_of(commit))
+            tip = self._recommit(commit, self._merge(*trees, conflicts), tip)
+        for step in steps:
+            ours = self._tree_of(tip)
+            tree = self._merge(step.before, ours, step.after, conflicts)
+            if tree != ours:
+                tip = self._commit(tree, tip, step.message)
+
         if conflicts:
-            shown = ", ".join(sorted(set(conflicts))[:10])
+            paths = ", ".join(sorted(set(conflicts))[:CONFLICTS_SHOWN])
             self._notes.append(
-                f"the project has moved on and the work conflicts with that in {shown}, so the branch starts at the old base"
+                f"the project has moved on and the work conflicts with that in {paths}, "
+                "so the branch starts at the old base"
             )
             return None
         return tip
 
-    def _with(self, tree: str, entries: Sequence[tuple[bytes, bytes, bytes]]) -> str:
-        """A tree with these (mode, id, path) in place of what it has there."""
-        index = self._index(tree)
-        self._put(index, entries)
-        return self._one("write-tree", index=index)
+    # -- trees
 
-    def _index(self, *trees: str) -> str:
+    def _tree_with(self, tree: str, entries: Iterable[Entry]) -> str:
+        """A tree with these entries in place of what it has there."""
+        index = self._read_into_index(tree)
+        self._put(index, entries)
+        return self._word("write-tree", index=index)
+
+    def _read_into_index(self, *trees: str) -> str:
+        """The path of a new index with this tree, or with a merge of three."""
         self._indexes += 1
         index = os.path.join(self._scratch, f"index-{self._indexes}")
-        self._git(
-            "read-tree",
-            *(["-i", "-m", "--aggressive"] if len(trees) > 1 else []),
-            *trees,
-            index=index,
-        )
+        merge = ["-i", "-m", "--aggressive"] if len(trees) > 1 else []
+        self._git("read-tree", *merge, *trees, index=index)
         return index
 
-    def _put(self, index: str, entries: Sequence[tuple[bytes, bytes, bytes]]) -> None:
-        # What goes makes room for what comes.
-        lines = sorted(entries, key=lambda entry: entry[0].strip(b"0") != b"")
-        self._git(
-            "-C",
-            self._top,
-            "update-index",
-            "-z",
-            "--index-info",
-            stdin=b"".join(b"%s %s\t%s\0" % line for line in lines),
-            index=index,
-        )
+    def _put(self, index: str, entries: Iterable[Entry]) -> None:
+        # What goes makes room for what comes: a file may become a folder.
+        ordered = sorted(entries, key=lambda entry: entry.mode.strip(b"0") != b"")
+        lines = [b"%s %s\t%s\0" % entry for entry in ordered]
+        words = ("-C", self._top, "update-index", "-z", "--index-info")
+        self._git(*words, stdin=b"".join(lines), index=index)
 
-    def _merged(self, base: str, ours: str, theirs: str, conflicts: list[str]) -> str:
-        """The tree of a three-way merge; where that is not clean ours stays, and the path is a
-        conflict.
+    def _merge(self, base: str, ours: str, theirs: str, conflicts: list[str]) -> str:
+        """The tree of a three-way merge.
+
+        conflicts: takes the paths for which there is none; ours stays there.
         """
-        if base in (ours, theirs):
-            return theirs if base == ours else ours
-        index = self._index(base, ours, theirs)
-        stages: dict[bytes, dict[bytes, tuple[bytes, bytes]]] = {}
-        for line in self._git("-C", self._top, "ls-files", "-u", "-z", index=index).split(b"\0")[
-            :-1
-        ]:
-            words, _tab, path = line.partition(b"\t")
-            mode, thing, stage = words.split(b" ")
-            stages.setdefault(path, {})[stage] = (mode, thing)
-        solved = []
-        for path, found in stages.items():
-            merged = self._solve(found)
-            if merged is None:
-                conflicts.append(path.decode("utf-8", "backslashreplace"))
-                merged = found.get(b"2", (b"0", NONE.encode()))
-            solved += [(b"0", NONE.encode(), path), (*merged, path)]
-        self._put(index, solved[::2])
-        self._put(index, [entry for entry in solved[1::2] if entry[0] != b"0"])
-        return self._one("write-tree", index=index)
+        if base == ours:
+            return theirs
+        if base == theirs:
+            return ours
 
-    def _solve(self, stages: Mapping[bytes, tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
+        index = self._read_into_index(base, ours, theirs)
+        removed = []
+        merged = []
+        for path, stages in self._unmerged(index).items():
+            # The three stages of a path go, and one entry comes.
+            removed.append(Entry(NO_MODE, NO_ID.encode(), path))
+            solution = self._merge_file(stages)
+            if solution is None:
+                conflicts.append(path.decode("utf-8", "backslashreplace"))
+                solution = stages.get(b"2")
+            if solution is not None:
+                merged.append(Entry(*solution, path))
+        self._put(index, removed)
+        self._put(index, merged)
+        return self._word("write-tree", index=index)
+
+    def _unmerged(self, index: str) -> dict[bytes, Stages]:
+        """The files for which git itself has no merge."""
+        found: dict[bytes, dict[bytes, tuple[bytes, bytes]]] = {}
+        listing = self._git("-C", self._top, "ls-files", "-u", "-z", index=index)
+        for line in listing.split(b"\0")[:-1]:
+            words, _tab, path = line.partition(b"\t")
+            mode, object_id, stage = words.split(b" ")
+            found.setdefault(path, {})[stage] = (mode, object_id)
+        return dict(found)
+
+    def _merge_file(self, stages: Stages) -> tuple[bytes, bytes] | None:
         """Mode and id of one file's merge by lines, if there is one."""
-        if len(stages) < 3 or any(mode[:3] != b"100" for mode, _thing in stages.values()):
+        if len(stages) < 3 or any(not mode.startswith(b"100") for mode, _id in stages.values()):
             return None
-        (mode, thing), (our_mode, ours), (their_mode, theirs) = (
-            stages[stage] for stage in (b"1", b"2", b"3")
-        )
-        if any(
-            int(self._git("cat-file", "-s", each.decode())) > MERGED_MOST
-            for each in (thing, ours, theirs)
-        ):
-            return None
+        base_mode, base = stages[b"1"]
+        our_mode, ours = stages[b"2"]
+        their_mode, theirs = stages[b"3"]
+        for object_id in (base, ours, theirs):
+            if int(self._git("cat-file", "-s", object_id.decode())) > MERGED_MOST:
+                return None
+
         paths = []
-        for number, content in enumerate((ours, thing, theirs)):
+        for number, object_id in enumerate((ours, base, theirs)):
             paths.append(os.path.join(self._scratch, f"side-{number}"))
             with open(paths[-1], "wb") as file:
-                file.write(self._git("cat-file", "blob", content.decode()))
+                file.write(self._git("cat-file", "blob", object_id.decode()))
         try:
-            merged = self._git("merge-file", "-p", "-q", *paths)
+            content = self._git("merge-file", "-p", "-q", *paths)
         except GitError:
             return None
-        return (their_mode if our_mode == mode else our_mode), self._git(
-            "hash-object", "-w", "--no-filters", "--stdin", stdin=merged
-        ).strip()
+        mode = their_mode if our_mode == base_mode else our_mode
+        words = ("hash-object", "-w", "--no-filters", "--stdin")
+        return mode, self._git(*words, stdin=content).strip()
+
+    # -- commits and the ref
 
     def _commit(self, tree: str, parent: str, message: str) -> str:
         who = f"{WHO} {self._when} +0000"
         text = f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n{message}\n"
-        return self._one(
-            "hash-object", "-w", "-t", "commit", "--stdin", stdin=text.encode("utf-8", "replace")
-        )
+        return self._write_commit(text.encode("utf-8", "replace"))
 
-    def _again(self, commit: str, tree: str, parent: str) -> str:
+    def _recommit(self, commit: str, tree: str, parent: str) -> str:
         """The agent's commit with another tree and parent; a signature would not hold any more."""
         header, blank, message = self._git("cat-file", "commit", commit).partition(b"\n\n")
-        lines = re.sub(
-            rb"\n(?:gpgsig|gpgsig-sha256|mergetag) [^\n]*(?:\n [^\n]*)*", b"", header
-        ).split(b"\n")
+        signature = rb"\n(?:gpgsig|gpgsig-sha256|mergetag) [^\n]*(?:\n [^\n]*)*"
+        lines = re.sub(signature, b"", header).split(b"\n")
         kept = [line for line in lines if not line.startswith((b"tree ", b"parent "))]
-        data = (
-            b"\n".join([b"tree " + tree.encode(), b"parent " + parent.encode(), *kept])
-            + blank
-            + message
-        )
-        return self._one("hash-object", "-w", "-t", "commit", "--stdin", stdin=data)
+        new_header = [b"tree " + tree.encode(), b"parent " + parent.encode(), *kept]
+        return self._write_commit(b"\n".join(new_header) + blank + message)
 
-    def _name(self, run_id: str, job: str, tip: str) -> str:
-        """The branch's name once it is there; an earlier try that made this very branch counts."""
-        name = "gummy/" + "/".join(re.sub(r"\.(?=\.|$|lock$)", "-", part) for part in (run_id, job))
-        for number in range(1, MOST_NUMBERS):
+    def _write_commit(self, content: bytes) -> str:
+        return self._word("hash-object", "-w", "-t", "commit", "--stdin", stdin=content)
+
+    def _create_ref(self, run_id: str, job: str, tip: str) -> str:
+        """The branch's name once it is there.
+
+        An earlier try that made this very branch counts; of another commit it takes the name, and
+        the next number is tried.
+        """
+        parts = [re.sub(r"\.(?=\.|$|lock$)", "-", part) for part in (run_id, job)]
+        name = "/".join(["gummy", *parts])
+        for number in range(1, NUMBERS_MOST):
             numbered = name if number == 1 else f"{name}-{number}"
-            try:
-                known = self._one("rev-parse", "-q", "--verify", f"refs/heads/{numbered}")
-            except GitError:
-                try:
-                    self._git(
-                        "update-ref",
-                        "-m",
-                        f"gummy: {run_id}/{job}",
-                        f"refs/heads/{numbered}",
-                        tip,
-                        NONE,
-                    )
-                    return numbered
-                except GitError as exc:
-                    # Made this very moment, or a branch's name is a folder here.
-                    if "already exists" in str(exc):
-                        continue
-                    raise
-            if known == tip:
+            existing = self._commit_of(numbered)
+            if existing is None and self._make_ref(numbered, tip, f"{run_id}/{job}"):
                 return numbered
-        raise GitError(f"{name} and {MOST_NUMBERS - 1} numbers of it are taken")
+            if existing == tip:
+                return numbered
+        raise GitError(f"{name} and {NUMBERS_MOST - 1} numbers of it are taken")
+
+    def _commit_of(self, branch: str) -> str | None:
+        try:
+            return self._word("rev-parse", "-q", "--verify", f"refs/heads/{branch}")
+        except GitError:
+            return None
+
+    def _make_ref(self, branch: str, tip: str, reason: str) -> bool:
+        """Whether the branch could be made; not if somebody made it this very moment."""
+        words = ("update-ref", "-m", f"gummy: {reason}", f"refs/heads/{branch}", tip, NO_ID)
+        try:
+            self._git(*words)
+        except GitError as exc:
+            if "already exists" in str(exc):
+                return False
+            raise
+        return True
+
+
+def parse_changes(raw: bytes, prefix: bytes) -> list[Change]:
+    """The changes that `git diff --raw -z` names. prefix: what comes before each path."""
+    words = raw.split(b"\0")
+    changes = []
+    for word, name in zip(words[::2], words[1::2], strict=False):
+        old_mode, new_mode, old_id, new_id = word[1:].split(b" ")[:4]
+        path = prefix + name
+        changes.append(Change(Entry(old_mode, old_id, path), Entry(new_mode, new_id, path)))
+    return changes

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO, Any
+from typing import IO
 
 from .._errors import InputError
 
-# Nothing of the user's runs, nothing but what was asked for is written, whatever the settings of
-# the user and the repository say.
+# Settings with which nothing of the user's runs, and nothing but what was asked for is written,
+# whatever the settings of the user and the repository say.
 QUIET = (
     "safe.directory=*",
     "core.fsmonitor=false",
@@ -30,6 +30,8 @@ QUIET = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
+# How many of the last characters that a git says of its failure are passed on.
+MESSAGE_MOST = 1000
 
 
 class ProjectError(InputError):
@@ -37,139 +39,174 @@ class ProjectError(InputError):
 
 
 class GitError(Exception):
-    """A git that did not do its work; its own words."""
+    """A git that did not do its work, in its own words."""
 
 
 def git(
     folder: str, *words: str, stdin: bytes | IO[bytes] = b"", index: str | None = None
 ) -> bytes:
-    """stdout of a git about the repository that this folder is in. index: a file used in place of
-    the repository's own. Raises GitError.
+    """What a git prints about the repository that this folder is in.
+
+    words: command and options; stdin: its input, or a file of it; index: path of a file used in
+    place of the repository's own index.
+
+    Raises GitError, and ProjectError where there is no git.
     """
-    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    env |= {
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C",
-    } | ({"GIT_INDEX_FILE": index} if index else {})
-    argv = ["git", *(word for setting in QUIET for word in ("-c", setting)), *words]
-    given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+    argv = ["git"]
+    for setting in QUIET:
+        argv += ["-c", setting]
+    argv += words
+
+    content: bytes | None = None
+    file: IO[bytes] | None = None
+    if isinstance(stdin, bytes):
+        content = stdin
+    else:
+        file = stdin
     try:
-        done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, check=False, **given)
+        done = subprocess.run(
+            argv,
+            cwd=folder,
+            env=_environment(index),
+            input=content,
+            stdin=file,
+            capture_output=True,
+            check=False,
+        )
     except FileNotFoundError:
         raise ProjectError(
             [f"{folder} is a git project, and git is not on this machine's PATH: install git"]
         ) from None
+
     if done.returncode:
-        raise GitError(
-            done.stderr.decode(errors="backslashreplace").strip()[-1000:]
-            or f"git {words[0]} ended with {done.returncode}"
-        )
-    out: bytes = done.stdout
-    return out
+        message = done.stderr.decode(errors="backslashreplace").strip()[-MESSAGE_MOST:]
+        raise GitError(message or f"git {words[0]} ended with {done.returncode}")
+    return done.stdout
+
+
+def _environment(index: str | None) -> dict[str, str]:
+    """Ours without what the caller's shell set for other repositories."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    env["GIT_OPTIONAL_LOCKS"] = "0"
+    env["GIT_NO_REPLACE_OBJECTS"] = "1"
+    env["GIT_TERMINAL_PROMPT"] = "0"
+    env["LC_ALL"] = "C"
+    if index is not None:
+        env["GIT_INDEX_FILE"] = index
+    return env
 
 
 @dataclass(frozen=True)
 class Project:
-    """ignored: paths from the project's top, folders with a slash at their end. plain:
+    """A project as far as its sync has to know it."""
 
-    `.git`s that make no sense on another machine.
-
-    parts: folders that together make the `.git` of the workspace, and their places in it; none if
-    the project's own is good as it is.
-    """
-
+    # Where it lies on this machine.
     path: str
+    # What git ignores, as paths from the project's top; folders have a slash at their end.
     ignored: tuple[bytes, ...] = ()
+    # Paths of `.git`s inside of the project that make no sense on another machine.
     plain: tuple[bytes, ...] = ()
+    # (folder, its path in the workspace) of those that together make the workspace's `.git`; none
+    # if the project's own is good as it is.
     parts: tuple[tuple[str, str], ...] = ()
 
 
 def project_at(path: str) -> Project:
-    """Raises ProjectError."""
+    """The project at this path, as git knows it. Raises ProjectError."""
     if not in_git(path):
         return Project(path)
     try:
-        ignored, plain = _looked_into(path, b"")
-        # Of the repository above, so it is nobody's git project.
+        ignored, plain = _look_into(path, b"")
         if b"./" in ignored:
+            # The repository above ignores it, so it is nobody's git project.
             return Project(path)
-        return Project(path, tuple(ignored), tuple(plain), tuple(_parts(path)))
+        return Project(path, tuple(ignored), tuple(plain), tuple(_repository_parts(path)))
     except GitError as exc:
         raise ProjectError([f"git can't read the project {path}: {exc}"]) from None
 
 
 def in_git(path: str) -> bool:
+    """Whether a repository is here or above."""
     return any(
         os.path.lexists(os.path.join(folder, ".git"))
         for folder in (path, *map(str, PurePath(path).parents))
     )
 
 
-def _looked_into(top: str, below: bytes) -> tuple[list[bytes], list[bytes]]:
-    """(ignored, plain) of the repository there, and of those inside it, which git by itself doesn't
-    look into.
+def _look_into(top: str, below: bytes) -> tuple[list[bytes], list[bytes]]:
+    """What is ignored, and which `.git`s are plain, in a repository and in those inside of it.
+
+    Git by itself doesn't look into repositories inside of another one. below: path of the
+    repository from the project's top, with a slash at its end, or blank. Raises GitError.
     """
-    folder = os.path.join(top, os.fsdecode(below))
-    with ThreadPoolExecutor(2) as pool:
-        listings = pool.map(
-            lambda words: _names(git(folder, "ls-files", "-z", "--exclude-standard", *words)),
-            (("-oi", "--directory"), ("-t", "-s", "-o")),
-        )
-    ignored = [below + name for name in next(listings)]
-    plain = list[bytes]()
+    ignored_names, entries = _list_files(os.path.join(top, os.fsdecode(below)))
+    ignored = [below + name for name in ignored_names]
+    plain: list[bytes] = []
     if below + b"./" in ignored:
         return ignored, plain
-    for entry in next(listings):
-        submodule = entry.startswith((b"H 160000 ", b"S 160000 "))
-        inner = below + (entry.partition(b"\t")[2] + b"/" if submodule else entry[2:])
-        if not inner.endswith(b"/") or not os.path.lexists(
-            os.path.join(os.fsencode(top), inner, b".git")
-        ):
+
+    for entry in entries:
+        is_submodule = entry.startswith((b"H 160000 ", b"S 160000 "))
+        if is_submodule:
+            inner = below + entry.partition(b"\t")[2] + b"/"
+        else:
+            inner = below + entry[2:]
+        git_dir = os.path.join(top, os.fsdecode(inner), ".git")
+        if not inner.endswith(b"/") or not os.path.lexists(git_dir):
             continue
-        if submodule or _reaches_out(os.path.join(top, os.fsdecode(inner), ".git")):
+
+        if is_submodule or _reaches_out(git_dir):
             plain.append(inner + b".git")
-        more, deeper = _looked_into(top, inner)
-        ignored += more
-        plain += deeper
+        inner_ignored, inner_plain = _look_into(top, inner)
+        ignored += inner_ignored
+        plain += inner_plain
     return ignored, plain
 
 
-def _names(listing: bytes) -> list[bytes]:
-    return [name for name in listing.split(b"\0") if name]
+def _list_files(folder: str) -> tuple[list[bytes], list[bytes]]:
+    """(what git ignores here; all that it knows or could, with a letter and a mode before it)."""
+
+    def list_with(words: Sequence[str]) -> list[bytes]:
+        listing = git(folder, "ls-files", "-z", "--exclude-standard", *words)
+        return [name for name in listing.split(b"\0") if name]
+
+    # Each may take seconds in a large project.
+    with ThreadPoolExecutor(2) as pool:
+        ignored = pool.submit(list_with, ("-oi", "--directory"))
+        entries = pool.submit(list_with, ("-t", "-s", "-o"))
+    return ignored.result(), entries.result()
 
 
 def _reaches_out(git_dir: str) -> bool:
-    """Whether it is merely a file that names the real one, or takes objects from another
-    repository.
-    """
-    return not os.path.isdir(git_dir) or os.path.exists(
-        os.path.join(git_dir, "objects", "info", "alternates")
-    )
+    """Whether a `.git` is a mere file that names the real one, or takes another's objects."""
+    alternates = os.path.join(git_dir, "objects", "info", "alternates")
+    return not os.path.isdir(git_dir) or os.path.exists(alternates)
 
 
-def _parts(path: str) -> list[tuple[str, str]]:
-    """Of two parts that have the same file the first one's counts: a worktree's own HEAD and index
-    before those of the repository.
+def _repository_parts(path: str) -> list[tuple[str, str]]:
+    """The folders that make the project's repository, and their paths in the workspace.
+
+    Of two that have the same file the first one's counts: a worktree's own HEAD and index before
+    those of the repository. Raises GitError.
     """
     own = os.path.join(path, ".git")
     if not os.path.lexists(own) or not (_reaches_out(own) or _names_a_tree(own)):
         return []
-    found = (
-        git(path, "rev-parse", "--absolute-git-dir", "--git-common-dir")
-        .decode(errors="surrogateescape")
-        .split("\n")
-    )
-    folders = dict.fromkeys(os.path.realpath(os.path.join(path, folder)) for folder in found[:2])
-    counted = git(path, "count-objects", "-v").decode(errors="surrogateescape").split("\n")
+
+    git_dirs = _lines(path, "rev-parse", "--absolute-git-dir", "--git-common-dir")[:2]
+    # In a repository that is no worktree both are the same.
+    folders = dict.fromkeys(os.path.realpath(os.path.join(path, folder)) for folder in git_dirs)
     alternates = [
-        line.partition(": ")[2].strip('"') for line in counted if line.startswith("alternate: ")
+        line.partition(": ")[2].strip('"')
+        for line in _lines(path, "count-objects", "-v")
+        if line.startswith("alternate: ")
     ]
-    return [
-        *((folder, ".git") for folder in folders),
-        *((folder, ".git/objects") for folder in alternates),
-    ]
+    parts = [(folder, ".git") for folder in folders]
+    return parts + [(folder, ".git/objects") for folder in alternates]
+
+
+def _lines(folder: str, *words: str) -> list[str]:
+    return git(folder, *words).decode(errors="surrogateescape").split("\n")
 
 
 def _names_a_tree(git_dir: str) -> bool:
@@ -182,21 +219,25 @@ def _names_a_tree(git_dir: str) -> bool:
 
 
 def portable_config(parts: Sequence[tuple[str, str]], folder: str) -> None:
-    """Into this folder: the repository's settings without those that bind it to this machine.
+    """Write the repository's settings into this folder, without those that bind it to this machine.
 
-    Times are kept, so that it is sent once.
+    parts: of the project. Times are kept, so that rsync sends the file once. Raises GitError.
     """
     own = parts[0][0]
-    common = [source for source, place in parts if place == ".git"][-1]
+    common = [source for source, path in parts if path == ".git"][-1]
+    common_config = os.path.join(common, "config")
     config = os.path.join(folder, "config")
-    with open(config, "wb") as file, open(os.path.join(common, "config"), "rb") as source:
+    with open(config, "wb") as file, open(common_config, "rb") as source:
         file.write(source.read())
+
     git(folder, "config", "--file", config, "core.bare", "false")
-    # Unset fails where there is none.
+    # To unset what is not there is an error.
     git(folder, "config", "--file", config, "core.worktree", "x")
     git(folder, "config", "--file", config, "--unset-all", "core.worktree")
-    os.utime(config, ns=(0, os.stat(os.path.join(common, "config")).st_mtime_ns))
+    os.utime(config, ns=(0, os.stat(common_config).st_mtime_ns))
+
     if own != common and not os.path.exists(os.path.join(own, "config.worktree")):
-        # Else the one of the main work tree would count.
-        open(os.path.join(folder, "config.worktree"), "w").close()
-        os.utime(os.path.join(folder, "config.worktree"), (0, 0))
+        # Without one of its own the main work tree's would count.
+        own_config = os.path.join(folder, "config.worktree")
+        open(own_config, "w").close()
+        os.utime(own_config, (0, 0))

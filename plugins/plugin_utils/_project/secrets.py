@@ -16,28 +16,51 @@ from .._errors import InputError
 from .._files.paths import state_home
 from .sync import Exclusions, sources, upload_argv
 
-LOOKS_SECRET = re.compile(
-    r"\.env(\.(?!example$|sample$|template$|dist$).*)?|.*\.(pem|key|p12|pfx|jks|keystore|kdbx|ovpn)|id_(rsa|dsa|ecdsa|ed25519)(_sk)?|\.netrc|\.pgpass"
-    r"|\.git-credentials|\.htpasswd|\.vault_pass.*|(client_)?secrets?\.(json|ya?ml|toml)|credentials(\.(json|ya?ml|toml|csv))?|service[-_]account.*\.json"
-    r"|.*\.tfvars|terraform\.tfstate",
-    re.IGNORECASE,
+# Names of files that usually hold a secret; what is an example by its name is none.
+SECRET_NAMES = (
+    r"\.env(\.(?!example$|sample$|template$|dist$).*)?",
+    r".*\.(pem|key|p12|pfx|jks|keystore|kdbx|ovpn)",
+    r"id_(rsa|dsa|ecdsa|ed25519)(_sk)?",
+    r"\.netrc",
+    r"\.pgpass",
+    r"\.git-credentials",
+    r"\.htpasswd",
+    r"\.vault_pass.*",
+    r"(client_)?secrets?\.(json|ya?ml|toml)",
+    r"credentials(\.(json|ya?ml|toml|csv))?",
+    r"service[-_]account.*\.json",
+    r".*\.tfvars",
+    r"terraform\.tfstate",
 )
+LOOKS_SECRET = re.compile("|".join(SECRET_NAMES), re.IGNORECASE)
+# A branch may have the name of a key.
 INSIDE_GIT = re.compile(r"(^|/)\.git/")
-SHOWN = 10
+# How many paths are named to people.
+SHOWN_MOST = 10
 
 
 def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
-    """Paths that look like secrets among what goes to a node; none if this project (its workspace's
-    key) was looked at before. Raises InputError.
+    """Paths that look like secrets among what goes to a node, sorted; none at a second look.
+
+    A project is known by the key of its workspaces; this notes that it was looked at. Raises
+    InputError.
     """
     seen = os.path.join(state_home(), "projects", key)
     if os.path.exists(seen):
         return []
+
+    secrets = sorted(path for path in _sent_paths(excluded) if _looks_secret(path))
+    os.makedirs(os.path.dirname(seen), mode=0o700, exist_ok=True)
+    open(seen, "w").close()
+    return secrets
+
+
+def _sent_paths(excluded: Exclusions) -> list[str]:
+    """What a sync to an empty workspace would send: rsync itself says it. Raises InputError."""
     try:
         with sources(excluded.project) as given, tempfile.TemporaryDirectory() as nothing:
-            argv = upload_argv(given, ("--dry-run", "--out-format=%n"), nothing)
-            listed = subprocess.run(
-                argv,
+            listing = subprocess.run(
+                upload_argv(given, ("--dry-run", "--out-format=%n"), nothing),
                 input=excluded.rules,
                 capture_output=True,
                 env={**os.environ, "LC_ALL": "C"},
@@ -45,28 +68,31 @@ def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
             ).stdout
     except FileNotFoundError:
         raise InputError(["rsync is not on this machine's PATH: install rsync"]) from None
-    names = (line.decode("utf-8", "backslashreplace") for line in listed.split(b"\n"))
-    found = sorted(
-        name
-        for name in names
-        if not INSIDE_GIT.search(name) and LOOKS_SECRET.fullmatch(name.rpartition("/")[2])
-    )
-    os.makedirs(os.path.dirname(seen), mode=0o700, exist_ok=True)
-    open(seen, "w").close()
-    return found
+    return [line.decode("utf-8", "backslashreplace") for line in listing.split(b"\n")]
+
+
+def _looks_secret(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return not INSIDE_GIT.search(path) and LOOKS_SECRET.fullmatch(name) is not None
 
 
 def secret_warnings(
     secrets: Mapping[str, Sequence[str]], patterns: Sequence[str], config: str
 ) -> list[str]:
-    """Lines for people, by project, with the line that keeps them at home."""
+    """Lines for people about each project, with the setting that keeps its secrets at home.
+
+    secrets: project -> paths; patterns: of sync_exclude by now; config: path of the config file.
+    """
     lines = []
-    for project, found in secrets.items():
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        lines += [
-            f"WARNING: these look like secrets, and go to the nodes with {project}: {', '.join(found[:SHOWN])}{more}"
-        ]
-        lines += [
-            f"  to keep them at home, write in {config}: sync_exclude: {json.dumps([*patterns, *(f'/{name}' for name in found[:SHOWN])])}"
-        ]
+    for project, paths in secrets.items():
+        shown = paths[:SHOWN_MOST]
+        more = ""
+        if len(paths) > len(shown):
+            more = f" and {len(paths) - len(shown)} more"
+        setting = json.dumps([*patterns, *(f"/{path}" for path in shown)])
+        lines.append(
+            f"WARNING: these look like secrets, and go to the nodes with {project}: "
+            f"{', '.join(shown)}{more}"
+        )
+        lines.append(f"  to keep them at home, write in {config}: sync_exclude: {setting}")
     return lines

@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The panels of `status` and `specialists`: their documents as text of 80 columns; nothing is
-computed here.
+"""The panels of `status` and `specialists`: their documents as text of 80 columns.
+
+Nothing is computed here.
 """
 
 from __future__ import annotations
@@ -16,71 +17,87 @@ from .report import left_out_lines
 from .text import fit, fitted_table
 
 COLUMNS = 80
-# Attempts that `status` shows; the document has all.
-MOST_ENDED = 20
+# How many ended attempts `status` shows; the document has all.
+ENDED_MOST = 20
+# What stands before an attempt, by its status; a cross for the others.
 MARKS = {"running": "▶", "success": "✓", "unproven": "?"}
-LIVES = {"active": "⚡", "dormant": "💤"}
+# What stands before a specialist, by its status.
+SPECIALIST_MARKS = {"active": "⚡", "dormant": "💤"}
+# Units of a duration with their seconds, and from how many seconds on the next one is taken.
+UNITS = (("s", 1, 120), ("m", 60, 7200), ("h", 3600, 172800))
+DAY = 86400
+
+# A document, or a row of one, as it came back through Ansible: data without types. Its keys are
+# explained where it is made.
+Row = Mapping[str, Any]
 
 
-def status_text(status: Mapping[str, Any]) -> list[str]:
+# -- status
+
+
+def status_text(status: Row) -> list[str]:
+    """The panel of `status`: nodes, machines that are left out, attempts."""
     totals = status["totals"]
-    answered = f"{totals['answered']} of {totals['nodes']} nodes answer"
-    lines = [
-        f"status: {answered}; {totals['running']} running, {totals['ended_today']} ended today",
-        *_nodes(status["nodes"]),
-    ]
+    summary = (
+        f"status: {totals['answered']} of {totals['nodes']} nodes answer; "
+        f"{totals['running']} running, {totals['ended_today']} ended today"
+    )
+    lines = [summary, *_node_lines(status["nodes"])]
     lines += left_out_lines(status["left_out"])
-    ended = [row for row in status["attempts"] if row["ended_at"] is not None]
-    rows = [row for row in status["attempts"] if row["ended_at"] is None] + ended[:MOST_ENDED]
-    if rows:
-        heads = ["JOB", "NODE", "STATUS", "BEGAN", "TOOK", "COST"]
-        lines += [
-            "",
-            *fitted_table([heads, *map(_attempt_cells, rows)], (26, 12, 11, 11, 5), COLUMNS),
-        ]
-    if ended[MOST_ENDED:]:
-        lines.append(
-            f"… and {len(ended) - MOST_ENDED} more that ended today: gummy_output_file has them all"
-        )
+    lines += _attempt_lines(status["attempts"])
     return [fit(line, COLUMNS) for line in lines]
 
 
-def _nodes(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Numbers of the measured nodes, then a line for each that no job would go to, or of which
-    something is not known.
+def _node_lines(nodes: Sequence[Row]) -> list[str]:
+    """Numbers of the measured nodes, then the reasons of those about which there is something.
+
+    That is a node that no job would go to, or of which something is not known.
     """
-    heads = ["NODE", "SCORE", "CPU", "MEM", "LOAD", "IO", "SLOTS", "AGE", "AGENTS"]
+    lines = []
     rows = [_node_cells(node) for node in nodes if node["state"] == "measured"]
+    if rows:
+        heads = ["NODE", "SCORE", "CPU", "MEM", "LOAD", "IO", "SLOTS", "AGE", "AGENTS"]
+        lines += fitted_table([heads, *rows], (17, 5, 5, 5, 5, 5, 5, 4), COLUMNS)
     reasons = [
         [node["name"], node["reason"] or "load unknown"]
         for node in nodes
         if node["state"] != "measured" or node["reason"]
     ]
-    return [
-        *(fitted_table([heads, *rows], (17, 5, 5, 5, 5, 5, 5, 4), COLUMNS) if rows else []),
-        *fitted_table(reasons, (22,), COLUMNS),
-    ]
+    return lines + fitted_table(reasons, (22,), COLUMNS)
 
 
-def _node_cells(node: Mapping[str, Any]) -> list[str]:
-    load = ["-" if value is None else f"{100 * value:.0f} %" for value in node["load"].values()]
-    agents = "?" if node["agents"] is None else ", ".join(node["agents"]) or "none"
-    score = "-" if node["score"] is None else f"{node['score']:.2f}"
-    return [
-        node["name"],
-        score,
-        *load,
-        "{busy}/{total}".format(**node["slots"]),
-        _duration(node["age"]),
-        agents,
-    ]
+def _node_cells(node: Row) -> list[str]:
+    load = [_percent(value) for value in node["load"].values()]
+    score = "-"
+    if node["score"] is not None:
+        score = f"{node['score']:.2f}"
+    slots = f"{node['slots']['busy']}/{node['slots']['total']}"
+    agents = "?"
+    if node["agents"] is not None:
+        agents = ", ".join(node["agents"]) or "none"
+    return [node["name"], score, *load, slots, _duration(node["age"]), agents]
 
 
-def _attempt_cells(row: Mapping[str, Any]) -> list[str]:
-    name = f"{row['run_id'] or '?'}/{row['job'] or '?'}"
+def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
+    """What runs, and the newest of what has ended."""
+    open_rows = [row for row in attempts if row["ended_at"] is None]
+    ended_rows = [row for row in attempts if row["ended_at"] is not None]
+    rows = [_attempt_cells(row) for row in open_rows + ended_rows[:ENDED_MOST]]
+    if not rows:
+        return []
+
+    heads = ["JOB", "NODE", "STATUS", "BEGAN", "TOOK", "COST"]
+    lines = ["", *fitted_table([heads, *rows], (26, 12, 11, 11, 5), COLUMNS)]
+    more = len(ended_rows) - ENDED_MOST
+    if more > 0:
+        lines.append(f"… and {more} more that ended today: gummy_output_file has them all")
+    return lines
+
+
+def _attempt_cells(row: Row) -> list[str]:
     mark = MARKS.get(row["status"], "✗")
     return [
-        name,
+        f"{row['run_id'] or '?'}/{row['job'] or '?'}",
         row["node"],
         f"{mark} {row['class'] or row['status']}",
         _moment(row["begun_at"]),
@@ -89,61 +106,95 @@ def _attempt_cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def specialists_text(dashboard: Mapping[str, Any]) -> list[str]:
-    totals = dashboard["totals"]
-    counts = " · ".join(f"{mark} {totals[status]} {status}" for status, mark in LIVES.items())
-    nodes = f"{totals['answered']} of {totals['nodes']} nodes"
-    lines = [
-        f"{counts} · {nodes} · {_sessions(totals['sessions'])} · cost today {_cost(totals['cost_today'])}"
-    ]
+# -- specialists
+
+
+def specialists_text(dashboard: Row) -> list[str]:
+    """The panel of `specialists`: the totals, then each node with its own."""
+    lines = [_totals_line(dashboard["totals"])]
     for node in dashboard["nodes"]:
         lines.append(f"{node['name']}  {_node_words(node)}")
-        rows = [_specialist_cells(one) for one in node["specialists"]]
+        rows = [_specialist_cells(row) for row in node["specialists"]]
         lines += [f"  {line}" for line in fitted_table(rows, (2, 21, 16, 12), COLUMNS - 2)]
         if node["more"]:
             lines.append("  … and more: no more are read of one node")
     return [fit(line, COLUMNS) for line in lines]
 
 
-def _node_words(node: Mapping[str, Any]) -> str:
+def _totals_line(totals: Row) -> str:
+    parts = [f"{mark} {totals[status]} {status}" for status, mark in SPECIALIST_MARKS.items()]
+    parts += [
+        f"{totals['answered']} of {totals['nodes']} nodes",
+        _sessions(totals["sessions"]),
+        f"cost today {_cost(totals['cost_today'])}",
+    ]
+    return " · ".join(parts)
+
+
+def _node_words(node: Row) -> str:
     if node["reason"]:
         return f"✗ {node['reason']}"
     if node["same_as"]:
         return f"the same store as {node['same_as']}: counted there"
-    words = [] if node["score"] is None else [f"score {node['score']:.2f}"]
-    words += [] if node["cost_today"] is None else [f"cost today {_cost(node['cost_today'])}"]
-    words += [] if node["specialists"] else ["no specialists"]
+    words = []
+    if node["score"] is not None:
+        words.append(f"score {node['score']:.2f}")
+    if node["cost_today"] is not None:
+        words.append(f"cost today {_cost(node['cost_today'])}")
+    if not node["specialists"]:
+        words.append("no specialists")
     return ", ".join(words)
 
 
-def _specialist_cells(one: Mapping[str, Any]) -> list[str]:
-    where = (
-        "home"
-        if one["where"] == "home"
-        else (one["project"] or one["workspace"] or "?").rstrip("/").rpartition("/")[2]
-    )
-    last = one["reason"] or f"{_last(one['last_active']):<11}  {_cost(one['cost_usd'])}"
-    return [LIVES[one["status"]], one["name"], where, _sessions(one["sessions"]), last]
+def _specialist_cells(row: Row) -> list[str]:
+    where = "home"
+    if row["where"] != "home":
+        path = row["project"] or row["workspace"] or "?"
+        where = path.rstrip("/").rpartition("/")[2]
+    last = row["reason"]
+    if not last:
+        last = f"{_last_active(row['last_active']):<11}  {_cost(row['cost_usd'])}"
+    mark = SPECIALIST_MARKS[row["status"]]
+    return [mark, row["name"], where, _sessions(row["sessions"]), last]
+
+
+# -- numbers
 
 
 def _sessions(count: int | None) -> str:
-    return "n/a" if count is None else f"{count} session{'' if count == 1 else 's'}"
-
-
-def _last(told: str | None) -> str:
-    try:
-        return _moment(datetime.fromisoformat(told).timestamp()) if told else "never"
-    except (ValueError, OverflowError):
-        return str(told)
+    if count is None:
+        return "n/a"
+    if count == 1:
+        return "1 session"
+    return f"{count} sessions"
 
 
 def _cost(dollars: float | None) -> str:
-    return "n/a" if dollars is None else f"${dollars:.2f}"
+    if dollars is None:
+        return "n/a"
+    return f"${dollars:.2f}"
+
+
+def _percent(part: float | None) -> str:
+    if part is None:
+        return "-"
+    return f"{100 * part:.0f} %"
+
+
+def _last_active(at: str | None) -> str:
+    """A time of ISO 8601, by this machine's clock; what is none as it is."""
+    if not at:
+        return "never"
+    try:
+        return _moment(datetime.fromisoformat(at).timestamp())
+    except (ValueError, OverflowError):
+        return at
 
 
 def _moment(at: float | None) -> str:
-    """By this machine's clock, in 11 columns: the time of today, date and time of this year, or a
-    date.
+    """A time in seconds since 1970 by this machine's clock, in 11 columns.
+
+    The time if it is today's, date and time if it is this year's, else a date.
     """
     if at is None:
         return "-"
@@ -152,15 +203,17 @@ def _moment(at: float | None) -> str:
         now = time.localtime()
     except (OverflowError, ValueError, OSError):
         return "?"
-    return time.strftime(
-        "%H:%M" if when[:3] == now[:3] else "%m-%d %H:%M" if when[0] == now[0] else "%Y-%m-%d", when
-    )
+    if when[:3] == now[:3]:
+        return time.strftime("%H:%M", when)
+    if when.tm_year == now.tm_year:
+        return time.strftime("%m-%d %H:%M", when)
+    return time.strftime("%Y-%m-%d", when)
 
 
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "-"
-    for unit, size, most in (("s", 1, 120), ("m", 60, 7200), ("h", 3600, 172800)):
-        if seconds < most:
+    for unit, size, limit in UNITS:
+        if seconds < limit:
             return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86400:.0f} d"
+    return f"{seconds / DAY:.0f} d"

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people read: the run's summary and the plan, from their documents; nothing is computed here."""
+"""What people read of a run, a plan and the commands, from their documents; nothing is computed.
+
+The panels of `status` and `specialists` are in panels.py.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 from .text import table
 
+# What stands before a job, by its status.
 MARKS = {
     "success": "✓",
     "unproven": "?",
@@ -20,123 +24,183 @@ MARKS = {
     "running": "▶",
     "waiting": "…",
 }
+# What is said of an attempt that was to be cancelled, by its state.
+CANCELLED = {"void": "never began", "running": "still ending: ask again"}
+# What is said of an attempt whose harvest is not there, by its state.
+NOT_HARVESTED = {"running": "still running", "dead": "its supervisor died"}
+# How many names, and how many files in conflict, stand in one line or below each other.
+NAMES_MOST = 5
+FILES_MOST = 5
+# From how many nodes on those with the same reason share a line.
+ALIKE_LEAST = 3
+MEGABYTE = 1e6
+
+# A document, or a row of one, as it came back through Ansible: data without types. Its keys are
+# explained where it is made.
+Row = Mapping[str, Any]
 
 
-def run_summary(run: Mapping[str, Any]) -> list[str]:
-    """run.json for people."""
-    good = sum(row["status"] == "success" for row in run["jobs"])
-    rows = []
-    for row in run["jobs"]:
-        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
-        status = row["status"] + (f" ({row['class']})" if row["class"] else "")
-        rows.append(
-            [MARKS[row["status"]], row["name"], status, row["node"] or "-", seconds, _outcome(row)]
-        )
-    open_ones = [
-        (word, sum(row["status"] == status for row in run["jobs"]))
-        for status, word in (("running", "running"), ("waiting", "waiting"))
-    ]
-    more = "".join(f", {count} {word}" for word, count in open_ones if count)
-    lines = [
-        f"run {run['run_id']}: {good} of {len(run['jobs'])} jobs good{more}, {run['seconds']:.1f} s",
-        *table(rows),
-    ]
-    lines += [f"  {line}" for row in run["jobs"] for line in _next_steps(run["command"], row)]
-    lines += [f"  {line}" for found in run.get("conflicts", ()) for line in _conflict(found)]
-    if more:
+# -- a run
+
+
+def run_summary(run: Row) -> list[str]:
+    """The summary of a run, from run.json."""
+    jobs: Sequence[Row] = run["jobs"]
+    counts = [f"{_count(jobs, status='success')} of {len(jobs)} jobs good"]
+    for status in ("running", "waiting"):
+        count = _count(jobs, status=status)
+        if count:
+            counts.append(f"{count} {status}")
+    is_open = len(counts) > 1
+
+    lines = [f"run {run['run_id']}: {', '.join(counts)}, {run['seconds']:.1f} s"]
+    lines += table([_job_cells(row) for row in jobs])
+    for row in jobs:
+        lines += _indented(_next_steps(run["command"], row))
+    for conflict in run.get("conflicts", ()):
+        lines += _indented(_conflict_lines(conflict))
+    if is_open:
         lines.append(
-            f"  call the run again for the rest: the same command with -e gummy_run_id={run['run_id']}"
+            "  call the run again for the rest: "
+            f"the same command with -e gummy_run_id={run['run_id']}"
         )
-    return [*lines, f"record: {run['folder']}/run.json"]
+    lines.append(f"record: {run['folder']}/run.json")
+    return lines
 
 
-def _conflict(found: Mapping[str, Any]) -> list[str]:
-    files = [f"{row['path']} is changed by {_some(row['jobs'])}" for row in found["files"]]
-    order = ", ".join(found["order"])
-    left = ", ".join(found["left"])
-    then = (
-        f"; after them {left} do{'' if len(found['left']) > 1 else 'es'} not apply: merge by hand"
-        if left
-        else ""
-    )
-    return [
-        *files[:5],
-        *([f"and {len(files) - 5} more files"] if len(files) > 5 else []),
-        f"patches of {found['project']} apply in this order: {order}{then}",
-    ]
+def _job_cells(row: Row) -> list[str]:
+    status = row["status"]
+    if row["class"]:
+        status += f" ({row['class']})"
+    seconds = ""
+    if row["seconds"] is not None:
+        seconds = f"{row['seconds']:.1f} s"
+    mark = MARKS[row["status"]]
+    return [mark, row["name"], status, row["node"] or "-", seconds, _outcome(row)]
 
 
-def _outcome(row: Mapping[str, Any]) -> str:
-    if row.get("delivered"):
-        note = f" ({row['delivered']['note']})" if row["delivered"]["note"] else ""
-        return f"{row['files_changed']} changed (+{row['lines_added']}/-{row['lines_deleted']})  branch {row['delivered']['branch']}{note}"
+def _outcome(row: Row) -> str:
+    """What a job has changed and where that is, or why it has not."""
+    delivered = row.get("delivered")
+    if delivered:
+        text = f"{_changed(row)}  branch {delivered['branch']}"
+        if delivered["note"]:
+            text += f" ({delivered['note']})"
+        return text
     if row["patch"]:
-        return f"{row['files_changed']} changed (+{row['lines_added']}/-{row['lines_deleted']})  {row['patch']}"
-    return row["message"] if row["status"] != "success" and row["message"] else "no changes"
+        return f"{_changed(row)}  {row['patch']}"
+    if row["status"] != "success" and row["message"]:
+        return str(row["message"])
+    return "no changes"
 
 
-def _next_steps(command: str, row: Mapping[str, Any]) -> list[str]:
-    """What a person can do about a job that did not end well."""
+def _changed(row: Row) -> str:
+    return f"{row['files_changed']} changed (+{row['lines_added']}/-{row['lines_deleted']})"
+
+
+def _next_steps(command: str, row: Row) -> list[str]:
+    """What a person can do about a job that did not end well. command: of ansible-playbook."""
     steps = []
-    if (
-        row["status"] not in ("success", "skipped", "running", "waiting")
-        and row["message"]
-        and row["patch"]
-    ):
+    is_bad = row["status"] not in ("success", "skipped", "running", "waiting")
+    if is_bad and row["message"] and row["patch"]:
+        # The patch has taken the place where the message stands else.
         steps.append(f"{row['name']}: {row['message']}")
+
     if row["status"] == "lost" and row["attempts"]:
-        steps.append(
-            f"{row['name']}: when {row['node']} is back: {command} distributed.gummy.harvest -e gummy_job={row['attempts'][-1]['id']}"
-        )
+        harvest = _harvest_command(command, row)
+        steps.append(f"{row['name']}: when {row['node']} is back: {harvest}")
     elif row["class"] == "harvest" and row["attempts"]:
-        steps.append(
-            f"{row['name']}: once that is mended: {command} distributed.gummy.harvest -e gummy_job={row['attempts'][-1]['id']}"
-        )
+        harvest = _harvest_command(command, row)
+        steps.append(f"{row['name']}: once that is mended: {harvest}")
     elif row["status"] in ("failed", "unproven") and row["folder"]:
         steps.append(f"{row['name']}: log {row['folder']}/log")
     return steps
 
 
-def plan_text(plan: Mapping[str, Any]) -> list[str]:
-    """The plan for people: where each job would go and why, then every node as the first job of
-    each kind sees it: score, slots, age of the load, why, and what would have to change.
+def _harvest_command(command: str, row: Row) -> str:
+    return f"{command} distributed.gummy.harvest -e gummy_job={row['attempts'][-1]['id']}"
+
+
+def _conflict_lines(conflict: Row) -> list[str]:
+    files: Sequence[Row] = conflict["files"]
+    lines = [f"{row['path']} is changed by {_some(row['jobs'])}" for row in files[:FILES_MOST]]
+    if len(files) > FILES_MOST:
+        lines.append(f"and {len(files) - FILES_MOST} more files")
+
+    order = f"patches of {conflict['project']} apply in this order: {', '.join(conflict['order'])}"
+    left = conflict["left"]
+    if left:
+        verb = "do" if len(left) > 1 else "does"
+        order += f"; after them {', '.join(left)} {verb} not apply: merge by hand"
+    lines.append(order)
+    return lines
+
+
+# -- a plan
+
+
+def plan_text(plan: Row) -> list[str]:
+    """Where each job would go and why, then the nodes as the jobs see them.
+
+    Of each kind of job the first one's view is shown: score, slots, age of the load, why, and what
+    would have to change.
     """
-    where = [
-        [row["name"], "->", row["node"] or ("waits" if row["waits"] else "nowhere"), row["why"]]
-        for row in plan["jobs"]
-    ]
-    lines = ["plan: nothing is changed", *table(where)]
+    lines = ["plan: nothing is changed", *table([_plan_cells(row) for row in plan["jobs"]])]
     shown = set[tuple[Any, ...]]()
     for row in plan["jobs"]:
-        kind = (
-            row["task_type"],
-            *sorted(
-                (entry["host"], entry["rejected"])
-                for entry in row["ranking"]
-                if entry["rejected"] and not entry["waits"]
-            ),
-        )
-        if row["ranking"] and kind not in shown:
-            lines += [f"nodes as seen by {row['name']} ({row['task_type']}):"]
-            lines += [f"  {line}" for line in _ranking_lines(row["ranking"])]
-        shown.add(kind)
+        view = _view_of(row)
+        if row["ranking"] and view not in shown:
+            lines.append(f"nodes as seen by {row['name']} ({row['task_type']}):")
+            lines += _indented(_ranking_lines(row["ranking"]))
+        shown.add(view)
     return [*lines, *left_out_lines(plan["left_out"]), *plan["notes"]]
 
 
-def _ranking_lines(ranking: Sequence[Mapping[str, Any]]) -> list[str]:
+def _plan_cells(row: Row) -> list[str]:
+    node = row["node"]
+    if not node:
+        node = "waits" if row["waits"] else "nowhere"
+    return [row["name"], "->", node, row["why"]]
+
+
+def _view_of(row: Row) -> tuple[Any, ...]:
+    """What tells how this job sees the nodes: its kind, and who can't take it."""
+    rejected = sorted(
+        (entry["host"], entry["rejected"]) for entry in row["ranking"] if _is_out(entry)
+    )
+    return (row["task_type"], *rejected)
+
+
+def _is_out(entry: Row) -> bool:
+    """Whether a node can't take the job, and it is not merely full."""
+    return bool(entry["rejected"] and not entry["waits"])
+
+
+def _ranking_lines(ranking: Sequence[Row]) -> list[str]:
     """A line for each node; one for several that can't take the job for the same reason."""
     alike: dict[str, list[str]] = {}
     for entry in ranking:
-        if entry["rejected"] and not entry["waits"]:
+        if _is_out(entry):
             alike.setdefault(_why(entry), []).append(entry["host"])
-    told = [entry for entry in ranking if len(alike.get(_why(entry), ())) < 3]
+    many = {why: names for why, names in alike.items() if len(names) >= ALIKE_LEAST}
+    single = [entry for entry in ranking if _why(entry) not in many]
     return [
-        *table([_node_cells(entry) for entry in told]),
-        *(f"{_some(names)}: {why}" for why, names in alike.items() if len(names) > 2),
+        *table([_node_cells(entry) for entry in single]),
+        *(f"{_some(names)}: {why}" for why, names in many.items()),
     ]
 
 
-def _why(entry: Mapping[str, Any]) -> str:
+def _node_cells(entry: Row) -> list[str]:
+    score = "-"
+    if not entry["rejected"] and entry["score"] is not None:
+        score = f"{entry['score']:.2f}"
+    age = ""
+    if entry["age"] is not None:
+        age = f"{entry['age']:.0f} s old"
+    return [entry["host"], score, f"{entry['busy']}/{entry['slots']} slots", age, _why(entry)]
+
+
+def _why(entry: Row) -> str:
     return "; ".join(filter(None, [entry["reason"], entry["change"]]))
 
 
@@ -150,19 +214,11 @@ def left_out_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
     ]
 
 
-def _some(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(
-        [*names[:most], *([f"and {len(names) - most} more"] if len(names) > most else [])]
-    )
+# -- the commands
 
 
-def _node_cells(entry: Mapping[str, Any]) -> list[str]:
-    score = "-" if entry["rejected"] or entry["score"] is None else f"{entry['score']:.2f}"
-    age = "" if entry["age"] is None else f"{entry['age']:.0f} s old"
-    return [entry["host"], score, f"{entry['busy']}/{entry['slots']} slots", age, _why(entry)]
-
-
-def sync_text(sync: Mapping[str, Any]) -> list[str]:
+def sync_text(sync: Row) -> list[str]:
+    """What `sync` has done."""
     rows = [
         [MARKS[row["status"]], row["node"], f"{row.get('seconds', 0):.1f} s", row["message"]]
         for row in sync["nodes"]
@@ -170,60 +226,87 @@ def sync_text(sync: Mapping[str, Any]) -> list[str]:
     return [f"sync {sync['project']}; left out: {sync['excluded']}", *table(rows)]
 
 
-def logs_text(logs: Mapping[str, Any]) -> list[str]:
+def logs_text(logs: Row) -> list[str]:
+    """What is left to say after the logs: who gave no answer."""
     return [f"no answer from {node}: {reason}" for node, reason in logs["no_answer"].items()]
 
 
-def cancel_text(cancel: Mapping[str, Any]) -> list[str]:
-    rows = []
-    for row in cancel["attempts"]:
-        ended = row.get("ended") or {}
-        told = {
-            "ended": f"ended ({ended.get('class') or 'good'})",
-            "void": "never began",
-            "running": "still ending: ask again",
-        }.get(row["state"], row["state"])
-        rows.append([f"{row['run_id']}/{row['job']}", row["node"], row.get("message") or told])
+def cancel_text(cancel: Row) -> list[str]:
+    """What `cancel` has done."""
+    rows = [
+        [f"{row['run_id']}/{row['job']}", row["node"], row.get("message") or _how_cancelled(row)]
+        for row in cancel["attempts"]
+    ]
     return [*table(rows), *logs_text(cancel)]
 
 
-def harvest_text(harvest: Mapping[str, Any]) -> list[str]:
+def _how_cancelled(row: Row) -> str:
+    state = str(row["state"])
+    if state == "ended":
+        ended = row.get("ended") or {}
+        return f"ended ({ended.get('class') or 'good'})"
+    return CANCELLED.get(state, state)
+
+
+def harvest_text(harvest: Row) -> list[str]:
+    """What `harvest` has done."""
     rows = []
     for row in harvest["attempts"]:
-        state = {"running": "still running", "dead": "its supervisor died"}.get(
-            row["state"], "never began"
-        )
-        place = ", ".join(filter(None, [row.get("folder"), row.get("message")])) or state
-        rows.append([f"{row['run_id']}/{row['job']}", row["node"], row["state"], place])
+        result = ", ".join(filter(None, [row.get("folder"), row.get("message")]))
+        if not result:
+            result = NOT_HARVESTED.get(row["state"], "never began")
+        rows.append([f"{row['run_id']}/{row['job']}", row["node"], row["state"], result])
     return [*table(rows), *logs_text(harvest)]
 
 
-def clean_text(clean: Mapping[str, Any]) -> list[str]:
+def clean_text(clean: Row) -> list[str]:
+    """What `clean` has taken away, or would."""
     verb = "would free" if clean["check"] else "freed"
-    rows = []
-    for row in clean["nodes"]:
-        whats = [
-            f"{count} {what}{'s' if count > 1 else ''}"
-            for what in ("attempt", "workspace", "program")
-            if (count := _count(row["removed"], what))
-        ]
-        rows.append([row["node"], f"{row['bytes'] / 1e6:.1f} MB", ", ".join(whats) or "nothing"])
-    here = clean["runs"]
-    rows.append(
-        [
-            "runs here",
-            f"{sum(row['bytes'] for row in here) / 1e6:.1f} MB",
-            _some([row["name"] for row in here]) or "nothing",
-        ]
+    runs: Sequence[Row] = clean["runs"]
+    rows = [_cleaned_cells(row) for row in clean["nodes"]]
+    run_names = _some([row["name"] for row in runs]) or "nothing"
+    kept = (
+        "kept: what runs, what is not acknowledged, and what is young enough "
+        "(keep in the config file)"
     )
-    kept = "kept: what runs, what is not acknowledged, and what is young enough (keep in the config file)"
+    rows.append(["runs here", _megabytes(sum(row["bytes"] for row in runs)), run_names])
     return [
-        f"clean {verb} {clean['bytes'] / 1e6:.1f} MB",
-        *(f"  {line}" for line in table(rows)),
+        f"clean {verb} {_megabytes(clean['bytes'])}",
+        *_indented(table(rows)),
         kept,
         *logs_text(clean),
     ]
 
 
-def _count(rows: Sequence[Mapping[str, Any]], what: str) -> int:
-    return sum(row["what"] == what for row in rows)
+def _cleaned_cells(row: Row) -> list[str]:
+    counts = []
+    for what in ("attempt", "workspace", "program"):
+        count = _count(row["removed"], what=what)
+        if count:
+            plural = "s" if count > 1 else ""
+            counts.append(f"{count} {what}{plural}")
+    return [row["node"], _megabytes(row["bytes"]), ", ".join(counts) or "nothing"]
+
+
+# -- words
+
+
+def _count(rows: Sequence[Row], **wanted: str) -> int:
+    """How many rows have these values."""
+    return len([row for row in rows if all(row[key] == wanted[key] for key in wanted)])
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    words = [*names[:NAMES_MOST]]
+    if len(names) > NAMES_MOST:
+        words.append(f"and {len(names) - NAMES_MOST} more")
+    return ", ".join(words)
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / MEGABYTE:.1f} MB"
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

@@ -20,9 +20,13 @@ def printable(line: str) -> str:
     """A line without what a terminal would obey: it may hold a node's or an agent's words."""
     if line.isprintable():
         return line
-    return "".join(
-        char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in line
-    )
+    return "".join(map(_printable_char, line))
+
+
+def _printable_char(char: str) -> str:
+    if char.isprintable() or char == "\t":
+        return char
+    return "\N{REPLACEMENT CHARACTER}"
 
 
 def width(text: str) -> int:

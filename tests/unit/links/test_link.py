@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible.playbook.task import Task
-from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect import LinkMaker
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link as _link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import build
@@ -191,10 +189,3 @@ def test_a_control_folder_that_may_be_somebody_else_s_is_never_used(tmp_path, mo
     assert os.path.dirname(found) == str(tmp_path)
     assert os.path.basename(found) not in ("theirs", f"gummy-{os.getuid()}")
     assert stat.S_IMODE(os.stat(found).st_mode) == 0o700
-
-
-def test_compression_is_asked_for_only_by_the_user():
-    def words(**variables):
-        return LinkMaker(Task()).make("n", {"ansible_host": "n", **variables}).probe_argv(1.0)
-
-    assert "-C" not in words() and "-C" in words(ansible_ssh_args="-C")

@@ -1,87 +1,20 @@
-"""A harvest as a branch, and several jobs' patches in an order; nothing of the user's repository
-changes but objects and that one ref.
-"""
+"""A harvest as a branch: nothing of the user's repository changes but objects and that one ref."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._project import branch as _deliver
-from ansible_collections.distributed.gummy.plugins.plugin_utils._project import conflicts
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "node"))
-import trees
-from trees import identity, said
-
-
-class Work:
-    """A project, and jobs on copies of it."""
-
-    def __init__(self, top):
-        self.top = top
-        self.project = top / "project"
-        self.project.mkdir()
-        trees.git(self.project, "init", "-q", "--template=")
-        self.commit(self.project, "first", a="1\n2\n3\n4\n5\n", b="b\n", c="c\n")
-
-    def commit(self, tree, message, **files):
-        for name, text in files.items():
-            (tree / name).write_text(text)
-        trees.git(tree, "add", "-A")
-        trees.git(tree, "commit", "-qm", message)
-
-    def job(self, change, name="job", project=None):
-        """(folder, result) of a job whose agent does this in its workspace."""
-        tree = self.top / f"{name}-tree"
-        out = self.top / f"{name}-out"
-        for path in (tree, out):
-            shutil.rmtree(path, ignore_errors=True)
-        shutil.copytree(project or self.project, tree, symlinks=True)
-        harvest.make_baseline(str(tree), str(self.top / f"{name}-git"))
-        base = said(self.project, "rev-parse", "HEAD")
-        change(tree)
-        return str(out), {
-            "harvest": harvest.make_harvest(
-                str(tree), str(self.top / f"{name}-git"), str(out), "branch"
-            ),
-            "base": base,
-            "begun_at": 1e9,
-        }
-
-    def deliver(self, job, name="job", project=None):
-        before = identity(self.project)
-        made = _deliver.deliver_branch(
-            str(project or self.project),
-            *job,
-            run_id="run",
-            job=name,
-            title=f"{name}: what was asked",
-        )
-        assert identity(self.project) == before
-        return made
-
-    def show(self, branch, path):
-        return trees.git(self.project, "show", f"{branch}:{path}").decode()
-
-    def log(self, branch):
-        return said(self.project, "log", "--format=%an|%s", branch).splitlines()
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import branch as _branch
+from workbench import Work, agent, said, trees
 
 
 @pytest.fixture
 def work(tmp_path):
     return Work(tmp_path)
-
-
-def agent(tree):
-    (tree / "a").write_text("1\n2\n3\n4\nfive\n")
-    (tree / "b").unlink()
-    (tree / "new").write_text("new\n")
 
 
 def test_a_branch_has_the_work_and_nothing_else_of_the_repository_changes(work):
@@ -201,14 +134,14 @@ def test_without_changes_there_is_no_branch(work):
 def test_where_a_branch_cannot_be_made_the_error_says_where_the_work_is(work):
     folder, result = work.job(agent)
     said(work.project, "branch", "gummy")
-    with pytest.raises(_deliver.DeliverError, match=f"refs/heads/gummy.*the work is in {folder}"):
+    with pytest.raises(_branch.DeliverError, match=f"refs/heads/gummy.*the work is in {folder}"):
         work.deliver((folder, result))
     shutil.rmtree(work.project / ".git")
     trees.git(work.project, "init", "-q", "--template=")
     with pytest.raises(
-        _deliver.DeliverError, match=f"began from, .*is not in .*the work is in {folder}"
+        _branch.DeliverError, match=f"began from, .*is not in .*the work is in {folder}"
     ):
-        _deliver.deliver_branch(
+        _branch.deliver_branch(
             str(work.project), folder, result, run_id="run", job="job", title="x"
         )
 
@@ -249,7 +182,7 @@ def test_hooks_filters_and_merge_drivers_never_run(work):
         "-m",
         "meanwhile",
     )
-    made = _deliver.deliver_branch(str(work.project), *job, run_id="run", job="job", title="x")
+    made = _branch.deliver_branch(str(work.project), *job, run_id="run", job="job", title="x")
     assert (
         work.show(made["branch"], "a") == "1\r\n2\n3\n4\nfive\n"
         and not (work.top / "fired").exists()
@@ -296,61 +229,4 @@ def test_a_branch_that_cannot_be_is_an_input_error(tmp_path, what, sentence):
         project = None if what == "none" else str(tmp_path)
 
     with pytest.raises(InputError, match=sentence):
-        _deliver.check_branches([Job])
-
-
-def rows(work, **changes):
-    project = str(work.project)
-    found = []
-    for name, change in changes.items():
-        folder, _result = work.job(change, name)
-        found.append({"name": name, "project": project, "patch": f"{folder}/changes.patch"})
-    return found
-
-
-def test_files_of_two_jobs_are_listed_with_an_order_in_which_they_apply(work):
-    text = "".join(f"{number}\n" for number in range(60))
-    work.commit(work.project, "long", long=text)
-    trees.git(work.project, "stash")
-    before = identity(work.project)
-    found = conflicts.find_conflicts(
-        rows(
-            work,
-            one=lambda tree: (tree / "long").write_text("first\n" + text),
-            two=lambda tree: (tree / "long").write_text(text + "last\n"),
-            alone=lambda tree: (tree / "a").write_text("x\n"),
-            third=lambda tree: (tree / "long").write_text("another first\n" + text),
-        )
-    )
-    assert identity(work.project) == before
-    assert found == [
-        {
-            "project": str(work.project),
-            "files": [{"path": "long", "jobs": ["one", "two", "third"]}],
-            "order": ["one", "two"],
-            "left": ["third"],
-        }
-    ]
-    assert (
-        conflicts.find_conflicts(
-            rows(work, one=agent, two=lambda tree: (tree / "c").write_text("x\n"))
-        )
-        == []
-    )
-
-
-def test_an_order_is_found_where_only_one_works_and_without_git(work):
-    (work.project / "g").write_text("g\n")
-    (first, second) = rows(
-        work,
-        first=lambda tree: (tree / "g").write_text("g\nh\n"),
-        second=lambda tree: (tree / "g").write_text("g\ni\n"),
-    )
-    Path(second["patch"]).write_text(
-        Path(second["patch"])
-        .read_text()
-        .replace("+i\n", " h\n+i\n")
-        .replace("@@ -1 +1,2 @@", "@@ -1,2 +1,3 @@")
-    )
-    shutil.rmtree(work.project / ".git")
-    assert conflicts.find_conflicts([second, first])[0]["order"] == ["first", "second"]
+        _branch.check_branches([Job])

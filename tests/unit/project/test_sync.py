@@ -130,7 +130,7 @@ def test_just_what_is_excluded_stays_at_home_and_stats_say_what_went(project, tm
     assert upload(project, place, "node_modules", "*.log") == sync.Sent(files=0, bytes=0)
 
 
-def test_a_node_s_specialist_stays_whole_and_takes_what_the_project_itself_has_for_it_but_no_session(
+def test_a_node_s_specialist_stays_whole_and_takes_what_the_project_has_for_it_but_no_session(
     tmp_path,
 ):
     home = tmp_path / "home"
@@ -350,7 +350,10 @@ def test_stats_are_read_with_either_rsync_s_words_and_thousands(label):
         (35, "", "unreachable", "exit status 35"),
         (
             23,
-            'rsync: opendir "/p/secret" failed: Permission denied (13)\nrsync error: some files (code 23)',
+            (
+                'rsync: opendir "/p/secret" failed: Permission denied (13)\n'
+                "rsync error: some files (code 23)"
+            ),
             "sync",
             "secret",
         ),

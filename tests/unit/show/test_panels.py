@@ -1,4 +1,4 @@
-"""The panels: what they say, and that they fit 80 columns whatever nodes and projects are called."""
+"""The panels: what they say, and that they fit 80 columns whatever nodes are called."""
 
 from __future__ import annotations
 

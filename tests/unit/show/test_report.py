@@ -73,16 +73,25 @@ def test_the_summary_of_a_run():
     ) == [
         "run r: 2 of 7 jobs good, 61.0 s",
         "✓  docs     success               node-1  3.2 s  no changes",
-        "✓  build    success               n2      3.2 s  2 changed (+10/-3)  /r/build/changes.patch",
+        (
+            "✓  build    success               n2      3.2 s  2 changed (+10/-3)  "
+            "/r/build/changes.patch"
+        ),
         "✗  broken   failed (agent)        node-1  3.2 s  exit status 2",
-        "✗  checked  failed (verify)       node-1  3.2 s  2 changed (+10/-3)  /r/build/changes.patch",
+        (
+            "✗  checked  failed (verify)       node-1  3.2 s  2 changed (+10/-3)  "
+            "/r/build/changes.patch"
+        ),
         "✗  gone     lost (lost)           node-3         no answer",
         "✗  none     failed (unreachable)  -              no node",
         "?  maybe    unproven              node-1  3.2 s  nothing shows it",
         "  broken: log /r/docs/log",
         "  checked: verify ended with exit status 1",
         "  checked: log /r/docs/log",
-        "  gone: when node-3 is back: ansible-playbook -i net.yml distributed.gummy.harvest -e gummy_job=u-1",
+        (
+            "  gone: when node-3 is back: ansible-playbook -i net.yml"
+            " distributed.gummy.harvest -e gummy_job=u-1"
+        ),
         "  maybe: log /r/docs/log",
         "record: /r/run.json",
     ]
@@ -224,9 +233,56 @@ def test_branches_conflicts_and_a_harvest_that_failed_say_what_to_do():
     }
     document["conflicts"] = [{"project": "/p", "files": files, "order": ["one"], "left": ["two"]}]
     assert report.run_summary(document)[1:-1] == [
-        "✓  one  success           node-1  3.2 s  2 changed (+10/-3)  branch gummy/r/one (starts at the old base)",
+        (
+            "✓  one  success           node-1  3.2 s  2 changed (+10/-3)  "
+            "branch gummy/r/one (starts at the old base)"
+        ),
         "✗  two  failed (harvest)  node-1  3.2 s  no harvest could be made",
         "  two: once that is mended: play distributed.gummy.harvest -e gummy_job=u-1",
         "  a is changed by one, two",
         "  patches of /p apply in this order: one; after them two does not apply: merge by hand",
     ]
+
+
+def test_a_cancel_says_how_each_attempt_stands_now():
+    row = {"run_id": "r", "job": "a", "node": "n1"}
+    rows = [
+        {**row, "state": "ended", "ended": {"class": "cancelled"}},
+        {**row, "state": "ended", "ended": None},
+        {**row, "state": "void"},
+        {**row, "state": "running"},
+        {**row, "state": "dead"},
+        {**row, "state": "running", "message": "timed out"},
+    ]
+    assert report.cancel_text({"attempts": rows, "no_answer": {}}) == [
+        "r/a  n1  ended (cancelled)",
+        "r/a  n1  ended (good)",
+        "r/a  n1  never began",
+        "r/a  n1  still ending: ask again",
+        "r/a  n1  dead",
+        "r/a  n1  timed out",
+    ]
+
+
+def test_a_clean_says_what_went_and_what_stays():
+    removed = [{"what": "attempt"}, {"what": "attempt"}, {"what": "program"}]
+    nodes = [
+        {"node": "n1", "bytes": 2.5e6, "removed": removed},
+        {"node": "n2", "bytes": 0, "removed": []},
+    ]
+    document = {"check": False, "bytes": 3e6, "nodes": nodes, "no_answer": {"n9": "down"}}
+    runs = [{"name": "old", "bytes": 5e5}]
+    assert report.clean_text({**document, "runs": runs}) == [
+        "clean freed 3.0 MB",
+        "  n1         2.5 MB  2 attempts, 1 program",
+        "  n2         0.0 MB  nothing",
+        "  runs here  0.5 MB  old",
+        (
+            "kept: what runs, what is not acknowledged, and what is young enough "
+            "(keep in the config file)"
+        ),
+        "no answer from n9: down",
+    ]
+    assert (
+        report.clean_text({**document, "check": True, "runs": []})[0] == "clean would free 3.0 MB"
+    )

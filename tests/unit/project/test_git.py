@@ -1,0 +1,86 @@
+"""What git says of a project, whatever the settings of the caller and of the repository."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import git as _git
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.git import (
+    GitError,
+    Project,
+    ProjectError,
+    git,
+    project_at,
+)
+
+
+@pytest.fixture
+def project(tmp_path):
+    git(str(tmp_path), "init", "-q", "--template=", "project")
+    return tmp_path / "project"
+
+
+def test_a_folder_without_git_is_a_project_of_which_git_says_nothing(tmp_path):
+    assert project_at(str(tmp_path)) == Project(str(tmp_path)) and not _git.in_git(str(tmp_path))
+
+
+def test_what_is_ignored_is_named_from_the_project_s_top(project):
+    (project / ".gitignore").write_text("*.log\nbuilt/\n")
+    (project / "built").mkdir()
+    for name in ("built/x", "a.log", "kept"):
+        (project / name).write_text("x")
+    found = project_at(str(project))
+    assert sorted(found.ignored) == [b"a.log", b"built/"]
+    assert found.plain == found.parts == ()
+
+
+def test_a_folder_of_a_repository_that_the_repository_ignores_is_nobody_s(project):
+    (project / ".gitignore").write_text("mine/\n")
+    (project / "mine").mkdir()
+    (project / "mine" / "file").write_text("x")
+    assert project_at(str(project / "mine")) == Project(str(project / "mine"))
+
+
+def test_a_git_that_fails_speaks_for_itself_and_one_that_is_missing_says_what_to_do(
+    project, monkeypatch
+):
+    with pytest.raises(GitError, match="not a valid object name|Not a valid object name|fatal"):
+        git(str(project), "cat-file", "-e", "nothing")
+    with pytest.raises(GitError, match="git rev-parse ended with 1"):
+        git(str(project), "rev-parse", "-q", "--verify", "nothing")
+    monkeypatch.setenv("PATH", str(project))
+    with pytest.raises(ProjectError, match="install git"):
+        git(str(project), "status")
+
+
+def test_settings_of_the_caller_s_shell_lead_no_git_elsewhere(project, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
+    top = git(str(project), "rev-parse", "--show-toplevel").decode().strip()
+    assert os.path.samefile(top, project)
+
+
+def test_input_may_be_bytes_or_a_file_and_an_index_of_our_own_is_used(project, tmp_path):
+    (tmp_path / "content").write_bytes(b"some bytes")
+    with open(tmp_path / "content", "rb") as file:
+        first = git(str(project), "hash-object", "-w", "--stdin", stdin=file)
+    assert git(str(project), "hash-object", "--stdin", stdin=b"some bytes") == first
+    entry = b"100644 " + first.strip() + b"\ta\n"
+    git(str(project), "update-index", "--index-info", stdin=entry, index=str(tmp_path / "index"))
+    assert git(str(project), "ls-files", index=str(tmp_path / "index")) == b"a\n"
+    assert git(str(project), "ls-files") == b""
+
+
+def test_a_portable_config_has_no_path_of_this_machine_and_its_old_time(project, tmp_path):
+    config = project / ".git" / "config"
+    git(str(project), "config", "core.worktree", str(project))
+    os.utime(config, (5, 5))
+    parts = project_at(str(project)).parts
+    assert parts == ((str(project / ".git"), ".git"),)
+
+    (tmp_path / "out").mkdir()
+    _git.portable_config(parts, str(tmp_path / "out"))
+    portable = tmp_path / "out" / "config"
+    assert "worktree" in config.read_text() and "worktree" not in portable.read_text()
+    assert portable.stat().st_mtime == 5

@@ -26,9 +26,9 @@ PATCH = 50_000_000
 HARVEST = """
 import json, os, resource, sys
 sys.path.insert(0, sys.argv[1])
-from _node import harvest
+from _node import baseline, harvest
 tree, top = sys.argv[2:4]
-harvest.make_baseline(tree, top + "/git")
+baseline.make_baseline(tree, top + "/git")
 exec(sys.argv[4])
 found = harvest.make_harvest(tree, top + "/git", top + "/out", "branch")
 peak = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

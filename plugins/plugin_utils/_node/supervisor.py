@@ -20,7 +20,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import agents, harvest, launch, processes, runs
+from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
+from .git import HarvestError
 from .states import move, state_of
 from .store import Attempt, Refusal, Store, read_json, try_lock, write_durably
 
@@ -191,7 +193,7 @@ def _supervise(
     if not spec.get("project"):
         shutil.rmtree(tree, ignore_errors=True)
         os.makedirs(tree, exist_ok=True)
-    harvest.make_baseline(
+    make_baseline(
         tree, os.path.join(spec["workspace"], "baseline.git"), spec.get("exclude", ()), store.umask
     )
     environment = dict(
@@ -280,7 +282,7 @@ def finish(
     wanted = spec.get("deliver") or "patch", spec.get("artifacts") or ()
     try:
         if "workspace" not in spec:
-            raise harvest.HarvestError(
+            raise HarvestError(
                 "%s is damaged: of the workspaces, the one whose holder.json names this attempt is its own"
                 % attempt.path("spec.json")
             )
@@ -288,7 +290,7 @@ def finish(
             tree, os.path.join(spec["workspace"], "baseline.git"), attempt.harvest, *wanted
         )
         launch.weigh_changes(spec, ended)
-    except (OSError, harvest.HarvestError) as exc:
+    except (OSError, HarvestError) as exc:
         ended.update(
             instead={"class": ended.get("class"), "message": ended.get("message")}, harvest=None
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import baseline, harvest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import branch as _deliver
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import conflicts
 
@@ -43,7 +43,7 @@ class Work:
         for path in (tree, out):
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(project or self.project, tree, symlinks=True)
-        harvest.make_baseline(str(tree), str(self.top / f"{name}-git"))
+        baseline.make_baseline(str(tree), str(self.top / f"{name}-git"))
         base = said(self.project, "rev-parse", "HEAD")
         change(tree)
         return str(out), {

@@ -111,7 +111,7 @@ class HarvestRecord(TypedDict):
 class Instead(_ClassOrNone):
     """How an attempt ended before its harvest failed: its `class`, None if it was not a failure."""
 
-    message: str | None
+    message: str
 
 
 class EndedRecord(_ClassOrNone):

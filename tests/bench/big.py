@@ -27,10 +27,10 @@ HARVEST = """
 import json, os, resource, sys
 
 sys.path.insert(0, sys.argv[1])
-from _node import harvest
+from _node import baseline, harvest
 
 tree, top = sys.argv[2:4]
-harvest.make_baseline(tree, top + "/git")
+baseline.make_baseline(tree, top + "/git")
 exec(sys.argv[4])
 harvest.make_harvest(tree, top + "/git", top + "/out", "branch")
 processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

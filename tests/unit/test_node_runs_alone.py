@@ -25,6 +25,7 @@ class NodeProgram(unittest.TestCase):
     def test_a_harvested_patch_gives_a_pristine_copy_the_same_content(self) -> None:
         sys.path.insert(0, str(NODE.parent))
         self.addCleanup(sys.path.remove, str(NODE.parent))
+        baseline = importlib.import_module("_node.baseline")
         harvest = importlib.import_module("_node.harvest")
         with tempfile.TemporaryDirectory() as folder:
             work, pristine, out = (
@@ -34,7 +35,7 @@ class NodeProgram(unittest.TestCase):
                 tree.mkdir()
                 (tree / "old.txt").write_text("one\ntwo\n", encoding="utf-8")
             out.mkdir()
-            harvest.make_baseline(str(work), f"{folder}/git")
+            baseline.make_baseline(str(work), f"{folder}/git")
             (work / "old.txt").write_text("one\n2\n", encoding="utf-8")
             (work / "new file").write_bytes(b"\0binary")
             result = harvest.make_harvest(str(work), f"{folder}/git", str(out))

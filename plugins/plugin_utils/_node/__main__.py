@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Entry of the node program's zip.
+"""The entry of the node program's zip.
 
-Parses on every Python, so that an old one can say so in JSON.
+It parses on every Python, so that an old one can say that it is too old, in JSON.
 """
 
 import json
@@ -13,16 +13,12 @@ if __name__ == "__main__":
     if sys.version_info < (3, 9):
         version = "%d.%d" % sys.version_info[:2]
         message = (
-            "Python %s at %s is too old for the node program: install Python 3.9 or newer on this node"
-            % (version, sys.executable)
+            "Python %s at %s is too old for the node program:"
+            " install Python 3.9 or newer on this node" % (version, sys.executable)
         )
-        sys.stdout.write(
-            "\x1e"
-            + json.dumps(
-                {"state": "refused", "class": "python", "blame": "node", "message": message}
-            )
-            + "\n"
-        )
+        # A wire.RefusedReply.
+        reply = {"state": "refused", "class": "python", "blame": "node", "message": message}
+        sys.stdout.write("\x1e" + json.dumps(reply) + "\n")
         sys.exit(1)
 
     from _node import verbs

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Claims: which attempt may use which slot and workspace, until when.
 
-Everything that gives capacity away lives here.
-
-A slot or workspace is taken while a live lease names it or while its lock is held (by a supervisor,
-or by the rsync of a sync). Leases run on the boot clock; those of another boot are void.
+Everything that gives capacity away lives here. A slot or workspace is taken while a live lease
+names it, or while its lock is held (by a supervisor, or by the rsync of a sync). Leases run on the
+boot clock, and those of another boot are void.
 """
 
 from __future__ import annotations
@@ -26,18 +25,35 @@ from .store import (
     read_json,
     write_durably,
 )
-from .waitlist import ALIVE, KEPT, Waitlist
+from .waitlist import GRANTED, WAITING, Waitlist
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import TypedDict
 
+    from . import wire
     from .store import Attempt, Store
 
-# Seconds.
+    class Lease(TypedDict):
+        """A row of the claim file."""
+
+        attempt: str
+        # Grows with every new lease of this store, so it tells an attempt's second lease from its
+        # first one.
+        generation: int
+        slot: int
+        # Of the workspace.
+        key: str
+        # Which of the workspaces with this key.
+        workspace: int
+        # By the boot clock, in seconds.
+        expires: float
+
+
+# How long a claim is held for its attempt, in seconds.
 LEASE = 120.0
-# Seconds after which a sync that goes on renews its lease.
+# How often a sync that goes on renews its lease, in seconds.
 RENEW = 30.0
-# Bytes that stay free for the harvest.
+# Bytes that stay free on the disk for the harvest.
 DISK_RESERVE = 256 * 1024 * 1024
 
 
@@ -49,17 +65,17 @@ class Claims:
         self._path = os.path.join(store.root, "claims.json")
         data = read_json(self._path) or {}
         self.generation = int(data.get("generation", 0))
-        alive = data.get("boot") == boot_id()
-        now = boot_clock()
-        self.rows: list[dict[str, Any]] = [
-            row for row in data.get("rows", []) if alive and row["expires"] > now
-        ]
+        self.rows: list[Lease] = []
+        if data.get("boot") == boot_id():
+            now = boot_clock()
+            self.rows = [row for row in data.get("rows", []) if row["expires"] > now]
 
     def save(self) -> None:
         data = {"format": 1, "boot": boot_id(), "generation": self.generation, "rows": self.rows}
         write_durably(self._path, json.dumps(data).encode())
 
-    def of(self, attempt: str, generation: int | None = None) -> dict[str, Any] | None:
+    def of(self, attempt: str, generation: int | None = None) -> Lease | None:
+        """The attempt's lease, if it is of this generation."""
         for row in self.rows:
             if row["attempt"] == attempt and generation in (None, row["generation"]):
                 return row
@@ -68,21 +84,32 @@ class Claims:
     def drop(self, attempt: str) -> None:
         self.rows = [row for row in self.rows if row["attempt"] != attempt]
 
+    def add(self, attempt: str, slot: int, key: str) -> Lease:
+        """A new lease, in the first workspace of this key that is free."""
+        self.generation += 1
+        row: Lease = {
+            "attempt": attempt,
+            "generation": self.generation,
+            "slot": slot,
+            "key": key,
+            "workspace": self.free_workspace(key),
+            "expires": 0.0,
+        }
+        self.rows.append(row)
+        return row
+
     def free_slots(self, slots: int) -> list[int]:
-        """Numbers.
+        """The numbers of the slots that are free if the node has so many.
 
         Slots in use above `slots` count too: another controller may have been told more.
         """
         taken = {row["slot"] for row in self.rows}
         folder = os.path.join(self._store.root, "slots")
-        taken |= {
-            int(name)
-            for name in os.listdir(folder)
-            if name.isdigit() and is_locked(os.path.join(folder, name))
-        }
-        return [number for number in range(slots) if number not in taken][
-            : max(0, slots - len(taken))
-        ]
+        for name in os.listdir(folder):
+            if name.isdigit() and is_locked(os.path.join(folder, name)):
+                taken.add(int(name))
+        free = [number for number in range(slots) if number not in taken]
+        return free[: max(0, slots - len(taken))]
 
     def free_workspace(self, key: str) -> int:
         """The lowest number whose workspace nobody uses and in which no unharvested work lies."""
@@ -101,8 +128,9 @@ class Claims:
 
 
 def harvested(store: Store, workspace: str) -> bool:
-    """Whether the last attempt in this workspace is void or ended with its harvest made; a failed
-    harvest keeps the workspace.
+    """Whether the last attempt in this workspace is void, or ended with its harvest made.
+
+    A harvest that failed keeps the workspace.
     """
     path = os.path.join(workspace, "holder.json")
     holder = read_json(path)
@@ -110,24 +138,50 @@ def harvested(store: Store, workspace: str) -> bool:
         # One that can't be read may name an attempt whose work lies here.
         return not os.path.exists(path)
     attempt = store.attempt(holder["attempt"])
-    return (
-        state_of(attempt) not in ("starting", "running")
-        and (attempt.ended() or {}).get("class") != "harvest"
-    )
+    if state_of(attempt) in ("starting", "running"):
+        return False
+    ended = attempt.ended()
+    return ended is None or ended.get("class") != "harvest"
 
 
-def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
-    """S1. request: attempt, key (of the workspace), slots; run_id, controller (not of a mere sync,
-    which has no place in the line).
+def claim(store: Store, request: wire.ClaimRequest) -> wire.ClaimReply:
+    """Lease a slot and a workspace to an attempt; asked again it gives the same answer.
 
-    Asked again it gives the same answer. contended: other runs wait for slots here.
+    Raises Refusal.
     """
     attempt = store.attempt(request["attempt"])
     key = checked(request["key"])
     refuse_known(attempt)
-    run = runs.uid_of(attempt.id) if "run_id" in request else None
-    if run is not None:
+    run = None
+    if "run_id" in request:
+        run = runs.uid_of(attempt.id)
         runs.enter(store, attempt.id, str(request["run_id"]), str(request["controller"]))
+    _refuse_full_disk(store)
+
+    with store.locked():
+        claims = Claims(store)
+        waitlist = Waitlist(store)
+        row = claims.of(attempt.id)
+        if row is None:
+            slots = claims.free_slots(max(1, int(request["slots"])))
+            if not waitlist.grants(run, len(slots)):
+                return {"state": "busy"}
+            if run is not None:
+                waitlist.drop(run)
+            row = claims.add(attempt.id, slots[0], key)
+        row["expires"] = boot_clock() + LEASE
+        claims.save()
+
+    return {
+        "state": "claimed",
+        "generation": row["generation"],
+        "slot": row["slot"],
+        "workspace": store.workspace(row["key"], row["workspace"]),
+        "contended": len(waitlist) > 0,
+    }
+
+
+def _refuse_full_disk(store: Store) -> None:
     disk = os.statvfs(store.root)
     free = disk.f_bavail * disk.f_frsize
     if free < DISK_RESERVE:
@@ -137,53 +191,25 @@ def claim(store: Store, request: dict[str, Any]) -> dict[str, Any]:
             "disk",
             "node",
         )
-    with store.locked():
-        claims = Claims(store)
-        line = Waitlist(store)
-        row = claims.of(attempt.id)
-        if row is None:
-            slots = claims.free_slots(max(1, int(request["slots"])))
-            if not line.is_turn(run, len(slots)):
-                return {"state": "busy"}
-            if run is not None:
-                line.leave(run)
-            claims.generation += 1
-            row = {
-                "attempt": attempt.id,
-                "generation": claims.generation,
-                "slot": slots[0],
-                "key": key,
-                "workspace": claims.free_workspace(key),
-            }
-            claims.rows.append(row)
-        row["expires"] = boot_clock() + LEASE
-        claims.save()
-    workspace = store.workspace(row["key"], row["workspace"])
-    return {
-        "state": "claimed",
-        "generation": row["generation"],
-        "slot": row["slot"],
-        "workspace": workspace,
-        "contended": len(line) > 0,
-    }
 
 
-def turn(store: Store, run: str, slots: int) -> bool:
-    """Whether a slot is kept for this run now.
+def is_granted(store: Store, run: str, slots: int) -> bool:
+    """Whether a slot is kept for this run now; otherwise it has a place in the waitlist.
 
-    It has a place in the line, for as long as it asks again within a second.
+    It keeps the place for as long as it asks again within a second.
     """
     with store.locked():
-        line = Waitlist(store)
+        waitlist = Waitlist(store)
         free = len(Claims(store).free_slots(slots))
-        line.stay(run, ALIVE)
-        its = line.is_turn(run, free)
-        if its:
-            line.stay(run, KEPT)
-    return its
+        waitlist.keep(run, WAITING)
+        granted = waitlist.grants(run, free)
+        if granted:
+            waitlist.keep(run, GRANTED)
+    return granted
 
 
 def refuse_known(attempt: Attempt) -> None:
+    """Raises Refusal unless the attempt is a new one."""
     state = state_of(attempt)
     if state == "void":
         raise Refusal("attempt %s was fenced and may not start" % attempt.id, "fenced", "ours")
@@ -191,9 +217,10 @@ def refuse_known(attempt: Attempt) -> None:
         raise Refusal("attempt %s was started before" % attempt.id, "known", "ours")
 
 
-def lease(store: Store, attempt: str, generation: int, renew: bool = True) -> dict[str, Any]:
-    """The live lease of this attempt, unless told otherwise made longer; refused if there is none
-    any more.
+def lease(store: Store, attempt: str, generation: int, renew: bool = True) -> Lease:
+    """The live lease of this attempt, which is made longer unless `renew` is false.
+
+    Raises Refusal if there is none any more.
     """
     with store.locked():
         claims = Claims(store)
@@ -206,7 +233,8 @@ def lease(store: Store, attempt: str, generation: int, renew: bool = True) -> di
     return row
 
 
-def release(store: Store, attempt: str) -> dict[str, Any]:
+def release(store: Store, attempt: str) -> wire.ReleasedReply:
+    """Give up the attempt's lease, if it has one."""
     with store.locked():
         claims = Claims(store)
         claims.drop(checked(attempt))

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes away what is old from a store: never what runs, what no controller has acknowledged, or a
-program in use.
+"""Takes away what is old from a store.
 
-What goes is renamed first, to a name that nobody else looks at. Workspaces make the next sync
-quick, so they go only when the disk is needed.
+It leaves alone what runs, what no controller has acknowledged, and a program in use. What goes is
+renamed first, to a name that nobody else looks at. Workspaces make the next sync quick, so they go
+only when the disk is needed.
 """
 
 from __future__ import annotations
@@ -17,61 +17,74 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
 
 from .claim import Claims, harvested
 from .states import MARKS, state_of
-from .store import Attempt, Store, try_lock
+from .store import TYPE_CHECKING, Attempt, Store, try_lock
 
+if TYPE_CHECKING:
+    from . import wire
+
+# The seconds of a day.
 DAY = 86400.0
 # Seconds that an acknowledged attempt stays, whatever its size: its controller may still write down
 # that it has it.
 RECENT = 3600.0
 PROGRAM = re.compile(r"[0-9a-f]{64}\.zip")
+# How the names of what is going away begin.
 GONE = ".gone-"
 
 
 def clean(
     store: Store, days: float, most: float, free: float, check: bool
-) -> Iterator[dict[str, Any]]:
-    """{what, name, bytes, why} of all that goes. days: age; most: bytes of all attempts; free:
-    bytes that should be free on the disk.
+) -> Iterator[wire.CleanRow]:
+    """Take away what is old and too much, or with `check` only say what would go.
+
+    days: the age from which on it is old; most: bytes that all attempts may have; free: bytes that
+    should be free on the disk.
     """
+    oldest = time.time() - days * DAY
     for folder in ("attempts", "workspaces"):
-        _leftovers(os.path.join(store.root, folder), check)
-    gone = list(_attempts(store, time.time() - days * DAY, most, check))
+        _remove_leftovers(os.path.join(store.root, folder), check)
+    gone = list(_attempts(store, oldest, most, check))
     yield from gone
-    _runs(store, time.time() - days * DAY, {row["name"] for row in gone}, check)
-    yield from _programs(time.time() - days * DAY, check)
-    yield from _workspaces(store, free, sum(row["bytes"] for row in gone) if check else 0, check)
+    _runs(store, oldest, {row["name"] for row in gone}, check)
+    yield from _programs(oldest, check)
+    # A check frees nothing, so it has to count what it would free.
+    expected = sum(row["bytes"] for row in gone) if check else 0
+    yield from _workspaces(store, free, expected, check)
 
 
-def _row(what: str, name: str, size: float, why: str) -> dict[str, Any]:
-    return {"what": what, "name": name, "bytes": size, "why": why}
+# -- attempts and their runs
 
 
-def _attempts(store: Store, oldest: float, most: float, check: bool) -> Iterator[dict[str, Any]]:
+def _attempts(store: Store, oldest: float, most: float, check: bool) -> Iterator[wire.CleanRow]:
     """The oldest first, so that what is too much goes as well."""
     sizes = {attempt.id: size_of(attempt.folder) for attempt in store.attempts()}
     total = sum(sizes.values())
-    now = time.time()
-    known = (
-        (since, attempt)
-        for attempt in store.attempts()
-        if (since := _over_since(attempt)) is not None
-    )
-    for since, attempt in sorted(known, key=lambda pair: (pair[0], pair[1].id)):
-        why = (
-            "old"
-            if since < oldest
-            else "more than is kept"
-            if total > most and since < now - RECENT
-            else None
-        )
-        if why and (check or _remove_attempt(attempt)):
-            total -= sizes.get(attempt.id, 0)
-            yield _row("attempt", attempt.id, sizes.get(attempt.id, 0), why)
+    recent = time.time() - RECENT
+    for since, attempt in _over(store):
+        if since < oldest:
+            why = "old"
+        elif total > most and since < recent:
+            why = "more than is kept"
+        else:
+            continue
+        if check or _remove_attempt(attempt):
+            size = sizes.get(attempt.id, 0)
+            total -= size
+            yield {"what": "attempt", "name": attempt.id, "bytes": size, "why": why}
+
+
+def _over(store: Store) -> list[tuple[float, Attempt]]:
+    """The attempts for which nothing is left to do, since when; the oldest first."""
+    rows = []
+    for attempt in store.attempts():
+        since = _over_since(attempt)
+        if since is not None:
+            rows.append((since, attempt))
+    return sorted(rows, key=lambda row: (row[0], row[1].id))
 
 
 def _over_since(attempt: Attempt) -> float | None:
@@ -80,9 +93,12 @@ def _over_since(attempt: Attempt) -> float | None:
     None: it may run, or have something that nobody fetched.
     """
     state = state_of(attempt)
-    if state == "acknowledged" and (attempt.ended() or {}).get("class") == "harvest":
+    if state not in ("acknowledged", "void"):
         return None
-    return attempt.written(MARKS[state]) if state in ("acknowledged", "void") else None
+    ended = attempt.ended()
+    if state == "acknowledged" and ended is not None and ended.get("class") == "harvest":
+        return None
+    return attempt.written(MARKS[state])
 
 
 def _remove_attempt(attempt: Attempt) -> bool:
@@ -95,39 +111,8 @@ def _remove_attempt(attempt: Attempt) -> bool:
         os.close(lock)
 
 
-def _remove(path: str) -> bool:
-    aside = os.path.join(
-        os.path.dirname(path), "%s%s-%d" % (GONE, os.path.basename(path), os.getpid())
-    )
-    try:
-        os.rename(path, aside)
-    except OSError:
-        return False
-    _delete(aside)
-    return True
-
-
-def _delete(path: str) -> None:
-    """Also what an agent made unwritable."""
-    for where, folders, _files in os.walk(path):
-        for name in folders:
-            full = os.path.join(where, name)
-            if not os.path.islink(full):
-                with contextlib.suppress(OSError):
-                    os.chmod(full, 0o700)
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def _leftovers(folder: str, check: bool) -> None:
-    """Of a clean that was killed."""
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if name.startswith(GONE) and not check and os.stat(path).st_ctime < time.time() - DAY:
-            _delete(path)
-
-
-def _runs(store: Store, oldest: float, gone: Iterable[str], check: bool) -> None:
-    """Who drives a run of which nothing is left."""
+def _runs(store: Store, oldest: float, gone: Collection[str], check: bool) -> None:
+    """Forget who drives a run of which nothing is left."""
     folder = os.path.join(store.root, "runs")
     left = {attempt.id for attempt in store.attempts()} - set(gone)
     uids = {name.rpartition("-")[0] for name in left}
@@ -139,7 +124,10 @@ def _runs(store: Store, oldest: float, gone: Iterable[str], check: bool) -> None
                     os.unlink(path)
 
 
-def _programs(oldest: float, check: bool) -> Iterator[dict[str, Any]]:
+# -- programs
+
+
+def _programs(oldest: float, check: bool) -> Iterator[wire.CleanRow]:
     """Programs that no supervisor holds, and no controller has used."""
     own = os.path.realpath(sys.argv[0])
     for name in sorted(os.listdir(os.path.dirname(own))):
@@ -154,66 +142,73 @@ def _programs(oldest: float, check: bool) -> Iterator[dict[str, Any]]:
             size = os.fstat(file.fileno()).st_size
             if not check:
                 os.unlink(path)
-        yield _row("program", name, size, "old")
+        yield {"what": "program", "name": name, "bytes": size, "why": "old"}
 
 
-def _workspaces(
-    store: Store, free: float, expected: float, check: bool
-) -> Iterator[dict[str, Any]]:
-    """The longest unused first, those with a specialist's memory last, until enough of the disk is
-    free. expected: bytes that would be.
+# -- workspaces
+
+
+def _workspaces(store: Store, free: float, expected: int, check: bool) -> Iterator[wire.CleanRow]:
+    """The longest unused first, until enough of the disk is free.
+
+    expected: bytes that would be free besides, if this were no check.
+    """
+    for _with_memory, _used, key, number in sorted(_by_use(store)):
+        if _free(store) + expected >= free:
+            return
+        size = size_of(store.workspace(key, number))
+        if _may_go(store, key, number, check):
+            if check:
+                expected += size
+            yield {
+                "what": "workspace",
+                "name": "%s/%d" % (key, number),
+                "bytes": size,
+                "why": "the disk is needed",
+            }
+
+
+def _by_use(store: Store) -> Iterator[tuple[bool, float, str, int]]:
+    """(whether it has a specialist's memory, when it was used, key, number) of each workspace.
+
+    So those with a specialist's memory are the last ones in the order.
     """
     folder = os.path.join(store.root, "workspaces")
     keys = [key for key in os.listdir(folder) if not key.startswith(GONE)]
-    found = [
-        (key, int(number))
-        for key in keys
-        for number in os.listdir(os.path.join(folder, key))
-        if number.isdigit()
-    ]
-
-    def order(place: tuple[str, int]) -> tuple[bool, float]:
-        path = store.workspace(*place)
-        times = [
-            os.stat(each).st_mtime
-            for each in (path, os.path.join(path, "holder.json"), os.path.join(path, "sync.json"))
-            if os.path.exists(each)
-        ]
-        return os.path.isdir(os.path.join(path, "tree", ".gummy", "specialists")), max(
-            times, default=0.0
-        )
-
-    for key, number in sorted(found, key=order):
-        if _free(store) + expected >= free:
-            return
-        path = store.workspace(key, number)
-        size = size_of(path)
-        if _may_go(store, key, number, check):
-            expected += size if check else 0
-            yield _row("workspace", "%s/%d" % (key, number), size, "the disk is needed")
+    for key in keys:
+        for number in os.listdir(os.path.join(folder, key)):
+            if not number.isdigit():
+                continue
+            path = store.workspace(key, int(number))
+            signs = (path, os.path.join(path, "holder.json"), os.path.join(path, "sync.json"))
+            used = max(
+                (os.stat(sign).st_mtime for sign in signs if os.path.exists(sign)), default=0.0
+            )
+            memory = os.path.join(path, "tree", ".gummy", "specialists")
+            yield os.path.isdir(memory), used, key, int(number)
 
 
 def _free(store: Store) -> int:
+    """Bytes that are free on the disk."""
     disk = os.statvfs(store.root)
     return disk.f_bavail * disk.f_frsize
 
 
 def _may_go(store: Store, key: str, number: int, check: bool) -> bool:
-    """Whether nobody has or is about to have this workspace; then it is gone, unless this is a
-    check.
+    """Whether nobody has or is about to have this workspace.
+
+    Then it is gone, unless this is a check.
     """
     path = store.workspace(key, number)
     with store.locked():
-        if any(
-            (row["key"], row["workspace"]) == (key, number) for row in Claims(store).rows
-        ) or not harvested(store, path):
+        claimed = any((row["key"], row["workspace"]) == (key, number) for row in Claims(store).rows)
+        if claimed or not harvested(store, path):
             return False
         lock = try_lock(os.path.join(path, "lock"))
         if lock is None:
             return False
-        aside = os.path.join(
-            store.root, "workspaces", "%s%s-%d-%d" % (GONE, key, number, os.getpid())
-        )
+        name = "%s%s-%d-%d" % (GONE, key, number, os.getpid())
+        aside = os.path.join(store.root, "workspaces", name)
         try:
             if check:
                 return True
@@ -224,6 +219,39 @@ def _may_go(store: Store, key: str, number: int, check: bool) -> bool:
             os.close(lock)
     _delete(aside)
     return True
+
+
+# -- files
+
+
+def _remove(path: str) -> bool:
+    name = "%s%s-%d" % (GONE, os.path.basename(path), os.getpid())
+    aside = os.path.join(os.path.dirname(path), name)
+    try:
+        os.rename(path, aside)
+    except OSError:
+        return False
+    _delete(aside)
+    return True
+
+
+def _remove_leftovers(folder: str, check: bool) -> None:
+    """Finish the work of a clean that was killed."""
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if name.startswith(GONE) and not check and os.stat(path).st_ctime < time.time() - DAY:
+            _delete(path)
+
+
+def _delete(path: str) -> None:
+    """Delete a folder, also what an agent made unwritable in it."""
+    for where, folders, _files in os.walk(path):
+        for name in folders:
+            full = os.path.join(where, name)
+            if not os.path.islink(full):
+                with contextlib.suppress(OSError):
+                    os.chmod(full, 0o700)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def size_of(folder: str) -> int:

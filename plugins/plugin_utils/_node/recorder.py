@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recorder: a program named `claude` that stands first on gummy's PATH, because gummy hides
-what `claude` said.
+"""The recorder: a program named `claude` that stands first on gummy's PATH.
 
-It runs the real one in its own session and group, passes stdin, output, signals and exit status
-through as they come, and writes down in the attempt's folder what claude was given and how it
-ended. gummy takes a file of that name only, so each attempt gets one that starts this module.
+gummy hides what `claude` said, so this stands between the two. It runs the real claude in its own
+session and group, passes stdin, output, signals and exit status through as they come, and writes
+down in the attempt's folder what claude was given and how it ended. gummy takes a file of that name
+only, so each attempt gets one that starts this module.
 """
 
 from __future__ import annotations
@@ -27,11 +27,41 @@ from .store import TYPE_CHECKING, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any, NoReturn
+    from types import FrameType
+    from typing import Any, NoReturn, TypedDict
 
+    # What signal.signal takes and returns.
+    Handler = Any
+
+    class TextNote(TypedDict):
+        """A text that claude was given, without the text itself."""
+
+        sha256: str
+        bytes: int
+        # Whether the job's own prompt is in it.
+        ours: bool
+
+    class CallNote(TypedDict, total=False):
+        """A call of claude: what is there from its begin, and what only once it has ended."""
+
+        call: str
+        # The words of its command line; of a long one only a note.
+        argv: list[str | TextNote]
+        # The text that may be the prompt, None if there is none.
+        prompt: TextNote | None
+        # Negative for a signal.
+        exit_status: int
+        # The keys of RESULT_KEYS of its last result event, None if there was none.
+        result: dict[str, Any] | None
+
+
+# The folder, in an attempt's own, that comes first on gummy's PATH.
 FOLDER = "bin"
+# The file, in an attempt's folder, that holds the notes.
 NOTES = "calls"
+# By this line a recorder knows that a claude is another recorder.
 SIGN = b"# the recorder of distributed.gummy"
+# The signals that are passed on to claude.
 PASSED = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -42,29 +72,40 @@ PASSED = (
 )
 # Bytes of stdin among which our words are looked for.
 HEAD = 1 << 20
-# Bytes; of a longer word of argv only the hash is noted.
+# Bytes of a word of argv; of a longer one only the hash is noted.
 WORD = 200
-TOLD = ("subtype", "is_error", "num_turns", "total_cost_usd", "session_id", "result")
+RESULT_KEYS = ("subtype", "is_error", "num_turns", "total_cost_usd", "session_id", "result")
 # Characters of a result's text.
-RESULT = 2000
-# Bytes, or less.
+RESULT_MOST = 2000
+# Bytes that a pipe holds at most.
 PIPE_HOLDS = 1 << 20
+# Bytes of a `#!` line that every kernel reads.
+FIRST_LINE_MOST = 120
+# Linux's number for being sent a signal when our parent dies.
+PR_SET_PDEATHSIG = 1
 
 
-def place(attempt: str, program: str) -> str:
-    """Make the attempt's own `claude`, which runs this module of the program (a zip); the folder
-    for PATH.
+# -- for the supervisor
+
+
+def install(attempt: str, program: str) -> str:
+    """Make the attempt's own `claude`, and return the folder for PATH.
+
+    attempt: its folder; program: the node program's zip, in which this module is.
     """
     folder = os.path.join(attempt, FOLDER)
     os.makedirs(folder, exist_ok=True)
     first = "#!%s -ISXutf8\n" % sys.executable
-    # Some kernels read no more of it.
-    if " " in sys.executable or len(first) > 120:
+    if " " in sys.executable or len(first) > FIRST_LINE_MOST:
+        # A script of both: sh executes the second line, and Python reads a text of three lines.
         first = "#!/bin/sh\n''':'\nexec '%s' -ISXutf8 \"$0\" \"$@\"\n'''\n" % sys.executable
     code = (
-        "import sys\nsys.path.insert(0, %a)\nfrom _node import recorder\nrecorder.main(%a, sys.argv[1:])\n"
-        % (program, attempt)
-    )
+        "import sys\n"
+        "sys.path.insert(0, %a)\n"
+        "from _node import recorder\n"
+        "recorder.main(%a, sys.argv[1:])\n"
+    ) % (program, attempt)
+
     path = os.path.join(folder, "claude")
     with open(path, "wb") as file:
         file.write(os.fsencode(first) + SIGN + b"\n" + code.encode())
@@ -72,18 +113,19 @@ def place(attempt: str, program: str) -> str:
     return folder
 
 
-def calls(attempt: str) -> list[dict[str, Any]]:
-    """The calls of claude in their order: argv; once ended also prompt (sha256, bytes, ours),
-    exit_status (negative: a signal), result.
-    """
-    rows: dict[str, dict[str, Any]] = {}
+def calls(attempt: str) -> list[CallNote]:
+    """The calls of claude, in their order, as an attempt's folder has them."""
+    rows: dict[str, CallNote] = {}
     with contextlib.suppress(OSError), open(os.path.join(attempt, NOTES), "rb") as file:
         for text in file.read().split(b"\x1e"):
-            # What a crash cut short.
+            # A note may be cut short by a crash.
             with contextlib.suppress(ValueError):
                 note = json.loads(text)
                 rows.setdefault(note["call"], {}).update(note)
     return list(rows.values())
+
+
+# -- files
 
 
 def unlinked_file(path: str) -> int:
@@ -94,7 +136,7 @@ def unlinked_file(path: str) -> int:
 
 
 def write(file: int, data: bytes) -> None:
-    """All of it, though the other side may have made the file non-blocking."""
+    """Write all of it, though the other side may have made the file non-blocking."""
     rest = memoryview(data)
     while rest:
         try:
@@ -104,7 +146,7 @@ def write(file: int, data: bytes) -> None:
 
 
 def read(file: int) -> bytes:
-    """What is there, at least a byte; nothing at its end."""
+    """Read what is there, at least a byte; nothing at its end."""
     while True:
         try:
             return os.read(file, PIECE)
@@ -112,10 +154,14 @@ def read(file: int) -> bytes:
             select.select((file,), (), ())
 
 
+# -- one call
+
+
 class Given:
     """A text that claude is given, looked at as it passes."""
 
     def __init__(self, ours: bytes, data: bytes = b"") -> None:
+        """ours: the job's prompt; data: the text's begin."""
         self._ours = ours
         self._hash = hashlib.sha256()
         self._head = bytearray()
@@ -127,7 +173,7 @@ class Given:
         self._head += data[: HEAD - len(self._head)]
         self.size += len(data)
 
-    def note(self) -> dict[str, Any]:
+    def note(self) -> TextNote:
         return {
             "sha256": self._hash.hexdigest(),
             "bytes": self.size,
@@ -139,6 +185,7 @@ class Call:
     """One call of claude, from the recorder's side."""
 
     def __init__(self, attempt: str, argv: Sequence[bytes]) -> None:
+        """attempt: its folder; argv: without the program's name."""
         self.attempt = attempt
         self.argv = argv
         self.id = os.urandom(8).hex()
@@ -146,50 +193,50 @@ class Call:
         self._ours = str(spec.get("prompt") or "").strip().encode("utf-8", "surrogateescape")
         self.stdin = Given(self._ours)
         self.results = Results()
-        words = [
-            Given(self._ours, word).note()
-            if len(word) > WORD
-            else word.decode("utf-8", "backslashreplace")
-            for word in argv
-        ]
-        self._note(argv=words)
+        self._note({"argv": [self._word(word) for word in argv]})
 
-    def _note(self, **what: Any) -> None:
-        """On disk when this returns, whole or not at all as `calls` reads it; a full disk does not
-        disturb claude.
+    def _word(self, word: bytes) -> str | TextNote:
+        if len(word) > WORD:
+            return Given(self._ours, word).note()
+        return word.decode("utf-8", "backslashreplace")
+
+    def _note(self, note: CallNote) -> None:
+        """Add a note, which is on disk when this returns.
+
+        It is there whole or not at all, as `calls` reads it. A full disk does not disturb claude.
         """
+        line = json.dumps({"call": self.id, **note}).encode()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         with contextlib.suppress(OSError):
-            file = os.open(
-                os.path.join(self.attempt, NOTES),
-                os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC,
-                0o600,
-            )
-            os.write(file, b"\x1e" + json.dumps({"call": self.id, **what}).encode() + b"\n")
+            file = os.open(os.path.join(self.attempt, NOTES), flags, 0o600)
+            os.write(file, b"\x1e" + line + b"\n")
             os.fsync(file)
             os.close(file)
 
     def ended(self, status: int) -> None:
+        """Note how claude ended."""
         self.results.end()
         event = self.results.last
-        told = (
-            None
-            if event is None
-            else {
-                key: event[key][:RESULT] if isinstance(event[key], str) else event[key]
-                for key in TOLD
-                if key in event
-            }
-        )
-        texts = [self.stdin.note()] if self.stdin.size else []
-        texts += [
-            Given(self._ours, word).note() for word in sorted(self.argv, key=len, reverse=True)
-        ]
-        prompt = next((text for text in texts if text["ours"]), texts[0] if texts else None)
-        self._note(exit_status=status, prompt=prompt, result=told)
+        result = None
+        if event is not None:
+            result = {key: _short(event[key]) for key in RESULT_KEYS if key in event}
+        self._note({"exit_status": status, "prompt": self._prompt(), "result": result})
+
+    def _prompt(self) -> TextNote | None:
+        """The text that has our words, else stdin or the longest word."""
+        texts = []
+        if self.stdin.size:
+            texts.append(self.stdin.note())
+        for word in sorted(self.argv, key=len, reverse=True):
+            texts.append(Given(self._ours, word).note())
+        for text in texts:
+            if text["ours"]:
+                return text
+        return texts[0] if texts else None
 
     def feed(self, source: int, sink: int) -> None:
-        """Pass stdin on."""
-        # Claude takes no more.
+        """Pass stdin on to its end."""
+        # An error says that claude takes no more.
         with contextlib.suppress(OSError):
             while data := read(source):
                 self.stdin.add(data)
@@ -197,7 +244,7 @@ class Call:
         os.close(sink)
 
     def pass_on(self, out: int) -> bool:
-        """A piece of output; False at its end, or when nobody takes it."""
+        """Pass a piece of output on; False at its end, or when nobody takes it."""
         try:
             data = read(out)
             write(1, data)
@@ -207,45 +254,36 @@ class Call:
         return bool(data)
 
 
+def _short(value: Any) -> Any:
+    return value[:RESULT_MOST] if isinstance(value, str) else value
+
+
+# -- the recorder's own process
+
+
 def main(attempt: str, words: Sequence[str]) -> NoReturn:
+    """Be claude: attempt is the attempt's folder, words are those of the command line."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*PASSED, signal.SIGCHLD))
     call = Call(attempt, [os.fsencode(word) for word in words])
-    environment = _environment(os.path.join(attempt, FOLDER))
-    real = _real(environment.get(b"PATH", os.fsencode(os.defpath)))
     stdin, feeding = _stdin(call)
     out, sink = os.pipe()
-    wake, waker = os.pipe()
-    os.set_blocking(waker, False)
-    signal.set_wakeup_fd(waker)
-    ended_before = signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    pid = os.fork()
-    if pid == 0:
-        signal.signal(signal.SIGCHLD, ended_before)
-        _become(real, call.argv, environment, (stdin, sink, sink if _one_file(1, 2) else 2), mask)
-    with contextlib.suppress(OSError):
-        # Else a signal for the group would reach claude twice; a session's leader can't leave its
-        # group.
-        os.setpgid(0, 0)
+    wake, handler_before = _wake_at_the_end()
+    errors = sink if _one_file(1, 2) else 2
+    pid = _start(call, (stdin, sink, errors), handler_before, mask)
     os.close(sink)
     if feeding is not None:
         os.close(stdin)
-        # It keeps all signals blocked.
+        # This thread keeps all signals blocked.
         _thread.start_new_thread(call.feed, (0, feeding))
-    # all of them: what we were started to ignore (bash has it so for jobs in the background),
-    # claude may catch
-    before = {
-        number: signal.signal(number, lambda number, frame: os.kill(pid, number))
-        for number in PASSED
-    }
+    before = _pass_signals_to(pid)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
     status, more = _wait(call, pid, out, wake)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
     call.ended(code)
-    # What claude left running may still write.
+    # What claude left running may still write, and nobody waits for it.
     if more and os.fork() == 0:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_IGN if handler == signal.SIG_IGN else signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _restore(before, mask)
         while call.pass_on(out):
             pass
         os._exit(0)
@@ -254,20 +292,68 @@ def main(attempt: str, words: Sequence[str]) -> NoReturn:
     os._exit(code)
 
 
+def _wake_at_the_end() -> tuple[int, Handler]:
+    """(a pipe that can be read when claude has ended, the handler of SIGCHLD so far)."""
+    wake, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker)
+    return wake, signal.signal(signal.SIGCHLD, _do_nothing)
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    """A handler, without which the signal would not wake us."""
+
+
+def _start(call: Call, streams: Sequence[int], child_handler: Handler, mask: Iterable[int]) -> int:
+    """Start the real claude with these streams as its first descriptors; returns its pid.
+
+    child_handler and mask: the handler of SIGCHLD and the blocked signals that it gets.
+    """
+    environment = _environment(os.path.join(call.attempt, FOLDER))
+    real = _real(environment.get(b"PATH", os.fsencode(os.defpath)))
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGCHLD, child_handler)
+        _become(real, call.argv, environment, streams, mask)
+    with contextlib.suppress(OSError):
+        # Without this a signal for the group would reach claude twice. A session's leader can't
+        # leave its group.
+        os.setpgid(0, 0)
+    return pid
+
+
+def _pass_signals_to(pid: int) -> dict[int, Handler]:
+    """Pass all of PASSED on to this process; returns the handlers so far.
+
+    Also those that we were started to ignore (bash has it so for jobs in the background): claude
+    may catch them.
+    """
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        os.kill(pid, number)
+
+    return {number: signal.signal(number, pass_on) for number in PASSED}
+
+
+def _restore(handlers: dict[int, Handler], mask: Iterable[int]) -> None:
+    """Let signals do again what they did when we were started."""
+    for number, handler in handlers.items():
+        ignored = handler == signal.SIG_IGN
+        signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _environment(folder: str) -> dict[bytes, bytes]:
-    """As we were given it, without our folder on PATH."""
+    """The environment as we were given it, without our folder on PATH."""
     environment = dict(os.environb)
-    # Python may have set LC_CTYPE (PEP 538).
+    # os.environ may have a LC_CTYPE that Python has set (PEP 538).
     with contextlib.suppress(OSError), open("/proc/self/environ", "rb") as file:
-        environment = {
-            name: value
-            for name, is_one, value in (line.partition(b"=") for line in file.read().split(b"\0"))
-            if is_one
-        }
+        lines = [line for line in file.read().split(b"\0") if b"=" in line]
+        environment = dict(line.split(b"=", 1) for line in lines)
     if b"PATH" in environment:
-        environment[b"PATH"] = b":".join(
-            place for place in environment[b"PATH"].split(b":") if place != os.fsencode(folder)
-        )
+        folders = environment[b"PATH"].split(b":")
+        ours = os.fsencode(folder)
+        environment[b"PATH"] = b":".join(each for each in folders if each != ours)
     return environment
 
 
@@ -281,7 +367,7 @@ def _real(path: bytes) -> bytes | None:
                     if SIGN in file.read(PIECE):
                         continue
             except OSError:
-                # It may be run and not read.
+                # It may be a program that can be run and not read.
                 pass
             return program
     return None
@@ -303,12 +389,15 @@ def _stdin(call: Call) -> tuple[int, int | None]:
             write(copy, data)
         os.lseek(copy, 0, os.SEEK_SET)
         return copy, None
-    return os.pipe() if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else (0, None)
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        return os.pipe()
+    return 0, None
 
 
 def _one_file(one: int, other: int) -> bool:
-    """Whether both lead to the same place: then they share a pipe too, which keeps the order of
-    what is written.
+    """Whether both lead to the same place.
+
+    Then claude's two streams share a pipe, which keeps the order of what it writes.
     """
     try:
         return os.path.sameopenfile(one, other)
@@ -323,18 +412,18 @@ def _become(
     streams: Sequence[int],
     mask: Iterable[int],
 ) -> NoReturn:
-    """The child's side: never returns."""
+    """Become claude: the child's side, which never returns."""
     status = 127
     try:
         if sys.platform == "linux":
             import ctypes
 
-            # PR_SET_PDEATHSIG: SIGKILL can't be passed on.
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+            # SIGKILL can't be passed on: so claude is to die of one when we do.
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         for target, source in enumerate(streams):
             if source != target:
                 os.dup2(source, target)
-        # Python ignores them.
+        # Python ignores these two, and claude would too.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -351,18 +440,17 @@ def _become(
 def _wait(call: Call, pid: int, out: int, wake: int) -> tuple[int, bool]:
     """(claude's wait status, whether its output has not ended).
 
-    All that it wrote itself has then been passed on.
-
-    When nobody takes the output, claude learns that as it would without us: it can't write any
-    more.
+    All that it wrote itself has then been passed on. When nobody takes the output, claude learns
+    that as it would without us: it can't write any more.
     """
     poller = select.poll()
     more = True
     done = 0
     poller.register(wake, select.POLLIN)
     poller.register(out, select.POLLIN)
-    # Ready when nobody reads there any more.
+    # Our stdout is ready when nobody reads there any more.
     poller.register(1, 0)
+
     while not done:
         ready = [file for file, _event in poller.poll()]
         if 1 in ready or (out in ready and not call.pass_on(out)):
@@ -377,6 +465,8 @@ def _wait(call: Call, pid: int, out: int, wake: int) -> tuple[int, bool]:
             done, status = os.waitpid(pid, os.WNOHANG)
             if not done:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    # What it wrote last may still be in the pipe.
     for _piece in range(PIPE_HOLDS // PIECE):
         if more and select.select((out,), (), (), 0)[0]:
             more = call.pass_on(out)
@@ -384,11 +474,12 @@ def _wait(call: Call, pid: int, out: int, wake: int) -> tuple[int, bool]:
 
 
 def _die_of(number: int) -> NoReturn:
+    """End by the signal that ended claude."""
     import resource
 
-    # Claude's own core is enough.
+    # Claude's own core dump is enough.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # There is no handler for SIGKILL.
+    # There is no handler for SIGKILL, which is an error here.
     with contextlib.suppress(OSError):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

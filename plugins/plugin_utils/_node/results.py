@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 
 # Bytes of one event; a longer one is no result.
 MOST = 8 << 20
+# Bytes that are read at once.
 PIECE = 1 << 16
+# What matters in JSON for where an event begins and ends; a backslash takes the next byte along.
 MARK = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
+# The depth of events in a line that is no JSON.
 NOISE = -1
+# The depth at which a line's events lie, by its first byte.
+LEVELS = {b"{": 0, b"[": 1}
 
 
 class Results:
     """Reads an event a line (stream-json), or a line that is one event or an array of them (json).
 
-    Lines that are no JSON are noise.
+    Lines that are no JSON are noise. feed() takes the output piece by piece, and `last` is the last
+    result event so far.
     """
 
     def __init__(self) -> None:
@@ -33,40 +39,46 @@ class Results:
         self._next_line()
 
     def _next_line(self) -> None:
-        # The depth at which this line's events lie; None: nothing but blanks so far.
+        # The depth at which this line's events lie; None while nothing but blanks has come.
         self._level: int | None = None
+        # How many brackets are open.
         self._depth = 0
         self._in_text = False
+        # The event so far; None if it is too long to be a result.
         self._event: bytearray | None = bytearray()
 
     def feed(self, data: bytes) -> None:
+        """Take the next piece of the output."""
         data = self._held + data
         odd = (len(data) - len(data.rstrip(b"\\"))) % 2
-        data, self._held = data[: len(data) - odd], data[len(data) - odd :]
-        *lines, rest = data.split(b"\n")
+        end = len(data) - odd
+        self._held = data[end:]
+        *lines, rest = data[:end].split(b"\n")
         for line in lines:
             self._part(line)
             self.end()
         self._part(rest)
 
     def end(self) -> None:
-        """The line, or the stream, has ended."""
+        """The line, or the output, has ended."""
         if self._level == 0:
             self._take()
         self._next_line()
 
     def _part(self, part: bytes) -> None:
+        """Take a part of a line."""
         if self._level is None:
             part = part.lstrip()
             if not part:
                 return
-            self._level = {b"{": 0, b"[": 1}.get(part[:1], NOISE)
+            self._level = LEVELS.get(part[:1], NOISE)
         if self._level == 0:
             self._keep(part)
         elif self._level == 1:
             self._elements(part)
 
     def _elements(self, part: bytes) -> None:
+        """Take a part of an array of events."""
         begin = 0
         for match in MARK.finditer(part):
             mark = match.group()
@@ -94,6 +106,7 @@ class Results:
                 self._event = None
 
     def _take(self) -> None:
+        """The event is whole: it is the last one if it is a result."""
         if self._event and b'"result"' in self._event:
             try:
                 event = json.loads(self._event)
@@ -117,9 +130,7 @@ def last_result(path: str) -> dict[str, Any] | None:
 
 
 def dollars(value: Any) -> float | None:
-    """A cost as an event tells it, if it is one."""
-    return (
-        float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6
-        else None
-    )
+    """A cost as an event tells it; None if it is no sum of money."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value < 1e6 else None

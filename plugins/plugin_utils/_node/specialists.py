@@ -24,59 +24,90 @@ from .store import NAME, TYPE_CHECKING, is_locked, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Literal, TypedDict
 
+    from . import wire
     from .store import Store
 
-    Row = dict[str, Any]
+    # (the words of its command line, its working directory) of each process.
     Processes = list[tuple[set[bytes], bytes]]
+
+    class Home(TypedDict):
+        """Where specialists live: keys of wire.SpecialistReply."""
+
+        where: Literal["workspace", "home"]
+        workspace: str | None
+        project: str | None
+
+    class Memory(TypedDict):
+        """What a specialist's own folder says: keys of wire.SpecialistReply."""
+
+        name: str
+        sessions: int | None
+        last_active: str | None
+        session_id: str | None
+        reason: str | None
+
 
 # Seconds that a login shell may take.
 LOGIN = 5
-# Specialists of one node.
+# Specialists of one node that are told.
 MOST = 1000
-# Bytes.
+# Bytes of a session.txt, of a meta.yaml, and of a log's end, where its result event stands.
+SESSION_MOST = 256
 META_MOST = 65536
-# Bytes of a log's end, where its result event stands.
 TAIL = 262144
+# A folder of the user's, and a file of anybody's, opened so that nothing blocks.
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}\Z")
-FORMS = {
-    "turns": re.compile(r"[0-9]{1,9}\Z"),
-    "last_active": re.compile(
-        r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})\Z"
-    ),
-    "session_id": SESSION,
-}
+TIME = re.compile(
+    r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})\Z"
+)
+# The keys of a meta.yaml, and how their values must look.
+FORMS = {"turns": re.compile(r"[0-9]{1,9}\Z"), "last_active": TIME, "session_id": SESSION}
 
 
-def specialists(store: Store, request: Row) -> Iterator[Row]:
-    """A row for each, then what holds for the node. request: within (seconds since the asker's
-    midnight).
-
-    A row: name, where (workspace, home), workspace, project, status (active, dormant), seen_by
-    (session, cwd, None), sessions, last_active, session_id, cost_usd, reason (why something of it
-    is not known).
-    """
-    from . import agents
-
+def specialists(store: Store, request: wire.SpecialistsRequest) -> Iterator[wire.SpecialistsReply]:
+    """A row for each specialist, then what holds for the node."""
     processes = _processes_linux() if sys.platform == "linux" else _processes_ps()
     left = MOST
-    for place, top, below, tree in _places(store):
-        rows = _found(top, below)[:left]
-        left -= len(rows)
-        seen = _living({row["session_id"] for row in rows} - {None}, tree, processes)
-        for row in rows:
-            seen_by = "cwd" if None in seen else "session" if row["session_id"] in seen else None
-            yield {
-                "state": "specialist",
-                **place,
-                **row,
-                "cost_usd": None,
-                "status": "active" if seen_by else "dormant",
-                "seen_by": seen_by,
-            }
+    for home, top, below, tree in _homes(store):
+        memories = _memories(top, below)[:left]
+        left -= len(memories)
+        sessions = {memory["session_id"] for memory in memories if memory["session_id"] is not None}
+        seen = _living(sessions, tree, processes)
+        for memory in memories:
+            yield _row(home, memory, seen)
+    yield _node(store, float(request["within"]), more=left == 0)
+
+
+def _row(home: Home, memory: Memory, seen: set[str | None]) -> wire.SpecialistReply:
+    """seen: as _living returns it."""
+    seen_by: Literal["session", "cwd"] | None = None
+    if None in seen:
+        seen_by = "cwd"
+    elif memory["session_id"] in seen:
+        seen_by = "session"
+    return {
+        "state": "specialist",
+        "where": home["where"],
+        "workspace": home["workspace"],
+        "project": home["project"],
+        "name": memory["name"],
+        "sessions": memory["sessions"],
+        "last_active": memory["last_active"],
+        "session_id": memory["session_id"],
+        "reason": memory["reason"],
+        "cost_usd": None,
+        "status": "active" if seen_by else "dormant",
+        "seen_by": seen_by,
+    }
+
+
+def _node(store: Store, within: float, more: bool) -> wire.NodeReply:
+    from . import agents
+
     path = agents.told_path(LOGIN)
     reason = agents.unusable("gummy", path or os.environ.get("PATH", os.defpath))
     if reason and not path:
@@ -84,53 +115,56 @@ def specialists(store: Store, request: Row) -> Iterator[Row]:
             LOGIN,
             reason,
         )
-    yield {
+    return {
         "state": "told",
         "reason": reason,
         "evidence": "argv_and_cwd" if sys.platform == "linux" else "argv",
-        "cost_today": cost_since(store, time.time() - float(request["within"])),
-        "more": left == 0,
+        "cost_today": cost_since(store, time.time() - within),
+        "more": more,
     }
 
 
-def _places(store: Store) -> Iterator[tuple[Row, str, tuple[str, ...], str | None]]:
-    """(what is told of the place, a folder of the user's, what lies below it and may be anybody's,
-    the project if a process in it tells).
+# -- where they live
+
+
+def _homes(store: Store) -> Iterator[tuple[Home, str, tuple[str, ...], str | None]]:
+    """Where specialists may live: in workspaces, and in the user's home directory.
+
+    Each as (what is told of it, a folder of the user's, the folders below that may be anybody's,
+    the project if a process that works in it tells of a specialist).
     """
     top = os.path.join(store.root, "workspaces")
     for key in sorted(filter(NAME.match, os.listdir(top))):
         for number in sorted(filter(str.isdigit, os.listdir(os.path.join(top, key)))):
-            tree = os.path.join(top, key, number, "tree")
-            spec, runs = _holder(store, os.path.join(top, key, number))
-            place = {
+            workspace = os.path.join(top, key, number)
+            tree = os.path.join(workspace, "tree")
+            spec, runs = _holder(store, workspace)
+            home: Home = {
                 "where": "workspace",
                 "workspace": "%s/%s" % (key, number),
-                "project": spec.get("project_path"),
+                "project": spec.get("project_path") if spec else None,
             }
-            yield (
-                place,
-                tree,
-                (".gummy", "specialists"),
-                None if runs and spec.get("agent") != "gummy" else os.path.realpath(tree),
-            )
-    yield (
-        {"where": "home", "workspace": None, "project": None},
-        os.path.join(os.path.expanduser("~"), ".gummy", "specialists"),
-        (),
-        None,
-    )
+            of_another = runs and (spec is None or spec.get("agent") != "gummy")
+            project = None if of_another else os.path.realpath(tree)
+            yield home, tree, (".gummy", "specialists"), project
+
+    own: Home = {"where": "home", "workspace": None, "project": None}
+    yield own, os.path.join(os.path.expanduser("~"), ".gummy", "specialists"), (), None
 
 
-def _holder(store: Store, workspace: str) -> tuple[Row, bool]:
+def _holder(store: Store, workspace: str) -> tuple[wire.StoredSpec | None, bool]:
     """(spec of the last attempt in this workspace, whether it runs)."""
     name = (read_json(os.path.join(workspace, "holder.json")) or {}).get("attempt")
     if not isinstance(name, str) or not NAME.match(name):
-        return {}, False
+        return None, False
     attempt = store.attempt(name)
     return attempt.spec(), attempt.has("starting") and is_locked(attempt.lock)
 
 
-def _found(top: str, below: tuple[str, ...]) -> list[Row]:
+# -- what they remember
+
+
+def _memories(top: str, below: tuple[str, ...]) -> list[Memory]:
     """The specialists in a folder; below `top` no link is followed."""
     try:
         folder = os.open(top, FOLDER)
@@ -145,61 +179,69 @@ def _found(top: str, below: tuple[str, ...]) -> list[Row]:
         return []
     try:
         with os.scandir(folder) as entries:
-            few = itertools.islice(
-                (
-                    entry
-                    for entry in entries
-                    if entry.is_symlink() or entry.is_dir(follow_symlinks=False)
-                ),
-                MOST,
-            )
-            return sorted(
-                (_specialist(folder, entry) for entry in few), key=lambda row: str(row["name"])
-            )
+            few = list(itertools.islice(filter(_may_be_one, entries), MOST))
+        return sorted((_memory(folder, entry) for entry in few), key=lambda memory: memory["name"])
     finally:
         os.close(folder)
 
 
-def _specialist(parent: int, entry: os.DirEntry[str]) -> Row:
-    """name, sessions, last_active, session_id, reason."""
-    row: Row = {
+def _may_be_one(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() or entry.is_dir(follow_symlinks=False)
+
+
+def _memory(parent: int, entry: os.DirEntry[str]) -> Memory:
+    memory: Memory = {
         "name": re.sub(r"[^A-Za-z0-9._-]", "?", entry.name)[:128],
         "sessions": None,
         "last_active": None,
         "session_id": None,
+        "reason": None,
     }
     if entry.is_symlink():
-        return {**row, "reason": "a symbolic link: not followed"}
+        memory["reason"] = "a symbolic link: not followed"
+        return memory
     if not NAME.match(entry.name):
-        return {**row, "reason": "no specialist's name: not read"}
+        memory["reason"] = "no specialist's name: not read"
+        return memory
     try:
         folder = os.open(entry.name, FOLDER | os.O_NOFOLLOW, dir_fd=parent)
     except OSError as exc:
-        return {**row, "reason": "can't be read: %s" % exc.strerror}
+        memory["reason"] = "can't be read: %s" % exc.strerror
+        return memory
     try:
-        # What gummy resumes with.
-        session = _text(folder, "session.txt", 256)[0].strip()
-        text, reason = _text(folder, "meta.yaml", META_MOST)
+        # gummy resumes with what stands here, whatever the other file says.
+        session = _text(folder, "session.txt", SESSION_MOST)[0].strip()
+        text, memory["reason"] = _text(folder, "meta.yaml", META_MOST)
     finally:
         os.close(folder)
-    meta = {
-        key.strip(): value.strip(" \t\r\"'")
-        for key, colon, value in (line.partition(":") for line in text.splitlines())
-        if colon
-    }
-    known = {
-        key: match.group()
-        for key, form in FORMS.items()
-        if (match := form.match(meta.get(key, "")))
-    }
-    lacking = [key for key in FORMS if key not in known and meta.get(key) != "null"]
-    return {
-        **row,
-        "sessions": int(known["turns"]) if "turns" in known else None,
-        "last_active": known.get("last_active"),
-        "session_id": session if SESSION.match(session) else known.get("session_id"),
-        "reason": reason or ("meta.yaml: no valid %s" % ", ".join(lacking) if lacking else None),
-    }
+
+    values, lacking = _meta(text)
+    if "turns" in values:
+        memory["sessions"] = int(values["turns"])
+    memory["last_active"] = values.get("last_active")
+    memory["session_id"] = session if SESSION.match(session) else values.get("session_id")
+    if memory["reason"] is None and lacking:
+        memory["reason"] = "meta.yaml: no valid %s" % ", ".join(lacking)
+    return memory
+
+
+def _meta(text: str) -> tuple[dict[str, str], list[str]]:
+    """(the valid values of a meta.yaml, the keys that have none)."""
+    meta = {}
+    for line in text.splitlines():
+        key, colon, value = line.partition(":")
+        if colon:
+            meta[key.strip()] = value.strip(" \t\r\"'")
+
+    values = {}
+    lacking = []
+    for key, form in FORMS.items():
+        match = form.match(meta.get(key, ""))
+        if match:
+            values[key] = match.group()
+        elif meta.get(key) != "null":
+            lacking.append(key)
+    return values, lacking
 
 
 def _text(folder: int, name: str, most: int) -> tuple[str, str | None]:
@@ -210,10 +252,8 @@ def _text(folder: int, name: str, most: int) -> tuple[str, str | None]:
     except FileNotFoundError:
         return "", "no %s: no session yet" % name
     except OSError as exc:
-        return "", "%s can't be read: %s" % (
-            name,
-            "a symbolic link" if exc.errno == errno.ELOOP else exc.strerror,
-        )
+        reason = "a symbolic link" if exc.errno == errno.ELOOP else exc.strerror
+        return "", "%s can't be read: %s" % (name, reason)
 
 
 def _regular(path: str, folder: int | None = None) -> int:
@@ -225,37 +265,40 @@ def _regular(path: str, folder: int | None = None) -> int:
     return file
 
 
+# -- who is at work
+
+
 def _living(sessions: set[str], tree: str | None, processes: Processes) -> set[str | None]:
-    """The sessions that a process's argv holds; {None} if none is named and a process works in the
-    tree: whose it is can't be told.
+    """The sessions that a process's argv holds.
+
+    It is {None} if there is none and a process works in the tree: whose it is can't be told.
     """
-    seen: set[str | None] = {
-        one
-        for one in sessions
-        for words, _cwd in processes
-        if {one.encode(), b"--resume=" + one.encode()} & words
-    }
+    seen: set[str | None] = set()
+    for session in sessions:
+        signs = {session.encode(), b"--resume=" + session.encode()}
+        if any(signs & words for words, _cwd in processes):
+            seen.add(session)
     if seen or tree is None:
         return seen
+
     inside = os.fsencode(tree)
-    return (
-        {None}
-        if any(cwd == inside or cwd.startswith(inside + b"/") for _words, cwd in processes)
-        else set()
-    )
+    for _words, cwd in processes:
+        if cwd == inside or cwd.startswith(inside + b"/"):
+            return {None}
+    return set()
 
 
 def _processes_linux() -> Processes:
-    """(argv, working directory) of this user's processes."""
-    found = []
+    """This user's processes."""
+    processes = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        # It ended, or is not ours to see.
+        # An error says that it ended, or is not ours to see.
         with contextlib.suppress(OSError):
             if os.stat("/proc/" + pid).st_uid == os.geteuid() and int(pid) != os.getpid():
                 with open("/proc/%s/cmdline" % pid, "rb") as file:
                     words = set(file.read().split(b"\0"))
-                found.append((words, os.readlink(os.fsencode("/proc/%s/cwd" % pid))))
-    return found
+                processes.append((words, os.readlink(os.fsencode("/proc/%s/cwd" % pid))))
+    return processes
 
 
 def _processes_ps() -> Processes:
@@ -266,27 +309,35 @@ def _processes_ps() -> Processes:
     return [(set(line.split()), b"") for line in listing.splitlines()]
 
 
+# -- what it cost
+
+
 def cost_since(store: Store, since: float) -> float | None:
-    """US dollars of the results since then: of gummy's logs, and of attempts whose log is not among
-    these. None if none tells a cost.
+    """US dollars of the results since then; None if none tells a cost.
+
+    These are results in gummy's logs, and of attempts whose log is not among them.
     """
     costs = []
     counted = set()
     logs = os.path.join(os.path.expanduser("~"), ".claude", "logs", "gummy")
     for name in os.listdir(logs) if os.path.isdir(logs) else ():
-        # Removed meanwhile.
+        # An error says that it was removed meanwhile.
         with contextlib.suppress(OSError):
             path = os.path.join(logs, name)
             if name.endswith(".log") and os.lstat(path).st_mtime >= since:
                 costs.append(_result_cost(path))
                 counted.add(name.rpartition("-")[0])
+
     for attempt in store.attempts():
-        if (attempt.written("ended.json") or 0.0) >= since:
-            ended = attempt.ended() or {}
-            if str(ended.get("watch")).rpartition(" ")[2] not in counted:
-                costs.append(dollars(ended.get("cost_usd")))
-    known = [cost for cost in costs if cost is not None]
-    return round(sum(known), 6) if known else None
+        if (attempt.written("ended.json") or 0.0) < since:
+            continue
+        ended = attempt.ended()
+        # The last word of `gummy-watch ID` is what gummy's log is called by.
+        if ended and str(ended.get("watch")).rpartition(" ")[2] not in counted:
+            costs.append(dollars(ended.get("cost_usd")))
+
+    told = [cost for cost in costs if cost is not None]
+    return round(sum(told), 6) if told else None
 
 
 def _result_cost(path: str) -> float | None:

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The life of an attempt on its node: one table, and the one function that moves it.
 
-Two rules. Everything that says where an attempt stands is written here, as a mark that is durable
-before what it announces happens; and an event that the table does not know is an error, never
-ignored. Whoever moves an attempt holds its lock (acknowledge needs none: nothing follows).
+There are two rules. Everything that says where an attempt stands is written here, as a mark that
+is durable before what it announces happens; and an event that the table does not know is an error,
+never ignored. Whoever moves an attempt holds its lock (acknowledge needs none: nothing follows).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .store import Attempt
 
-# state -> event -> next state
+# state -> event -> next state.
 TABLE: Mapping[str, Mapping[str, str]] = {
     "new": {"start": "starting", "fence": "void"},
     "starting": {"run": "running", "fail": "ended", "fence": "void"},
@@ -28,19 +28,27 @@ TABLE: Mapping[str, Mapping[str, str]] = {
     "acknowledged": {"acknowledge": "acknowledged", "harvest": "ended"},
     "void": {"fence": "void"},
 }
-# Who may do it, and when.
+# Who brings an event about, and when. The documentation shows these words.
 EVENTS: Mapping[str, str] = {
     "start": "the verb start, once it has the workspace and its slot",
     "run": "the supervisor, right before it executes the agent",
     "fail": "the supervisor, when it can't execute the agent",
     "end": "the supervisor, when the agent's processes have ended and the harvest is made",
-    "heal": "whoever sees first that the supervisor died: what lives of the agent is ended, then harvested",
-    "fence": "any controller, while no supervisor runs: the proof that the agent did not start and never will",
-    "harvest": "a controller that wants a harvest which could not be made before, say for a full disk",
+    "heal": (
+        "whoever sees first that the supervisor died: what lives of the agent is ended,"
+        " then harvested"
+    ),
+    "fence": (
+        "any controller, while no supervisor runs: the proof that the agent did not start"
+        " and never will"
+    ),
+    "harvest": (
+        "a controller that wants a harvest which could not be made before, say for a full disk"
+    ),
     "acknowledge": "a controller that has the harvest",
 }
-# The file that makes an attempt be in a state; of several the last one counts. Their names are
-# format 1, frozen.
+# The file that makes an attempt be in a state; of several the last one counts. These names are part
+# of the store's format.
 MARKS: Mapping[str, str] = {
     "starting": "starting",
     "running": "agent",
@@ -51,17 +59,26 @@ MARKS: Mapping[str, str] = {
 
 
 def state_of(attempt: Attempt) -> str:
-    return next((state for state in reversed(tuple(MARKS)) if attempt.has(MARKS[state])), "new")
+    """A state of TABLE."""
+    for state in reversed(tuple(MARKS)):
+        if attempt.has(MARKS[state]):
+            return state
+    return "new"
 
 
 def move(attempt: Attempt, event: str, data: bytes = b"") -> str:
-    """The new state, durably."""
+    """Bring an attempt to its next state, durably.
+
+    data: what the mark of that state holds. Returns the state; raises Refusal for an event that is
+    not possible in the state before.
+    """
     before = state_of(attempt)
     after = TABLE[before].get(event)
     if after is None:
         raise Refusal(
             "attempt %s is %s: %s is not possible" % (attempt.id, before, event), "state", "ours"
         )
+
     # What was acknowledged is not what there is now.
     if event == "harvest" and before == "acknowledged":
         os.unlink(attempt.path(MARKS[before]))

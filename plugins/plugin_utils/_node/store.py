@@ -17,27 +17,33 @@ import re
 import sys
 import time
 
-# Typing and subprocess cost a verb more than its work.
+# What a verb does takes less time than to import typing or subprocess. So nothing here imports
+# typing, not even for its TYPE_CHECKING, and subprocess comes in where it is needed.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from . import wire
+
+# The format of a store's files; a store with another one is left alone.
 FORMAT = 1
+# The names of attempts, workspaces and runs, which become parts of paths.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
 
 class Refusal(Exception):
-    """A verb's clear no: nothing was changed. blame: node, input or ours (DESIGN section 4)."""
+    """A verb's clear no: nothing was changed."""
 
-    def __init__(self, message: str, kind: str, blame: str) -> None:
+    def __init__(self, message: str, kind: str, blame: wire.Blame) -> None:
+        """message: a sentence for a person; kind: a class of wire.RefusedReply."""
         super().__init__(message)
         self.kind = kind
         self.blame = blame
 
 
 def checked(name: Any) -> str:
-    """A name that may become a path component; anything else is refused."""
+    """The name, which may become a part of a path. Anything else is refused."""
     if not isinstance(name, str) or not NAME.match(name):
         raise Refusal(
             "%r is no valid name: letters, digits, dot, dash and underscore, at most 128" % (name,),
@@ -48,25 +54,25 @@ def checked(name: Any) -> str:
 
 
 def machine_id() -> str:
-    """What tells this machine from others that may share a home directory; the probe uses the same
-    rule.
+    """What tells this machine from others that may share a home directory.
+
+    The probe uses the same rule.
     """
     try:
         with open("/etc/machine-id", encoding="ascii") as file:
-            found = file.read()
+            machine = file.read()
     except (OSError, ValueError):
-        found = ""
-    if not found.strip() and sys.platform == "darwin":
-        match = re.search(
-            r'"IOPlatformUUID" = "([^"]+)"',
-            _output("ioreg", "-rd1", "-c", "IOPlatformExpertDevice"),
-        )
-        found = match.group(1) if match else ""
-    return (
-        re.sub(r"[^A-Za-z0-9-]", "", found.strip())
-        or re.sub(r"[^A-Za-z0-9-]", "", os.uname().nodename)
-        or "unknown"
-    )
+        machine = ""
+    if not machine.strip() and sys.platform == "darwin":
+        listing = _output("ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
+        match = re.search(r'"IOPlatformUUID" = "([^"]+)"', listing)
+        if match:
+            machine = match.group(1)
+    return _plain(machine) or _plain(os.uname().nodename) or "unknown"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "", name)
 
 
 def _output(*argv: str) -> str:
@@ -86,14 +92,15 @@ def boot_id() -> str:
 
 
 def boot_clock() -> float:
-    """Seconds since boot, sleep included where the system can say; a wrong wall clock changes
-    nothing.
+    """Seconds since boot, sleep included where the system can say.
+
+    A wrong wall clock changes nothing here.
     """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def write_whole(path: str, data: bytes, durably: bool = False) -> None:
-    """Whole or not at all for all who read, until a power cut."""
+    """Write a file that readers see whole or not at all, until a power cut."""
     temporary = "%s.%d.tmp" % (path, os.getpid())
     with open(temporary, "wb") as file:
         file.write(data)
@@ -104,12 +111,13 @@ def write_whole(path: str, data: bytes, durably: bool = False) -> None:
 
 
 def write_durably(path: str, data: bytes) -> None:
-    """Whole or not at all, and still there after a power cut."""
+    """Write a file that is whole or not there at all, also after a power cut."""
     write_whole(path, data, durably=True)
     sync_folder(os.path.dirname(path))
 
 
 def sync_folder(path: str) -> None:
+    """Make what was renamed in a folder outlive a power cut."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -117,7 +125,11 @@ def sync_folder(path: str) -> None:
         os.close(fd)
 
 
-def read_json(path: str) -> dict[str, Any] | None:
+def read_json(path: str) -> Any:
+    """The dict in a JSON file, None if there is none that can be read.
+
+    What its keys are the caller says, by the type of the variable that takes it.
+    """
     try:
         with open(path, "rb") as file:
             data = json.loads(file.read())
@@ -127,8 +139,9 @@ def read_json(path: str) -> dict[str, Any] | None:
 
 
 def try_lock(path: str, patience: float = 0.0) -> int | None:
-    """An exclusively locked descriptor, closed on exec; None if somebody else holds it after
-    `patience` seconds.
+    """An exclusively locked descriptor, which is closed on exec.
+
+    None if somebody else holds the lock after `patience` seconds.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     until = time.monotonic() + patience
@@ -144,7 +157,7 @@ def try_lock(path: str, patience: float = 0.0) -> int | None:
 
 
 def is_locked(path: str) -> bool:
-    """Whether somebody holds the lock; two who ask at once do not take each other for the holder."""
+    """Whether somebody holds the lock; two who ask at once don't take each other for the holder."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -156,18 +169,17 @@ def is_locked(path: str) -> bool:
 
 
 class Store:
-    """The state folder of this node: attempts, workspaces, slots, and the identity that the
-    controller records.
-    """
+    """The state folder of this node, and the identity of it that the controller records."""
 
     def __init__(self, state: str | None = None) -> None:
+        """state: where such folders lie; by default where XDG says. Raises Refusal, OSError."""
         home = (
             state
             or os.environ.get("XDG_STATE_HOME")
             or os.path.join(os.path.expanduser("~"), ".local", "state")
         )
         self.root = os.path.join(home, "distributed-gummy", machine_id())
-        # The login's own, for the agent.
+        # The login's own umask, which the agent gets back.
         self.umask = os.umask(0o077)
         for name in ("attempts", "workspaces", "slots", "runs"):
             os.makedirs(os.path.join(self.root, name), exist_ok=True)
@@ -175,24 +187,26 @@ class Store:
 
     def _identity(self) -> str:
         path = os.path.join(self.root, "store.json")
-        known = read_json(path)
-        if known is None:
+        identity = read_json(path)
+        if identity is None:
             with self.locked():
-                known = read_json(path)
-                if known is None:
-                    known = {"format": FORMAT, "id": os.urandom(16).hex()}
-                    write_durably(path, json.dumps(known).encode())
-        if known.get("format") != FORMAT:
+                # Another verb may have been quicker.
+                identity = read_json(path)
+                if identity is None:
+                    identity = {"format": FORMAT, "id": os.urandom(16).hex()}
+                    write_durably(path, json.dumps(identity).encode())
+
+        if identity.get("format") != FORMAT:
             message = (
                 "the store at %s has format %s, this program knows %d: use the newer collection"
-                % (self.root, known.get("format"), FORMAT)
+                % (self.root, identity.get("format"), FORMAT)
             )
             raise Refusal(message, "store", "node")
-        return str(known["id"])
+        return str(identity["id"])
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """The store's one short lock: claims change only while it is held."""
+        """Hold the store's one short lock: claims change only under it. Raises Refusal."""
         fd = try_lock(os.path.join(self.root, "claims.lock"), patience=20)
         if fd is None:
             raise Refusal(
@@ -210,6 +224,7 @@ class Store:
         return Attempt(os.path.join(self.root, "attempts", checked(name)))
 
     def attempts(self, prefix: str = "") -> list[Attempt]:
+        """Those whose ids begin with the prefix, in the order of ids."""
         folder = os.path.join(self.root, "attempts")
         return [
             Attempt(os.path.join(folder, name))
@@ -225,8 +240,10 @@ class Store:
 
 
 class Attempt:
-    """One attempt's folder: spec.json, lock, harvest/, the marks of states.py, and `cancel`, which
-    asks its supervisor to end it.
+    """One attempt's folder.
+
+    In it lie spec.json, its lock, harvest/, the marks of states.py, and `cancel`, which asks its
+    supervisor to end it.
     """
 
     def __init__(self, folder: str) -> None:
@@ -237,9 +254,10 @@ class Attempt:
         self.lock = os.path.join(folder, "lock")
 
     def create(self) -> None:
+        """Make the folder, if it is not there."""
         if not os.path.isdir(self.harvest):
             os.makedirs(self.harvest, exist_ok=True)
-            # Else a power cut takes the marks with the folder.
+            # Without this a power cut could take the marks with the folder.
             sync_folder(os.path.dirname(self.folder))
 
     def path(self, name: str) -> str:
@@ -249,7 +267,7 @@ class Attempt:
         return os.path.exists(self.path(mark))
 
     def written(self, mark: str) -> float | None:
-        """When a mark was made, by this node's clock; None if there is none."""
+        """When a mark was made, in seconds since 1970 by this node's clock; None without one."""
         try:
             return os.stat(self.path(mark)).st_mtime
         except OSError:
@@ -260,20 +278,27 @@ class Attempt:
             return file.read()
 
     def mark(self, name: str, data: bytes = b"") -> None:
+        """Make a mark, durably."""
         write_durably(self.path(name), data)
 
-    def spec(self) -> dict[str, Any]:
-        return read_json(self.path("spec.json")) or {}
+    def spec(self) -> wire.StoredSpec | None:
+        """What it is to do; None if it has not been started, or the file is damaged."""
+        spec: wire.StoredSpec | None = read_json(self.path("spec.json"))
+        return spec
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> wire.EndedRecord | None:
         """How it ended, as the harvest tells it: the whole harvest is made when this is there."""
-        return read_json(os.path.join(self.harvest, "result.json"))
+        result: wire.EndedRecord | None = read_json(os.path.join(self.harvest, "result.json"))
+        return result
 
-    def ended(self) -> dict[str, Any] | None:
+    def ended(self) -> wire.EndedRecord | None:
+        """How it ended; None if it has not."""
+        path = self.path("ended.json")
         if not self.has("ended.json"):
             return None
-        damaged = {
+        damaged: wire.EndedRecord = {
             "class": "harvest",
-            "message": "%s is damaged; what was harvested lies beside it" % self.path("ended.json"),
+            "message": "%s is damaged; what was harvested lies beside it" % path,
         }
-        return read_json(self.path("ended.json")) or self.result() or damaged
+        ended: wire.EndedRecord | None = read_json(path)
+        return ended or self.result() or damaged

@@ -1,8 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The supervisor: starts an attempt's agent at most once (S4, S5), watches it, makes its harvest
-and says how it ended (S6).
+"""The supervisor: starts an attempt's agent at most once, watches it, and makes its harvest.
+
+`start` forks it, and it lives as long as the agent, without its caller. How the attempt ended is
+durable before anybody hears of it. If the supervisor dies, whoever looks at the attempt next does
+its work (`heal`).
 """
 
 from __future__ import annotations
@@ -17,40 +20,46 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from . import agents, harvest, launch, processes, runs
+from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
+from .git import HarvestError
 from .states import move, state_of
-from .store import Attempt, Refusal, Store, read_json, try_lock, write_durably
+from .store import TYPE_CHECKING, Attempt, Refusal, Store, read_json, try_lock, write_durably
 
-# Schema of a job's spec; older ones are still harvested.
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from . import wire
+
+# The newest schema of a job's spec that this program knows; older ones are still harvested.
 SPEC = 1
 # Seconds between two looks whether somebody cancels.
 LOOK = 0.25
-# Seconds that a cancel waits: TERM, KILL and the harvest.
+# Seconds that a cancel waits: for TERM, KILL and the harvest.
 CANCEL_MOST = 25.0
 # Bytes that stay ours on a disk that an agent fills, for the word how it ended.
 RESERVE = 65536
 # Seconds that a start waits for a lock which an ended sync still holds.
 PATIENCE = 5.0
+# Seconds that a verb waits for another start of its attempt, which may still be refused.
+START_PATIENCE = 30.0
 
 
-def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
-    """S4. request: attempt, generation, spec.
+# -- start
 
-    Answers started, or what is known of the attempt already; refused changes nothing.
+
+def start(store: Store, request: wire.StartRequest) -> wire.StartReply:
+    """Start the attempt's agent, or say what is known of the attempt already.
+
+    Raises Refusal, which changes nothing.
     """
     attempt = store.attempt(request["attempt"])
-    spec: dict[str, Any] = dict(request["spec"])
-    if spec.get("schema", SPEC) > SPEC:
-        raise Refusal(
-            "the job has schema %s, this program knows %d: update the collection"
-            % (spec["schema"], SPEC),
-            "schema",
-            "input",
-        )
+    spec = request["spec"]
+    _refuse_newer_schema(spec)
     attempt.create()
+    # A login shell may be slow, so it is asked before anything is locked.
     path = agents.login_path() if state_of(attempt) == "new" else ""
     lock = _lock(attempt)
     if lock is None:
@@ -58,26 +67,38 @@ def start(store: Store, request: dict[str, Any]) -> dict[str, Any]:
     if state_of(attempt) not in ("new", "void"):
         os.close(lock)
         return fence(store, attempt)
+
     refuse_known(attempt)
     runs.check(store, attempt.id, str(spec.get("controller")))
     passed = launch.passed_values(request)
     reason = agents.unusable(spec["agent"], path)
     if reason:
         raise Refusal(reason, "agent", "node")
-    workspace = _take_over(store, attempt, int(request["generation"]), spec)
-    attempt.mark("spec.json", json.dumps(spec).encode())
+
+    stored = _occupy(store, attempt, int(request["generation"]), spec)
+    attempt.mark("spec.json", json.dumps(stored).encode())
     move(attempt, "start")
     # Who took the run over meanwhile sees this attempt, or is seen here.
     runs.check(store, attempt.id, str(spec.get("controller")))
-    write_durably(
-        os.path.join(workspace, "holder.json"), json.dumps({"attempt": attempt.id}).encode()
-    )
+    holder = json.dumps({"attempt": attempt.id}).encode()
+    write_durably(os.path.join(stored["workspace"], "holder.json"), holder)
     attempt.mark("reserve", os.urandom(RESERVE))
+
     if os.fork() == 0:
-        # Kept open: the lock lives as long as the supervisor.
+        # It keeps the lock open, so that the lock lives as long as the supervisor.
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
-        _run_detached(store, attempt, spec, path, passed)
-    return {"state": "started", "workspace": workspace}
+        _run_detached(store, attempt, stored, path, passed)
+    return {"state": "started", "workspace": stored["workspace"]}
+
+
+def _refuse_newer_schema(spec: wire.JobSpec) -> None:
+    if spec.get("schema", SPEC) > SPEC:
+        raise Refusal(
+            "the job has schema %s, this program knows %d: update the collection"
+            % (spec["schema"], SPEC),
+            "schema",
+            "input",
+        )
 
 
 def _lock(attempt: Attempt) -> int | None:
@@ -85,7 +106,7 @@ def _lock(attempt: Attempt) -> int | None:
 
     Another start that holds it is waited for: it may still refuse.
     """
-    until = time.monotonic() + 30
+    until = time.monotonic() + START_PATIENCE
     while True:
         started = state_of(attempt) not in ("new", "void")
         # Somebody may just look whether it is locked.
@@ -101,10 +122,11 @@ def _lock(attempt: Attempt) -> int | None:
             )
 
 
-def _take_over(store: Store, attempt: Attempt, generation: int, spec: dict[str, Any]) -> str:
+def _occupy(store: Store, attempt: Attempt, generation: int, spec: wire.JobSpec) -> wire.StoredSpec:
     """Turn the lease into locks that live as long as the supervisor.
 
-    The descriptors stay open on purpose.
+    The locks' descriptors stay open on purpose. Returns the spec with what the lease was. Raises
+    Refusal.
     """
     with store.locked():
         claims = Claims(store)
@@ -123,13 +145,14 @@ def _take_over(store: Store, attempt: Attempt, generation: int, spec: dict[str, 
             )
         claims.drop(attempt.id)
         claims.save()
-    spec.update(workspace=workspace, slot=row["slot"], generation=generation)
-    return workspace
+
+    return {**spec, "workspace": workspace, "slot": row["slot"], "generation": generation}
 
 
 def _end_stale_sync(workspace: str) -> None:
-    """An rsync whose client vanished keeps the workspace's lock for minutes: end the group it wrote
-    down.
+    """End an rsync whose client vanished: it would keep the workspace's lock for minutes.
+
+    It has written its process group down.
     """
     row = read_json(os.path.join(workspace, "sync.json"))
     lock = try_lock(os.path.join(workspace, "lock"), patience=0.5)
@@ -140,20 +163,18 @@ def _end_stale_sync(workspace: str) -> None:
             os.killpg(int(row["group"]), signal.SIGKILL)
 
 
+# -- the supervisor's own process
+
+
 def _run_detached(
-    store: Store, attempt: Attempt, spec: dict[str, Any], path: str, passed: dict[str, str]
+    store: Store, attempt: Attempt, spec: wire.StoredSpec, path: str, passed: dict[str, str]
 ) -> None:
-    """The forked side: never returns. Nothing of the caller's session stays open."""
+    """The forked side, which never returns. Nothing of the caller's session stays open."""
     status = 1
     try:
-        os.setsid()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        null = os.open(os.devnull, os.O_RDWR)
-        log = os.open(attempt.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        for target, source in ((0, null), (1, log), (2, log)):
-            os.dup2(source, target)
-        program = os.open(sys.argv[0], os.O_RDONLY | os.O_CLOEXEC)
+        _leave_session(attempt)
         # Clean leaves a program alone that still runs.
+        program = os.open(sys.argv[0], os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(program, fcntl.LOCK_SH)
         processes.become_subreaper()
         # A git of ours that outlives us is found as the agent is.
@@ -163,37 +184,51 @@ def _run_detached(
         _supervise(store, attempt, spec, path, passed)
         _sign(store.slot(spec["slot"]), "")
         status = 0
-    # The last one who can say what happened.
+    # Nobody else can say what happened.
     except BaseException as exc:  # noqa: BLE001
         sys.stderr.write("supervisor: %r\n" % (exc,))
         if state_of(attempt) == "starting":
-            move(
-                attempt,
-                "fail",
-                json.dumps(
-                    {"class": "start", "message": "the node could not start it: %s" % exc}
-                ).encode(),
-            )
+            message = "the node could not start it: %s" % exc
+            move(attempt, "fail", json.dumps({"class": "start", "message": message}).encode())
     finally:
         os._exit(status)
 
 
+def _leave_session(attempt: Attempt) -> None:
+    """Become the leader of a session without a terminal, whose output is the attempt's log."""
+    os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    null = os.open(os.devnull, os.O_RDWR)
+    log = os.open(attempt.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for target, source in ((0, null), (1, log), (2, log)):
+        os.dup2(source, target)
+
+
 def _sign(path: str, text: str) -> None:
-    """In place: a rename would leave the lock on the old file."""
+    """Write in place: a rename would leave the lock on the old file."""
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
 
 
 def _supervise(
-    store: Store, attempt: Attempt, spec: dict[str, Any], path: str, passed: dict[str, str]
+    store: Store, attempt: Attempt, spec: wire.StoredSpec, path: str, passed: dict[str, str]
 ) -> None:
-    tree = os.path.join(spec["workspace"], "tree")
+    workspace = spec["workspace"]
+    tree = os.path.join(workspace, "tree")
     if not spec.get("project"):
         shutil.rmtree(tree, ignore_errors=True)
         os.makedirs(tree, exist_ok=True)
-    harvest.make_baseline(
-        tree, os.path.join(spec["workspace"], "baseline.git"), spec.get("exclude", ()), store.umask
-    )
+    baseline = os.path.join(workspace, "baseline.git")
+    make_baseline(tree, baseline, spec.get("exclude", ()), store.umask)
+
+    run = _runner(spec, tree, path, store.umask)
+    begin = launch.prepare(store, attempt, spec, path=path, passed=passed, run=run)
+    ended = _watch(attempt, spec, begin, run)
+    finish(attempt, spec, ended)
+
+
+def _runner(spec: wire.StoredSpec, tree: str, path: str, umask: int) -> launch.Run:
+    """What starts a program in the tree."""
     environment = dict(
         os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"]
     )
@@ -207,14 +242,32 @@ def _supervise(
             env={**environment, **(more or {})},
             stdin=stdin,
             start_new_session=True,
-            umask=store.umask,
+            umask=umask,
         )
 
-    begin = launch.prepare(store, attempt, spec, path, passed, run)
+    return run
+
+
+class _Cancelled(Exception):
+    """A controller has asked for the end."""
+
+
+class _Stopped(Exception):
+    """The node has sent us SIGTERM."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise _Stopped
+
+
+def _watch(
+    attempt: Attempt, spec: wire.StoredSpec, begin: launch.Begin, run: launch.Run
+) -> wire.EndedRecord:
+    """Run the agent and then `verify`, and end what they leave; returns how it ended."""
     begun_at = time.time()
     begun = time.monotonic()
     deadline = begun + float(spec["timeout"])
-    ended: dict[str, Any] = {"class": None, "begun_at": begun_at}
+    ended: wire.EndedRecord = {"class": None, "message": "", "begun_at": begun_at}
     try:
         signal.signal(signal.SIGTERM, _stop)
         move(attempt, "run", b"%f" % begun_at)
@@ -223,38 +276,33 @@ def _supervise(
         if ended["class"] is None and spec.get("verify"):
             sys.stdout.write("\nverify: %s\n" % spec["verify"])
             sys.stdout.flush()
-            status = _await(run(["/bin/sh", "-c", spec["verify"]]), deadline, attempt)
-            failed = {"class": "verify", "message": "verify ended with exit status %d" % status}
-            ended.update({"proof": "verify"} if status == 0 else failed)
+            status = _await(run(["/bin/sh", "-c", str(spec["verify"])]), deadline, attempt)
+            if status == 0:
+                ended["proof"] = "verify"
+            else:
+                _fail(ended, "verify", "verify ended with exit status %d" % status)
     except subprocess.TimeoutExpired:
-        ended.update({"class": "timeout", "message": "still running after %s s" % spec["timeout"]})
+        _fail(ended, "timeout", "still running after %s s" % spec["timeout"])
     except _Cancelled:
-        ended.update({"class": "cancelled", "message": "cancelled"})
+        _fail(ended, "cancelled", "cancelled")
     except _Stopped:
-        ended.update(
-            {
-                "class": "killed",
-                "message": "the node ended its supervisor by SIGTERM: it may be shutting down",
-            }
+        _fail(
+            ended,
+            "killed",
+            "the node ended its supervisor by SIGTERM: it may be shutting down",
         )
     except OSError as exc:
-        ended.update({"class": "agent", "message": "the agent could not be run: %s" % exc})
+        _fail(ended, "agent", "the agent could not be run: %s" % exc)
+
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ended["survivors"] = processes.end_all(attempt.id, ancestor=os.getpid())
     ended["seconds"] = round(time.monotonic() - begun, 3)
-    finish(attempt, spec, ended)
+    return ended
 
 
-class _Cancelled(Exception):
-    """A controller has asked for the end."""
-
-
-class _Stopped(Exception):
-    """SIGTERM."""
-
-
-def _stop(number: int, frame: Any) -> None:
-    raise _Stopped
+def _fail(ended: wire.EndedRecord, failure: str, message: str) -> None:
+    ended["class"] = failure
+    ended["message"] = message
 
 
 def _await(child: subprocess.Popen[bytes], deadline: float, attempt: Attempt) -> int:
@@ -269,44 +317,93 @@ def _await(child: subprocess.Popen[bytes], deadline: float, attempt: Attempt) ->
                 raise
 
 
-def finish(
-    attempt: Attempt, spec: dict[str, Any], ended: dict[str, Any], event: str = "end"
-) -> dict[str, Any]:
-    """S6: the harvest, then the durable mark.
+# -- the end
 
-    A harvest that fails leaves the workspace as it is and says where.
+
+def finish(
+    attempt: Attempt, spec: wire.StoredSpec | None, ended: wire.EndedRecord, event: str = "end"
+) -> wire.EndedRecord:
+    """Make the harvest, then the durable mark that the attempt has ended; returns how it ended.
+
+    A harvest that fails leaves the workspace as it is and says where. event: of states.py.
     """
-    tree = os.path.join(spec.get("workspace", ""), "tree")
-    wanted = spec.get("deliver") or "patch", spec.get("artifacts") or ()
+    tree = "tree"
+    base = None
+    if spec is not None:
+        tree = os.path.join(spec.get("workspace", ""), "tree")
+        base = spec.get("base")
     try:
-        if "workspace" not in spec:
-            raise harvest.HarvestError(
-                "%s is damaged: of the workspaces, the one whose holder.json names this attempt is its own"
-                % attempt.path("spec.json")
-            )
-        ended["harvest"] = harvest.make_harvest(
-            tree, os.path.join(spec["workspace"], "baseline.git"), attempt.harvest, *wanted
+        record = _make_harvest(attempt, spec)
+        ended["harvest"] = record
+        if spec is not None:
+            launch.weigh_changes(spec, ended, record)
+    except (OSError, HarvestError) as exc:
+        ended["instead"] = {"class": ended.get("class"), "message": ended.get("message")}
+        ended["harvest"] = None
+        message = (
+            "no harvest could be made (%s); the work lies in %s there; once that is mended,"
+            " ansible-playbook distributed.gummy.harvest -e gummy_job=%s brings it"
         )
-        launch.weigh_changes(spec, ended)
-    except (OSError, harvest.HarvestError) as exc:
-        ended.update(
-            instead={"class": ended.get("class"), "message": ended.get("message")}, harvest=None
-        )
-        message = "no harvest could be made (%s); the work lies in %s there; once that is mended, ansible-playbook distributed.gummy.harvest -e gummy_job=%s"
-        ended.update(
-            {"class": "harvest", "message": message % (exc, tree, attempt.id) + " brings it"}
-        )
-    ended.update(workspace=tree, base=spec.get("base"))
+        _fail(ended, "harvest", message % (exc, tree, attempt.id))
+    ended["workspace"] = tree
+    ended["base"] = base
+
+    # Now there is room for the two marks, also on a disk that the agent has filled.
     with contextlib.suppress(OSError):
         os.unlink(attempt.path("reserve"))
-    write_durably(os.path.join(attempt.harvest, "result.json"), json.dumps(ended).encode())
-    move(attempt, event, json.dumps(ended).encode())
+    data = json.dumps(ended).encode()
+    write_durably(os.path.join(attempt.harvest, "result.json"), data)
+    move(attempt, event, data)
     return ended
 
 
-def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
-    """The only proof that an attempt did not start: a durable tombstone (`void`); else `running` or
-    `ended`.
+def _make_harvest(attempt: Attempt, spec: wire.StoredSpec | None) -> wire.HarvestRecord:
+    if spec is None or "workspace" not in spec:
+        raise HarvestError(
+            "%s is damaged: of the workspaces, the one whose holder.json names this attempt"
+            " is its own" % attempt.path("spec.json")
+        )
+    return harvest.make_harvest(
+        os.path.join(spec["workspace"], "tree"),
+        os.path.join(spec["workspace"], "baseline.git"),
+        attempt.harvest,
+        spec.get("deliver") or "patch",
+        spec.get("artifacts") or (),
+    )
+
+
+def heal(attempt: Attempt) -> wire.EndedRecord | None:
+    """Do what a supervisor that died left undone; call it with the attempt's lock held.
+
+    What lives of the agent is ended, then harvested. Returns how the attempt ended, None if it has
+    not begun.
+    """
+    if state_of(attempt) == "running":
+        # The supervisor may have died between the harvest and the mark.
+        result = attempt.result()
+        if result is not None:
+            move(attempt, "heal", json.dumps(result).encode())
+    if state_of(attempt) == "running":
+        os.environ[processes.MARKER] = attempt.id
+        lost: wire.EndedRecord = {
+            "class": "lost",
+            "message": (
+                "its supervisor died (it was killed, or the node went down);"
+                " what the agent left is in the harvest"
+            ),
+            "survivors": processes.end_all(attempt.id),
+        }
+        finish(attempt, attempt.spec(), lost, "heal")
+    return attempt.ended()
+
+
+# -- the verbs fence, harvest and cancel
+
+
+def fence(store: Store, attempt: Attempt) -> wire.FenceReply:
+    """Prove that an attempt did not start and never will, by a durable tombstone (`void`).
+
+    If it did start, say so: `running` or `ended`. Raises Refusal.
     """
     attempt.create()
     lock = _lock(attempt)
@@ -314,14 +411,9 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
         return {"state": "running"}
     try:
         if state_of(attempt) in ("running", "ended", "acknowledged"):
-            return {"state": "ended", **(heal(attempt) or {})}
-        if state_of(attempt) == "starting" and (left := processes.end_all(attempt.id)):
-            raise Refusal(
-                "attempt %s did not start, and of its baseline these processes do not end: %s"
-                % (attempt.id, left),
-                "start",
-                "node",
-            )
+            return _ended(store, heal(attempt))
+        if state_of(attempt) == "starting":
+            _end_baseline(attempt)
         move(attempt, "fence")
     finally:
         os.close(lock)
@@ -329,51 +421,57 @@ def fence(store: Store, attempt: Attempt) -> dict[str, Any]:
     return {"state": "void"}
 
 
-def heal(attempt: Attempt) -> dict[str, Any] | None:
-    """For whoever sees an attempt whose supervisor died; call it with the attempt's lock held.
+def _end_baseline(attempt: Attempt) -> None:
+    """A supervisor that died before its agent began may have left a git at work."""
+    left = processes.end_all(attempt.id)
+    if left:
+        raise Refusal(
+            "attempt %s did not start, and of its baseline these processes do not end: %s"
+            % (attempt.id, left),
+            "start",
+            "node",
+        )
 
-    What lives is ended, then harvested.
+
+def _ended(store: Store, ended: wire.EndedRecord | None) -> wire.EndedReply:
+    """The reply that the attempt has ended, like this; one that has not has no more to tell."""
+    if ended is None:
+        return {"state": "ended"}  # type: ignore[typeddict-item]
+    return {**ended, "state": "ended", "store": store.id}
+
+
+def harvest_again(store: Store, attempt: Attempt) -> wire.HarvestReply:
+    """Make the harvest that could not be made when the attempt ended.
+
+    How it ended stays as it was. Raises Refusal.
     """
-    if state_of(attempt) == "running" and (known := attempt.result()) is not None:
-        move(attempt, "heal", json.dumps(known).encode())
-    if state_of(attempt) == "running":
-        os.environ[processes.MARKER] = attempt.id
-        lost: dict[str, Any] = {
-            "class": "lost",
-            "message": "its supervisor died (it was killed, or the node went down); what the agent left is in the harvest",
-            "survivors": processes.end_all(attempt.id),
-        }
-        finish(attempt, attempt.spec(), lost, "heal")
-    return attempt.ended()
-
-
-def harvest_again(attempt: Attempt) -> dict[str, Any]:
-    """The harvest that could not be made when the attempt ended; how it ended stays as it was."""
     lock = _lock(attempt)
     if lock is None:
         return {"state": "running"}
     try:
         ended = attempt.ended()
         if ended is not None and ended.get("class") == "harvest":
-            ended = finish(
-                attempt, attempt.spec(), {**ended, **ended.get("instead", {})}, "harvest"
-            )
+            instead = ended.get("instead")
+            if instead is not None:
+                ended["class"] = instead["class"]
+                ended["message"] = instead["message"]
+            ended = finish(attempt, attempt.spec(), ended, "harvest")
     finally:
         os.close(lock)
-    return {"state": "ended", **(ended or {})}
+    return _ended(store, ended)
 
 
-def cancel(store: Store, attempt: Attempt) -> dict[str, Any]:
-    """Ends what runs, its whole tree, and proves that what has not begun never will.
+def cancel(store: Store, attempt: Attempt) -> wire.FenceReply:
+    """End what runs, its whole tree, and prove that what has not begun never will.
 
-    `running`: it is asked for, and not over yet.
+    `running` says that it is asked for, and not over yet. Raises Refusal.
     """
     attempt.create()
     attempt.mark("cancel")
     until = time.monotonic() + CANCEL_MOST
     while time.monotonic() < until:
-        answer = fence(store, attempt)
-        if answer["state"] != "running":
-            return answer
+        reply = fence(store, attempt)
+        if reply["state"] != "running":
+            return reply
         time.sleep(0.1)
     return {"state": "running"}

@@ -1,13 +1,12 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verbs of the node program:
+"""The verbs of the node program, and its command line.
 
-JSON in on stdin, JSON text sequences (RFC 7464) out, so that a noisy login shell can't hide a
-reply.
-
-No verb exits with 255 (that would look like ssh's own failure), and each may be asked again: it is
-idempotent by attempt id.
+A request comes as a line of JSON on stdin, and replies go out as JSON text sequences (RFC 7464), so
+that a noisy login shell can't hide a reply. wire.py says what is in them. No verb exits with 255,
+which would look like ssh's own failure, and each may be asked again: it is idempotent by attempt
+id.
 """
 
 from __future__ import annotations
@@ -24,120 +23,170 @@ from .store import TYPE_CHECKING, Refusal, Store, is_locked, try_lock, write_who
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
+    from types import FrameType
+    from typing import Any, Literal, TextIO
 
+    from . import wire
     from .store import Attempt
-
-    Reply = dict[str, Any]
 
 # Seconds after which a poll returns, events or not.
 POLL = 25.0
-# Bytes of a harvest that come with the word that it ended.
+# The pauses of a poll between two looks, in seconds: they grow while nothing happens.
+SHORTEST_PAUSE = 0.02
+LONGEST_PAUSE = 0.25
+# The longest pause while the run waits for a slot, in seconds.
+WAITING_PAUSE = 0.05
+# Bytes of a harvest that come with the word that its attempt ended.
 INLINE = 32768
+# Bytes of a log that go into one reply, and into all of them.
 LOG_CHUNK = 65536
 LOG_MOST = 16 * 1024 * 1024
 
 
-def _claim(store: Store, request: Reply) -> Iterator[Reply]:
+# -- an attempt's way
+
+
+def _claim(store: Store, request: wire.ClaimRequest) -> Iterator[wire.ClaimReply]:
     with contextlib.suppress(OSError):
         # Clean takes programs away that nobody has used for long.
         os.utime(sys.argv[0])
     yield claim.claim(store, request)
 
 
-def _release(store: Store, request: Reply) -> Iterator[Reply]:
+def _release(store: Store, request: wire.AttemptRequest) -> Iterator[wire.ReleaseReply]:
     yield claim.release(store, request["attempt"])
 
 
-def _start(store: Store, request: Reply) -> Iterator[Reply]:
+def _start(store: Store, request: wire.StartRequest) -> Iterator[wire.StartReply]:
     from . import supervisor
 
     yield supervisor.start(store, request)
 
 
-def _fence(store: Store, request: Reply) -> Iterator[Reply]:
+def _fence(store: Store, request: wire.AttemptRequest) -> Iterator[wire.FenceReply]:
     from . import supervisor
 
     yield supervisor.fence(store, store.attempt(request["attempt"]))
 
 
-def _harvest(store: Store, request: Reply) -> Iterator[Reply]:
+def _harvest(store: Store, request: wire.AttemptRequest) -> Iterator[wire.HarvestReply]:
     from . import supervisor
 
-    yield supervisor.harvest_again(store.attempt(request["attempt"]))
+    yield supervisor.harvest_again(store, store.attempt(request["attempt"]))
 
 
-def _cancel(store: Store, request: Reply) -> Iterator[Reply]:
+def _cancel(store: Store, request: wire.AttemptRequest) -> Iterator[wire.FenceReply]:
     from . import supervisor
 
     yield supervisor.cancel(store, store.attempt(request["attempt"]))
 
 
-def _adopt(store: Store, request: Reply) -> Iterator[Reply]:
-    """From now on this controller drives the run: claims and starts of another one are refused."""
+def _ack(store: Store, request: wire.AckRequest) -> Iterator[wire.AckReply]:
+    """This controller has the harvest of these attempts; others of them are passed over."""
+    for name in request["attempts"]:
+        attempt = store.attempt(name)
+        if state_of(attempt) in ("ended", "acknowledged"):
+            move(attempt, "acknowledge", str(request["controller"]).encode())
+    yield {"state": "acknowledged"}
+
+
+def _adopt(store: Store, request: wire.AdoptRequest) -> Iterator[wire.AdoptReply]:
+    """From now on this controller drives the run: claims and starts of another are refused."""
     runs.adopt(store, str(request["uid"]), str(request["run_id"]), str(request["controller"]))
     yield {"state": "adopted"}
 
 
-def _poll(store: Store, request: Reply) -> Iterator[Reply]:
-    """What happens to the attempts of one run (ids with this prefix), as it happens; ends with its
-    caller, or after POLL seconds.
+# -- poll
 
-    Told `+` on stdin it waits in the line until `-`, and says when it is the run's turn to claim a
-    slot.
+
+def _poll(store: Store, request: wire.PollRequest) -> Iterator[wire.PollReply]:
+    return _Poll(store, request).replies()
+
+
+class _Poll:
+    """What happens to the attempts of one run, as it happens.
+
+    It ends with its caller, or after POLL seconds. Told `+` on stdin its run waits in the waitlist
+    until `-`, and the poll says when the run may claim a slot.
     """
-    import select
 
-    run = runs.uid_of(request["prefix"])
-    waits = False
-    told = set(request["told"])
-    watchable = set(request.get("watchable", ()))
-    running = set[str]()
-    until = time.monotonic() + POLL
-    pause = 0.02
-    yield {"state": "watching"}
-    while time.monotonic() < until:
-        for attempt in store.attempts(request["prefix"]):
-            if attempt.id not in told and state_of(attempt) not in ("new", "void"):
-                if is_locked(attempt.lock):
-                    # What began just now may end soon.
-                    pause = pause if attempt.id in running else 0.02
-                    running.add(attempt.id)
-                    if attempt.id not in watchable and attempt.has("watch"):
-                        watchable.add(attempt.id)
-                        yield {
-                            "state": "progress",
-                            "attempt": attempt.id,
-                            "watch": attempt.read("watch"),
-                        }
-                    continue
-                ended = attempt.ended()
-                told.add(attempt.id)
-                known = (
-                    {"state": "unknown"}
-                    if ended is None
-                    else {**ended, "state": "ended", "files": _small_harvest(attempt)}
-                )
-                yield {"attempt": attempt.id, **known}
-                pause = 0.02
-        if waits and claim.turn(store, run, int(request["slots"])):
-            waits = False
-            yield {"state": "turn"}
-        if select.select([0], [], [], min(pause, 0.05) if waits else pause)[0]:
-            word = os.read(0, 4096)
-            if word.endswith(b"-") or (waits and not word):
-                waitlist.leave(store, run)
-            waits = word.endswith(b"+")
-            if not word:
+    def __init__(self, store: Store, request: wire.PollRequest) -> None:
+        self._store = store
+        self._request = request
+        self._run = runs.uid_of(request["prefix"])
+        # Ids of attempts whose end was told.
+        self._ended = set(request["told"])
+        # Ids of attempts of which was told how a person can watch them.
+        self._watchable = set(request.get("watchable", ()))
+        # Ids of attempts that were seen running.
+        self._running = set[str]()
+        # Whether the run waits for a slot.
+        self._waits = False
+        # Seconds until the next look.
+        self._pause = SHORTEST_PAUSE
+
+    def replies(self) -> Iterator[wire.PollReply]:
+        until = time.monotonic() + POLL
+        yield {"state": "watching"}
+        while time.monotonic() < until:
+            for attempt in self._store.attempts(self._request["prefix"]):
+                if attempt.id not in self._ended and state_of(attempt) not in ("new", "void"):
+                    yield from self._look_at(attempt)
+            if self._waits and claim.is_granted(
+                self._store, self._run, int(self._request["slots"])
+            ):
+                self._waits = False
+                yield {"state": "turn"}
+            if not self._listen():
                 return
-        pause = min(pause * 1.2, 0.25)
-    if waits:
-        waitlist.go_apart(store, run)
+            self._pause = min(self._pause * 1.2, LONGEST_PAUSE)
+
+        if self._waits:
+            waitlist.keep_between_polls(self._store, self._run)
+
+    def _look_at(self, attempt: Attempt) -> Iterator[wire.PollReply]:
+        if is_locked(attempt.lock):
+            if attempt.id not in self._running:
+                # What began just now may end soon.
+                self._running.add(attempt.id)
+                self._pause = SHORTEST_PAUSE
+            if attempt.id not in self._watchable and attempt.has("watch"):
+                self._watchable.add(attempt.id)
+                yield {"state": "progress", "attempt": attempt.id, "watch": attempt.read("watch")}
+            return
+
+        ended = attempt.ended()
+        self._ended.add(attempt.id)
+        self._pause = SHORTEST_PAUSE
+        if ended is None:
+            yield {"state": "unknown", "attempt": attempt.id}
+            return
+        yield {
+            **ended,
+            "state": "ended",
+            "attempt": attempt.id,
+            "files": _small_harvest(attempt),
+            "store": self._store.id,
+        }
+
+    def _listen(self) -> bool:
+        """Wait for a word of the caller, as long as the pause; False when the caller is gone."""
+        import select
+
+        pause = min(self._pause, WAITING_PAUSE) if self._waits else self._pause
+        if not select.select([0], [], [], pause)[0]:
+            return True
+        word = os.read(0, 4096)
+        if word.endswith(b"-") or (self._waits and not word):
+            waitlist.leave(self._store, self._run)
+        self._waits = word.endswith(b"+")
+        return bool(word)
 
 
 def _small_harvest(attempt: Attempt) -> dict[str, str] | None:
-    """The harvest's files in base64 if they are few bytes, so that most harvests need no rsync of
-    their own; else None.
+    """The harvest's files in base64 if they are few bytes, else None.
+
+    So most harvests need no rsync of their own.
     """
     import base64
 
@@ -151,88 +200,75 @@ def _small_harvest(attempt: Attempt) -> dict[str, str] | None:
     return files
 
 
-def _state(attempt: Attempt) -> str:
-    """void (also what can't have begun), running, dead (its supervisor died), ended."""
-    state = state_of(attempt)
-    if state in ("starting", "running"):
-        return "running" if is_locked(attempt.lock) else "dead" if state == "running" else "void"
-    return {"new": "void", "acknowledged": "ended"}.get(state, state)
+# -- what people look at
 
 
-def _list(store: Store, request: Reply) -> Iterator[Reply]:
-    """All attempts of this store that began, with what tells them apart and how they ended.
+def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
+    """All attempts of this store that began and that the request does not leave out.
 
-    run_id and prefix choose among them; `within` leaves out what ended more seconds ago (an age and
-    no time, for two clocks may differ), and of the others what they changed, which may be long.
+    How long ago an attempt ended is asked as an age and not as a time, for two clocks may differ.
     """
     within = request.get("within")
     oldest = 0.0 if within is None else time.time() - float(within)
     for attempt in store.attempts(request.get("prefix") or ""):
-        if (attempt.written("ended.json") or oldest) < oldest:
+        ended_at = attempt.written("ended.json")
+        if ended_at and ended_at < oldest:
             continue
         spec = attempt.spec()
         if spec and request.get("run_id") in (None, spec.get("run_id")):
-            told = {
-                key: spec.get(key)
-                for key in (
-                    "run_id",
-                    "job",
-                    "digest",
-                    "agent",
-                    "project_path",
-                    "controller",
-                    "deliver",
-                    "title",
-                )
-            }
-            state = _state(attempt)
-            ended, ended_at = (
-                (attempt.ended(), attempt.written("ended.json"))
-                if state == "ended"
-                else (None, None)
-            )
-            begun_at = attempt.written("agent")
-            if ended is not None and within is not None:
-                ended.pop("harvest", None)
-            seconds = (
-                round(time.time() - begun_at, 3)
-                if begun_at and state == "running"
-                else (ended or {}).get("seconds")
-            )
-            yield {
-                "attempt": attempt.id,
-                "state": state,
-                "acknowledged": attempt.has("acknowledged"),
-                **told,
-                "ended": ended,
-                "begun_at": begun_at,
-                "ended_at": ended_at,
-                "seconds": seconds,
-            }
+            # What an attempt changed may be long, and is not asked for by age.
+            yield _row(attempt, spec, with_harvest=within is None)
     yield {"state": "listed"}
 
 
-def _specialists(store: Store, request: Reply) -> Iterator[Reply]:
-    from . import specialists
+def _row(attempt: Attempt, spec: wire.StoredSpec, with_harvest: bool) -> wire.AttemptRow:
+    state = _listed_state(attempt)
+    ended = None
+    ended_at = None
+    if state == "ended":
+        ended = attempt.ended()
+        ended_at = attempt.written("ended.json")
+    begun_at = attempt.written("agent")
+    if ended is not None and not with_harvest:
+        ended.pop("harvest", None)
 
-    return specialists.specialists(store, request)
+    seconds = None
+    if begun_at and state == "running":
+        seconds = round(time.time() - begun_at, 3)
+    elif ended is not None:
+        seconds = ended.get("seconds")
+    return {
+        "attempt": attempt.id,
+        "state": state,
+        "acknowledged": attempt.has("acknowledged"),
+        "run_id": spec.get("run_id"),
+        "job": spec.get("job"),
+        "digest": spec.get("digest"),
+        "agent": spec.get("agent"),
+        "project_path": spec.get("project_path"),
+        "controller": spec.get("controller"),
+        "deliver": spec.get("deliver"),
+        "title": spec.get("title"),
+        "ended": ended,
+        "begun_at": begun_at,
+        "ended_at": ended_at,
+        "seconds": seconds,
+    }
 
 
-def _clean(store: Store, request: Reply) -> Iterator[Reply]:
-    from . import clean
-
-    for row in clean.clean(
-        store,
-        float(request["days"]),
-        float(request["most"]),
-        float(request["free"]),
-        bool(request["check"]),
-    ):
-        yield {"state": "removed", **row}
-    yield {"state": "cleaned"}
+def _listed_state(attempt: Attempt) -> Literal["void", "running", "dead", "ended"]:
+    """The state as people see it; `void` is also what can't have begun."""
+    state = state_of(attempt)
+    if state in ("starting", "running") and is_locked(attempt.lock):
+        return "running"
+    if state == "running":
+        return "dead"
+    if state in ("ended", "acknowledged"):
+        return "ended"
+    return "void"
 
 
-def _logs(store: Store, request: Reply) -> Iterator[Reply]:
+def _logs(store: Store, request: wire.AttemptRequest) -> Iterator[wire.LogsReply]:
     """The log's last LOG_MOST bytes, in pieces."""
     import codecs
 
@@ -247,16 +283,39 @@ def _logs(store: Store, request: Reply) -> Iterator[Reply]:
     yield {"state": "read", "size": size}
 
 
-def _ack(store: Store, request: Reply) -> Iterator[Reply]:
-    """S7: this controller has the harvest of these attempts."""
-    for name in request["attempts"]:
-        attempt = store.attempt(name)
-        if state_of(attempt) in ("ended", "acknowledged"):
-            move(attempt, "acknowledge", str(request["controller"]).encode())
-    yield {"state": "acknowledged"}
+def _specialists(store: Store, request: wire.SpecialistsRequest) -> Iterator[wire.SpecialistsReply]:
+    from . import specialists
+
+    return specialists.specialists(store, request)
 
 
-VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
+# -- clean
+
+
+def _clean(store: Store, request: wire.CleanRequest) -> Iterator[wire.CleanReply]:
+    from . import clean
+
+    rows = clean.clean(
+        store,
+        float(request["days"]),
+        float(request["most"]),
+        float(request["free"]),
+        bool(request["check"]),
+    )
+    for row in rows:
+        yield {
+            "state": "removed",
+            "what": row["what"],
+            "name": row["name"],
+            "bytes": row["bytes"],
+            "why": row["why"],
+        }
+    yield {"state": "cleaned"}
+
+
+# `receive` and `send` are not here, for nobody asks them in JSON: they are the two remote sides of
+# rsync, which has stdin and stdout for itself. main() calls them.
+VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
     "claim": _claim,
     "release": _release,
     "start": _start,
@@ -273,12 +332,16 @@ VERBS: Mapping[str, Callable[[Store, Reply], Iterator[Reply]]] = {
 }
 
 
-def receive(store: Store, attempt: str, generation: int, words: list[str]) -> int:
-    """S2: rsync's remote side, under the workspace's lock and lease; its last word becomes the
-    workspace's tree.
-    """
-    import signal
+# -- the remote sides of rsync
 
+
+def receive(store: Store, attempt: str, generation: int, words: list[str]) -> int:
+    """rsync's remote side of a sync; returns an exit status.
+
+    words: rsync's own, of which the last one becomes the workspace's tree. It works under the
+    workspace's lock and under the attempt's lease, which it renews. Raises Refusal.
+    """
+    # Now, for the program may be gone from the disk when rsync has ended.
     from . import workspace as workspaces
 
     row = claim.lease(store, attempt, generation, renew=False)
@@ -288,38 +351,51 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
         raise Refusal("the workspace %s is in use" % workspace, "sync", "node")
     # Who slept before he had the lock may have lost the workspace to another.
     claim.lease(store, attempt, generation)
+
+    # If our caller vanishes, the next start finds this group and ends it.
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
-    write_whole(
-        os.path.join(workspace, "sync.json"),
-        json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode(),
-    )
+    group = {"attempt": attempt, "group": os.getpgid(0)}
+    write_whole(os.path.join(workspace, "sync.json"), json.dumps(group).encode())
     os.set_inheritable(lock, True)
-    argv = ["rsync", *words[:-1], os.path.join(workspace, "tree")]
-    # Python ignores them.
-    rsync = os.posix_spawnp("rsync", argv, os.environ, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))
-    # While it works; not at its end: the fsync would wait for all that rsync wrote.
-    signal.signal(signal.SIGALRM, lambda number, frame: claim.lease(store, attempt, generation))
-    signal.setitimer(signal.ITIMER_REAL, claim.RENEW, claim.RENEW)
-    status = os.waitpid(rsync, 0)[1]
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    workspaces.tidy(os.path.join(workspace, "tree"))
+
+    def renew(number: int, frame: FrameType | None) -> None:
+        claim.lease(store, attempt, generation)
+
+    tree = os.path.join(workspace, "tree")
+    status = _run_rsync([*words[:-1], tree], renew)
+    workspaces.tidy(tree)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
     return code if code < 255 else 1
 
 
+def _run_rsync(words: list[str], renew: Callable[[int, FrameType | None], None]) -> int:
+    """Run rsync and call `renew` again and again while it works; returns its wait status."""
+    import signal
+
+    # Python ignores these two, and rsync would too.
+    defaults = (signal.SIGPIPE, signal.SIGXFSZ)
+    rsync = os.posix_spawnp("rsync", ["rsync", *words], os.environ, setsigdef=defaults)
+    # Not at its end: the fsync would wait for all that rsync wrote.
+    signal.signal(signal.SIGALRM, renew)
+    signal.setitimer(signal.ITIMER_REAL, claim.RENEW, claim.RENEW)
+    status = os.waitpid(rsync, 0)[1]
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return status
+
+
 def send(store: Store, attempt: str, words: list[str]) -> int:
-    """rsync's remote side of S7; its last word becomes the attempt's harvest."""
+    """rsync's remote side of a fetch; its last word becomes the attempt's harvest."""
     os.execvp("rsync", ["rsync", *words[:-1], store.attempt(attempt).harvest + "/"])
 
 
-def _say(reply: Reply, stream: Any = sys.stdout) -> None:
-    stream.write("\x1e" + json.dumps(reply) + "\n")
-    stream.flush()
+# -- the command line
 
 
 def main(words: list[str]) -> int:
+    """Do what the words of the command line ask for; returns an exit status."""
     verb = words[0] if words else ""
+    # rsync's remote sides have no stdout of their own.
     stream = sys.stderr if verb in ("receive", "send") else sys.stdout
     try:
         store = Store()
@@ -331,24 +407,23 @@ def main(words: list[str]) -> int:
             raise Refusal("the node program has no verb %r" % verb, "program", "ours")
         request = json.loads(sys.stdin.buffer.readline())
         for reply in VERBS[verb](store, request):
-            _say({**reply, "store": store.id})
+            _reply({**reply, "store": store.id}, stream)
     except Refusal as exc:
-        _say(
-            {"state": "refused", "class": exc.kind, "blame": exc.blame, "message": str(exc)}, stream
-        )
+        _reply(_refused(exc.kind, exc.blame, str(exc)), stream)
     except BrokenPipeError:
         return 1
     # A reply in JSON tells the controller more than a traceback.
     except Exception as exc:  # noqa: BLE001
-        message = "%s: %s" % (type(exc).__name__, exc)
-        _say(
-            {
-                "state": "refused",
-                "class": "program",
-                "blame": "node" if isinstance(exc, OSError) else "ours",
-                "message": message,
-            },
-            stream,
-        )
+        blame: wire.Blame = "node" if isinstance(exc, OSError) else "ours"
+        _reply(_refused("program", blame, "%s: %s" % (type(exc).__name__, exc)), stream)
         return 1
     return 0
+
+
+def _refused(kind: str, blame: wire.Blame, message: str) -> wire.RefusedReply:
+    return {"state": "refused", "class": kind, "blame": blame, "message": message}
+
+
+def _reply(reply: Mapping[str, object], stream: TextIO) -> None:
+    stream.write("\x1e" + json.dumps(reply) + "\n")
+    stream.flush()

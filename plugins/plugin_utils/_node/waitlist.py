@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line: runs that wait for a slot of this node, first come first.
+"""The waitlist: runs that wait for a slot of this node, first come first served.
 
 Without it a run of many jobs would keep its slots to its end: it is the first to know that one of
-its jobs has ended.
+its jobs has ended. A run waits as long as it has a poll open that was told `+`; if it dies, its
+place runs out.
 """
 
 from __future__ import annotations
@@ -17,44 +18,57 @@ from .store import TYPE_CHECKING, boot_clock, boot_id, read_json, write_whole
 if TYPE_CHECKING:
     from .store import Store
 
-# Seconds that a place outlives the last sign of its run.
-ALIVE = 2.0
-# The same when it is its turn: its claim is on its way.
-KEPT = 4.0
-# The same between two waits of it.
-APART = 6.0
+# Seconds that a run's place outlives the last look of its poll.
+WAITING = 2.0
+# Seconds that the place of a run which may have a slot is kept: its claim is on its way.
+GRANTED = 4.0
+# Seconds that a place is kept between two polls of its run.
+BETWEEN_POLLS = 6.0
 
 
 class Waitlist:
-    """Runs by uid; use it under `store.locked()` only."""
+    """The runs that wait, by uid; use it under `store.locked()` only."""
 
     def __init__(self, store: Store) -> None:
         self._path = os.path.join(store.root, "line.json")
-        told = read_json(self._path) or {}
+        data = read_json(self._path) or {}
         now = boot_clock()
-        alive = told.get("boot") == boot_id()
-        self._until: dict[str, float] = {
-            run: until for run, until in told.get("until", {}).items() if alive and until > now
-        }
+        # When each run's place runs out, by the boot clock; the first one has waited longest.
+        self._until: dict[str, float] = {}
+        if data.get("boot") == boot_id():
+            self._until = {
+                run: until for run, until in data.get("until", {}).items() if until > now
+            }
 
     def __len__(self) -> int:
         return len(self._until)
 
-    def is_turn(self, run: str | None, free: int) -> bool:
-        """Whether one of the free slots may go to this run, or to a mere sync (None)."""
-        return free > 0 and (
-            run is None
-            or (list(self._until).index(run) if run in self._until else len(self._until)) < free
-        )
+    def grants(self, run: str | None, free: int) -> bool:
+        """Whether one of the free slots may go to this run, or to a mere sync (None).
 
-    def stay(self, run: str, seconds: float) -> None:
-        """It has a place for these seconds, or half of them: the file is not written each time."""
+        Each run that came before has a slot kept for it.
+        """
+        if free <= 0:
+            return False
+        if run is None:
+            return True
+        before = len(self._until)
+        if run in self._until:
+            before = list(self._until).index(run)
+        return before < free
+
+    def keep(self, run: str, seconds: float) -> None:
+        """Keep the run's place for these seconds, or half of them; a new run comes last.
+
+        Half of them, because the file is not written each time.
+        """
         now = boot_clock()
         if self._until.get(run, 0.0) < now + seconds / 2:
             self._until[run] = now + seconds
             self._save()
 
-    def leave(self, run: str) -> None:
+    def drop(self, run: str) -> None:
+        """Give up the run's place, if it has one."""
         if self._until.pop(run, None) is not None:
             self._save()
 
@@ -63,12 +77,12 @@ class Waitlist:
 
 
 def leave(store: Store, run: str) -> None:
-    """It waits no longer."""
+    """The run waits no longer."""
     with store.locked():
-        Waitlist(store).leave(run)
+        Waitlist(store).drop(run)
 
 
-def go_apart(store: Store, run: str) -> None:
-    """It waits no longer, and soon will again: its place is kept."""
+def keep_between_polls(store: Store, run: str) -> None:
+    """The run's poll has ended, and the next one is on its way."""
     with store.locked():
-        Waitlist(store).stay(run, APART)
+        Waitlist(store).keep(run, BETWEEN_POLLS)

@@ -36,10 +36,10 @@ Blame = Literal["node", "input", "ours"]
 
 
 class FromStore(TypedDict):
-    """What every reply but a refusal has."""
+    """What every reply but a refusal has: the node program adds it to what its verbs say."""
 
     # The id of the store that answers: it tells a node from another one behind the same name.
-    store: str
+    store: NotRequired[str]
 
 
 # -- parts of replies
@@ -96,6 +96,7 @@ class HarvestRecord(TypedDict):
     deleted: int
     # At most the first thousand.
     changed: list[Change]
+    # What is new of what a patch can't carry, then some of what is ignored.
     left_out: list[Omission]
     # Paths of the nested repositories that come along as an archive.
     nested: list[str]
@@ -110,7 +111,7 @@ class HarvestRecord(TypedDict):
 class Instead(_ClassOrNone):
     """How an attempt ended before its harvest failed: its `class`, None if it was not a failure."""
 
-    message: str | None
+    message: str
 
 
 class EndedRecord(_ClassOrNone):
@@ -269,6 +270,16 @@ class JobSpec(TypedDict):
     settings: Mapping[str, str]
     # Whether a good end without a change is a success: yes, no, or `auto` (it is, and is told).
     expect_changes: bool | str
+
+
+class StoredSpec(JobSpec):
+    """A JobSpec as the node keeps it in the attempt's `spec.json`, with what its lease was."""
+
+    # Path of the workspace's folder.
+    workspace: NotRequired[str]
+    # The slot's number.
+    slot: NotRequired[int]
+    generation: NotRequired[int]
 
 
 class StartRequest(AttemptRequest):

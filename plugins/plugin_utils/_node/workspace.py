@@ -10,24 +10,28 @@ import os
 
 
 def tidy(tree: str) -> None:
-    """Takes away what would keep the agent's git from its work: locks of a git that was at work at
-    home, work trees of an earlier agent.
+    """Take away what would keep the agent's git from its work.
+
+    That is locks of a git that was at work at home, and work trees of an earlier agent.
     """
     git_dir = os.path.join(tree, ".git")
     if os.path.islink(git_dir) or not os.path.isdir(git_dir):
         return
+
     if os.path.isdir(os.path.join(git_dir, "worktrees")):
-        # Costs a sync as much as all the rest here.
+        # This import costs a sync as much as all the rest here.
         import shutil
 
         shutil.rmtree(os.path.join(git_dir, "worktrees"), ignore_errors=True)
-    folders = [
-        (git_dir, os.listdir(git_dir)),
-        *((where, files) for where, _folders, files in os.walk(os.path.join(git_dir, "refs"))),
-    ]
-    for where, files in folders:
-        for name in files:
-            # No ref may be called so.
-            if name.endswith(".lock"):
-                with contextlib.suppress(OSError):
-                    os.unlink(os.path.join(where, name))
+
+    _remove_locks(git_dir, os.listdir(git_dir))
+    for folder, _folders, files in os.walk(os.path.join(git_dir, "refs")):
+        _remove_locks(folder, files)
+
+
+def _remove_locks(folder: str, names: list[str]) -> None:
+    """No ref may be called so, so what ends in .lock is one."""
+    for name in names:
+        if name.endswith(".lock"):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name))

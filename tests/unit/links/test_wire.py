@@ -98,7 +98,9 @@ def problems_of_reply(verb, reply):
     ]
     if not kinds:
         return [f"no reply of {verb} has the state {reply.get('state')!r}"]
-    return problems(reply, kinds[0])
+    # A verb's own function need not name the store, but what it says goes out with it.
+    unsigned = [f"{verb} names no store"] if "store" not in reply else []
+    return problems(reply, kinds[0]) + ([] if kinds[0] is wire.RefusedReply else unsigned)
 
 
 # -- the real program

@@ -17,7 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "plugin_utils"))
 import trees
-from _node import harvest
+from _node import baseline, harvest
+from _node.git import HarvestError
 
 
 def listing(tree: Path, leave_out: list[str] = ()) -> dict[bytes, tuple[str, bytes]]:
@@ -70,7 +71,7 @@ class Case(unittest.TestCase):
         full.chmod(mode)
 
     def base(self, *exclude):
-        tree_id = harvest.make_baseline(str(self.tree), str(self.top / "g"), exclude)
+        tree_id = baseline.make_baseline(str(self.tree), str(self.top / "g"), exclude)
         shutil.rmtree(self.top / "user", ignore_errors=True)
         (self.top / "user").mkdir()
         self.git(f"--git-dir={self.top}/g", f"--work-tree={self.top}/user", "checkout-index", "-a")
@@ -357,9 +358,9 @@ class TestReuse(Case):
         self.assertEqual(self.harvest()["files"], 0)
 
     def test_errors_are_harvest_errors(self):
-        with self.assertRaisesRegex(harvest.HarvestError, "inside the workspace"):
-            harvest.make_baseline(str(self.tree), str(self.tree / "g"))
-        with self.assertRaises(harvest.HarvestError):
+        with self.assertRaisesRegex(HarvestError, "inside the workspace"):
+            baseline.make_baseline(str(self.tree), str(self.tree / "g"))
+        with self.assertRaises(HarvestError):
             self.harvest()
 
 
@@ -371,7 +372,7 @@ class RandomTree(Case):
         tree.fill()
         subprocess.run(["cp", "-a", str(self.tree), str(self.top / "user")], check=True)
         shutil.rmtree(self.top / "user" / ".git", ignore_errors=True)
-        harvest.make_baseline(str(self.tree), str(self.top / "g"))
+        baseline.make_baseline(str(self.tree), str(self.top / "g"))
         tree.change()
         self.result = self.harvest(artifacts=trees.ARTIFACTS)
         self.check_that_all_is_there(tree)

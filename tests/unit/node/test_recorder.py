@@ -87,7 +87,7 @@ class RecorderTest(NodeCase):
             f"#!/bin/sh\n''':'\nexec '{sys.executable}' -IS \"$0\" \"$@\"\n'''\n{CLAUDE}"
         )
         self.real.chmod(0o755)
-        self.folder = recorder.place(str(self.attempt), ZIP)
+        self.folder = recorder.install(str(self.attempt), ZIP)
         self.started: list[subprocess.Popen] = []
 
     def begin(self, recorded: bool, *argv: str | bytes, **options: object) -> subprocess.Popen:
@@ -374,7 +374,7 @@ class RecorderTest(NodeCase):
         other = self.home / "other"
         other.mkdir()
         self.real.rename(self.real.parent / "hidden")
-        (self.real.parent / "claude").symlink_to(Path(recorder.place(str(other), ZIP), "claude"))
+        (self.real.parent / "claude").symlink_to(Path(recorder.install(str(other), ZIP), "claude"))
         process = self.begin(True, "out", "x")
         self.assertEqual((b"", b"claude: command not found\n"), process.communicate(timeout=60))
         self.assertEqual(

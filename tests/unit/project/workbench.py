@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import baseline, harvest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import branch as _branch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "node"))
@@ -37,7 +37,7 @@ class Work:
         for path in (tree, out):
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(project or self.project, tree, symlinks=True)
-        harvest.make_baseline(str(tree), str(self.top / f"{name}-git"))
+        baseline.make_baseline(str(tree), str(self.top / f"{name}-git"))
         base = said(self.project, "rev-parse", "HEAD")
         change(tree)
         return str(out), {

@@ -185,8 +185,8 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
         names,
         os.getcwd(),
         fleet.config,
-        lambda pattern: match(action, task_vars, pattern),
-        _typed_names(action),
+        match=lambda pattern: match(action, task_vars, pattern),
+        extra_var_names=_typed_names(action),
     )
     # Of an earlier call's jobs some may need no value any more.
     if not (request.adopt or os.path.isdir(run_folder(request.run_id))):

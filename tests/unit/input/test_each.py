@@ -26,7 +26,7 @@ def asked(tmp_path, monkeypatch):
             list(SYSTEMS),
             str(tmp_path),
             Config(),
-            lambda pattern: pattern.split(","),
+            match=lambda pattern: pattern.split(","),
         )
         return on_each(request, SYSTEMS)
 

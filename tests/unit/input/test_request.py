@@ -55,7 +55,13 @@ def read(cwd):
     def read(*words, hosts=None, names=(), **settings):
         variables = {f"gummy_{name}": value for name, value in settings.items()}
         return read_request(
-            words, variables, HOSTS if hosts is None else hosts, cwd, Config(), match, names
+            words,
+            variables,
+            HOSTS if hosts is None else hosts,
+            cwd,
+            Config(),
+            match=match,
+            extra_var_names=names,
         )
 
     return read
@@ -107,7 +113,9 @@ def test_one_job_of_the_top_level_with_all_defaults(read, cwd):
 def test_a_name_of_the_run_is_made_up_or_taken(read):
     names = {read(prompt="x").run_id for _time in range(20)}
     assert len(names) == 20 and all(
-        read_request([], {"gummy_prompt": "x", "gummy_run_id": n}, [], "/usr", Config(), match)
+        read_request(
+            [], {"gummy_prompt": "x", "gummy_run_id": n}, [], "/usr", Config(), match=match
+        )
         for n in names
     )
     assert read(prompt="x", run_id="release-42").run_id == "release-42"
@@ -596,7 +604,7 @@ def test_weights_and_preferences_of_a_run_win_over_the_config_and_may_be_typed_a
 
 def test_a_preference_of_the_config_for_a_node_that_is_not_there_is_a_note(cwd):
     config = Config(host_preferences={"api": ("web", "gone")})
-    request = read_request([], {"gummy_prompt": "a"}, HOSTS, cwd, config, match)
+    request = read_request([], {"gummy_prompt": "a"}, HOSTS, cwd, config, match=match)
     assert request.notes == (
         "host_preferences of the config: no host 'gone' in this play (first choice for api)",
     )

@@ -207,7 +207,10 @@ def test_the_last_word_wins_as_in_ansible(read, words, prompt, monkeypatch, tmp_
     [
         (
             "gummy_prompt=a gummy_node=b",
-            "gummy_prompt: its text would set gummy_node as well, for Ansible splits it at blanks; give it in a file",
+            (
+                "gummy_prompt: its text would set gummy_node as well, "
+                "for Ansible splits it at blanks; give it in a file"
+            ),
         ),
         ("gummy_prompt=x ansible_user=y", "gummy_prompt: its text would set ansible_user as well"),
         (
@@ -257,11 +260,17 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
     [
         (
             {},
-            "there is no prompt and no command; give gummy_prompt, or gummy_command with gummy_agent shell",
+            (
+                "there is no prompt and no command; "
+                "give gummy_prompt, or gummy_command with gummy_agent shell"
+            ),
         ),
         (
             {"prompt": " "},
-            "there is no prompt and no command; give gummy_prompt, or gummy_command with gummy_agent shell",
+            (
+                "there is no prompt and no command; "
+                "give gummy_prompt, or gummy_command with gummy_agent shell"
+            ),
         ),
         (
             {"prompt": "a", "command": "b"},
@@ -273,7 +282,10 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ),
         (
             {"prompt": "a", "agent": "shell"},
-            "gummy_prompt: the agent shell takes a command, no prompt; give gummy_command, or another gummy_agent",
+            (
+                "gummy_prompt: the agent shell takes a command, no prompt; "
+                "give gummy_command, or another gummy_agent"
+            ),
         ),
         (
             {"command": "make", "agent": "claude"},
@@ -281,17 +293,25 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ),
         (
             {"prompt": "a test", "agent": "claude", "specialist": "testing-specialist"},
-            "gummy_specialist: the agent claude has no specialists; take it away, or let gummy do the job",
+            (
+                "gummy_specialist: the agent claude has no specialists; "
+                "take it away, or let gummy do the job"
+            ),
         ),
         (
             {"prompt": "tidy up", "specialist": "general-specialst"},
-            "gummy_specialist: unknown value 'general-specialst'; did you mean 'general-specialist'?",
+            (
+                "gummy_specialist: unknown value 'general-specialst'; "
+                "did you mean 'general-specialist'?"
+            ),
         ),
         (
             {"prompt": "build", "specialist": "general-specialist"},
             (
-                "gummy_specialist: gummy gives this prompt to frontend-specialist, for it has 'ui' in it; "
-                "take 'ui' out of the prompt (words that hold it count too), or name frontend-specialist"
+                "gummy_specialist: gummy gives this prompt to frontend-specialist, "
+                "for it has 'ui' in it; "
+                "take 'ui' out of the prompt (words that hold it count too), "
+                "or name frontend-specialist"
             ),
         ),
         (
@@ -393,11 +413,17 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ),
         (
             {"jobs": "a"},
-            "gummy_jobs: 'a' is no list; write '- prompt: ...' for each job in a file and give it with -e @file",
+            (
+                "gummy_jobs: 'a' is no list; "
+                "write '- prompt: ...' for each job in a file and give it with -e @file"
+            ),
         ),
         (
             {"jobs": {"prompt": "a"}},
-            "gummy_jobs: {'prompt': 'a'} is no list; write '- prompt: ...' for each job in a file and give it with -e @file",
+            (
+                "gummy_jobs: {'prompt': 'a'} is no list; "
+                "write '- prompt: ...' for each job in a file and give it with -e @file"
+            ),
         ),
         ({"jobs": []}, "gummy_jobs: the list is empty; give it a job"),
         (
@@ -414,7 +440,10 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ),
         (
             {"jobs": [{"prompt": "a", "lost_after": 5}]},
-            "job 1: unknown key 'lost_after'; it holds for the whole run: write 'gummy_lost_after' beside gummy_jobs",
+            (
+                "job 1: unknown key 'lost_after'; it holds for the whole run: "
+                "write 'gummy_lost_after' beside gummy_jobs"
+            ),
         ),
         (
             {"jobs": [{"prompt": "a"}, {"prompt": "b", "timeout": "x"}]},
@@ -497,9 +526,9 @@ def test_bad_input_is_one_sentence_that_says_what_where_and_what_to_do(
 def test_the_directory_the_command_was_typed_in_may_be_no_home(problems, cwd, monkeypatch):
     monkeypatch.setenv("HOME", cwd)
     (problem,) = problems(prompt="a")
-    assert (
-        problem
-        == f"gummy_project: {os.path.realpath(cwd)} is your home directory; name another directory, or none for no project"
+    assert problem == (
+        f"gummy_project: {os.path.realpath(cwd)} is your home directory; "
+        "name another directory, or none for no project"
     )
 
 

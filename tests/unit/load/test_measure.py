@@ -43,7 +43,8 @@ class World:
         (folder / "bin" / "dw").symlink_to(TESTS / "doubles" / "dw")
         self.program(
             "ssh",
-            'echo "$1 $(grep -c find_agents)" >> "$LOG"; case "$1" in busy) printf "%s" "$ANSWER" ;; '
+            'echo "$1 $(grep -c find_agents)" >> "$LOG"; '
+            'case "$1" in busy) printf "%s" "$ANSWER" ;; '
             'refused) echo "Connection refused" >&2; exit 255 ;; '
             'silent) echo "ssh: connect: Connection timed out" >&2; exit 255 ;; '
             "noshell) echo no >&2; exit 1 ;; stuck) exec sleep 60 ;; flood) exec yes ;; esac",

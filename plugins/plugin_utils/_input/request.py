@@ -431,7 +431,9 @@ class _Reader:
 
     def _check_work(self, job: _JobInput) -> None:
         """A prompt for an agent that takes one, or a command for the shell."""
-        prompt, command, agent = job.value("prompt"), job.value("command"), job.value("agent")
+        prompt = job.value("prompt")
+        command = job.value("command")
+        agent = job.value("agent")
         key = job.key
         if "prompt" not in job.given and "command" not in job.given:
             self.problems.append(
@@ -461,7 +463,9 @@ class _Reader:
             )
 
     def _check_specialist(self, job: _JobInput) -> None:
-        specialist, prompt, agent = job.value("specialist"), job.value("prompt"), job.value("agent")
+        specialist = job.value("specialist")
+        prompt = job.value("prompt")
+        agent = job.value("agent")
         if specialist is None:
             return
         if agent != "gummy":

@@ -14,9 +14,9 @@ import subprocess
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config, keys
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config, keys, nodes
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link
-from ansible_collections.distributed.gummy.plugins.plugin_utils._load import probe
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load import facts, probe
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import agents, launch, store
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -143,3 +143,9 @@ def test_the_node_takes_every_name_that_the_controller_takes(name: str) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", ".a", "-a", "_a", "a/b", "a\n", "\u00e4"])
 def test_both_sides_refuse_what_is_no_name_of_a_folder(name: str) -> None:
     assert not paths.NAME.fullmatch(name) and not store.NAME.match(name)
+
+
+@pytest.mark.parametrize("cpus", [None, 1, 2, 9])
+def test_who_measures_a_node_and_who_reads_it_give_it_the_same_slots(cpus: int | None) -> None:
+    read = nodes.node_from_vars("n", {"gummy_facts": {"cpus": cpus}})
+    assert read.slots == facts.default_slots(cpus)

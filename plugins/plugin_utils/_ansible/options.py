@@ -56,8 +56,8 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
         names,
         os.getcwd(),
         fleet.config,
-        match_hosts,
-        _extra_var_names(action),
+        match=match_hosts,
+        extra_var_names=_extra_var_names(action),
     )
 
     # Of an earlier call's jobs some may have ended, and need no value any more.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from .._errors import InputError
@@ -15,11 +15,27 @@ from .request import Job, Request
 
 
 def on_each(request: Request, systems: Mapping[str, str | None]) -> Request:
-    """The request with a job for each place. systems: the candidates, each with its operating
-    system (None: not known). Raises InputError.
+    """The request with a job for each node, or for each operating system.
+
+    systems: the candidates, each with its operating system (None: not known). Raises InputError.
     """
     problems: list[str] = []
-    jobs = [one for job in request.jobs for one in _expand(job, request, systems, problems)]
+    jobs: list[Job] = []
+    for job in request.jobs:
+        if job.node is not None:
+            problems.append(
+                f"{job.name}: gummy_each={request.each} and the node {job.node} "
+                "exclude each other; take one of the two away"
+            )
+            continue
+        copies = _copies(job, request, systems)
+        if request.min_nodes > len(copies):
+            targets = "nodes" if request.each == "node" else "known systems"
+            problems.append(
+                f"gummy_min_nodes: {request.min_nodes} is more than the {len(copies)} {targets} "
+                f"that {job.name} can run on; give a smaller number"
+            )
+        jobs += copies
     problems += [
         f"{job.name!r} is no name; give the job a shorter one"
         for job in jobs
@@ -27,57 +43,53 @@ def on_each(request: Request, systems: Mapping[str, str | None]) -> Request:
     ]
     if problems:
         raise InputError(problems)
-    unknown = [name for name, system in systems.items() if system is None]
-    notes = (
-        [f"on none of the systems, for theirs is not known: {', '.join(unknown)}"]
-        if request.each == "os" and unknown
-        else []
-    )
-    return replace(request, jobs=tuple(jobs), notes=(*request.notes, *notes))
+    return replace(request, jobs=tuple(jobs), notes=(*request.notes, *_notes(request, systems)))
 
 
-def _expand(
-    job: Job, request: Request, systems: Mapping[str, str | None], problems: list[str]
-) -> Sequence[Job]:
-    if job.node is not None:
-        problems.append(
-            f"{job.name}: gummy_each={request.each} and the node {job.node} exclude each other; take one of the two away"
-        )
-        return []
-    nodes = [name for name in systems if job.nodes is None or name in job.nodes]
-    if request.each == "node":
-        jobs = [replace(_one(job, name), node=name, nodes=None, attempts=1) for name in nodes]
-    else:
-        known = dict.fromkeys(system for name in nodes if (system := systems[name]) is not None)
-        jobs = [
-            replace(
-                _one(job, system), nodes=tuple(name for name in nodes if systems[name] == system)
-            )
-            for system in known
-        ]
-    if request.min_nodes > len(jobs):
-        what = "nodes" if request.each == "node" else "known systems"
-        problems.append(
-            f"gummy_min_nodes: {request.min_nodes} is more than the {len(jobs)} {what} that {job.name} can run on; give a smaller number"
-        )
-    return jobs
+def missing(jobs: Iterable[Job], statuses: Mapping[str, str], least: int) -> list[str]:
+    """A sentence for each job that ran on too few nodes.
 
-
-def _one(job: Job, place: str) -> Job:
-    word = re.sub(r"[^A-Za-z0-9._-]+", "-", place)
-    return replace(
-        job, name=f"{job.name}.{word}", id=f"{job.id}.{word}" if job.id else None, of=job.name
-    )
-
-
-def missing(jobs: Sequence[Job], statuses: Mapping[str, str], least: int) -> list[str]:
-    """A sentence for each job that ran on too few nodes."""
+    statuses: by the names of the jobs that were made of it; least: on how many it must have run.
+    """
     ran: dict[str, list[bool]] = {}
     for job in jobs:
         if job.of is not None:
             ran.setdefault(job.of, []).append(statuses[job.name] != "skipped")
     return [
-        f"{name} ran on {sum(rows)} of {len(rows)}, and gummy_min_nodes asks for {least}"
-        for name, rows in ran.items()
-        if sum(rows) < least
+        f"{name} ran on {copies.count(True)} of {len(copies)}, and gummy_min_nodes asks for {least}"
+        for name, copies in ran.items()
+        if copies.count(True) < least
     ]
+
+
+def _copies(job: Job, request: Request, systems: Mapping[str, str | None]) -> Sequence[Job]:
+    """The job once for each node that may take it, or for each system that such a node has."""
+    nodes = [name for name in systems if job.nodes is None or name in job.nodes]
+    if request.each == "node":
+        # It is tried once, for there is no other node that it is for.
+        return [replace(_copy(job, name), node=name, nodes=None, attempts=1) for name in nodes]
+
+    by_system: dict[str, list[str]] = {}
+    for name in nodes:
+        system = systems[name]
+        if system is not None:
+            by_system.setdefault(system, []).append(name)
+    return [replace(_copy(job, system), nodes=tuple(names)) for system, names in by_system.items()]
+
+
+def _copy(job: Job, target: str) -> Job:
+    """The job under a name that says which node or system it is for."""
+    word = re.sub(r"[^A-Za-z0-9._-]+", "-", target)
+    return replace(
+        job,
+        name=f"{job.name}.{word}",
+        id=f"{job.id}.{word}" if job.id else None,
+        of=job.name,
+    )
+
+
+def _notes(request: Request, systems: Mapping[str, str | None]) -> list[str]:
+    unknown = [name for name, system in systems.items() if system is None]
+    if request.each != "os" or not unknown:
+        return []
+    return [f"on none of the systems, for theirs is not known: {', '.join(unknown)}"]

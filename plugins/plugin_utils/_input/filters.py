@@ -12,7 +12,7 @@ from typing import Any
 from .._errors import BadValue
 from .._schedule import messages as ev
 from .._schedule.placement import Need, Node, Ranked, rank
-from .._schedule.plan import PlannedJob, plan_work
+from .._schedule.plan import plan_work
 from .._schedule.task_types import task_type_of
 from .keys import hint, show
 from .nodes import (
@@ -25,18 +25,45 @@ from .nodes import (
     read_task_type,
 )
 
-JOB = ("name", "task_type", "prompt", "node", "nodes", "exclude", "priority")
+# The keys that a job of `plan_jobs` may have.
+JOB_KEYS = ("name", "task_type", "prompt", "node", "nodes", "exclude", "priority")
 
 
 def rank_for_filter(
     data: Any, hostvars: Any, task_type: str, exclude: Any, weights: Any
 ) -> list[Ranked]:
-    """`rank` for people's playbooks. BadValue: a sentence."""
-    need = Need(
-        task_type=read_task_type(task_type),
-        exclude=frozenset(map(str, [exclude] if isinstance(exclude, str) else exclude or ())),
-    )
+    """`rank` for people's playbooks.
+
+    data, hostvars: as for `nodes_for_filter`; exclude: a name or names. BadValue: a sentence.
+    """
+    names = [exclude] if isinstance(exclude, str) else exclude or ()
+    need = Need(task_type=read_task_type(task_type), exclude=frozenset(map(str, names)))
     return rank(nodes_for_filter(data, hostvars), need, check_weights(weights))
+
+
+def plan_for_filter(
+    data: Any, jobs: Any, hostvars: Any, weights: Any, preferences: Any
+) -> list[dict[str, Any]]:
+    """`plan_work` for people's playbooks.
+
+    data, hostvars: as for `nodes_for_filter`; jobs: a list of names or mappings. BadValue: a
+    sentence.
+    """
+    nodes = nodes_for_filter(data, hostvars)
+    first_choices = check_preferences(preferences)
+    if isinstance(jobs, (str, Mapping)) or not isinstance(jobs, Iterable):
+        raise BadValue(f"jobs are a list of names or mappings, not {show(jobs)}")
+    specs = [_spec(job, number) for number, job in enumerate(jobs, 1)]
+    for name, count in Counter(spec.name for spec in specs).items():
+        if count > 1:
+            raise BadValue(f"two jobs have the name {show(name)}; give each job its own")
+    return plan_work(
+        specs,
+        nodes,
+        local_fallback=False,
+        weights=check_weights(weights),
+        preferences=first_choices,
+    )
 
 
 def nodes_for_filter(data: Any, hostvars: Any) -> list[Node]:
@@ -47,7 +74,7 @@ def nodes_for_filter(data: Any, hostvars: Any) -> list[Node]:
     if isinstance(data, Mapping):
         nodes = [node_from_vars(str(name), as_mapping(data[name])) for name in data]
     elif isinstance(data, Iterable) and not isinstance(data, str):
-        nodes = [_node_of(item, hostvars) for item in data]
+        nodes = [_node(item, hostvars) for item in data]
     else:
         raise BadValue(
             f"nodes are a list of host names, a list of records or hostvars, not {show(data)}"
@@ -57,7 +84,8 @@ def nodes_for_filter(data: Any, hostvars: Any) -> list[Node]:
     return nodes
 
 
-def _node_of(item: Any, hostvars: Any) -> Node:
+def _node(item: Any, hostvars: Any) -> Node:
+    """A node of a list. BadValue: a sentence."""
     if isinstance(item, Mapping):
         return node_from_record(item)
     if not isinstance(item, str):
@@ -69,49 +97,35 @@ def _node_of(item: Any, hostvars: Any) -> Node:
     return node_from_vars(str(item), as_mapping(hostvars[item]))
 
 
-def plan_for_filter(
-    data: Any, jobs: Any, hostvars: Any, weights: Any, preferences: Any
-) -> list[PlannedJob]:
-    """`plan_work` for people's playbooks. BadValue: a sentence."""
-    nodes = nodes_for_filter(data, hostvars)
-    prefer = check_preferences(preferences)
-    if isinstance(jobs, (str, Mapping)) or not isinstance(jobs, Iterable):
-        raise BadValue(f"jobs are a list of names or mappings, not {show(jobs)}")
-    work = [_work(job, number) for number, job in enumerate(jobs, 1)]
-    if twice := [name for name, count in Counter(item.name for item in work).items() if count > 1]:
-        raise BadValue(f"two jobs have the name {show(twice[0])}; give each job its own")
-    return plan_work(
-        work, nodes, local_fallback=False, weights=check_weights(weights), preferences=prefer
-    )
-
-
-def _work(job: Any, number: int) -> ev.PlacementSpec:
-    given = {"name": job} if isinstance(job, str) else job
-    if not isinstance(given, Mapping):
+def _spec(job: Any, number: int) -> ev.PlacementSpec:
+    """A job of a list, as placement knows it. BadValue: a sentence."""
+    values = {"name": job} if isinstance(job, str) else job
+    if not isinstance(values, Mapping):
         raise BadValue(f"a job is a name or a mapping, not {show(job)}")
-    for key in given:
-        if key not in JOB:
-            raise BadValue(f"job {number}: unknown key {show(key)}; {hint(str(key), JOB)}")
-    priority = given.get("priority", 0)
-    node = given.get("node")
+    for key in values:
+        if key not in JOB_KEYS:
+            raise BadValue(f"job {number}: unknown key {show(key)}; {hint(str(key), JOB_KEYS)}")
+    priority = values.get("priority", 0)
     if isinstance(priority, bool) or not isinstance(priority, int):
         raise BadValue(
             f"job {number}: priority {show(priority)} is no whole number; write one, such as 10"
         )
+    node = values.get("node")
     if node is not None and not isinstance(node, str):
         raise BadValue(
-            f"job {number}: node {show(node)} is no name; write one, in quotes if it is no plain text"
+            f"job {number}: node {show(node)} is no name; "
+            "write one, in quotes if it is no plain text"
         )
-    task_type = (
-        read_task_type(given["task_type"])
-        if given.get("task_type", "auto") != "auto"
-        else task_type_of(str(given.get("prompt", "")))
-    )
-    nodes = None if given.get("nodes") is None else frozenset(read_names(given["nodes"], "nodes"))
+
+    if values.get("task_type", "auto") == "auto":
+        task_type = task_type_of(str(values.get("prompt", "")))
+    else:
+        task_type = read_task_type(values["task_type"])
+    nodes = values.get("nodes")
     need = Need(
         task_type=task_type,
         node=node,
-        nodes=nodes,
-        exclude=frozenset(read_names(given.get("exclude", []), "nodes")),
+        nodes=None if nodes is None else frozenset(read_names(nodes, "nodes")),
+        exclude=frozenset(read_names(values.get("exclude", []), "nodes")),
     )
-    return ev.PlacementSpec(str(given.get("name") or f"job-{number}"), need, priority=priority)
+    return ev.PlacementSpec(str(values.get("name") or f"job-{number}"), need, priority=priority)

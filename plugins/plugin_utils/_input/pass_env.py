@@ -17,6 +17,7 @@ from .request import Job
 
 def require_values(jobs: Iterable[Job]) -> None:
     """Raises InputError for variables that are not set here."""
+    # Name -> the last job that asks for it: one sentence for each variable is enough.
     unset = {name: job.name for job in jobs for name in job.pass_env if name not in os.environ}
     if unset:
         raise InputError(
@@ -26,6 +27,6 @@ def require_values(jobs: Iterable[Job]) -> None:
 
 
 def values_for(job: Job) -> dict[str, str]:
-    """Raises InputError."""
+    """The variables that the agent of a job gets, with their values here. Raises InputError."""
     require_values([job])
     return {name: os.environ[name] for name in job.pass_env}

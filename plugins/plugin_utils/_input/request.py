@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleError
 from ansible.parsing.splitter import parse_kv
@@ -27,67 +27,69 @@ from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
 from .nodes import check_preferences, check_weights
 from .routing import why_not
 
-__all__ = [
-    "InputError",
-    "Job",
-    "Request",
-    "new_run_id",
-    "read_project",
-    "read_request",
-    "unknown_settings",
-]
-
-# Bytes: gummy takes the prompt as one argv word and says it twice.
+# Bytes of the longest prompt for gummy, which takes it as one argv word and says it twice.
 PROMPT_LIMIT = 60_000
-RAW_WORD = re.compile(r"gummy_(prompt|command|verify)=")
+
+# Texts that are taken as typed. Ansible would split them at blanks, and template them.
 RAW_KEYS = ("prompt", "command", "verify")
+RAW_WORD = re.compile(r"gummy_(prompt|command|verify)=")
+
 # One of the two: where a job names one itself, the other one's default for all jobs does not hold.
 EITHER = {"prompt": "command", "command": "prompt", "node": "nodes", "nodes": "node"}
-# Key -> value (None: it is wrong, and a problem) and where it was given.
-Given = Mapping[str, tuple[Any, str]]
 
-
-def _digest(of: object) -> str:
-    return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
+# What a run is called where the user gives no name: no letters and digits that look alike.
+ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One piece of work.
+    """One piece of work."""
 
-    `project`: a real path, None for none; `task_type` is never auto; `nodes`: host names;
-    `timeout`: seconds.
-
-    `of`: the name of the job that this is on one node (`each`). `no_more`: why it may not be placed
-    anew, blank if it may. `pass_env`: names only.
-    """
-
+    # Its name within the run.
     name: str
+    # What a resumed run knows it by, if its text may have been edited.
     id: str | None
+    # What the agent is asked to do; None for the agent shell.
     prompt: str | None
+    # The command of the agent shell; None for the others.
     command: str | None
+    # The real path of the directory that it works on; None for none.
     project: str | None
+    # The kind of work, for placement; never auto.
     task_type: str
+    # The program that does it.
     agent: str
+    # The only node that may take it; local for here.
     node: str | None
+    # The names of the hosts that may take it; None for all.
     nodes: tuple[str, ...] | None
+    # How long the agent may take, in seconds.
     timeout: float
+    # A command that is run after the agent, if success depends on it.
     verify: str | None
+    # Whether a success without evidence is one.
     accept_unproven: bool
+    # How many nodes may try it.
     attempts: int
+    # Higher numbers are placed first.
     priority: int = 0
+    # With `each`: the name of the job that this one is on one node.
     of: str | None = None
+    # Why it may not be placed anew; blank if it may.
     no_more: str = ""
+    # The specialist of gummy that it is for.
     specialist: str | None = None
+    # Whether a success must change files; auto: it need not, but of gummy and claude it is told.
     expect_changes: bool | str = "auto"
+    # Names of variables whose values here the agent gets.
     pass_env: tuple[str, ...] = ()
+    # What is made of the changes: patch, branch or none.
     deliver: str = "patch"
+    # Globs of files that come home whether git ignores them or not.
     artifacts: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        """What a resumed run knows the job by: its `id`, else its name and all that changes the
-        work itself.
-        """
+        """What a resumed run knows the job by: its `id`, else its name and the work itself."""
         return _digest(["id", self.id] if self.id else [self.name, self.content()])
 
     def content(self) -> str:
@@ -97,82 +99,78 @@ class Job:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """A run as asked for.
-
-    `named`: by the user; `lost_after`, `queue_timeout`: seconds; `output_file`: an absolute path;
-    `notes`: for people.
-    """
+    """A run as asked for."""
 
     run_id: str
+    # Whether the user gave the name.
     named: bool
     jobs: tuple[Job, ...]
+    # failed: do the failed jobs of a run that ended anew, and nothing else.
     only: str | None
+    # Whether the run is taken over from what the nodes know of it.
     adopt: bool
+    # Whether to return when the free slots are used.
     detach: bool
+    # What happens to the jobs on an interrupt: leave or cancel.
     on_interrupt: str
+    # Whether the controller does what no node can.
     local_fallback: bool
+    # node or os: do each job once on each of them.
     each: str | None
+    # With `each`: on how many of them every job must have run.
     min_nodes: int
+    # How long jobs may wait for a free slot, in seconds; None for as long as it takes.
     queue_timeout: float | None
+    # How long a silent node keeps its job, in seconds.
     lost_after: float
+    # The absolute path of the file for what is shown.
     output_file: str | None
+    # Whether a line per event is shown.
     progress: bool
+    # The config file, with the weights and preferences of this run.
     config: Config
+    # Sentences for people.
     notes: tuple[str, ...] = ()
 
 
+class Given(NamedTuple):
+    """The value of a key that a user gave."""
+
+    # None if it is wrong, which is a problem already.
+    value: Any
+    # Where it was given, as the beginning of a sentence.
+    where: str
+
+
 def read_request(
-    cli_extra_vars: Sequence[str],
+    extra_var_words: Sequence[str],
     variables: Mapping[str, object],
     hosts: Sequence[str],
     cwd: str,
     config: Config,
+    *,
     match: Callable[[str], list[str]],
     extra_var_names: Iterable[str] = (),
 ) -> Request:
     """The request in the `-e` words as typed and the variables, untemplated.
 
-    `hosts`: the candidates. InputError: all that is wrong.
+    hosts: the candidates; cwd: what relative paths start at; match: a host pattern -> the hosts
+    that it means; extra_var_names: all names that -e sets. InputError: all that is wrong.
     """
-    raw, word_names, problems = _words(cli_extra_vars, variables)
-    problems += unknown_settings([*word_names, *extra_var_names])
-    wanted = {name: key for name, key in TOP_KEYS.items() if key.level in ("job", "run", "any")}
-    asked = {name: raw.get(name, plain(variables.get(f"gummy_{name}"))) for name in wanted}
-    top = _read(asked, wanted, "gummy_", problems)
-
-    listed = "jobs" in top
-    jobs = []
-    for number, entry in enumerate((top["jobs"][0] or []) if listed else [{}], 1):
-        place = f"job {number}" if listed else ""
-        given = _given(entry, place, top, problems)
-        jobs.append(_job(given, number, place, hosts, cwd, match, problems))
-    problems += _twice([job.name for job in jobs], "name") + _twice(
-        [job.id for job in jobs if job.id], "id"
-    )
-
-    output_file = None
-    if asked_file := _value(top, "output_file"):
-        with _collect(problems, "gummy_output_file"):
-            output_file = _output_file(asked_file, cwd)
-    if "run_id" not in top:
-        problems += [
-            f"gummy_{name}: give the run's name as well (gummy_run_id)"
-            for name in ("only", "adopt")
-            if _value(top, name)
-        ]
-    if _value(top, "each") is None and "min_nodes" in top:
-        problems.append(
-            "gummy_min_nodes: it goes with gummy_each=node or gummy_each=os; give that as well"
-        )
-    config, notes = _placement_of(top, config, hosts, problems)
-    if problems:
-        raise InputError(dict.fromkeys(problems))
+    reader = _Reader(hosts, cwd, match)
+    top = reader.read_top(extra_var_words, variables, extra_var_names)
+    jobs = reader.read_jobs(top)
+    output_file = reader.read_output_file(top)
+    reader.check_settings(top)
+    config, notes = reader.read_placement(top, config)
+    if reader.problems:
+        raise InputError(dict.fromkeys(reader.problems))
     return Request(
         run_id=_value(top, "run_id") or new_run_id(),
         named="run_id" in top,
-        jobs=tuple(jobs),
+        jobs=jobs,
         only=_value(top, "only"),
         adopt=_value(top, "adopt"),
         detach=_value(top, "detach"),
@@ -189,55 +187,24 @@ def read_request(
     )
 
 
-def _placement_of(
-    top: Given, config: Config, hosts: Sequence[str], problems: list[str]
-) -> tuple[Config, tuple[str, ...]]:
-    """The config with this run's weights and preferences, and notes.
-
-    A config is for all runs, so it may name nodes that are not in this one.
-    """
-    if "load_weights" in top:
-        with _collect(problems, "gummy_load_weights"):
-            config = replace(config, load_weights=check_weights(top["load_weights"][0]))
-    notes = [
-        f"host_preferences of the config: no host {show(name)} in this play (first choice for {task_type})"
-        for task_type, names in config.host_preferences.items()
-        if "host_preferences" not in top
-        for name in names
-        if name not in hosts
-    ]
-    if "host_preferences" in top:
-        with _collect(problems, "gummy_host_preferences"):
-            config = replace(config, host_preferences=check_preferences(top["host_preferences"][0]))
-            for name in (
-                name
-                for names in config.host_preferences.values()
-                for name in names
-                if name not in hosts
-            ):
-                raise BadValue(f"no host {show(name)} in this play; {hint(name, hosts)}")
-    return config, tuple(notes)
-
-
 def unknown_settings(extra_var_names: Iterable[str]) -> list[str]:
     """A sentence for each extra variable that looks like a setting and is none."""
     known = {f"gummy_{name}" for name in TOP_KEYS}
-    names = dict.fromkeys(
+    unknown = dict.fromkeys(
         name
         for name in map(str, extra_var_names)
         if name.lower().startswith("gummy_") and name not in known
     )
     return [
         f"{show(name)} is no setting; {hint(name[6:].lower(), TOP_KEYS, 'gummy_')}"
-        for name in names
+        for name in unknown
     ]
 
 
 def new_run_id() -> str:
     """A readable name that no other run has."""
-    return time.strftime("%Y%m%d-%H%M%S-") + "".join(
-        secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _digit in range(4)
-    )
+    letters = "".join(secrets.choice(ID_LETTERS) for _position in range(4))
+    return time.strftime("%Y%m%d-%H%M%S-") + letters
 
 
 def read_project(raw: str | None, cwd: str) -> str | None:
@@ -250,8 +217,8 @@ def read_project(raw: str | None, cwd: str) -> str | None:
     path = os.path.realpath(os.path.join(cwd, os.path.expanduser(raw or ".")))
     advice = "name another directory, or none for no project"
     if not os.path.isdir(path):
-        what = "is no directory" if os.path.exists(path) else "does not exist"
-        raise BadValue(f"{path} {what}; {advice}")
+        problem = "is no directory" if os.path.exists(path) else "does not exist"
+        raise BadValue(f"{path} {problem}; {advice}")
     if path == "/":
         raise BadValue(f"/ is the whole machine; {advice}")
     if path in _homes():
@@ -261,114 +228,369 @@ def read_project(raw: str | None, cwd: str) -> str | None:
     return path
 
 
-def _homes() -> set[str]:
-    homes = {os.path.expanduser("~")}
-    # A user without a passwd entry.
-    with suppress(KeyError):
-        homes.add(pwd.getpwuid(os.getuid()).pw_dir)
-    return {os.path.realpath(home) for home in homes if os.path.isabs(home)}
+class _Reader:
+    """Reads a request. What is wrong is collected, so that a user is told all of it at once."""
 
+    def __init__(self, hosts: Sequence[str], cwd: str, match: Callable[[str], list[str]]) -> None:
+        self._hosts = hosts
+        self._cwd = cwd
+        self._match = match
+        self.problems: list[str] = []
 
-@contextmanager
-def _collect(problems: list[str], place: str) -> Iterator[None]:
-    """Turns a BadValue into a problem at its place."""
-    try:
-        yield
-    except BadValue as exc:
-        problems.append(f"{place}: {exc}")
+    # Settings: what holds for the whole run
 
+    def read_top(
+        self,
+        extra_var_words: Sequence[str],
+        variables: Mapping[str, object],
+        extra_var_names: Iterable[str],
+    ) -> dict[str, Given]:
+        """The keys of the top level that are given."""
+        texts, names = self._read_words(extra_var_words, variables)
+        self.problems += unknown_settings([*names, *extra_var_names])
+        keys = {name: key for name, key in TOP_KEYS.items() if key.level in ("job", "run", "any")}
+        values = {name: texts.get(name, plain(variables.get(f"gummy_{name}"))) for name in keys}
+        return self._read_values(values, keys, "gummy_")
 
-def _words(
-    words: Sequence[str], variables: Mapping[str, object]
-) -> tuple[dict[str, str], list[str], list[str]]:
-    """Raw texts of the `-e` words that begin with them, the names that the words set, and problems.
+    def read_output_file(self, top: Mapping[str, Given]) -> str | None:
+        """The absolute path of the file for what is shown, if one is asked for."""
+        raw = _value(top, "output_file")
+        if raw:
+            with self._collect("gummy_output_file"):
+                return _output_file(raw, self._cwd)
+        return None
 
-    Ansible splits `-e k=v` at blanks, so a text is the rest of its word as typed, unless a later
-    file or JSON set it again.
-    """
-    texts: dict[str, tuple[str, object]] = {}
-    names: list[str] = []
-    problems: list[str] = []
-    advice = 'give it in a file (-e @file) or as JSON (-e \'{"gummy_prompt": "..."}\')'
-    for word in words:
-        if not word:
-            continue
-        if word[0] in "@{[":
-            for key, (_value_seen, seen) in list(texts.items()):
-                if (now := plain(variables.get(f"gummy_{key}"))) is not None and now != seen:
-                    del texts[key]
-            continue
-        sets = _as_ansible_reads(word)
-        begins = RAW_WORD.match(word)
-        if not begins:
-            names += sets
-            problems += [
-                f"gummy_{key}: it is not the first in its -e; give it a -e of its own"
-                for key in RAW_KEYS
-                if f"gummy_{key}" in sets
+    def check_settings(self, top: Mapping[str, Given]) -> None:
+        """Settings that need another one."""
+        if "run_id" not in top:
+            self.problems += [
+                f"gummy_{name}: give the run's name as well (gummy_run_id)"
+                for name in ("only", "adopt")
+                if _value(top, name)
             ]
-            continue
-        own = f"gummy_{begins[1]}"
-        texts[begins[1]] = (word[begins.end() :], sets.get(own))
-        if others := [
-            name for name in sets if name != own and name.lower().startswith(("gummy_", "ansible_"))
-        ]:
-            problems.append(
-                f"{own}: its text would set {', '.join(others)} as well, for Ansible splits it at blanks; {advice}"
+        if _value(top, "each") is None and "min_nodes" in top:
+            self.problems.append(
+                "gummy_min_nodes: it goes with gummy_each=node or gummy_each=os; give that as well"
             )
-    return {key: text for key, (text, _seen) in texts.items()}, names, problems
 
+    def read_placement(
+        self, top: Mapping[str, Given], config: Config
+    ) -> tuple[Config, tuple[str, ...]]:
+        """The config with this run's weights and preferences, and notes."""
+        if "load_weights" in top:
+            with self._collect("gummy_load_weights"):
+                weights = check_weights(top["load_weights"].value)
+                config = replace(config, load_weights=weights)
 
-def _as_ansible_reads(word: str) -> dict[str, str]:
-    try:
-        sets: dict[str, str] = parse_kv(word)
-    except (AnsibleError, UnicodeError):
-        # Ansible itself has refused such a word before we come.
-        return {}
-    return {str(name): str(plain(value)) for name, value in sets.items() if name != "_raw_params"}
+        if "host_preferences" in top:
+            with self._collect("gummy_host_preferences"):
+                preferences = check_preferences(top["host_preferences"].value)
+                for _task_type, name in self._strangers(preferences):
+                    raise BadValue(f"no host {show(name)} in this play; {hint(name, self._hosts)}")
+                config = replace(config, host_preferences=preferences)
+            return config, ()
 
+        # A config is for all runs, so it may name nodes that are not in this one.
+        notes = [
+            f"host_preferences of the config: no host {show(name)} in this play "
+            f"(first choice for {task_type})"
+            for task_type, name in self._strangers(config.host_preferences)
+        ]
+        return config, tuple(notes)
 
-def _read(
-    values: Mapping[str, object], keys: Mapping[str, Key], prefix: str, problems: list[str]
-) -> dict[str, tuple[Any, str]]:
-    """The values that are given, coerced, each with its place."""
-    read: dict[str, tuple[Any, str]] = {}
-    for name, raw in values.items():
-        value = None
-        with _collect(problems, prefix + name):
-            value = coerce(keys[name], raw)
-            if value is None:
+    def _strangers(self, preferences: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+        """Task type and name of each preferred node that is not in this play."""
+        for task_type, names in preferences.items():
+            for name in names:
+                if name not in self._hosts:
+                    yield task_type, name
+
+    # Words: texts as they were typed
+
+    def _read_words(
+        self, words: Sequence[str], variables: Mapping[str, object]
+    ) -> tuple[dict[str, str], list[str]]:
+        """Raw texts of the `-e` words that begin with them, and the names that the other words set.
+
+        Ansible splits `-e k=v` at blanks, so a text is the rest of its word as typed, unless a
+        later file or JSON set it again.
+        """
+        texts: dict[str, str] = {}
+        names: list[str] = []
+        # Key -> what Ansible made of its word.
+        as_split: dict[str, str | None] = {}
+        for word in filter(None, words):
+            if word[0] in "@{[":
+                for key, value in as_split.items():
+                    variable = plain(variables.get(f"gummy_{key}"))
+                    if variable is not None and variable != value:
+                        texts.pop(key, None)
                 continue
-        read[name] = (value, prefix + name)
-    return read
+
+            sets = _as_ansible_reads(word)
+            begin = RAW_WORD.match(word)
+            if begin is None:
+                names += sets
+                self._check_not_inside(sets)
+            else:
+                key = begin[1]
+                texts[key] = word[begin.end() :]
+                as_split[key] = sets.get(f"gummy_{key}")
+                self._check_alone(f"gummy_{key}", sets)
+        return texts, names
+
+    def _check_not_inside(self, names: Iterable[str]) -> None:
+        """A text that stands behind another variable in its word is cut at its first blank."""
+        self.problems += [
+            f"gummy_{key}: it is not the first in its -e; give it a -e of its own"
+            for key in RAW_KEYS
+            if f"gummy_{key}" in names
+        ]
+
+    def _check_alone(self, variable: str, names: Iterable[str]) -> None:
+        """A text with `name=value` in it sets that too: no setting may be given by accident."""
+        others = [
+            name
+            for name in names
+            if name != variable and name.lower().startswith(("gummy_", "ansible_"))
+        ]
+        if others:
+            advice = 'give it in a file (-e @file) or as JSON (-e \'{"gummy_prompt": "..."}\')'
+            self.problems.append(
+                f"{variable}: its text would set {', '.join(others)} as well, "
+                f"for Ansible splits it at blanks; {advice}"
+            )
+
+    # Jobs
+
+    def read_jobs(self, top: Mapping[str, Given]) -> tuple[Job, ...]:
+        """The jobs of the list, or the one of the top level."""
+        if "jobs" in top:
+            entries = top["jobs"].value or []
+            jobs = [
+                self._read_job(self._job_input(entry, f"job {number}", top), number)
+                for number, entry in enumerate(entries, 1)
+            ]
+        else:
+            jobs = [self._read_job(self._job_input({}, "", top), 1)]
+        self._check_twice([job.name for job in jobs], "name")
+        self._check_twice([job.id for job in jobs if job.id], "id")
+        return tuple(jobs)
+
+    def _job_input(self, entry: object, where: str, top: Mapping[str, Given]) -> _JobInput:
+        """A job's own keys over the defaults of all jobs."""
+        if not isinstance(entry, dict):
+            self.problems.append(
+                f"{where}: {show(entry)} is no job; write its keys, such as 'prompt: ...'"
+            )
+            entry = {}
+        for name in entry:
+            if name not in JOB_KEYS:
+                self.problems.append(f"{where}: unknown key {show(name)}; {_key_hint(str(name))}")
+        values = {name: raw for name, raw in entry.items() if name in JOB_KEYS}
+        own = self._read_values(values, JOB_KEYS, f"{where}: ")
+        defaults = {
+            name: given
+            for name, given in top.items()
+            if TOP_KEYS[name].level == "job" and EITHER.get(name) not in own
+        }
+        return _JobInput({**defaults, **own}, where)
+
+    def _read_job(self, job: _JobInput, number: int) -> Job:
+        """The job, with what is wrong with it added to the problems."""
+        self._check_work(job)
+        self._check_specialist(job)
+        project = self._read_project(job)
+        self._check_node(job)
+        nodes = self._read_nodes(job)
+        prompt = job.value("prompt")
+        task_type = job.value("task_type")
+        if task_type == "auto":
+            task_type = task_type_of(prompt or "")
+        return Job(
+            name=job.value("name") or f"job-{number}",
+            id=job.value("id"),
+            prompt=prompt,
+            command=job.value("command"),
+            project=project,
+            task_type=task_type,
+            agent=job.value("agent"),
+            node=job.value("node"),
+            nodes=nodes,
+            timeout=job.value("timeout"),
+            verify=job.value("verify"),
+            specialist=job.value("specialist"),
+            expect_changes=job.value("expect_changes"),
+            pass_env=job.value("pass_env"),
+            accept_unproven=job.value("accept_unproven"),
+            attempts=job.value("attempts"),
+            priority=job.value("priority"),
+            deliver=job.value("deliver"),
+            artifacts=job.value("artifacts") or (),
+        )
+
+    def _check_work(self, job: _JobInput) -> None:
+        """A prompt for an agent that takes one, or a command for the shell."""
+        prompt = job.value("prompt")
+        command = job.value("command")
+        agent = job.value("agent")
+        key = job.key
+        if "prompt" not in job.given and "command" not in job.given:
+            self.problems.append(
+                f"{job.begin}there is no prompt and no command; "
+                f"give {key('prompt')}, or {key('command')} with {key('agent')} shell"
+            )
+        elif prompt is not None and command is not None:
+            self.problems.append(
+                f"{job.begin}there is a prompt and a command; "
+                f"take {key('prompt')} or {key('command')} away"
+            )
+        elif command is not None and agent != "shell":
+            self.problems.append(
+                f"{job.where_of('command')}: the agent {agent} takes a prompt, no command; "
+                f"add {key('agent')}=shell"
+            )
+        elif prompt is not None and agent == "shell":
+            self.problems.append(
+                f"{job.where_of('prompt')}: the agent shell takes a command, no prompt; "
+                f"give {key('command')}, or another {key('agent')}"
+            )
+        elif prompt is not None and agent == "gummy" and len(prompt.encode()) > PROMPT_LIMIT:
+            self.problems.append(
+                f"{job.where_of('prompt')}: it has {len(prompt.encode())} bytes "
+                f"and gummy takes {PROMPT_LIMIT}; "
+                "put the text in a file of the project and name that in the prompt"
+            )
+
+    def _check_specialist(self, job: _JobInput) -> None:
+        specialist = job.value("specialist")
+        prompt = job.value("prompt")
+        agent = job.value("agent")
+        if specialist is None:
+            return
+        if agent != "gummy":
+            self.problems.append(
+                f"{job.where_of('specialist')}: the agent {agent} has no specialists; "
+                "take it away, or let gummy do the job"
+            )
+        elif prompt is not None:
+            reason = why_not(specialist, prompt)
+            if reason is not None:
+                self.problems.append(f"{job.where_of('specialist')}: {reason}")
+
+    def _read_project(self, job: _JobInput) -> str | None:
+        with self._collect(job.where_of("project")):
+            return read_project(job.value("project"), self._cwd)
+        return None
+
+    def _check_node(self, job: _JobInput) -> None:
+        node = job.value("node")
+        if node is not None and node != "local" and node not in self._hosts:
+            self.problems.append(
+                f"{job.where_of('node')}: no host {show(node)} in this play; "
+                f"{hint(node, [*self._hosts, 'local'])}"
+            )
+
+    def _read_nodes(self, job: _JobInput) -> tuple[str, ...] | None:
+        """The names of the hosts that a job's pattern means; None if it has none."""
+        if "nodes" not in job.given:
+            return None
+        where = job.where_of("nodes")
+        if "node" in job.given:
+            self.problems.append(f"{where}: the job has a node as well; take one of the two away")
+            return None
+        pattern = job.given["nodes"].value
+        if pattern:
+            with self._collect(where):
+                return self._hosts_of(pattern)
+        return None
+
+    def _hosts_of(self, pattern: str) -> tuple[str, ...]:
+        """The candidates that a pattern means. BadValue: a sentence."""
+        try:
+            matches = set(self._match(pattern))
+        except AnsibleError as exc:
+            raise BadValue(
+                f"{show(pattern)} is no host pattern ({exc}); write it as for ansible --limit"
+            ) from exc
+        names = tuple(host for host in self._hosts if host in matches)
+        if not names:
+            raise BadValue(
+                f"{show(pattern)} matches no host of this play; {hint(pattern, self._hosts)}"
+            )
+        return names
+
+    def _check_twice(self, names: Iterable[str], what: str) -> None:
+        """Names that are taken; upper and lower case are one, for each job has a folder."""
+        seen: set[str] = set()
+        for name in names:
+            if name.lower() in seen:
+                self.problems.append(
+                    f"gummy_jobs: two jobs have the {what} {name!r}; give each job its own {what}"
+                )
+            seen.add(name.lower())
+
+    # Values
+
+    def _read_values(
+        self, values: Mapping[str, object], keys: Mapping[str, Key], prefix: str
+    ) -> dict[str, Given]:
+        """The values that are given, coerced, each with where: the prefix and its name."""
+        read: dict[str, Given] = {}
+        for name, raw in values.items():
+            where = prefix + name
+            value = None
+            with self._collect(where):
+                value = coerce(keys[name], raw)
+                if value is None:
+                    continue
+            read[name] = Given(value, where)
+        return read
+
+    @contextmanager
+    def _collect(self, where: str) -> Iterator[None]:
+        """Turns a BadValue into a problem that says where, and goes on behind the block."""
+        try:
+            yield
+        except BadValue as exc:
+            self.problems.append(f"{where}: {exc}")
 
 
-def _given(entry: object, place: str, top: Given, problems: list[str]) -> Given:
-    """A job's own keys over the defaults of all jobs.
+@dataclass(frozen=True)
+class _JobInput:
+    """The keys of one job: its own, and the defaults of all jobs."""
 
-    `place` is blank for the one job of the top level.
-    """
-    if not isinstance(entry, dict):
-        problems.append(f"{place}: {show(entry)} is no job; write its keys, such as 'prompt: ...'")
-        entry = {}
-    for name in entry:
-        if name not in JOB_KEYS:
-            problems.append(f"{place}: unknown key {show(name)}; {_key_hint(str(name))}")
-    own = _read(
-        {name: raw for name, raw in entry.items() if name in JOB_KEYS},
-        JOB_KEYS,
-        f"{place}: ",
-        problems,
-    )
-    defaults = {
-        name: given
-        for name, given in top.items()
-        if TOP_KEYS[name].level == "job" and EITHER.get(name) not in own
-    }
-    return {**defaults, **own}
+    given: Mapping[str, Given]
+    # Which of the list it is, as the beginning of a sentence; blank for the one of the top level.
+    where: str
+
+    def value(self, name: str) -> Any:
+        """The value of a key: as given, else the default of the table."""
+        return _value(self.given, name)
+
+    def key(self, name: str) -> str:
+        """The key as a user writes it there."""
+        return name if self.where else f"gummy_{name}"
+
+    @property
+    def begin(self) -> str:
+        """The beginning of a sentence about the job."""
+        return f"{self.where}: " if self.where else ""
+
+    def where_of(self, name: str) -> str:
+        """Where a key is given, or would be."""
+        if name in self.given:
+            return self.given[name].where
+        return self.begin + self.key(name)
+
+
+def _value(given: Mapping[str, Given], name: str) -> Any:
+    """The value of a key: as given, else the default of the table."""
+    return given[name].value if name in given else TOP_KEYS[name].default
 
 
 def _key_hint(name: str) -> str:
+    """The end of a sentence about a key that a job can't have."""
     bare = name.removeprefix("gummy_")
     if bare in JOB_KEYS:
         return f"in a job it is {bare!r}"
@@ -377,128 +599,38 @@ def _key_hint(name: str) -> str:
     return hint(name, JOB_KEYS)
 
 
-def _value(given: Given, name: str) -> Any:
-    return given[name][0] if name in given else TOP_KEYS[name].default
-
-
-def _job(
-    given: Given,
-    number: int,
-    place: str,
-    hosts: Sequence[str],
-    cwd: str,
-    match: Callable[[str], list[str]],
-    problems: list[str],
-) -> Job:
-    """The job, with what is wrong with it added to the problems."""
-    prompt, command, agent, node = (
-        _value(given, name) for name in ("prompt", "command", "agent", "node")
-    )
-    where = {name: at for name, (_given_value, at) in given.items()}
-    here, prefix = (f"{place}: ", "") if place else ("", "gummy_")
-    if "prompt" not in given and "command" not in given:
-        problems.append(
-            f"{here}there is no prompt and no command; give {prefix}prompt, or {prefix}command with {prefix}agent shell"
-        )
-    elif prompt is not None and command is not None:
-        problems.append(
-            f"{here}there is a prompt and a command; take {prefix}prompt or {prefix}command away"
-        )
-    elif command is not None and agent != "shell":
-        problems.append(
-            f"{where['command']}: the agent {agent} takes a prompt, no command; add {prefix}agent=shell"
-        )
-    elif prompt is not None and agent == "shell":
-        problems.append(
-            f"{where['prompt']}: the agent shell takes a command, no prompt; give {prefix}command, or another {prefix}agent"
-        )
-    elif prompt is not None and agent == "gummy" and (size := len(prompt.encode())) > PROMPT_LIMIT:
-        advice = "put the text in a file of the project and name that in the prompt"
-        problems.append(
-            f"{where['prompt']}: it has {size} bytes and gummy takes {PROMPT_LIMIT}; {advice}"
-        )
-
-    specialist = _value(given, "specialist")
-    if specialist is not None and agent != "gummy":
-        problems.append(
-            f"{where['specialist']}: the agent {agent} has no specialists; take it away, or let gummy do the job"
-        )
-    elif specialist is not None and prompt is not None and (reason := why_not(specialist, prompt)):
-        problems.append(f"{where['specialist']}: {reason}")
-    project = None
-    with _collect(problems, where.get("project") or f"{here}{prefix}project"):
-        project = read_project(_value(given, "project"), cwd)
-    if node is not None and node != "local" and node not in hosts:
-        problems.append(
-            f"{where['node']}: no host {show(node)} in this play; {hint(node, [*hosts, 'local'])}"
-        )
-    nodes = None
-    if "nodes" in given and "node" in given:
-        problems.append(f"{where['nodes']}: the job has a node as well; take one of the two away")
-    elif pattern := given.get("nodes", (None,))[0]:
-        with _collect(problems, where["nodes"]):
-            nodes = _match(pattern, hosts, match)
-    task_type = _value(given, "task_type")
-    return Job(
-        name=_value(given, "name") or f"job-{number}",
-        id=_value(given, "id"),
-        prompt=prompt,
-        command=command,
-        project=project,
-        task_type=task_type_of(prompt or "") if task_type == "auto" else task_type,
-        agent=agent,
-        node=node,
-        nodes=nodes,
-        timeout=_value(given, "timeout"),
-        verify=_value(given, "verify"),
-        specialist=specialist,
-        expect_changes=_value(given, "expect_changes"),
-        pass_env=_value(given, "pass_env"),
-        accept_unproven=_value(given, "accept_unproven"),
-        attempts=_value(given, "attempts"),
-        priority=_value(given, "priority"),
-        deliver=_value(given, "deliver"),
-        artifacts=_value(given, "artifacts") or (),
-    )
-
-
-def _match(
-    pattern: str, hosts: Sequence[str], match: Callable[[str], list[str]]
-) -> tuple[str, ...]:
+def _as_ansible_reads(word: str) -> dict[str, str]:
+    """The variables that a word of -e sets."""
     try:
-        found = set(match(pattern))
-    except AnsibleError as exc:
-        raise BadValue(
-            f"{show(pattern)} is no host pattern ({exc}); write it as for ansible --limit"
-        ) from exc
-    if names := tuple(host for host in hosts if host in found):
-        return names
-    raise BadValue(f"{show(pattern)} matches no host of this play; {hint(pattern, hosts)}")
-
-
-def _twice(names: Sequence[str], what: str) -> list[str]:
-    """Names that are taken; upper and lower case are one, for a run has a folder for each job."""
-    seen: set[str] = set()
-    problems = []
-    for name in names:
-        if name.lower() in seen:
-            problems.append(
-                f"gummy_jobs: two jobs have the {what} {name!r}; give each job its own {what}"
-            )
-        seen.add(name.lower())
-    return problems
+        sets: dict[str, str] = parse_kv(word)
+    except (AnsibleError, UnicodeError):
+        # Ansible itself has refused such a word before we come.
+        return {}
+    return {str(name): str(plain(value)) for name, value in sets.items() if name != "_raw_params"}
 
 
 def _output_file(raw: str, cwd: str) -> str:
     path = os.path.abspath(os.path.join(cwd, os.path.expanduser(raw)))
+    folder = os.path.dirname(path)
     if not path.endswith(".json"):
         raise BadValue(f"{show(raw)} does not end in .json; name a .json file")
     if os.path.isdir(path):
         raise BadValue(f"{path} is a directory; name a file")
-    if not os.path.isdir(os.path.dirname(path)):
-        raise BadValue(
-            f"the directory {os.path.dirname(path)} does not exist; make it, or name another"
-        )
-    if not os.access(path if os.path.exists(path) else os.path.dirname(path), os.W_OK):
+    if not os.path.isdir(folder):
+        raise BadValue(f"the directory {folder} does not exist; make it, or name another")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
         raise BadValue(f"{path} can't be written; name another file")
     return path
+
+
+def _homes() -> set[str]:
+    """The real paths of the user's home, by the environment and by the system."""
+    homes = {os.path.expanduser("~")}
+    # A user may be without a passwd entry.
+    with suppress(KeyError):
+        homes.add(pwd.getpwuid(os.getuid()).pw_dir)
+    return {os.path.realpath(home) for home in homes if os.path.isabs(home)}
+
+
+def _digest(data: object) -> str:
+    return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:32]

@@ -59,7 +59,7 @@ class NodeFacts(TypedDict):
 
 
 def default_slots(cpus: int | None) -> int:
-    """How many jobs fit on a node of which the config does not say it: half its cpus, at least 1."""
+    """How many jobs fit on a node if the config does not say it: half its cpus, at least 1."""
     return max(1, (cpus or 1) // 2)
 
 

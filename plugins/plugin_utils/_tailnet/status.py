@@ -49,10 +49,18 @@ FULL_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 # Names that mean something to Ansible.
 RESERVED = frozenset({"all", "ungrouped", "localhost"})
 
-# The first and the last address of each range that Tailscale gives addresses from, packed.
-_NETWORK_4, _NETWORK_6 = map(ipaddress.ip_network, ("100.64.0.0/10", "fd7a:115c:a1e0::/48"))
-RANGE_4 = (_NETWORK_4[0].packed, _NETWORK_4[-1].packed)
-RANGE_6 = (_NETWORK_6[0].packed, _NETWORK_6[-1].packed)
+
+def _range(network: str) -> tuple[bytes, bytes]:
+    """The first and the last address of a network, packed."""
+    addresses = ipaddress.ip_network(network)
+    return addresses[0].packed, addresses[-1].packed
+
+
+# What Tailscale gives addresses from.
+RANGES = {
+    socket.AF_INET: _range("100.64.0.0/10"),
+    socket.AF_INET6: _range("fd7a:115c:a1e0::/48"),
+}
 
 # Operating systems that run no jobs of ours, and what such a machine is.
 NO_SSH = {
@@ -394,9 +402,11 @@ def _sort_out(
         fqdn = _fqdn(raw)
         name = fqdn.split(".")[0]
         facts = _facts(raw, raw is me, tailnet.users)
-        reason = _unfit(raw, name, facts)
-        reason = reason or _unwanted(name, facts, tailnet.is_foreign(fqdn), tailnet.choice)
-        reason = reason or _held(name, facts, taken)
+        reason = (
+            _unfit(raw, name, facts)
+            or _unwanted(name, facts, tailnet.is_foreign(fqdn), tailnet.choice)
+            or _held(name, facts, taken)
+        )
         if reason is None:
             taken.update(dict.fromkeys((name, *facts["ips"]), name))
             peers.append(Peer(name, facts))
@@ -532,10 +542,8 @@ def _in_range(text: str) -> str | None:
     By the system's own reading, for the ipaddress module takes five times as long and there may be
     thousands.
     """
-    if ":" in text:
-        family, (first, last) = socket.AF_INET6, RANGE_6
-    else:
-        family, (first, last) = socket.AF_INET, RANGE_4
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    first, last = RANGES[family]
     try:
         packed = socket.inet_pton(family, text)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A small file that may be deleted at any time: believed only if nobody else can have written it."""
+"""A file that may be deleted at any time is believed only if nobody else can have written it."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_a_second_engine_is_told_which_process_drives_the_run():
 
 
 def test_the_lock_ends_with_its_process(state):
-    code = "import os; from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord; RunRecord('r'); os._exit(9)"
+    code = f"import os; from {RunRecord.__module__} import RunRecord; RunRecord('r'); os._exit(9)"
     path = os.pathsep.join(
         [str(Path(inspect.getfile(RunRecord)).parents[6]), *filter(None, sys.path)]
     )

@@ -58,7 +58,10 @@ def test_blank_keys_are_not_given(config_file):
         ("load_wieghts: {cpu: 1}", "load_wieghts: unknown key; did you mean 'load_weights'?"),
         (
             "5: 6",
-            "5: unknown key; known: agents, host_preferences, keep, load_weights, nodes, sync_exclude",
+            (
+                "5: unknown key; known: agents, host_preferences, keep, load_weights, nodes, "
+                "sync_exclude"
+            ),
         ),
         (
             "load_weights: {cpu: -1}",
@@ -70,11 +73,17 @@ def test_blank_keys_are_not_given(config_file):
         ),
         (
             "sync_exclude: 5",
-            "sync_exclude: 5 is no list of patterns; write '- name' for each, in quotes if it is no plain text",
+            (
+                "sync_exclude: 5 is no list of patterns; "
+                "write '- name' for each, in quotes if it is no plain text"
+            ),
         ),
         (
             "sync_exclude: [1.5]",
-            "sync_exclude: [1.5] is no list of patterns; write '- name' for each, in quotes if it is no plain text",
+            (
+                "sync_exclude: [1.5] is no list of patterns; "
+                "write '- name' for each, in quotes if it is no plain text"
+            ),
         ),
         (
             'sync_exclude: ["a\\nb"]',
@@ -86,7 +95,10 @@ def test_blank_keys_are_not_given(config_file):
         ),
         (
             "host_preferences: [a]",
-            "host_preferences: host preferences are a mapping of task types to lists of nodes, not ['a']",
+            (
+                "host_preferences: host preferences are a mapping of task types to lists of nodes, "
+                "not ['a']"
+            ),
         ),
         ("nodes: {a: {slot: 1}}", "nodes: a: unknown key 'slot'; did you mean 'slots'?"),
         (
@@ -101,7 +113,10 @@ def test_blank_keys_are_not_given(config_file):
         ),
         (
             "agents: {claude: {permission_mode: acceptEdit}}",
-            "agents: claude: permission_mode: unknown value 'acceptEdit'; did you mean 'acceptEdits'?",
+            (
+                "agents: claude: permission_mode: unknown value 'acceptEdit'; "
+                "did you mean 'acceptEdits'?"
+            ),
         ),
         (
             "agents: {claude: {permission_mode: [plan]}}",

@@ -26,7 +26,7 @@ def asked(tmp_path, monkeypatch):
             list(SYSTEMS),
             str(tmp_path),
             Config(),
-            lambda pattern: pattern.split(","),
+            match=lambda pattern: pattern.split(","),
         )
         return on_each(request, SYSTEMS)
 
@@ -72,12 +72,18 @@ def test_a_job_for_every_system_may_take_any_node_of_it_and_those_of_unknown_sys
         (
             {},
             {"each": "node", "min_nodes": 5},
-            "gummy_min_nodes: 5 is more than the 4 nodes that job-1 can run on; give a smaller number",
+            (
+                "gummy_min_nodes: 5 is more than the 4 nodes that job-1 can run on; "
+                "give a smaller number"
+            ),
         ),
         (
             {"nodes": "new"},
             {"each": "os"},
-            "gummy_min_nodes: 1 is more than the 0 known systems that job-1 can run on; give a smaller number",
+            (
+                "gummy_min_nodes: 1 is more than the 0 known systems that job-1 can run on; "
+                "give a smaller number"
+            ),
         ),
         (
             {"name": "n" * 62},

@@ -100,12 +100,18 @@ def test_values_are_read_and_blank_is_not_given(key, raw, value):
         (
             "pass_env",
             "A=b",
-            "'A=b' is no name of a variable; give the name alone, its value is read from this controller's environment",
+            (
+                "'A=b' is no name of a variable; "
+                "give the name alone, its value is read from this controller's environment"
+            ),
         ),
         (
             "pass_env",
             [5],
-            "5 is no name of a variable; give the name alone, its value is read from this controller's environment",
+            (
+                "5 is no name of a variable; give the name alone, "
+                "its value is read from this controller's environment"
+            ),
         ),
         ("pass_env", ["A", "PATH"], "PATH is set on the node for every agent; take it out"),
         ("pass_env", "GUMMY_JOB", "GUMMY_JOB is set on the node for every agent; take it out"),
@@ -114,7 +120,10 @@ def test_values_are_read_and_blank_is_not_given(key, raw, value):
             (
                 "artifacts",
                 raw,
-                f"{raw!r} leaves the workspace; write it as seen from the project's directory, without '..'",
+                (
+                    f"{raw!r} leaves the workspace; "
+                    "write it as seen from the project's directory, without '..'"
+                ),
             )
             for raw in ("../x", "/etc/passwd", "a/../../b", "~/x")
         ],

@@ -55,7 +55,13 @@ def read(cwd):
     def read(*words, hosts=None, names=(), **settings):
         variables = {f"gummy_{name}": value for name, value in settings.items()}
         return read_request(
-            words, variables, HOSTS if hosts is None else hosts, cwd, Config(), match, names
+            words,
+            variables,
+            HOSTS if hosts is None else hosts,
+            cwd,
+            Config(),
+            match=match,
+            extra_var_names=names,
         )
 
     return read
@@ -107,7 +113,9 @@ def test_one_job_of_the_top_level_with_all_defaults(read, cwd):
 def test_a_name_of_the_run_is_made_up_or_taken(read):
     names = {read(prompt="x").run_id for _time in range(20)}
     assert len(names) == 20 and all(
-        read_request([], {"gummy_prompt": "x", "gummy_run_id": n}, [], "/usr", Config(), match)
+        read_request(
+            [], {"gummy_prompt": "x", "gummy_run_id": n}, [], "/usr", Config(), match=match
+        )
         for n in names
     )
     assert read(prompt="x", run_id="release-42").run_id == "release-42"
@@ -199,7 +207,10 @@ def test_the_last_word_wins_as_in_ansible(read, words, prompt, monkeypatch, tmp_
     [
         (
             "gummy_prompt=a gummy_node=b",
-            "gummy_prompt: its text would set gummy_node as well, for Ansible splits it at blanks; give it in a file",
+            (
+                "gummy_prompt: its text would set gummy_node as well, "
+                "for Ansible splits it at blanks; give it in a file"
+            ),
         ),
         ("gummy_prompt=x ansible_user=y", "gummy_prompt: its text would set ansible_user as well"),
         (
@@ -249,11 +260,17 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
     [
         (
             {},
-            "there is no prompt and no command; give gummy_prompt, or gummy_command with gummy_agent shell",
+            (
+                "there is no prompt and no command; "
+                "give gummy_prompt, or gummy_command with gummy_agent shell"
+            ),
         ),
         (
             {"prompt": " "},
-            "there is no prompt and no command; give gummy_prompt, or gummy_command with gummy_agent shell",
+            (
+                "there is no prompt and no command; "
+                "give gummy_prompt, or gummy_command with gummy_agent shell"
+            ),
         ),
         (
             {"prompt": "a", "command": "b"},
@@ -265,7 +282,10 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ),
         (
             {"prompt": "a", "agent": "shell"},
-            "gummy_prompt: the agent shell takes a command, no prompt; give gummy_command, or another gummy_agent",
+            (
+                "gummy_prompt: the agent shell takes a command, no prompt; "
+                "give gummy_command, or another gummy_agent"
+            ),
         ),
         (
             {"command": "make", "agent": "claude"},
@@ -273,17 +293,25 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ),
         (
             {"prompt": "a test", "agent": "claude", "specialist": "testing-specialist"},
-            "gummy_specialist: the agent claude has no specialists; take it away, or let gummy do the job",
+            (
+                "gummy_specialist: the agent claude has no specialists; "
+                "take it away, or let gummy do the job"
+            ),
         ),
         (
             {"prompt": "tidy up", "specialist": "general-specialst"},
-            "gummy_specialist: unknown value 'general-specialst'; did you mean 'general-specialist'?",
+            (
+                "gummy_specialist: unknown value 'general-specialst'; "
+                "did you mean 'general-specialist'?"
+            ),
         ),
         (
             {"prompt": "build", "specialist": "general-specialist"},
             (
-                "gummy_specialist: gummy gives this prompt to frontend-specialist, for it has 'ui' in it; "
-                "take 'ui' out of the prompt (words that hold it count too), or name frontend-specialist"
+                "gummy_specialist: gummy gives this prompt to frontend-specialist, "
+                "for it has 'ui' in it; "
+                "take 'ui' out of the prompt (words that hold it count too), "
+                "or name frontend-specialist"
             ),
         ),
         (
@@ -385,11 +413,17 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ),
         (
             {"jobs": "a"},
-            "gummy_jobs: 'a' is no list; write '- prompt: ...' for each job in a file and give it with -e @file",
+            (
+                "gummy_jobs: 'a' is no list; "
+                "write '- prompt: ...' for each job in a file and give it with -e @file"
+            ),
         ),
         (
             {"jobs": {"prompt": "a"}},
-            "gummy_jobs: {'prompt': 'a'} is no list; write '- prompt: ...' for each job in a file and give it with -e @file",
+            (
+                "gummy_jobs: {'prompt': 'a'} is no list; "
+                "write '- prompt: ...' for each job in a file and give it with -e @file"
+            ),
         ),
         ({"jobs": []}, "gummy_jobs: the list is empty; give it a job"),
         (
@@ -406,7 +440,10 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ),
         (
             {"jobs": [{"prompt": "a", "lost_after": 5}]},
-            "job 1: unknown key 'lost_after'; it holds for the whole run: write 'gummy_lost_after' beside gummy_jobs",
+            (
+                "job 1: unknown key 'lost_after'; it holds for the whole run: "
+                "write 'gummy_lost_after' beside gummy_jobs"
+            ),
         ),
         (
             {"jobs": [{"prompt": "a"}, {"prompt": "b", "timeout": "x"}]},
@@ -489,9 +526,9 @@ def test_bad_input_is_one_sentence_that_says_what_where_and_what_to_do(
 def test_the_directory_the_command_was_typed_in_may_be_no_home(problems, cwd, monkeypatch):
     monkeypatch.setenv("HOME", cwd)
     (problem,) = problems(prompt="a")
-    assert (
-        problem
-        == f"gummy_project: {os.path.realpath(cwd)} is your home directory; name another directory, or none for no project"
+    assert problem == (
+        f"gummy_project: {os.path.realpath(cwd)} is your home directory; "
+        "name another directory, or none for no project"
     )
 
 
@@ -596,7 +633,7 @@ def test_weights_and_preferences_of_a_run_win_over_the_config_and_may_be_typed_a
 
 def test_a_preference_of_the_config_for_a_node_that_is_not_there_is_a_note(cwd):
     config = Config(host_preferences={"api": ("web", "gone")})
-    request = read_request([], {"gummy_prompt": "a"}, HOSTS, cwd, config, match)
+    request = read_request([], {"gummy_prompt": "a"}, HOSTS, cwd, config, match=match)
     assert request.notes == (
         "host_preferences of the config: no host 'gone' in this play (first choice for api)",
     )

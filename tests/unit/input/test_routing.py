@@ -58,23 +58,28 @@ def test_the_first_specialist_with_a_keyword_in_the_prompt_takes_it(prompt, spec
             "build a sql query",
             (
                 "gummy gives this prompt to database-expert, for it has 'query' and 'sql' in it; "
-                "take 'query' and 'sql' out of the prompt (words that hold it count too), or name database-expert"
+                "take 'query' and 'sql' out of the prompt (words that hold it count too), "
+                "or name database-expert"
             ),
         ),
         (
             "testing-specialist",
             "Test the API endpoint",
             (
-                "gummy gives this prompt to api-developer, for it has 'endpoint' in it; take 'endpoint' out of the prompt "
-                "(words that hold it count too) and use one of test, spec, jest, vitest in it, in small letters, or name api-developer"
+                "gummy gives this prompt to api-developer, for it has 'endpoint' in it; "
+                "take 'endpoint' out of the prompt "
+                "(words that hold it count too) and use one of test, spec, jest, vitest in it, "
+                "in small letters, or name api-developer"
             ),
         ),
         (
             "database-expert",
             "tidy up",
             (
-                "gummy gives this prompt to general-specialist, for it has no keyword of any specialist; "
-                "use one of database, query, schema, migration, sql in it, in small letters, or name general-specialist"
+                "gummy gives this prompt to general-specialist, "
+                "for it has no keyword of any specialist; "
+                "use one of database, query, schema, migration, sql in it, in small letters, "
+                "or name general-specialist"
             ),
         ),
         (
@@ -82,7 +87,8 @@ def test_the_first_specialist_with_a_keyword_in_the_prompt_takes_it(prompt, spec
             "build",
             (
                 "gummy gives this prompt to frontend-specialist, for it has 'ui' in it; "
-                "take 'ui' out of the prompt (words that hold it count too), or name frontend-specialist"
+                "take 'ui' out of the prompt (words that hold it count too), "
+                "or name frontend-specialist"
             ),
         ),
         (
@@ -90,7 +96,8 @@ def test_the_first_specialist_with_a_keyword_in_the_prompt_takes_it(prompt, spec
             "build",
             (
                 "gummy gives this prompt to frontend-specialist, for it has 'ui' in it; "
-                "use one of api, endpoint, route, rest, graphql in it, in small letters, or name frontend-specialist"
+                "use one of api, endpoint, route, rest, graphql in it, in small letters, "
+                "or name frontend-specialist"
             ),
         ),
     ],

@@ -98,7 +98,7 @@ def said(monkeypatch):
 
 @pytest.fixture
 def refusal(source):
-    """What the user reads when the source is refused; nothing of it may be in the inventory then."""
+    """What the user reads when the source is refused; nothing of it is in the inventory then."""
 
     def run(status, options=None):
         path = source(status, options)
@@ -478,9 +478,15 @@ def fake_ssh(tmp_path, monkeypatch):
     program = tmp_path / "bin" / "ssh"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\ncase "$*" in *" -G "*|"-G "*) exec {shutil.which("ssh")} "$@" ;; esac\necho "$*" >> {tmp_path}/asked\n'
-        'case "$*" in *100.64.9.1*) printf "%s" "$ANSWER" ;; *100.64.9.2*) printf "%s" "$ANSWER" | sed "s/busy 0/busy 4/" ;;\n'
-        '*100.64.9.3*) echo "no shell here"; exit 1 ;; *) echo "Connection refused" >&2; exit 255 ;; esac\n',
+        "#!/bin/sh\n"
+        f'case "$*" in *" -G "*|"-G "*) exec {shutil.which("ssh")} "$@" ;; esac\n'
+        f'echo "$*" >> {tmp_path}/asked\n'
+        'case "$*" in\n'
+        '*100.64.9.1*) printf "%s" "$ANSWER" ;;\n'
+        '*100.64.9.2*) printf "%s" "$ANSWER" | sed "s/busy 0/busy 4/" ;;\n'
+        '*100.64.9.3*) echo "no shell here"; exit 1 ;;\n'
+        '*) echo "Connection refused" >&2; exit 255 ;;\n'
+        "esac\n",
         encoding="utf-8",
     )
     program.chmod(0o755)

@@ -8,13 +8,9 @@ import json
 import os
 import pathlib
 import stat
-import threading
 import time
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._links.at_once import (
-    CompletedCommand,
-)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import measure
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
@@ -25,7 +21,6 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure im
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import (
     HOST_LASTS,
     LOAD_LASTS,
-    Snapshot,
     Snapshots,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import (
@@ -48,7 +43,8 @@ class World:
         (folder / "bin" / "dw").symlink_to(TESTS / "doubles" / "dw")
         self.program(
             "ssh",
-            'echo "$1 $(grep -c find_agents)" >> "$LOG"; case "$1" in busy) printf "%s" "$ANSWER" ;; '
+            'echo "$1 $(grep -c find_agents)" >> "$LOG"; '
+            'case "$1" in busy) printf "%s" "$ANSWER" ;; '
             'refused) echo "Connection refused" >&2; exit 255 ;; '
             'silent) echo "ssh: connect: Connection timed out" >&2; exit 255 ;; '
             "noshell) echo no >&2; exit 1 ;; stuck) exec sleep 60 ;; flood) exec yes ;; esac",
@@ -80,9 +76,9 @@ class World:
         return Snapshots(now=self.now, **more)
 
     def measure(self, *names: str, sources=("probe",), timeout=LONG, **more):
-        ways = {name: ProbeTarget(f"key of {name}", ["ssh", name], name) for name in names}
+        targets = {name: ProbeTarget(f"key of {name}", ["ssh", name], name) for name in names}
         return measure_all(
-            ways, more.pop("snapshots", None) or self.snapshots(), sources, timeout, **more
+            targets, more.pop("snapshots", None) or self.snapshots(), sources, timeout, **more
         )
 
     def asked(self) -> list[str]:
@@ -172,8 +168,8 @@ def test_a_silent_node_is_left_alone_for_a_minute(world):
 
 def test_other_settings_are_another_snapshot_and_a_new_config_holds_at_once(world):
     world.measure("busy")
-    way = ProbeTarget("other key", ["ssh", "busy"], "busy")
-    measure_all({"busy": way}, world.snapshots(), timeout=LONG)
+    target = ProbeTarget("other key", ["ssh", "busy"], "busy")
+    measure_all({"busy": target}, world.snapshots(), timeout=LONG)
     assert world.asked() == ["busy 2", "busy 2"]
     changed = world.measure(
         "busy",
@@ -284,37 +280,6 @@ def test_a_probe_asks_nothing_and_its_host_is_no_option():
         "-oProxyCommand=x",
         "/bin/sh -s",
     ]
-
-
-def test_two_who_write_at_once_leave_whole_files_and_no_others(world):
-    ended = threading.Event()
-
-    def write(number: int) -> None:
-        while not ended.is_set():
-            world.snapshots().put(
-                {f"{number}": Snapshot(CompletedCommand(0, "x" * 50_000), world.now())}
-            )
-
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for writer in writers:
-        writer.start()
-    try:
-        seen = set()
-        while len(seen) < 4:
-            if world.cache.exists():
-                seen |= set(json.loads(world.cache.read_text(encoding="utf-8"))["nodes"])
-    finally:
-        ended.set()
-        for writer in writers:
-            writer.join()
-    assert [path.name for path in world.cache.parent.iterdir()] == ["nodes.json"]
-
-
-def test_what_has_run_out_is_not_kept(world):
-    world.snapshots().put({"old": Snapshot(CompletedCommand(0), world.now())})
-    world.moved = HOST_LASTS + 1
-    world.snapshots().put({"new": Snapshot(CompletedCommand(0), world.now())})
-    assert list(json.loads(world.cache.read_text(encoding="utf-8"))["nodes"]) == ["new"]
 
 
 def spoil(what: str, cache: pathlib.Path) -> None:

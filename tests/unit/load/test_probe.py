@@ -200,7 +200,10 @@ def test_a_measured_record_has_its_score_and_time():
         (
             CompletedCommand(
                 255,
-                err="@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                err=(
+                    "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n"
+                    "Host key verification failed."
+                ),
             ),
             "unreachable",
             "has changed",

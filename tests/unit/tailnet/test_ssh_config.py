@@ -172,7 +172,7 @@ def test_a_setting_for_every_host_maps_every_host(tmp_path):
     assert routes({"a": reach("a")}, str(config))[0]["a"].destination == "100.64.0.99"
 
 
-def test_without_a_network_interface_nodes_go_through_tailscale_but_not_those_with_a_way_of_their_own(
+def test_without_a_network_interface_nodes_go_through_tailscale_but_not_those_with_an_own_way(
     config,
 ):
     found, _complaint = routes(

@@ -18,9 +18,13 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._tailnet.status 
 )
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "fixtures" / "tailscale"
-TEAM = "ci-runner-1 exit-fra gpu-box raspberrypi raspberrypi-1 relay-1 router-hq v6only web-1 web-2 zos-bro-pc"
+TEAM = (
+    "ci-runner-1 exit-fra gpu-box raspberrypi raspberrypi-1 relay-1 router-hq v6only "
+    "web-1 web-2 zos-bro-pc"
+)
 HOSTILE = (
-    "2j0pwnx ab-ansible-host127-0-0-1 dupip2 etcshadow h19 hk loc lookuppipetouch-tmppwned meta nas nodot nulbyte oproxycommandtouch-tmppwned osinject "
+    "2j0pwnx ab-ansible-host127-0-0-1 dupip2 etcshadow h19 hk loc lookuppipetouch-tmppwned meta "
+    "nas nodot nulbyte oproxycommandtouch-tmppwned osinject "
     f"scriptalert1script tags txt-exe unknownuser victim web web-1 web-2 xn--80ak6aa92e {'x' * 63}"
 )
 STOPPED = "Tailscale is stopped on this machine: run `sudo tailscale up`"
@@ -45,7 +49,9 @@ FAULTS = {
     "stopped_warm": ("desk", STOPPED),
 }
 UNREADABLE = {
-    "truncated.json": "no JSON document: it may be cut short; try `tailscale status --json` by hand",
+    "truncated.json": (
+        "no JSON document: it may be cut short; try `tailscale status --json` by hand"
+    ),
     # the real one has a typographic apostrophe, which ansible-test refuses in a text file
     "not_json_macos_gui_failed.txt": "the Tailscale app can't be asked from this session",
 }
@@ -341,11 +347,17 @@ def test_notes_tell_what_will_surprise():
     ("script", "sentence"),
     [
         (
-            "echo 'failed to connect to local tailscaled; it does not appear to be running' >&2; exit 1",
+            (
+                "echo 'failed to connect to local tailscaled; "
+                "it does not appear to be running' >&2; exit 1"
+            ),
             "tailscaled does not run: start it",
         ),
         (
-            "echo 'Got error: dial unix: connect: permission denied, failed to connect to local' >&2; exit 1",
+            (
+                "echo 'Got error: dial unix: connect: "
+                "permission denied, failed to connect to local' >&2; exit 1"
+            ),
             "may not ask tailscaled",
         ),
         (

@@ -1,5 +1,6 @@
-"""`make bench`: what our calls cost against a floor or a peer, as ratios in one run, on a local
-fleet of its own.
+"""`make bench`: what our calls cost against a floor or a peer, as ratios in one run.
+
+It has a local fleet of its own.
 
 Exit status 0 also when a target is missed; 1 when something did not do its work.
 """
@@ -28,13 +29,14 @@ from world import ROOT, BenchError, Sample, World
 ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS, *placement.ROWS, *sync.ROWS]
 BIG = "big"
 SIMULATION = "simulation"
-# Seconds; ssh masters end after 60 idle ones.
+# How long an ssh master surely lasts without work, in seconds; it ends after 60.
 MASTERS_LAST = 40.0
 
 
 def measure(world: World, rows: list[Row], runs: int) -> dict[Side, list[Sample]]:
-    """Every side once a round, in an order that turns: what else the machine does then meets all
-    sides alike.
+    """Call every side once a round, in an order that turns.
+
+    What else the machine does then meets all sides alike.
     """
     sides = {side: row.warm for row in rows for side in (row.ours, row.peer)}
     samples: dict[Side, list[Sample]] = {side: [] for side in sides}
@@ -87,7 +89,7 @@ def main() -> int:
             ) from None
 
         for number in (signal.SIGTERM, signal.SIGHUP):
-            # So that the fleet goes down.
+            # An exception, so that the fleet goes down.
             signal.signal(number, lambda *_: sys.exit(1))
 
         results = []

@@ -1,5 +1,6 @@
-"""The local fleet with real sshd: it answers, it is harmless to call twice, and it leaves nothing
-behind, whatever happened to it.
+"""The local fleet with real sshd.
+
+It answers, it is harmless to call twice, and it leaves nothing behind, whatever happened to it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What befalls a soak, one kind a function: it waits for something that it can strike, strikes, and
-mends what no user would mend.
+"""What befalls a soak, one kind a function.
+
+Each waits for something that it can strike, strikes, and mends what no user would mend.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ class Injector:
         return frozenset(self.world.in_flight())
 
     def driver(self) -> Driver | None:
-        """One whose playbook has jobs in flight; every other time the very one whose job just now
-        begins on its node.
+        """One whose playbook has jobs in flight.
+
+        Every other time it is the very one whose job just now begins on its node.
         """
         known = {*self.world.in_flight()}
         if self.random.random() < 0.5:

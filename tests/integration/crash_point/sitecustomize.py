@@ -1,5 +1,6 @@
-"""A debugger of the tests' own, in a started ansible-playbook: ends it with SIGKILL at the n-th
-point of the process that drives the run.
+"""A debugger of the tests' own, in a started ansible-playbook.
+
+It ends the process that drives the run with SIGKILL, at the n-th of its points.
 
 Put this folder on PYTHONPATH. GUMMY_CRASH_POINT is `WHO WHERE MARK`: WHO is `worker` (that process
 alone) or `all` (ansible-playbook as well); WHERE is the point's number, or what it is
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import threading
 
-# The workers that it forks have other ids.
+# The workers that it forks have other ids, and are left alone.
 MAIN = os.getpid()
 WHO, WHERE, MARK = os.environ.get("GUMMY_CRASH_POINT", "nobody 0 -").split(" ", 2)
 VERBS = ("claim", "rsync", "start", "fence", "poll", "ack")

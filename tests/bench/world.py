@@ -101,11 +101,25 @@ class World:
             )
 
     def _lay(self) -> None:
+        """Write what the rows need beside the nodes."""
         for name in ("XDG_CONFIG_HOME/distributed-gummy", "PARALLEL_HOME", "project", "out"):
             (self.folder / name).mkdir(parents=True)
         self.set_slots([SLOTS] * len(self.nodes))
 
-        # The project, a repository.
+        self._lay_project()
+        self._lay_inventories()
+
+        # GNU parallel's --cleanup removes this folder when it is empty, while its next job begins
+        # in it.
+        for name in self.nodes:
+            keep = "mkdir -p .parallel/tmp/keep"
+            subprocess.run(
+                ["ssh", "-F", self.fleet_dir / "ssh_config", name, keep],
+                stdin=subprocess.DEVNULL,
+                check=True,
+            )
+
+    def _lay_project(self) -> None:
         for number in range(FILES):
             text = "".join(f"line {line} of file {number}\n" for line in range(20 * number))
             (self.project / f"file-{number}.txt").write_text(text, encoding="utf-8")
@@ -126,17 +140,8 @@ class World:
                 check=True,
             )
 
-        # GNU parallel's --cleanup removes this folder when it is empty, while its next job begins
-        # in it.
-        for name in self.nodes:
-            keep = "mkdir -p .parallel/tmp/keep"
-            subprocess.run(
-                ["ssh", "-F", self.fleet_dir / "ssh_config", name, keep],
-                stdin=subprocess.DEVNULL,
-                check=True,
-            )
-
-        # The same nodes as an inventory that asks nobody.
+    def _lay_inventories(self) -> None:
+        """Write the nodes as an inventory that asks nobody, and a playbook that does nothing."""
         words = ["ansible-inventory", "-i", "fleet/tailnet.yml", "--list"]
         listed = subprocess.run(
             words, cwd=self.folder, env=self.env, capture_output=True, check=True

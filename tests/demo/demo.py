@@ -57,10 +57,10 @@ def problems(
         if (got := (job["status"], job["class"], job["exit_status"])) != wanted:
             found.append(f"{name}: status, class and exit status are {got}, not {wanted}")
         if bool(job["patch"]) == (name in CHANGES_NOTHING):
-            found.append(f"{name}: has {'a' if job['patch'] else 'no'} patch")
-        if elsewhere := {job["node"], *(attempt["node"] for attempt in job["attempts"])} - set(
-            NODES
-        ):
+            count = "a" if job["patch"] else "no"
+            found.append(f"{name}: has {count} patch")
+        nodes = {job["node"], *(attempt["node"] for attempt in job["attempts"])}
+        if elsewhere := nodes - set(NODES):
             found.append(f"{name}: was tried on {sorted(map(str, elsewhere))}")
 
     if record["status"] != "failed":

@@ -383,9 +383,10 @@ def copy_of_collection(
     copy.mkdir(parents=True)
     for part in ("plugins", "playbooks", "roles", "meta", "galaxy.yml"):
         source = ROOT / part
-        shutil.copytree(source, copy / part) if source.is_dir() else shutil.copy(
-            source, copy / part
-        )
+        if source.is_dir():
+            shutil.copytree(source, copy / part)
+        else:
+            shutil.copy(source, copy / part)
     for name, (right, wrong) in changes.items():
         text = (copy / name).read_text(encoding="utf-8")
         assert text.count(right) == 1, f"{name} has not one {right!r}"

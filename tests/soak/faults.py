@@ -104,13 +104,12 @@ class Injector:
 
     def attempt(self) -> tuple[str, str] | None:
         """(id, node) of one that has begun."""
-        path = self.wait(
-            lambda: (
-                next(iter(self.random.sample(sorted(self.world.in_flight().values()), 1)), None)
-                if self.world.in_flight()
-                else None
-            )
-        )
+
+        def choose() -> object:
+            paths = sorted(self.world.in_flight().values())
+            return self.random.choice(paths) if paths else None
+
+        path = self.wait(choose)
         return (path.name, self.world.node_of(path)) if path else None  # type: ignore[attr-defined]
 
     def worker(self, driver: Driver) -> int:

@@ -87,9 +87,8 @@ def problems(history: History) -> dict[str, list[str]]:
             found["run twice"].append(f"{job.name} started as {', '.join(tries)}")
 
         if row is None or row["status"] in ("lost", "running", "waiting"):
-            found["lost unreported"].append(
-                f"{job.name}: {'nothing' if row is None else row['status']} was reported of it"
-            )
+            status = "nothing" if row is None else row["status"]
+            found["lost unreported"].append(f"{job.name}: {status} was reported of it")
         elif row["status"] == "success":
             if job.fails or not set(tries) & history.ends:
                 found["false success"].append(

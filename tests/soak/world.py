@@ -215,15 +215,12 @@ class World:
         """The words of each line that jobs wrote."""
         lines = []
         for node in self.nodes:
-            place = (
-                self.fleet.home(node).parent / "tmp" / "soak"
-                if self.count_in.startswith("/")
-                else self.fleet.home(node) / "soak"
-            )
+            folder = self.fleet.home(node) / "soak"
+            if self.count_in.startswith("/"):
+                folder = self.fleet.home(node).parent / "tmp" / "soak"
             with contextlib.suppress(FileNotFoundError):
-                lines += [
-                    line.split() for line in (place / name).read_text(encoding="utf-8").splitlines()
-                ]
+                text = (folder / name).read_text(encoding="utf-8")
+                lines += [line.split() for line in text.splitlines()]
         return lines
 
     def processes(self) -> Iterator[tuple[int, int, str, dict[str, str]]]:

@@ -33,8 +33,20 @@ def point(what: str) -> None:
         if left == 0 or what.replace(" ", "-") == WHERE:
             with open(MARK, "w", encoding="utf-8") as file:
                 file.write(what)
-            for pid in (MAIN, os.getpid()) if WHO == "all" else (os.getpid(),):
-                os.kill(pid, signal.SIGKILL)
+            if WHO == "all":
+                os.kill(MAIN, signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def verb_of(words: list[str]) -> str:
+    """The verb that this command carries to a node; empty if it is another command."""
+    verb = ""
+    if words[0] == "rsync":
+        verb = "rsync"
+    elif "--" in words:
+        # ssh gets the remote command as one word, whose last word is the verb.
+        verb = words[-1].strip("'").rpartition(" ")[2]
+    return verb if verb in VERBS else ""
 
 
 class Watched(subprocess.Popen):
@@ -42,14 +54,7 @@ class Watched(subprocess.Popen):
 
     def __init__(self, args, *more, **options) -> None:
         words = [args] if isinstance(args, str) else [os.fsdecode(word) for word in args]
-        verb = (
-            "rsync"
-            if words[0] == "rsync"
-            else words[-1].strip("'").rpartition(" ")[2]
-            if "--" in words
-            else ""
-        )
-        self._verb = verb if verb in VERBS else ""
+        self._verb = verb_of(words)
         self._point("before")
         super().__init__(args, *more, **options)
         self._point("begun")

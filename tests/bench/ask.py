@@ -96,7 +96,7 @@ def main() -> None:
     what, config, answer, *names = sys.argv[1:]
     words = shlex.join(["-F", config])
     if what == "load":
-        # Other settings, so other connections.
+        # With settings of its own it finds no connection that is open.
         words += f" -o SendEnv=BENCH_{secrets.token_hex(4)}"
     elif what == "load-again":
         load(names, words, Snapshots(believe=False))

@@ -1,5 +1,6 @@
-"""What is big: 100,000 files, a log of 200 MB, a patch of 50 MB. The largest memory of any process
-of ours, on the controller and on the node.
+"""What is big: 100,000 files, a log of 200 MB, a patch of 50 MB.
+
+Measured is the largest memory of any process of ours, on the controller and on the node.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""A fleet on a virtual clock, and ways to use it: the real scheduler, and what one would do
-instead.
-"""
+"""A fleet on a virtual clock, and ways to use it: the real scheduler, and what one would do."""
 
 from __future__ import annotations
 
@@ -25,37 +23,39 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.schedu
     Scheduler,
 )
 
-# Seconds until a claim on a dead node fails.
+# How long a claim on a dead node takes until it fails, in seconds.
 TIMEOUT = 10.0
-# Seconds that a slot is kept for the run whose turn it is.
+# How long a slot is kept for the run whose turn it is, in seconds.
 KEPT = 2.0
 
 
 @dataclass
 class Machine:
-    """jobs, background: slots taken; dead: nothing gets through, what runs goes on; `ends` is told
-    then, when it is back.
-
-    line: runs that wait, with what tells them that it is their turn, or to ask why the wait broke
-    off; kept: slots for runs that were told so, until when.
-    """
+    """A machine of the model, and what takes its slots."""
 
     name: str
     slots: int
+    # How much work it does in a second.
     speed: float
+    # How many slots are taken by jobs, and by somebody else.
     jobs: int = 0
     background: int = 0
+    # Nothing gets through to it, and what runs goes on.
     dead: bool = False
+    # Runs that wait, with what tells them that it is their turn, or to ask why the wait broke off.
     line: dict[str, Callable[[], None]] = field(default_factory=dict)
+    # Slots for runs that were told so, until when.
     kept: dict[str, float] = field(default_factory=dict)
+    # The ends of jobs on a dead machine, which are told when it is back.
     late: list[Callable[[], None]] = field(default_factory=list)
 
     def taken(self) -> int:
         return self.jobs + self.background
 
     def free(self, now: float, run: str) -> bool:
-        """Whether this run may take a slot: none is kept for it, and it comes after those for which
-        one is.
+        """May this run take a slot?
+
+        It may if none is kept for it, and it comes after those for which one is.
         """
         return (
             self.taken() + sum(until > now for name, until in self.kept.items() if name != run)
@@ -65,15 +65,15 @@ class Machine:
 
 @dataclass(frozen=True)
 class Mix:
-    """jobs:
+    """A fleet and what it has to do; times are in seconds of the virtual clock."""
 
-    (when it comes, its work: seconds at speed 1); background: (when, machine, +1 or -1 slots);
-    deaths: (when, machine, for how long).
-    """
-
+    # Slots and speed of each machine.
     machines: Sequence[tuple[int, float]]
+    # When a job comes, and its work: the seconds that it takes at speed 1.
     jobs: Sequence[tuple[float, float]]
+    # When somebody else takes a slot of which machine (+1), or gives it back (-1).
     background: Sequence[tuple[float, int, int]] = ()
+    # When which machine dies, and for how long.
     deaths: Sequence[tuple[float, int, float]] = ()
     controllers: int = 1
 
@@ -95,7 +95,7 @@ class Fleet:
         self.now = 0.0
         self.done = 0
         self.seconds = 0.0
-        # Of the scheduler, on the real clock.
+        # What the scheduler took for its decisions, on the real clock.
         self.decisions = 0
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
@@ -103,7 +103,7 @@ class Fleet:
             Machine(f"n{number:04}", slots, speed)
             for number, (slots, speed) in enumerate(mix.machines)
         ]
-        # Told when a machine has changed.
+        # Who is told when a machine has changed.
         self.listeners: list[Callable[[Machine], None]] = []
         for when, number, change in mix.background:
             self.at(when, self._background(self.machines[number], change))
@@ -179,8 +179,9 @@ class Fleet:
 
 
 def pull(fleet: Fleet) -> None:
-    """Any free slot takes the next job, without any overhead; of several that are free, one of the
-    emptiest machine.
+    """Any free slot takes the next job, without any overhead.
+
+    Of several that are free, it is one of the emptiest machine.
     """
     _pull(fleet, lambda machine: machine.taken() / machine.slots)
 
@@ -272,8 +273,9 @@ round_robin = early(_round_robin)
 
 
 def ours(fleet: Fleet) -> None:
-    """The scheduler of a run; of several runs, when the jobs come one after another or from several
-    controllers.
+    """The scheduler of a run, or of several runs.
+
+    They are several when the jobs come one after another or from several controllers.
     """
     groups: dict[tuple[float, int], list[tuple[str, float]]] = {}
     for number, (when, work) in enumerate(fleet.mix.jobs):

@@ -1,6 +1,4 @@
-"""Rows about empty jobs, end to end: what one costs, what many cost, and what the controller pays
-for each.
-"""
+"""Rows about empty jobs, end to end: what one costs, what many cost, what the controller pays."""
 
 from __future__ import annotations
 
@@ -50,8 +48,10 @@ def debug_task(world: World) -> Sample:
 
 
 def parallel(world: World) -> Sample:
-    """The same outcome: the project there in a folder of its own, the command run, its log and a
-    patch of what it changed back here.
+    """The same outcome by GNU parallel.
+
+    The project is there in a folder of its own, the command runs, and its log and a patch of what
+    it changed come back here.
     """
     masters = [
         "-o",

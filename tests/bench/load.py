@@ -1,5 +1,7 @@
-"""The rows about the inventory: the load of many nodes against plain ssh, and thousands of machines
-against as many bare hosts.
+"""The rows about the inventory.
+
+They are the load of many nodes against plain ssh, and thousands of machines against as many bare
+hosts.
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ from world import BenchError, Sample, World
 
 SILENT = 10
 PEERS = 5000
-# As long as our probe waits.
+# How long plain ssh waits: as long as our probe does.
 SSH = ("ssh", "-F", "load_config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3")
 
 
 @contextlib.contextmanager
 def silent(world: World) -> Iterator[list[str]]:
-    """Names of machines that take a connection and never say a word, in an ssh config beside the
-    nodes.
+    """Names of machines that take a connection and never say a word.
+
+    They stand in an ssh config beside the nodes.
     """
     names = [f"silent-{number}" for number in range(SILENT)]
     with contextlib.ExitStack() as stack:

@@ -1,5 +1,6 @@
-"""Rows about who gets the job, on a real fleet: how long jobs of several lengths take, and several
-controllers at once.
+"""Rows about who gets the job, on a real fleet.
+
+They tell how long jobs of several lengths take, also with several controllers at once.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import fleet_model
 from table import Row
 from world import BenchError, Sample, World
 
-# Seconds; EACH jobs of each.
+# How long the jobs take, in seconds, and how many there are of each length.
 LENGTHS = (1, 2, 4)
 EACH = 8
-# Of node-1, node-2, node-3.
+# How many slots node-1, node-2 and node-3 have.
 SLOTS = (1, 2, 4)
 RUNS = 5
 JOBS = 12

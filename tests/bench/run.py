@@ -1,5 +1,6 @@
-"""`make bench`: what our calls cost against a floor or a peer, as ratios in one run, on a local
-fleet of its own.
+"""`make bench`: what our calls cost against a floor or a peer, as ratios in one run.
+
+It has a local fleet of its own.
 
 Exit status 0 also when a target is missed; 1 when something did not do its work.
 """
@@ -14,6 +15,7 @@ import pathlib
 import signal
 import sys
 import time
+from typing import Any
 
 import big
 import jobs
@@ -28,13 +30,14 @@ from world import ROOT, BenchError, Sample, World
 ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS, *placement.ROWS, *sync.ROWS]
 BIG = "big"
 SIMULATION = "simulation"
-# Seconds; ssh masters end after 60 idle ones.
+# How long an ssh master surely lasts without work, in seconds; it ends after 60.
 MASTERS_LAST = 40.0
 
 
 def measure(world: World, rows: list[Row], runs: int) -> dict[Side, list[Sample]]:
-    """Every side once a round, in an order that turns: what else the machine does then meets all
-    sides alike.
+    """Call every side once a round, in an order that turns.
+
+    What else the machine does then meets all sides alike.
     """
     sides = {side: row.warm for row in rows for side in (row.ours, row.peer)}
     samples: dict[Side, list[Sample]] = {side: [] for side in sides}
@@ -55,7 +58,7 @@ def progress(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def main() -> int:
+def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--only",
@@ -68,13 +71,49 @@ def main() -> int:
     parser.add_argument(
         "--json", type=pathlib.Path, metavar="FILE", help="write what was measured there as well"
     )
-    options = parser.parse_args()
+    return parser
 
+
+def measure_all(rows: list[Row], runs: int, folder: pathlib.Path) -> list[dict[str, Any]]:
+    """The result of each row, on fleets of the sizes that they need."""
+    results = []
+    for size in sorted({row.nodes for row in rows}):
+        chosen = [row for row in rows if row.nodes == size]
+        with World(folder, size) as world:
+            samples = measure(world, chosen, runs)
+        results += [result(row, samples) for row in chosen]
+    return results
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print what was measured; a part that was not asked for is empty or None."""
+    if document["rows"]:
+        print(
+            f"medians of {document['runs']} rounds on {document['cpus']} cpus "
+            "that also carry the nodes"
+        )
+        print("\n".join(lines(document["rows"])))
+    if document["simulation"]:
+        print("\n".join(simulation.lines(document["simulation"])))
+    if document["big"]:
+        print("\n".join(big.lines(document["big"])))
+
+
+def main() -> int:
+    options = command_line().parse_args()
     rows = [row for row in ROWS if row.name in (options.only or [row.name])]
-    simulated = (
-        simulation.measure(progress) if SIMULATION in (options.only or [SIMULATION]) else None
-    )
+    document: dict[str, Any] = {
+        "schema_version": 1,
+        "runs": options.runs,
+        "cpus": os.cpu_count(),
+        "rows": [],
+        "simulation": None,
+        "big": None,
+    }
+    if SIMULATION in (options.only or [SIMULATION]):
+        document["simulation"] = simulation.measure(progress)
 
+    # Two at once would measure each other.
     folder = ROOT / ".cache" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -87,41 +126,16 @@ def main() -> int:
             ) from None
 
         for number in (signal.SIGTERM, signal.SIGHUP):
-            # So that the fleet goes down.
+            # An exception, so that the fleet goes down.
             signal.signal(number, lambda *_: sys.exit(1))
 
-        results = []
-        for size in sorted({row.nodes for row in rows}):
-            chosen = [row for row in rows if row.nodes == size]
-            with World(folder / "world", size) as world:
-                samples = measure(world, chosen, options.runs)
-            results += [result(row, samples) for row in chosen]
-
+        document["rows"] = measure_all(rows, options.runs, folder / "world")
         if BIG in (options.only or [BIG]):
             with World(folder / "world", 1) as world:
-                large = big.measure(world, progress)
-        else:
-            large = None
+                document["big"] = big.measure(world, progress)
 
-    if rows:
-        print(
-            f"medians of {options.runs} rounds on {os.cpu_count()} cpus that also carry the nodes"
-        )
-        print("\n".join(lines(results)))
-    if simulated:
-        print("\n".join(simulation.lines(simulated)))
-    if large:
-        print("\n".join(big.lines(large)))
-
+    show(document)
     if options.json:
-        document = {
-            "schema_version": 1,
-            "runs": options.runs,
-            "cpus": os.cpu_count(),
-            "rows": results,
-            "simulation": simulated,
-            "big": large,
-        }
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
 

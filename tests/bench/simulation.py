@@ -1,5 +1,6 @@
-"""On a virtual clock: how long batches take by the real scheduler and by other ways, and what a
-decision costs when there are many.
+"""How long batches take on a virtual clock, by the real scheduler and by other ways.
+
+Also: what a decision costs when there are many.
 """
 
 from __future__ import annotations
@@ -103,14 +104,15 @@ WAYS: Mapping[str, Callable[[Fleet], None]] = {
     "random": fleet_model.by_chance,
     "round robin": fleet_model.round_robin,
 }
+# How many nodes there are in a crowd, and how many jobs.
 CROWD = 1_000
-# Nodes; jobs.
 CROWDS = (1_000, 10_000, 100_000)
 
 
 def measure(told: Callable[[str], None]) -> dict[str, Any]:
-    """mixes: a row for each, with the median over the seeds of how often the bound each way takes;
-    crowds: what a decision costs.
+    """Rows of the mixes, and what a decision costs in a crowd.
+
+    A row of `mixes` has the median over the seeds of how often the bound each way takes.
     """
     with ProcessPoolExecutor() as pool:
         rows = []

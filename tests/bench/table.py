@@ -14,20 +14,20 @@ Side = Callable[[World], Sample]
 
 @dataclass(frozen=True)
 class Row:
-    """ours against peer, by `of` of their samples; met if the ratio of the medians is at most
-    `target`. Rows share a side's calls.
-
-    warm: call each side once before it counts, and again when its ssh masters may have ended
-    meanwhile.
-    """
+    """Ours against a peer; rows that have a side in common share its calls."""
 
     name: str
+    # What is compared, in words.
     text: str
     ours: Side
     peer: Side
+    # Which of a sample's figures is compared.
     of: str
+    # The row is met if the ratio of the medians is at most this.
     target: float
+    # Each side is called once before it counts, and again when its ssh masters may have ended.
     warm: bool = True
+    # How many nodes the fleet has.
     nodes: int = NODES
 
 

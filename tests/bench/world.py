@@ -1,5 +1,6 @@
-"""What the rows stand on: a fleet of its own, a project, inventories, an environment that sees
-nothing of the user's, and a clock.
+"""What the rows stand on: nodes, a project, inventories, an environment, a clock.
+
+The environment sees nothing of the user's.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class World:
     def __enter__(self) -> Self:
         self.fleet("down")
         shutil.rmtree(self.folder, ignore_errors=True)
-        # A socket's path must be short.
+        # A socket's path must be short, and that of the folder may be long.
         self.sockets = self.env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = tempfile.mkdtemp(
             prefix="gummy-bench-"
         )
@@ -76,7 +77,7 @@ class World:
         # From here on ssh masters, which leave their parents, become our children and can be
         # counted.
         if sys.platform == "linux":
-            # PR_SET_CHILD_SUBREAPER.
+            # 36 is PR_SET_CHILD_SUBREAPER.
             ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
         return self
 
@@ -100,11 +101,25 @@ class World:
             )
 
     def _lay(self) -> None:
+        """Write what the rows need beside the nodes."""
         for name in ("XDG_CONFIG_HOME/distributed-gummy", "PARALLEL_HOME", "project", "out"):
             (self.folder / name).mkdir(parents=True)
         self.set_slots([SLOTS] * len(self.nodes))
 
-        # The project, a repository.
+        self._lay_project()
+        self._lay_inventories()
+
+        # GNU parallel's --cleanup removes this folder when it is empty, while its next job begins
+        # in it.
+        for name in self.nodes:
+            keep = "mkdir -p .parallel/tmp/keep"
+            subprocess.run(
+                ["ssh", "-F", self.fleet_dir / "ssh_config", name, keep],
+                stdin=subprocess.DEVNULL,
+                check=True,
+            )
+
+    def _lay_project(self) -> None:
         for number in range(FILES):
             text = "".join(f"line {line} of file {number}\n" for line in range(20 * number))
             (self.project / f"file-{number}.txt").write_text(text, encoding="utf-8")
@@ -125,17 +140,8 @@ class World:
                 check=True,
             )
 
-        # GNU parallel's --cleanup removes this folder when it is empty, while its next job begins
-        # in it.
-        for name in self.nodes:
-            keep = "mkdir -p .parallel/tmp/keep"
-            subprocess.run(
-                ["ssh", "-F", self.fleet_dir / "ssh_config", name, keep],
-                stdin=subprocess.DEVNULL,
-                check=True,
-            )
-
-        # The same nodes as an inventory that asks nobody.
+    def _lay_inventories(self) -> None:
+        """Write the nodes as an inventory that asks nobody, and a playbook that does nothing."""
         words = ["ansible-inventory", "-i", "fleet/tailnet.yml", "--list"]
         listed = subprocess.run(
             words, cwd=self.folder, env=self.env, capture_output=True, check=True
@@ -173,8 +179,10 @@ class World:
         return name
 
     def timed(self, *argv: str, cwd: str = ".", stdin: str = "") -> Sample:
-        """Wall seconds, and the CPU seconds of the command, its children, and the ssh masters that
-        it uses. Raises BenchError.
+        """Run a command; return its wall seconds and its CPU seconds.
+
+        These are those of the command, its children, and the ssh masters that it uses. Raises
+        BenchError.
         """
         before = adopted()
         with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as given:

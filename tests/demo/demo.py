@@ -57,10 +57,10 @@ def problems(
         if (got := (job["status"], job["class"], job["exit_status"])) != wanted:
             found.append(f"{name}: status, class and exit status are {got}, not {wanted}")
         if bool(job["patch"]) == (name in CHANGES_NOTHING):
-            found.append(f"{name}: has {'a' if job['patch'] else 'no'} patch")
-        if elsewhere := {job["node"], *(attempt["node"] for attempt in job["attempts"])} - set(
-            NODES
-        ):
+            count = "a" if job["patch"] else "no"
+            found.append(f"{name}: has {count} patch")
+        nodes = {job["node"], *(attempt["node"] for attempt in job["attempts"])}
+        if elsewhere := nodes - set(NODES):
             found.append(f"{name}: was tried on {sorted(map(str, elsewhere))}")
 
     if record["status"] != "failed":
@@ -144,8 +144,9 @@ class Demo:
         )
 
     def prepare(self) -> None:
-        """Takes down and removes what an earlier demo left, and lays the sample project, its
-        pristine copy, the jobs and a config.
+        """Remove what an earlier demo left, and lay what this one needs.
+
+        That is the sample project, its pristine copy, the jobs and a config.
         """
         self.fleet("down")
         for old in ("ansible", "cache", "config", "fleet", "pristine", "sample", "state"):
@@ -277,7 +278,7 @@ def main() -> int:
             ) from None
 
         for number in (signal.SIGTERM, signal.SIGHUP):
-            # So that the fleet goes down.
+            # An exception, so that the fleet goes down.
             signal.signal(number, lambda *_: sys.exit(1))
 
         demo = Demo(folder)

@@ -1,6 +1,4 @@
-"""Fixtures: one tailnet for all tests, and for each a controller of its own that plays inside of
-it.
-"""
+"""Fixtures: one tailnet for all tests, and for each a controller that plays inside of it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""A tailnet on this machine: control server, controller and nodes, each in a network namespace of
-its own. Root on Linux; `make e2e` builds the programs.
+"""A tailnet on this machine: control server, controller and nodes.
+
+Each is in a network namespace of its own. Root on Linux; `make e2e` builds the programs.
 
 All network devices and all processes live in those namespaces, and these carry a mark that is this
 folder's own. So what a killed run left is found by its mark, and nothing else is. Called as a
@@ -22,7 +23,7 @@ from typing import Any
 
 from real_nodes import PATIENCE, ROOT, Fleet, until
 
-# Another folder, another tailnet.
+# Each clone has a tailnet of its own.
 HERE = pathlib.Path(os.environ.get("GUMMY_E2E_DIR") or ROOT / ".cache" / "e2e")
 BIN = HERE / "bin"
 FLEET = HERE / "fleet"
@@ -159,7 +160,7 @@ class Tailnet(Fleet):
         env = {
             name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
         }
-        # Else it writes into /var/lib.
+        # Without this it writes into /var/lib.
         env |= {**QUIET, "HOME": str(STATE), "TS_LOGS_DIR": str(STATE / host)}
         (STATE / host).mkdir(exist_ok=True)
         with (STATE / f"{host}.log").open("a") as log:
@@ -191,8 +192,9 @@ class Tailnet(Fleet):
         return f"{host}:\n{(STATE / f'{host}.log').read_text(errors='replace')[-4000:]}"
 
     def _write_settings(self) -> None:
-        """What a user has: an inventory source, and an ssh config with user and key for the nodes'
-        names, and no address.
+        """Write what a user has: an inventory source and an ssh config.
+
+        This has user and key for the nodes' names, and no address.
         """
         known = (
             f'UserKnownHostsFile "{FLEET}/known_hosts"\n'
@@ -280,8 +282,9 @@ class Tailnet(Fleet):
         self._daemons[node].wait()
 
     def take_interface(self, node: str) -> None:
-        """Its tailscaled again, in userspace: a machine like many containers, from which only
-        `tailscale nc` reaches the others.
+        """Start its tailscaled again, in userspace.
+
+        Many containers are such a machine, from which only `tailscale nc` reaches the others.
         """
         self.cut_off(node)
         self._daemons[node] = self._start_daemon(node, "userspace-networking")
@@ -298,8 +301,9 @@ class Tailnet(Fleet):
         return done.returncode == 0 and json.loads(done.stdout)["BackendState"] == "Running"
 
     def reconnect(self, node: str) -> None:
-        """Its tailscaled again, and a packet to the controller, which else might go on with the old
-        session for a while.
+        """Start its tailscaled again, and send a packet to the controller.
+
+        That might else go on with the old session for a while.
         """
         self._daemons[node] = self._start_daemon(node)
         greet = self.cli(

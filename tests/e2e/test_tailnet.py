@@ -1,5 +1,6 @@
-"""The inventory and whole runs on a real tailnet: nodes are reached at their tailnet addresses,
-over WireGuard.
+"""The inventory and whole runs on a real tailnet.
+
+Nodes are reached at their tailnet addresses, over WireGuard.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Listing:
         done = subprocess.run(command, capture_output=True, text=True, check=False, **more)
         assert done.returncode == 0, done.stderr
         self.text = done.stdout
-        # How it writes texts of the network.
+        # This is how it writes texts of the network.
         self._groups = json.loads(
             done.stdout, object_hook=lambda one: one.get("__ansible_unsafe", one)
         )

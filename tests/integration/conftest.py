@@ -1,5 +1,6 @@
-"""Fixtures for tests of whole playbooks: one local fleet of three nodes for all of them, and a
-controller of its own for each test.
+"""Fixtures for tests of whole playbooks.
+
+One local fleet of three nodes is for all of them, a controller for each test.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Real nodes, and controllers that play whole playbooks on them: what the fixtures in conftest.py
-hand out.
+"""Real nodes, and controllers that play whole playbooks on them.
+
+They are what the fixtures in conftest.py hand out.
 """
 
 from __future__ import annotations
@@ -137,8 +138,9 @@ class Fleet:
         return {path for node in self._nodes for path in self.home(node).rglob("*")}
 
     def login(self, node: str) -> dict[str, Any]:
-        """Variables of an inventory that knows the node's address, port, user and key, and no ssh
-        config.
+        """Variables of an inventory that knows how to reach the node.
+
+        They are the node's address, port, user and key, and no ssh config.
         """
         words = (
             f"-o HostKeyAlias={node} -o UserKnownHostsFile='{self.folder}/known_hosts' "
@@ -154,8 +156,9 @@ class Fleet:
 
 
 class Counter:
-    """Commands that count their starts in their nodes' homes and, to be held, wait there for a
-    file.
+    """Commands that count their starts in their nodes' homes.
+
+    To be held, they wait there for a file.
     """
 
     def __init__(self, fleet: Fleet, name: str) -> None:
@@ -207,7 +210,7 @@ def descendants(pid: int) -> list[int]:
         ).stdout.splitlines()
     ]
     found = [pid]
-    # Grows while it is walked.
+    # The list grows while it is walked.
     for one in found:
         found += [int(child) for child, parent in rows if int(parent) == one]
     return found
@@ -289,8 +292,9 @@ class Controller:
         path.write_text(text, encoding="utf-8")
 
     def make_project(self, tree: pathlib.Path, repository: bool = True) -> pathlib.Path:
-        """A small project; sync_exclude keeps trace.log at home and, in a repository, .gitignore
-        keeps `secret`.
+        """A small project, with files that stay at home.
+
+        sync_exclude keeps trace.log at home and, in a repository, .gitignore keeps `secret`.
         """
         (tree / "docs").mkdir(parents=True)
         texts = {
@@ -379,9 +383,10 @@ def copy_of_collection(
     copy.mkdir(parents=True)
     for part in ("plugins", "playbooks", "roles", "meta", "galaxy.yml"):
         source = ROOT / part
-        shutil.copytree(source, copy / part) if source.is_dir() else shutil.copy(
-            source, copy / part
-        )
+        if source.is_dir():
+            shutil.copytree(source, copy / part)
+        else:
+            shutil.copy(source, copy / part)
     for name, (right, wrong) in changes.items():
         text = (copy / name).read_text(encoding="utf-8")
         assert text.count(right) == 1, f"{name} has not one {right!r}"

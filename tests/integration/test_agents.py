@@ -1,5 +1,7 @@
-"""Agents on real nodes: many at once each do their own work once, and the values of pass_env go to
-the agent and nowhere else.
+"""Agents on real nodes.
+
+Many at once each do their own work once, and the values of pass_env go to the agent and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ def test_fifty_jobs_at_once_for_one_node_each_run_once_and_get_their_own_result(
         gummy_node="node-1",
     )
     playing = controller.begin("run", "-e", jobs)
-    # Seconds: gummy's starts lie one apart.
+    # In seconds: gummy's starts lie one apart.
     playing.process.wait(4 * CROWD)
     played = playing.end()
     assert played.status == 0 and {row["status"] for row in played.jobs.values()} == {"success"}, (
@@ -126,7 +128,7 @@ class Argvs:
                 try:
                     text = file.read_bytes()
                 except OSError:
-                    # It has ended.
+                    # The process has ended.
                     continue
                 self.seen.update(word for word in self._words if word.encode() in text)
 
@@ -155,7 +157,7 @@ def holding(word: str, *folders: pathlib.Path) -> set[pathlib.Path]:
             if word.encode() in path.read_bytes():
                 found.add(path)
         except OSError:
-            # It went in the meantime, or is a socket.
+            # The file went in the meantime, or is a socket.
             continue
     return found
 

@@ -1,5 +1,6 @@
-"""Input that can't be used: a sentence says so before anything starts, the exit status is not 0, no
-ssh is started, and nothing is left behind.
+"""Input that can't be used: a sentence says so before anything starts.
+
+The exit status is not 0, no ssh is started, and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -23,13 +24,19 @@ HOSTS = {"node-1": {}, "node-2": {}, "builder": {}}
 
 @dataclass(frozen=True)
 class Case:
-    """What is given, and what must be said (a regular expression)."""
+    """What is given, and what must be said of it."""
 
+    # A regular expression.
     says: str
+    # The variables.
     given: Mapping[str, Any] = field(default_factory=lambda: PROMPT)
+    # More words of the command line.
     words: tuple[str, ...] = ()
+    # The config file.
     config: str = ""
+    # The inventory.
     hosts: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: HOSTS)
+    # A playbook to use instead of the collection's.
     play: str = ""
 
 

@@ -1,5 +1,6 @@
-"""Every point at which the process that drives a run can be ended: the run goes on under its name,
-and its job starts once.
+"""Every point at which the process that drives a run can be ended.
+
+The run goes on under its name, and its job starts once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from real_nodes import NODES, Controller, Fleet, applies, until
 pytestmark = pytest.mark.once
 HOOK = pathlib.Path(__file__).with_name("crash_point")
 AT_ONCE = 6
-# Points of a run, at the very most.
+# How many points a run has, at the very most.
 MOST = 60
 
 
@@ -38,7 +39,7 @@ class Crashed:
         self.controller = controller
         self.fleet = fleet
         self.name = f"crash-{who}-{number}"
-        # Settings of its own give it an ssh master of its own.
+        # By settings of its own it has an ssh master of its own.
         more = f" -o ConnectionAttempts={number + 1}"
         login = fleet.login("node-1")
         hosts = {

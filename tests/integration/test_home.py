@@ -1,5 +1,6 @@
-"""What an agent left is at home, however it ended, and the user's own tree is as it was; what is
-old is cleaned away.
+"""What an agent left is at home, however it ended, and the user's own tree is as it was.
+
+What is old is cleaned away.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ ENDS = {
 
 @pytest.fixture
 def waiting(fleet: Fleet) -> Iterator[str]:
-    """The command of an agent that does everything to its tree, says so in its node's home, and
-    ends in one of ways.
+    """The command of an agent that does everything to its tree.
+
+    It says so in its node's home, and ends in one of ways.
     """
     for node in NODES:
         fleet.put(node, "trees.py", TREES.read_bytes())
@@ -118,7 +120,7 @@ def test_however_an_agent_ends_its_work_is_at_home_and_the_project_is_as_it_was(
         workspace = path.parents[2].joinpath(*pathlib.Path(spec["workspace"]).parts[-3:])
         user = controller.folder / f"user-{name}"
         shutil.copytree(project, user, symlinks=True)
-        # Did not go to the node.
+        # These were ignored, and did not go to the node.
         for ignored in user.rglob("x.inner"):
             ignored.unlink()
         trees.apply(row["folder"], user, plain=False)

@@ -1,5 +1,6 @@
-"""The inventory of a tailnet on real nodes: what it says of each, whose connections it uses, and
-how it lives beside other sources.
+"""The inventory of a tailnet on real nodes.
+
+What it says of each, whose connections it uses, and how it lives beside other sources.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from real_nodes import NODES, Controller, Fleet, free_port
 
 
 class Source:
-    """A tailnet source of the controller's own, with an ssh config of its own: nobody else's
-    connections are used.
+    """A tailnet source of the controller's own.
+
+    It has an ssh config of its own too, so that nobody else's connections are used.
     """
 
     def __init__(self, controller: Controller, fleet: Fleet) -> None:

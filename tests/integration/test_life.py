@@ -20,8 +20,9 @@ pytestmark = pytest.mark.once
 
 
 class Held:
-    """Commands that count their starts in their node's home, write something, and wait there to be
-    let go.
+    """Commands that count their starts in their node's home, and are held.
+
+    They write something, and wait there to be let go.
     """
 
     def __init__(self, fleet: Fleet, name: str) -> None:
@@ -84,8 +85,9 @@ def running(
     *words: str,
     nodes: Sequence[str] = (),
 ) -> tuple[Playing, Sequence[str]]:
-    """A run of so many jobs, the first of them pinned to these nodes, once so many have started;
-    and its words.
+    """A run of so many jobs, once so many have started; and its words.
+
+    The first of them are pinned to these nodes.
     """
     jobs = [
         {**job, **({"node": nodes[number]} if number < len(nodes) else {})}

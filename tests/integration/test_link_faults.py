@@ -1,5 +1,6 @@
-"""The way to a node breaks while its jobs run: they go on, the run takes them up again, and none
-starts twice.
+"""The way to a node breaks while its jobs run.
+
+They go on, the run takes them up again, and none starts twice.
 """
 
 from __future__ import annotations

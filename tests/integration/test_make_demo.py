@@ -43,8 +43,9 @@ def copy_of_the_clone(target: pathlib.Path) -> None:
 
 @pytest.fixture
 def hostile_clone() -> Iterator[pathlib.Path]:
-    """A copy of the clone that another user owns, of mode 777, with a blank and more than 120
-    characters in its path.
+    """A copy of the clone in a place that is hard to work in.
+
+    Another user owns it, its mode is 777, and its path has a blank and more than 120 characters.
     """
     with tempfile.TemporaryDirectory(prefix="gummy-demo-") as top:
         clone = pathlib.Path(top, "a blank", "long-" * 24, "clone")

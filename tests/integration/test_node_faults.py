@@ -121,7 +121,7 @@ def test_a_store_with_half_a_file_tells_no_lie(
     folder = attempt(fleet, started)
     spec = json.loads((folder / "spec.json").read_text())
     if name in ("result.json", "ended.json"):
-        # What it has not heard of yet.
+        # It ends while nobody listens, so that nobody has read the file yet.
         started.kill()
         counter.let_go("-go")
         until((folder / "ended.json").exists, "the end of the job on its node")
@@ -285,8 +285,9 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
 def small(
     disk: Disk, tmp_path: pathlib.Path, make_environment: Callable[[pathlib.Path], dict[str, str]]
 ) -> Iterator[Controller]:
-    """A controller of that node whose rsync begins and ends as the files `before` and `after` in
-    its folder say.
+    """A controller of that node whose rsync can be watched.
+
+    It begins and ends as the files `before` and `after` in the controller's folder say.
     """
     folder = tmp_path / "controller"
     folder.mkdir()

@@ -25,8 +25,9 @@ PASSWORD = "pass word's"
 
 @pytest.fixture
 def login(repaired: Fleet) -> Iterator[dict[str, Any]]:
-    """Variables that lead to node-1 by way of a second sshd there, which takes a password and no
-    key.
+    """Variables that lead to node-1 by way of a second sshd there.
+
+    That takes a password and no key.
     """
     fleet = repaired
     folder = repaired.folder / "node-1"
@@ -77,7 +78,7 @@ def login(repaired: Fleet) -> Iterator[dict[str, Any]]:
         f"{INSIDE}/password_config",
     ]
 
-    # By which the fleet knows its sshds.
+    # The fleet knows its sshds by the log that they write.
     with (folder / "sshd" / "log").open("ab") as log:
         server = subprocess.Popen(
             [*enter, "-E", f"{INSIDE}/log"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -98,7 +99,7 @@ def login(repaired: Fleet) -> Iterator[dict[str, Any]]:
     }
     yield {**variables, "ansible_port": port}
 
-    # Ends all sshds that write its log.
+    # This ends all sshds that write its log.
     fleet.stop("node-1")
     server.wait()
     with shadow.open("r+", encoding="utf-8") as file:
@@ -177,7 +178,7 @@ def test_what_asks_for_a_password_is_measured_by_the_run_that_has_it(
 
     # With a wrong one it is unreachable, and the reason says password.
     (tmp_path / "password").write_text("wrong\n", encoding="utf-8")
-    # Another connection.
+    # Other settings make it another connection, which has to ask again.
     anew = (
         "-e",
         "gummy_refresh=true",

@@ -1,5 +1,6 @@
-"""Prompts and commands reach the agent byte for byte, by every way in; and what agents say of
-themselves decides how their jobs end.
+"""Prompts and commands reach the agent byte for byte, by every way in.
+
+And what agents say of themselves decides how their jobs end.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The property of a harvest, on two hundred random trees that each have at least one change of
-every kind.
+"""The property of a harvest, on two hundred random trees.
+
+Each has at least one change of every kind.
 """
 
 from __future__ import annotations

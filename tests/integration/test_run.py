@@ -1,5 +1,6 @@
-"""Runs on real nodes: jobs go out, their changes come home, the project stays as it is, and the
-output and exit status tell the truth.
+"""Runs on real nodes: jobs go out, and their changes come home.
+
+The project stays as it is, and the output and exit status tell the truth.
 """
 
 from __future__ import annotations

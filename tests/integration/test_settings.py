@@ -1,5 +1,7 @@
-"""Ansible's own settings hold: how hosts are reached, which are candidates, what the user's
-ansible.cfg says; and values come as text.
+"""Ansible's own settings hold.
+
+They are how hosts are reached, which are candidates, what the user's ansible.cfg says; and values
+come as text.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""`status` and `specialists` on real nodes: what they show is what is there, from any controller,
-and what is away has its reason.
+"""`status` and `specialists` on real nodes.
+
+What they show is what is there, from any controller, and what is away has its reason.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Whoever wants the same slot and workspace, however slow a sync is, whatever the clock says: there
-is one writer at a time.
+"""Whoever wants the same slot and workspace: there is one writer at a time.
+
+However slow a sync is, and whatever the clock says.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ def with_collection(controller: Controller, folder: pathlib.Path) -> Controller:
 def pair(
     make_controller: Callable[[pathlib.Path], Controller], tmp_path: pathlib.Path
 ) -> Iterator[tuple[Controller, Controller]]:
-    """Two controllers that give node-1 one slot, and that both note what their rsyncs to it do, in
-    one file.
+    """Two controllers that give node-1 one slot.
+
+    Both note in one file what their rsyncs to it do.
     """
     both = tuple(make_controller(tmp_path / name) for name in ("first", "second"))
     copy = copy_of_collection(tmp_path / "copy", SHORT_LEASES)
@@ -64,7 +66,7 @@ def pair(
     for one in both:
         with_collection(one, copy).configure('{"nodes": {"node-1": {"slots": 1}}}')
         one.env["PATH"] = f"{program.parent}{os.pathsep}{one.env['PATH']}"
-        # Six seconds, which is three leases.
+        # It takes six seconds, which is three leases.
         (one.project / "big").write_bytes(os.urandom(250_000))
     yield both[0], both[1]
     for one in both:

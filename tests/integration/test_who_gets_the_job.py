@@ -1,5 +1,7 @@
-"""Who gets the job, on real nodes: plan and run agree, several controllers share the slots, a bad
-node costs little, each node once.
+"""Who gets the job, on real nodes.
+
+Plan and run agree, several controllers share the slots, a bad node costs little, and each node
+counts once.
 """
 
 from __future__ import annotations

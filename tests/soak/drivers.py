@@ -1,5 +1,6 @@
-"""Users of a soak: each calls its runs again and again, from one controller or another, until every
-job is accounted for.
+"""Users of a soak: each calls its runs until every job is accounted for.
+
+They do so from one controller or another.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any
 from model import Job
 from real_nodes import Controller, Played, Playing
 
-# Of one run, at the very most.
+# How many calls a run may need, at the very most.
 CALLS = 60
-# Seconds of one call.
+# How long one call may take, in seconds.
 LONGEST = 240.0
-# Seconds that a playbook gets which lost its worker.
+# How long a playbook that lost its worker may go on, in seconds.
 HANGS = 5.0
-# Seconds before a call that follows one that could do nothing.
+# How long to wait after a call that could do nothing, in seconds.
 PAUSE = 1.0
 NOTHING_RAN = frozenset({"unreachable", "sync", "refused", "start", "input"})
 
@@ -39,9 +40,7 @@ def is_final(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
 
 
 class Driver(threading.Thread):
-    """One user with two machines. adopt, elsewhere: what the next call is told to do; hangs_at:
-    when its playbook lost its worker.
-    """
+    """One user with two machines."""
 
     def __init__(
         self,
@@ -58,7 +57,9 @@ class Driver(threading.Thread):
         self.playing: Playing | None = None
         self.run_id = ""
         self.jobs: set[str] = set()
+        # What the next call is told to do.
         self.adopt = False
+        # When to end the playbook because it lost its worker, by the monotonic clock.
         self.hangs_at: float | None = None
         self.rows: dict[str, Mapping[str, Any]] = {}
         self.calls: list[dict[str, Any]] = []
@@ -121,7 +122,7 @@ class Driver(threading.Thread):
             )
 
             if adopt and not played.jobs:
-                # Nothing came of it.
+                # Nothing came of it, so the next call is told the same.
                 self.adopt = True
             if self._done(played):
                 self.jobs = set()
@@ -163,7 +164,7 @@ class Driver(threading.Thread):
     # -- what faults do to it
 
     def lose_record(self) -> None:
-        # First: its thread goes on as soon as the playbook has ended.
+        # This goes first, for its thread goes on as soon as the playbook has ended.
         self.adopt = True
         if self.playing is not None:
             self.playing.kill()

@@ -1,5 +1,6 @@
-"""What befalls a soak, one kind a function: it waits for something that it can strike, strikes, and
-mends what no user would mend.
+"""What befalls a soak, one kind a function.
+
+Each waits for something that it can strike, strikes, and mends what no user would mend.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ class Injector:
         return frozenset(self.world.in_flight())
 
     def driver(self) -> Driver | None:
-        """One whose playbook has jobs in flight; every other time the very one whose job just now
-        begins on its node.
+        """One whose playbook has jobs in flight.
+
+        Every other time it is the very one whose job just now begins on its node.
         """
         known = {*self.world.in_flight()}
         if self.random.random() < 0.5:
@@ -102,13 +104,12 @@ class Injector:
 
     def attempt(self) -> tuple[str, str] | None:
         """(id, node) of one that has begun."""
-        path = self.wait(
-            lambda: (
-                next(iter(self.random.sample(sorted(self.world.in_flight().values()), 1)), None)
-                if self.world.in_flight()
-                else None
-            )
-        )
+
+        def choose() -> object:
+            paths = sorted(self.world.in_flight().values())
+            return self.random.choice(paths) if paths else None
+
+        path = self.wait(choose)
         return (path.name, self.world.node_of(path)) if path else None  # type: ignore[attr-defined]
 
     def worker(self, driver: Driver) -> int:

@@ -1,5 +1,6 @@
-"""What a soak must look like afterwards: pure, from the history alone (what was wanted, injected,
-reported, and counted by the jobs themselves).
+"""What a soak must look like afterwards, from its history alone.
+
+That is what was wanted, injected, reported, and counted by the jobs themselves.
 
 The model is small: a job starts at most once, in a workspace of its own; what is reported good did
 all of its work, and that work is at home; what is reported otherwise was meant to fail, or met a
@@ -27,38 +28,40 @@ NOTHING_RAN = frozenset({"unreachable", "sync", "refused", "start", "input"})
 
 @dataclass(frozen=True)
 class Job:
-    """fails: None, or the class that it must end with."""
+    """A job of the soak."""
 
     name: str
+    # The class that it must end with; None: it must be a success.
     fails: str | None
+    # What a batch says of it.
     spec: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault that struck, and the attempts in flight there (all, if it struck a controller)."""
+    """A fault that struck."""
 
     kind: str
+    # The attempts that were in flight where it struck: all of them, if it struck a controller.
     attempts: frozenset[str]
+    # For people: what was struck, and what came of it.
     detail: str = ""
 
 
 @dataclass
 class History:
-    """starts:
-
-    (attempt, job) as the jobs wrote it down; ends: attempts whose command got to its end; shared:
-    attempts that were not alone.
-
-    rows: the last that was reported of a job, with `at_home`: whether its work lies in the patch
-    that came with it.
-    """
+    """What was wanted of a soak, what befell it, and what came of it."""
 
     jobs: list[Job]
     faults: list[Fault] = field(default_factory=list)
+    # (attempt, job), as the jobs wrote it down.
     starts: list[tuple[str, str]] = field(default_factory=list)
+    # Attempts whose command got to its end.
     ends: set[str] = field(default_factory=set)
+    # Attempts that were not alone in their workspaces.
     shared: list[str] = field(default_factory=list)
+    # The last row that was reported of a job; `at_home` is whether its work lies in the patch that
+    # came with it.
     rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -84,9 +87,8 @@ def problems(history: History) -> dict[str, list[str]]:
             found["run twice"].append(f"{job.name} started as {', '.join(tries)}")
 
         if row is None or row["status"] in ("lost", "running", "waiting"):
-            found["lost unreported"].append(
-                f"{job.name}: {'nothing' if row is None else row['status']} was reported of it"
-            )
+            status = "nothing" if row is None else row["status"]
+            found["lost unreported"].append(f"{job.name}: {status} was reported of it")
         elif row["status"] == "success":
             if job.fails or not set(tries) & history.ends:
                 found["false success"].append(

@@ -1,5 +1,6 @@
-"""`make soak`: many short jobs by several controllers under faults drawn from a seed; afterwards
-each must be accounted for. Exit status 0: all are.
+"""`make soak`: many short jobs by several controllers under faults drawn from a seed.
+
+Afterwards each must be accounted for. Exit status 0: all are.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from world import ISOLATE, World, why_not_isolated
 
 NODES = 4
 USERS = 4
-# Of a hundred jobs.
+# How many of a hundred jobs fail.
 FAILING = 10
+# How often each kind strikes per thousand jobs, and how often it must have struck.
 TIMES = 22
-# That each kind strikes, and must have struck, per thousand jobs.
 LEAST = 20
-# Batches that may be begun before the faults have come so far.
+# How many batches may be begun before the faults have come so far.
 AHEAD = 3
-# Strikes until one that met no job is tried again.
+# After how many strikes one that met no job is tried again.
 SOON = 5
 COMMAND = """
 echo "$GUMMY_ATTEMPT {name}" >> {count}/starts
@@ -45,8 +46,9 @@ echo "$GUMMY_ATTEMPT" >> {count}/ends; rmdir at-work; exit {status}
 
 
 def make_jobs(number: int, seed: int, count_in: str) -> list[Job]:
-    """The seed says how long each takes, and which fail: half of these by their exit status, half
-    by their verify.
+    """The jobs; the seed says how long each takes, and which fail.
+
+    Half of these fail by their exit status, half by their verify.
     """
     draw = random.Random(f"jobs {seed}")
     failing = set(draw.sample(range(number), number * FAILING // 100))
@@ -120,10 +122,9 @@ class Soak:
 
     def strike(self, kind: str) -> bool:
         """Whether it met a job."""
-
-        # The last ones need jobs as well.
+        # The last faults need jobs as well, so they come before the last jobs.
         due = 0.95 * len(self.history.jobs) * len(self.history.faults) / len(self.schedule)
-        # Faults wait for jobs, too.
+        # Faults wait for jobs, as jobs wait for faults.
         self.injector.wait(
             lambda: self.reported() + sum(len(driver.jobs) for driver in self.drivers) >= due, 60.0
         )
@@ -173,7 +174,7 @@ class Soak:
             if not self.strike(kind):
                 # There was nothing to strike.
                 pending.insert(SOON, kind)
-        # The rest may begin.
+        # The faults are over, so all other batches may begin.
         self.history.faults += [Fault("none", frozenset())] * (
             len(self.schedule) - len(self.history.faults)
         )

@@ -1,5 +1,6 @@
-"""A short soak comes out clean, and one of a product that is broken on purpose does not: the soak
-can see.
+"""A short soak comes out clean, and one of a product that is broken on purpose does not.
+
+So the soak can see.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Where a soak takes place: nodes with cables and disks of their own where this machine allows it,
-controllers, and what can be seen of all that.
+"""Where a soak takes place: nodes, controllers, and what can be seen of all that.
+
+Nodes have cables and disks of their own where this machine allows it.
 
 As root on Linux everything lives in namespaces that end with the soak (mounts, network, processes):
 `isolated` says so.
@@ -20,14 +21,14 @@ from collections.abc import Iterator
 from real_nodes import Controller, Fleet
 
 SLOTS = 3
-# Bytes; a claim wants 256 MB free.
+# How large a node's disk is, in bytes; a claim wants 256 MB free.
 DISK = 400 << 20
 # Short enough for a soak, by ordinary settings. A silent connection ends after about four seconds.
 SSH = (
     "-o ControlMaster=auto -o ControlPersist=60s "
     "-o ServerAliveInterval=1 -o ServerAliveCountMax=3 -o ConnectTimeout=3"
 )
-# The mark of an attempt that began; these end it:
+# The mark of an attempt that began, and those that end it.
 IN_FLIGHT = "starting"
 OVER = ("ended.json", "void")
 RSYNC = """#!/bin/sh
@@ -94,7 +95,7 @@ class World:
         if isolated:
             for node in self.nodes:
                 self._give_disk(node)
-        # Not on the disk that gets full.
+        # This is not on the disk that gets full.
         self.count_in = "/tmp/soak" if self.fleet.state["namespaces"] else "$HOME/soak"
         for node in self.nodes:
             self.fleet.ssh(node, f"mkdir -p {self.count_in}")
@@ -214,20 +215,18 @@ class World:
         """The words of each line that jobs wrote."""
         lines = []
         for node in self.nodes:
-            place = (
-                self.fleet.home(node).parent / "tmp" / "soak"
-                if self.count_in.startswith("/")
-                else self.fleet.home(node) / "soak"
-            )
+            folder = self.fleet.home(node) / "soak"
+            if self.count_in.startswith("/"):
+                folder = self.fleet.home(node).parent / "tmp" / "soak"
             with contextlib.suppress(FileNotFoundError):
-                lines += [
-                    line.split() for line in (place / name).read_text(encoding="utf-8").splitlines()
-                ]
+                text = (folder / name).read_text(encoding="utf-8")
+                lines += [line.split() for line in text.splitlines()]
         return lines
 
     def processes(self) -> Iterator[tuple[int, int, str, dict[str, str]]]:
-        """(pid, parent, command line, environment) of what runs on this machine; nothing where
-        there is no /proc.
+        """(pid, parent, command line, environment) of what runs on this machine.
+
+        Nothing where there is no /proc.
         """
         for path in pathlib.Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, IndexError):

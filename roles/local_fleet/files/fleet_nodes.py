@@ -214,10 +214,10 @@ class Fleet:
             reason = "asked for" if plain else fleet_namespaces.why_none(self.store)
             if networks and reason:
                 raise FleetError(f"--net needs namespaces, which can't be had: {reason}")
-            user = "gummy" if reason is None else login_name()
+            if reason is not None:
+                data["user"] = login_name()
             data["reason"] = reason
             data["namespaces"] = reason is None
-            data["user"] = user
         if plain and data["namespaces"]:
             raise FleetError(
                 f"the fleet in {self.store.root} has namespaces: "

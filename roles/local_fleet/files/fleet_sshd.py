@@ -105,10 +105,13 @@ def _write_settings(store: Store, name: str) -> None:
     if node["paths"]:
         variables["PATH"] = node["paths"]
 
+    listen = "127.0.0.1"
+    if store.network(name):
+        # Which of the addresses in there leads to it from here, the maker of the network knows.
+        listen = "0.0.0.0"
     is_plain_root = _is_plain_root(store)
     settings = SshdSettings(
-        # From a network namespace of its own it is reached by an address that is not ours.
-        listen="0.0.0.0" if store.network(name) else "127.0.0.1",
+        listen=listen,
         port=node["port"],
         folder=_folder_seen(store, name),
         variables=variables,

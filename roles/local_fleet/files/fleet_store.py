@@ -193,7 +193,9 @@ class Store:
     def address(self, name: str) -> str:
         """Return where ssh reaches a node."""
         network = self.network(name)
-        return network["address"] if network else "127.0.0.1"
+        if network:
+            return network["address"]
+        return "127.0.0.1"
 
     def require(self, name: str) -> str:
         """Return the name if a node has it; raise FleetError with the names there are if not."""

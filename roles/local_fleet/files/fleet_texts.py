@@ -94,7 +94,9 @@ def sshd_config(settings: SshdSettings) -> str:
     use_pam = "yes" if settings.use_pam else "no"
     root_login = "prohibit-password" if settings.root_login else "no"
     variables = " ".join(f'"{name}={value}"' for name, value in settings.variables.items())
-    begin = FORCE_HOME if "HOME" in settings.variables else ""
+    last_line = ""
+    if "HOME" in settings.variables:
+        last_line = FORCE_HOME
     return f"""\
 Port {settings.port}
 ListenAddress {settings.listen}
@@ -116,7 +118,7 @@ UseDNS no
 Subsystem sftp {SFTP}
 MaxStartups 100:30:200
 SetEnv {variables}
-{begin}
+{last_line}
 """
 
 

@@ -1,5 +1,6 @@
-"""A debugger of the tests' own, in a started ansible-playbook: ends it with SIGKILL at the n-th
-point of the process that drives the run.
+"""A debugger of the tests' own, in a started ansible-playbook.
+
+It ends the process that drives the run with SIGKILL, at the n-th of its points.
 
 Put this folder on PYTHONPATH. GUMMY_CRASH_POINT is `WHO WHERE MARK`: WHO is `worker` (that process
 alone) or `all` (ansible-playbook as well); WHERE is the point's number, or what it is
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import threading
 
-# The workers that it forks have other ids.
+# The workers that it forks have other ids, and are left alone.
 MAIN = os.getpid()
 WHO, WHERE, MARK = os.environ.get("GUMMY_CRASH_POINT", "nobody 0 -").split(" ", 2)
 VERBS = ("claim", "rsync", "start", "fence", "poll", "ack")
@@ -32,8 +33,20 @@ def point(what: str) -> None:
         if left == 0 or what.replace(" ", "-") == WHERE:
             with open(MARK, "w", encoding="utf-8") as file:
                 file.write(what)
-            for pid in (MAIN, os.getpid()) if WHO == "all" else (os.getpid(),):
-                os.kill(pid, signal.SIGKILL)
+            if WHO == "all":
+                os.kill(MAIN, signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def verb_of(words: list[str]) -> str:
+    """The verb that this command carries to a node; empty if it is another command."""
+    verb = ""
+    if words[0] == "rsync":
+        verb = "rsync"
+    elif "--" in words:
+        # ssh gets the remote command as one word, whose last word is the verb.
+        verb = words[-1].strip("'").rpartition(" ")[2]
+    return verb if verb in VERBS else ""
 
 
 class Watched(subprocess.Popen):
@@ -41,14 +54,7 @@ class Watched(subprocess.Popen):
 
     def __init__(self, args, *more, **options) -> None:
         words = [args] if isinstance(args, str) else [os.fsdecode(word) for word in args]
-        verb = (
-            "rsync"
-            if words[0] == "rsync"
-            else words[-1].strip("'").rpartition(" ")[2]
-            if "--" in words
-            else ""
-        )
-        self._verb = verb if verb in VERBS else ""
+        self._verb = verb_of(words)
         self._point("before")
         super().__init__(args, *more, **options)
         self._point("begun")

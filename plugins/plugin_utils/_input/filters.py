@@ -12,7 +12,7 @@ from typing import Any
 from .._errors import BadValue
 from .._schedule import messages as ev
 from .._schedule.placement import Need, Node, Ranked, rank
-from .._schedule.plan import plan_work
+from .._schedule.plan import PlannedJob, plan_work
 from .._schedule.task_types import task_type_of
 from .keys import hint, show
 from .nodes import (
@@ -43,7 +43,7 @@ def rank_for_filter(
 
 def plan_for_filter(
     data: Any, jobs: Any, hostvars: Any, weights: Any, preferences: Any
-) -> list[dict[str, Any]]:
+) -> list[PlannedJob]:
     """`plan_work` for people's playbooks.
 
     data, hostvars: as for `nodes_for_filter`; jobs: a list of names or mappings. BadValue: a

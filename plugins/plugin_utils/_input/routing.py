@@ -5,12 +5,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .request import Job
 
 # Who takes what no keyword leads to another.
 DEFAULT = "general-specialist"
@@ -53,20 +48,6 @@ def why_not(specialist: str, prompt: str) -> str | None:
 
     steps = " and ".join(advice)
     return f"gummy gives this prompt to {taker}, for {reason}; {steps}, or name {taker}"
-
-
-def session_key(job: Job) -> str | None:
-    """What tells the session that the job goes on with from others; None for what has none.
-
-    Only gummy's specialists keep one, in a project that has them or as the job says. Reads whether
-    the project has specialists.
-    """
-    if job.agent != "gummy" or job.prompt is None or job.project is None:
-        return None
-    core = os.path.join(job.project, ".gummy", "lib", "core.sh")
-    if job.specialist is None and not os.path.isfile(core):
-        return None
-    return f"{job.specialist or specialist_of(job.prompt)[0]} {job.project}"
 
 
 def _goes_before(first: str, second: str) -> bool:

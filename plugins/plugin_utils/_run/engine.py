@@ -34,7 +34,7 @@ from .._files.record import RunRecord
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet
 from .._input.request import Job, Request
-from .._input.routing import session_key
+from .._input.session_key import session_key
 from .._links.link import LinkError
 from .._project.sync import Exclusions
 from .._schedule import messages as ev

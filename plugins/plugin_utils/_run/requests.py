@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._files.sessions import Sessions
 from .._input.config import Config
 from .._input.request import Job, Request
-from .._input.routing import session_key
+from .._input.session_key import session_key
 from .._node import wire
 from .._project.bring_home import BranchWish
 from .._project.sync import NODE_OWNED, workspace_key

@@ -5,17 +5,14 @@ prompt does not lead to the one that is wanted.
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.routing import (
     ROUTES,
-    session_key,
     specialist_of,
     why_not,
 )
-from job_builder import shell_job
 
 DOUBLES = Path(__file__).resolve().parents[2] / "doubles"
 
@@ -104,43 +101,3 @@ def test_the_first_specialist_with_a_keyword_in_the_prompt_takes_it(prompt, spec
 )
 def test_what_leads_elsewhere_is_named_and_what_to_do(specialist, prompt, sentence):
     assert why_not(specialist, prompt) == sentence
-
-
-# What tells the session of a specialist from others
-
-
-JOB = shell_job(
-    agent="gummy",
-    command=None,
-    prompt="tune the database",
-    project="/p",
-    specialist="database-expert",
-)
-
-
-def test_a_session_is_of_one_specialist_and_one_project():
-    keys = {
-        session_key(job)
-        for job in (
-            JOB,
-            replace(JOB, project="/other"),
-            replace(JOB, specialist="api-developer"),
-        )
-    }
-    assert len(keys) == 3 and None not in keys
-    assert session_key(JOB) == session_key(replace(JOB, name="b", prompt="and the schema"))
-
-
-def test_without_a_given_specialist_the_prompt_tells_if_the_project_has_specialists(tmp_path):
-    job = replace(JOB, specialist=None, project=str(tmp_path / "project"))
-    assert session_key(job) is None
-    (tmp_path / "project" / ".gummy" / "lib").mkdir(parents=True)
-    (tmp_path / "project" / ".gummy" / "lib" / "core.sh").touch()
-    assert session_key(job) == session_key(replace(job, specialist="database-expert")) is not None
-
-
-@pytest.mark.parametrize(
-    "other", [{"agent": "claude"}, {"project": None}, {"agent": "shell", "prompt": None}]
-)
-def test_nothing_else_has_a_session(other):
-    assert session_key(replace(JOB, **other)) is None

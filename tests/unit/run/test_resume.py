@@ -167,7 +167,7 @@ def test_a_job_whose_known_attempt_may_be_void_is_not_placed_anew_while_a_silent
     ] and "no answer from n2 (a newer store), which may have it" in left.to_do[0].no_more
     assert (
         left.to_do[0].digest() == JOB.digest()
-        and taken(written(("1", "sent")))[3].again[0].no_more == ""
+        and taken(written(("1", "sent")))[3].to_do[0].no_more == ""
     )
 
 

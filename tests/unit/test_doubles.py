@@ -87,7 +87,10 @@ def with_specialists(machine):
 
 def test_a_good_ephemeral_job_is_done_once_logged_and_announced(machine):
     machine.clock(1795371072)
-    words = "write it's/$(id).txt {{ 1 }} \"q\" ;; append it's/$(id).txt more ;; noise mixed in ;; cost 0.12"
+    words = (
+        "write it's/$(id).txt {{ 1 }} \"q\" ;; append it's/$(id).txt more ;; "
+        "noise mixed in ;; cost 0.12"
+    )
     status, out, err = machine.run("gummy", "task", *words.split(" "))
     assert (
         status == 0
@@ -185,7 +188,10 @@ def test_a_specialist_without_its_prompt_ends_gummy_before_claude_is_called(with
     status, out, err = machine.run("gummy", "task", "say hi again")
     assert status == 1 and "COMPLETED" not in out and len(machine.starts()) == 1
     assert err.splitlines() == [
-        "head: cannot open '.gummy/specialists/general-specialist/prompt.txt' for reading: No such file or directory",
+        (
+            "head: cannot open '.gummy/specialists/general-specialist/prompt.txt' for reading: "
+            "No such file or directory"
+        ),
         "Error: No prompt file found for general-specialist",
     ]
 

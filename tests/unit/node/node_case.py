@@ -31,6 +31,7 @@ __all__ = [
     "checked",
     "claim",
     "launch",
+    "processes",
     "recorder",
     "results",
     "specialists",

@@ -80,8 +80,9 @@ class Case(unittest.TestCase):
         )
 
     def check(self, plain=True):
-        """Harvest, apply in the user's tree (plainly, or so that the project's .gitattributes don't
-        count), compare; returns the result.
+        """Harvest, apply in the user's tree, and compare; returns the result.
+
+        It is applied plainly, or so that the project's .gitattributes don't count.
         """
         result = self.harvest()
         user = self.top / "user"

@@ -196,7 +196,7 @@ class AgentsTest(AgentCase):
     def test_a_used_up_quota_says_when_it_is_there_again_if_claude_does(self) -> None:
         for text, failure, reset_at in (
             ("Claude AI usage limit reached|1735689600", "quota", 1735689600),
-            # Milliseconds.
+            # Some versions tell it in milliseconds.
             ("Claude AI usage limit reached|1735689600123", "quota", 1735689600),
             ("Claude AI usage limit reached|17356896001", "quota", None),
             ("You've hit your limit, come back later", "quota", None),

@@ -1,5 +1,6 @@
-"""The recorder against the same `claude` without it: neither its caller nor claude can tell them
-apart, and what happened is written down.
+"""Neither claude nor its caller can tell whether the recorder is between, which notes it all.
+
+So each test compares it with the same `claude` without it.
 """
 
 from __future__ import annotations
@@ -96,8 +97,9 @@ class RecorderTest(NodeCase):
         self.started: list[subprocess.Popen] = []
 
     def begin(self, recorded: bool, *argv: str | bytes, **options: object) -> subprocess.Popen:
-        """claude as a program finds it on PATH, in the group and session of the test unless the
-        options say otherwise.
+        """claude as a program finds it on PATH.
+
+        It is in the group and session of the test unless the options say otherwise.
         """
         self.saw.write_text("")
         path = f"{self.real.parent}:/usr/bin:/bin"
@@ -146,8 +148,9 @@ class RecorderTest(NodeCase):
         return rows
 
     def both(self, *argv: str | bytes, **options: object) -> list[tuple]:
-        """(status, stdout, stderr, what claude saw) without and with the recorder; stdin may be a
-        function that opens one for each.
+        """(status, stdout, stderr, what claude saw) without and with the recorder.
+
+        stdin may be a function that opens one for each.
         """
         ends = []
         for recorded in (False, True):

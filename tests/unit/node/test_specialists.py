@@ -1,6 +1,4 @@
-"""Specialists on a node: what is read of them, whatever lies there; who of them lives; and what
-today cost.
-"""
+"""Specialists on a node: what is read of them, who of them lives, and what today cost."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""An attempt's life on a node: started at most once, watched, ended with all it left, harvested; or
-proven not to have started.
+"""An attempt's life on a node: started at most once, watched, ended, harvested.
+
+Or it is proven not to have started.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""What goes over the wire: replies, refusals, polls, logs, and rsync with the node program as its
-remote side.
-"""
+"""The verbs: replies, refusals, polls, logs, and the node program as rsync's remote side."""
 
 from __future__ import annotations
 

@@ -254,7 +254,7 @@ def signal_name(number: int) -> str:
 # -- what a node can run
 
 
-def told_path(patience: float = 10.0) -> str | None:
+def path_of_login_shell(patience: float = 10.0) -> str | None:
     """PATH as the user's login shell sets it, whatever else that prints.
 
     None if it fails, or takes longer than `patience` seconds.
@@ -278,7 +278,7 @@ def told_path(patience: float = 10.0) -> str | None:
 
 def login_path() -> str:
     """PATH as the login shell sets it; if it doesn't tell, the PATH of this session."""
-    return told_path() or os.environ.get("PATH", os.defpath)
+    return path_of_login_shell() or os.environ.get("PATH", os.defpath)
 
 
 def unusable(name: str, path: str) -> str | None:

@@ -84,20 +84,9 @@ def _harvest(git: Git, out: str, deliver: str, artifacts: Sequence[str]) -> wire
     os.makedirs(out, exist_ok=True)
     before = {(os.fsencode(path), why) for path, why in baseline["odd"]}
     left_out = _left_out(git.tree, survey, before, changed)
-    copied, not_copied = beside.artifacts(git.tree, artifacts, out)
+    record = _record(changes, left_out, baseline["refs"].get("HEAD"))
+    record["artifacts"], not_copied = beside.artifacts(git.tree, artifacts, out)
     left_out += not_copied
-    record: wire.HarvestRecord = {
-        "patch": None,
-        "files": len(changes),
-        "added": sum(change["added"] or 0 for change in changes),
-        "deleted": sum(change["deleted"] or 0 for change in changes),
-        "changed": changes[:SHOWN],
-        "left_out": left_out,
-        "nested": [],
-        "head": baseline["refs"].get("HEAD"),
-        "commits": {},
-        "artifacts": copied,
-    }
     if deliver == "none":
         return record
 
@@ -117,6 +106,24 @@ def _harvest(git: Git, out: str, deliver: str, artifacts: Sequence[str]) -> wire
     if deliver == "branch" and changes:
         beside.branch(git, out, listing)
     return record
+
+
+def _record(
+    changes: list[wire.Change], left_out: list[wire.Omission], head: str | None
+) -> wire.HarvestRecord:
+    """A harvest of which nothing has been written yet."""
+    return {
+        "patch": None,
+        "files": len(changes),
+        "added": sum(change["added"] or 0 for change in changes),
+        "deleted": sum(change["deleted"] or 0 for change in changes),
+        "changed": changes[:SHOWN],
+        "left_out": left_out,
+        "nested": [],
+        "head": head,
+        "commits": {},
+        "artifacts": 0,
+    }
 
 
 def _copy_index(git: Git) -> None:

@@ -108,7 +108,7 @@ def _row(home: Home, memory: Memory, seen: set[str | None]) -> wire.SpecialistRe
 def _node(store: Store, within: float, more: bool) -> wire.NodeReply:
     from . import agents
 
-    path = agents.told_path(LOGIN)
+    path = agents.path_of_login_shell(LOGIN)
     reason = agents.unusable("gummy", path or os.environ.get("PATH", os.defpath))
     if reason and not path:
         reason = "its login shell did not tell its PATH within %d s; this session's PATH: %s" % (
@@ -336,8 +336,8 @@ def cost_since(store: Store, since: float) -> float | None:
         if ended and str(ended.get("watch")).rpartition(" ")[2] not in counted:
             costs.append(dollars(ended.get("cost_usd")))
 
-    told = [cost for cost in costs if cost is not None]
-    return round(sum(told), 6) if told else None
+    sums = [cost for cost in costs if cost is not None]
+    return round(sum(sums), 6) if sums else None
 
 
 def _result_cost(path: str) -> float | None:

@@ -461,7 +461,7 @@ def harvest_again(store: Store, attempt: Attempt) -> wire.HarvestReply:
     return _ended(store, ended)
 
 
-def cancel(store: Store, attempt: Attempt) -> wire.FenceReply:
+def cancel(store: Store, attempt: Attempt) -> wire.CancelReply:
     """End what runs, its whole tree, and prove that what has not begun never will.
 
     `running` says that it is asked for, and not over yet. Raises Refusal.

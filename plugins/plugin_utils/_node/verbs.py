@@ -75,7 +75,7 @@ def _harvest(store: Store, request: wire.AttemptRequest) -> Iterator[wire.Harves
     yield supervisor.harvest_again(store, store.attempt(request["attempt"]))
 
 
-def _cancel(store: Store, request: wire.AttemptRequest) -> Iterator[wire.FenceReply]:
+def _cancel(store: Store, request: wire.AttemptRequest) -> Iterator[wire.CancelReply]:
     from . import supervisor
 
     yield supervisor.cancel(store, store.attempt(request["attempt"]))

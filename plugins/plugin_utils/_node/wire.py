@@ -7,8 +7,8 @@ A verb gets one request, a line of JSON on its stdin, and gives one or more repl
 sequences on its stdout. Every reply says in `state` which of these it is. A verb may answer
 `refused` (RefusedReply) instead of what it is asked for, also after other replies.
 
-Both sides import this module for mypy alone. It is not part of the zip that goes to the nodes:
-`typing` costs a verb more than its work, and nodes may have a Python that lacks what is used here.
+The node program's modules import this one for mypy alone, and it is not part of the zip that goes
+to the nodes: `typing` costs a verb more than its work, and their Python may lack what is used here.
 
     verb         request              replies
     claim        ClaimRequest         ClaimReply
@@ -19,7 +19,7 @@ Both sides import this module for mypy alone. It is not part of the zip that goe
     list         ListRequest          ListReply, many, the last one ListedReply
     logs         AttemptRequest       LogsReply, many, the last one ReadReply
     ack          AckRequest           AckReply
-    cancel       AttemptRequest       FenceReply
+    cancel       AttemptRequest       CancelReply
     harvest      AttemptRequest       HarvestReply
     adopt        AdoptRequest         AdoptReply
     specialists  SpecialistsRequest   SpecialistsReply, many, the last one NodeReply
@@ -302,8 +302,9 @@ class StartedReply(FromStore):
 
 # A start that is asked for again says what has become of the first one.
 StartReply = StartedReply | RunningReply | EndedReply | VoidReply | RefusedReply
-# After cancel `running` says that it was asked to end, and has not yet.
 FenceReply = RunningReply | EndedReply | VoidReply | RefusedReply
+# `running` says here that it was asked to end, and has not yet.
+CancelReply = FenceReply
 HarvestReply = RunningReply | EndedReply | RefusedReply
 
 

@@ -1,5 +1,6 @@
-"""A debugger of the tests' own: runs the node program and ends it with SIGKILL right before the
-n-th thing that it does to the world.
+"""Runs the node program and ends it with SIGKILL right before the n-th thing that it does.
+
+It is a debugger of the tests' own.
 
 `crash_point.py PROGRAM STORE WHO NUMBER MARK VERB ...`; WHO is `verb` or `supervisor` (what the
 verb forks); MARK is made when the point was reached. What counts is seen by audit events, which

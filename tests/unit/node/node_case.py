@@ -1,5 +1,6 @@
-"""A node for one test: a home and a store of its own, and the node program's real zip, called as a
-link calls it.
+"""A node for one test: a home and a store of its own, and the node program's real zip.
+
+It is called as a link calls it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = [
     "checked",
     "claim",
     "launch",
+    "processes",
     "recorder",
     "results",
     "specialists",

@@ -1,7 +1,4 @@
-"""The agents on a node:
-
-`gummy` by the doubles of gummy and claude, whose docstrings say what their prompts do.
-"""
+"""The agents on a node: what is run, and how their ends are read."""
 
 from __future__ import annotations
 
@@ -10,32 +7,16 @@ import os
 from pathlib import Path
 from unittest import mock
 
-from node_case import ROOT, A, NodeCase, Refusal, agents, launch, replies
+from agent_case import AgentCase
+from node_case import A, agents, replies
 
 
-class AgentsTest(NodeCase):
-    def setUp(self) -> None:
-        super().setUp()
-        for name in ("gummy", "claude"):
-            self.program(name, (ROOT / "tests" / "doubles" / name).read_text())
-        self.program("jq", "#!/bin/sh\n")
-        (self.home / ".profile").write_text(
-            'echo "a login shell that prints"\nPATH="$HOME/my bin:$PATH"\n'
-        )
-        # Tests may run as root.
-        self.env["IS_SANDBOX"] = "1"
-
-    def program(self, name: str, text: str) -> None:
-        path = self.home / "my bin" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o755)
-
-    def gummy(self, attempt: str = A + "1", **spec: object) -> dict:
-        return self.run_job(attempt, agent="gummy", command=None, **spec)
-
+class AgentsTest(AgentCase):
     def test_a_good_run_has_a_proof_a_cost_a_report_and_a_patch(self) -> None:
-        report = 'run for f in ~/.claude/logs/gummy/*-task.log; do echo fine > ~/.claude/agent_comms/gummy/$(basename "$f" .log)-report.md; done'
+        report = (
+            "run for f in ~/.claude/logs/gummy/*-task.log; do echo fine >"
+            ' ~/.claude/agent_comms/gummy/$(basename "$f" .log)-report.md; done'
+        )
         ended = self.gummy(prompt="write new.txt hello\n" + report + "\ncost 0.25\nsay All good")
         self.assertEqual(
             (None, "claude's result event", 0.25, "All good"),
@@ -57,10 +38,6 @@ class AgentsTest(NodeCase):
         self.assertEqual("ended", replies(poll.stdout.readline())[0]["state"])
         poll.communicate(timeout=60)
 
-    def specialists_at(self, place: Path) -> None:
-        (place / ".gummy/lib").mkdir(parents=True, exist_ok=True)
-        (place / ".gummy/lib/core.sh").touch()
-
     def prepare(self, way: str) -> None:
         """The ways in which gummy works, and the one row of each other agent."""
         if way == "gummy of the home":
@@ -76,15 +53,6 @@ class AgentsTest(NodeCase):
             self.assertTrue(
                 (self.tree() / ".gummy/specialists/general-specialist/session.txt").exists()
             )
-
-    def run_agent(self, way: str, attempt: str, text: str, **spec: object) -> dict:
-        agent = way.partition(" ")[0]
-        given = (
-            {"command": text, "prompt": None}
-            if agent == "shell"
-            else {"command": None, "prompt": text}
-        )
-        return self.run_job(attempt, agent=agent, **given, **spec)
 
     def test_how_every_agent_ends_is_read_from_its_own_word(self) -> None:
         scripts = {
@@ -228,7 +196,7 @@ class AgentsTest(NodeCase):
     def test_a_used_up_quota_says_when_it_is_there_again_if_claude_does(self) -> None:
         for text, failure, reset_at in (
             ("Claude AI usage limit reached|1735689600", "quota", 1735689600),
-            # Milliseconds.
+            # Some versions tell it in milliseconds.
             ("Claude AI usage limit reached|1735689600123", "quota", 1735689600),
             ("Claude AI usage limit reached|17356896001", "quota", None),
             ("You've hit your limit, come back later", "quota", None),
@@ -281,80 +249,6 @@ class AgentsTest(NodeCase):
 
     # -- expect_changes
 
-    def test_a_success_without_changes_is_one_only_if_none_are_expected(self) -> None:
-        for number, (agent, text, expected, failure, words) in enumerate(
-            (
-                ("claude", "say fine", "auto", None, "no changes: fine"),
-                ("claude", "say fine", False, None, "fine"),
-                ("claude", "say fine", True, "agent", "changed no file"),
-                ("claude", "write new x ;; say fine", True, None, "fine"),
-                ("claude", "is_error broken", True, "agent", "claude reports an error: broken"),
-                # Though gummy makes a specialist.
-                ("gummy", "say fine", True, "agent", "changed no file"),
-                ("shell", "true", "auto", None, ""),
-                ("shell", "true", True, "agent", "changed no file"),
-            )
-        ):
-            if agent == "gummy":
-                self.specialists_at(self.tree())
-            with self.subTest(agent, text=text, expected=expected):
-                ended = self.run_agent(agent, f"{A}{number}", text, expect_changes=expected)
-                self.assertEqual(
-                    (failure, failure is None), (ended["class"], ended["proof"] is not None), ended
-                )
-                self.assertTrue(
-                    ended["message"] == words if failure is None else words in ended["message"],
-                    ended,
-                )
-
-    # -- pass_env
-
-    def test_passed_values_are_in_the_agent_s_environment_and_nowhere_else(self) -> None:
-        secret = f"s3cret-{os.urandom(8).hex()}\n\udcff"
-        for agent, script in (("shell", ""), ("gummy", "run ")):
-            attempt = A + agent
-            generation = self.claim(attempt)["generation"]
-            text = (
-                script
-                + 'printf %s "$TOKEN" | sha256sum > seen; cat /proc/*/cmdline > argv 2> /dev/null; :'
-            )
-            spec = self.spec(agent=agent, command=text, prompt=text, verify='test -z "$TOKEN"')
-            reply = self.ask(
-                "start", attempt=attempt, generation=generation, spec=spec, env={"TOKEN": secret}
-            )
-            self.assertEqual("started", reply["state"], reply)
-            self.assertIsNone(self.end(attempt)["class"])
-            wanted = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
-            self.assertEqual(wanted, (self.tree() / "seen").read_text().split()[0])
-            self.assertNotIn(
-                secret[:20], (self.tree() / "argv").read_bytes().decode("utf-8", "replace")
-            )
-        for path in self.home.rglob("*"):
-            if path.is_file():
-                self.assertNotIn(secret[:20].encode(), path.read_bytes(), path)
-
-    def test_a_node_refuses_names_that_are_ours_or_none(self) -> None:
-        for name in (
-            "PATH",
-            "HOME",
-            "GUMMY_ATTEMPT",
-            "GUMMY_X",
-            "GIT_CEILING_DIRECTORIES",
-            "A-B",
-            "",
-            "A=B",
-            "1A",
-            "A\n",
-        ):
-            with self.subTest(name), self.assertRaises(Refusal) as raised:
-                launch.passed_values({"env": {name: "x"}})
-            self.assertEqual(("input", "ours"), (raised.exception.kind, raised.exception.blame))
-        with self.assertRaises(Refusal):
-            launch.passed_values({"env": {"TOKEN": "a\0b"}})
-        self.assertEqual(
-            {"PATHS": "x", "home": "y"}, launch.passed_values({"env": {"PATHS": "x", "home": "y"}})
-        )
-
     # -- starts
 
     def test_the_prompt_reaches_claude_byte_for_byte(self) -> None:
@@ -366,19 +260,6 @@ class AgentsTest(NodeCase):
         (line,) = (self.home / "claude-starts.log").read_text().splitlines()
         self.assertEqual(hashlib.sha256(prompt.encode()).hexdigest(), line.split()[1])
         self.assertFalse((self.tree() / "ran").exists())
-
-    def test_two_starts_at_once_get_different_ids(self) -> None:
-        for attempt in (A + "1", A + "2"):
-            self.assertEqual(
-                "started", self.start(attempt, agent="gummy", prompt=f"write {attempt} x")["state"]
-            )
-        ended = [self.end(attempt) for attempt in (A + "1", A + "2")]
-        self.assertEqual(2, len({result["watch"] for result in ended}))
-        self.assertEqual([None, None], [result["class"] for result in ended])
-        self.assertEqual(
-            [[A + "1"], [A + "2"]],
-            [[change["path"] for change in result["harvest"]["changed"]] for result in ended],
-        )
 
     def test_a_node_without_the_agent_or_with_root_only_says_so_and_starts_nothing(self) -> None:
         (self.home / "my bin" / "gummy").unlink()

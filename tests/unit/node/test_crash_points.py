@@ -1,8 +1,7 @@
-"""Every point of every verb, and of the supervisor, at which the node program can be ended: whoever
-goes on finds a store that tells the truth.
+"""Wherever a verb or the supervisor is ended, whoever goes on finds a store that tells the truth.
 
-A job is driven as DESIGN section 5 says, with one process of its first attempt ended before its
-n-th act, for n = 1, 2, ... until it gets through.
+A job is driven as an engine drives it (see docs/architecture.md), with one process of its first
+attempt ended before its n-th act, for n = 1, 2, ... until it gets through.
 """
 
 from __future__ import annotations
@@ -209,8 +208,9 @@ class Walk(NodeCase):
         return [int(pid) for pid in self.lines("pids") if alive(int(pid))]
 
     def check(self) -> None:
-        """Told from outside: by the agent's own counts, the processes, the workspace and what came
-        home.
+        """What is seen from outside tells the same.
+
+        That is the agent\'s own counts, the processes, the workspace, and what came home.
         """
         starts = self.lines("starts")
         dead = (

@@ -1,4 +1,4 @@
-"""Baseline and patch on real trees.
+"""The harvest of real trees: the patch, and what is listed because a patch can't hold it.
 
 Also runs without pytest: python3.9 -m unittest tests/unit/node/test_harvest.py
 """
@@ -9,108 +9,11 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
-import tempfile
 import traceback
 import unittest
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "plugin_utils"))
 import trees
-from _node import baseline, harvest
-from _node.git import HarvestError
-
-
-def listing(tree: Path, leave_out: list[str] = ()) -> dict[bytes, tuple[str, bytes]]:
-    """What a patch can carry: path -> kind and content."""
-    found = {}
-    for folder, folders, files in os.walk(os.fsencode(str(tree))):
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        folders[:] = [name for name in folders if name != b".git"]
-        for name in files + links:
-            full = os.path.join(folder, name)
-            path = os.path.relpath(full, os.fsencode(str(tree)))
-            text = path.decode("utf-8", "backslashreplace")
-            if name == b".git" or any(
-                text == out.rstrip("/") or out.endswith("/") and text.startswith(out)
-                for out in leave_out
-            ):
-                continue
-            if os.path.islink(full):
-                found[path] = ("link", os.readlink(full))
-            elif os.path.isfile(full):
-                found[path] = (
-                    "x" if os.stat(full).st_mode & 0o100 else "file",
-                    Path(os.fsdecode(full)).read_bytes(),
-                )
-    return found
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.top = Path(os.path.realpath(tempfile.mkdtemp()))
-        self.addCleanup(shutil.rmtree, self.top, ignore_errors=True)
-        self.tree = self.top / "tree"
-        self.home = self.top / "home"
-        self.tree.mkdir()
-        self.home.mkdir()
-
-    def git(self, *args, cwd=None):
-        env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-        env.update(HOME=str(self.home), XDG_CONFIG_HOME=str(self.home), GIT_CONFIG_NOSYSTEM="1")
-        who = ["-c", "core.fsmonitor=false", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-        done = subprocess.run(
-            ["git", *who, *args], cwd=cwd or self.tree, env=env, check=False, capture_output=True
-        )
-        self.assertEqual(done.returncode, 0, done.stderr)
-
-    def write(self, path, data, mode=0o644):
-        full = self.tree / path
-        full.parent.mkdir(parents=True, exist_ok=True)
-        full.write_bytes(data if isinstance(data, bytes) else data.encode())
-        full.chmod(mode)
-
-    def base(self, *exclude):
-        tree_id = baseline.make_baseline(str(self.tree), str(self.top / "g"), exclude)
-        shutil.rmtree(self.top / "user", ignore_errors=True)
-        (self.top / "user").mkdir()
-        self.git(f"--git-dir={self.top}/g", f"--work-tree={self.top}/user", "checkout-index", "-a")
-        return tree_id
-
-    def harvest(self, **more):
-        return harvest.make_harvest(
-            str(self.tree), str(self.top / "g"), str(self.top / "out"), **more
-        )
-
-    def check(self, plain=True):
-        """Harvest, apply in the user's tree (plainly, or so that the project's .gitattributes don't
-        count), compare; returns the result.
-        """
-        result = self.harvest()
-        user = self.top / "user"
-        patch = str(self.top / "out" / "changes.patch")
-        if result["patch"] and plain:
-            self.git("apply", patch, cwd=user)
-        elif result["patch"]:
-            self.git(
-                "-c", "core.autocrlf=false", "apply", "--directory=" + str(user)[1:], patch, cwd="/"
-            )
-        if result["nested"]:
-            subprocess.run(
-                ["tar", "-xf", str(self.top / "out" / "nested.tar"), "-C", str(user)], check=True
-            )
-        out = [entry["path"] for entry in result["left_out"]]
-        have = listing(self.top / "user", out)
-        want = listing(self.tree, out)
-        self.assertEqual(
-            [p for p in have.keys() | want.keys() if have.get(p) != want.get(p)],
-            [],
-            result["left_out"],
-        )
-        return result
-
-    def why(self, result):
-        return {entry["path"]: entry["why"] for entry in result["left_out"]}
+from harvest_case import Case, baseline
 
 
 class TestPatch(Case):
@@ -209,27 +112,10 @@ class TestPatch(Case):
             self.write(name, "changed")
         self.assertEqual(self.harvest()["files"], 0)
 
-    def test_nested_repositories_come_whole_and_what_was_tracked_in_them_is_in_the_patch_too(self):
-        self.write("sub/tracked", "1\n")
-        self.base()
-        self.write("sub/tracked", "2\n")
-        self.write("new/committed", "x\n")
-        for path in ("sub", "new", "new/deeper", "empty"):
-            (self.tree / path).mkdir(exist_ok=True)
-            self.git("init", "-q", cwd=self.tree / path)
-            if path == "new":
-                self.git("add", ".", cwd=self.tree / path)
-                self.git("commit", "-qm", "x", cwd=self.tree / path)
-        self.write("new/deeper/file", "x\n")
-        result = self.check()
-        self.assertEqual([c["path"] for c in result["changed"]], ["sub/tracked"])
-        self.assertEqual(result["nested"], ["empty", "new", "sub"])
-        there = [(self.top / name / "new/.git/HEAD").read_bytes() for name in ("tree", "user")]
-        self.assertEqual(there[0], there[1])
-
     def test_attributes_and_users_config_do_not_matter(self):
         (self.home / ".gitconfig").write_text(
-            '[core]\n\tautocrlf = true\n\tfsmonitor = touch fired\n[filter "x"]\n\tclean = touch fired\n\trequired\n'
+            "[core]\n\tautocrlf = true\n\tfsmonitor = touch fired\n"
+            '[filter "x"]\n\tclean = touch fired\n\trequired\n'
         )
         os.environ["GIT_DIR"] = "/nonexistent"
         old_home = os.environ.get("HOME")
@@ -322,46 +208,6 @@ class TestPatch(Case):
         os.close(into)
         with open(out, "rb") as f:
             return eval(f.read().decode())
-
-
-class TestReuse(Case):
-    def test_the_same_git_dir_serves_the_next_job_and_a_second_harvest(self):
-        self.write("a", "1\n")
-        self.write("b", "1\n")
-        first = self.base()
-        self.write("a", "2\n")
-        (self.tree / "b").unlink()
-        self.assertEqual(self.harvest(), self.harvest())
-        second = self.base()
-        self.assertNotEqual(first, second)
-        self.assertIsNone(self.harvest()["patch"])
-        self.write("c", "3\n")
-        self.assertEqual([c["path"] for c in self.check()["changed"]], ["c"])
-
-    def test_a_broken_or_overgrown_git_dir_is_made_anew(self):
-        self.write("a", "1\n")
-        tree_id = self.base()
-        (self.top / "g" / "index").write_bytes(b"DIRC\0\0\0\2\0\0\0\1 rubbish")
-        self.assertEqual(self.base(), tree_id)
-        for i in range(20):
-            (self.top / "g" / "objects" / "pack" / f"{i}.keep").touch()
-        self.assertEqual(self.base(), tree_id)
-        self.assertEqual(list((self.top / "g" / "objects" / "pack").iterdir()), [])
-
-    def test_leftovers_that_are_ignored_now_leave_the_baseline(self):
-        self.git("init", "-q")
-        self.write("cache/x", "1")
-        self.base()
-        self.write(".gitignore", "cache\n")
-        self.base()
-        self.write("cache/x", "2")
-        self.assertEqual(self.harvest()["files"], 0)
-
-    def test_errors_are_harvest_errors(self):
-        with self.assertRaisesRegex(HarvestError, "inside the workspace"):
-            baseline.make_baseline(str(self.tree), str(self.tree / "g"))
-        with self.assertRaises(HarvestError):
-            self.harvest()
 
 
 class RandomTree(Case):

@@ -1,5 +1,6 @@
-"""The recorder against the same `claude` without it: neither its caller nor claude can tell them
-apart, and what happened is written down.
+"""Neither claude nor its caller can tell whether the recorder is between, which notes it all.
+
+So each test compares it with the same `claude` without it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from node_case import ZIP, NodeCase, alive, recorder, wait_for
 CLAUDE = """
 import json, os, signal, stat, sys, time
 def write(fd, text):
-    data = b"".join(bytes([int(part)]) if number % 2 else part.encode("utf-8", "surrogateescape") for number, part in enumerate(text.split("%")))
+    data = b""
+    for number, part in enumerate(text.split("%")):
+        data += bytes([int(part)]) if number % 2 else part.encode("utf-8", "surrogateescape")
     while data:
         data = data[os.write(fd, data):]
 def tell(**what):
@@ -34,8 +37,10 @@ env = sorted(map(repr, os.environb.items()))
 if os.path.exists("/proc/self/environ"):
     env = sorted(map(repr, open("/proc/self/environ", "rb").read().split(b"\\0")))
 ignored = [n for n in range(1, 32) if n not in (9, 19) and signal.getsignal(n) == signal.SIG_IGN]
-tell(argv=[os.fsencode(word).hex() for word in sys.argv[1:]], env=env, cwd=os.getcwd(), group=os.getpgrp(), session=os.getsid(0), umask=os.umask(0o77),
-     stdin=stat.S_IFMT(os.fstat(0).st_mode), ignored=ignored, mask=sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+tell(argv=[os.fsencode(word).hex() for word in sys.argv[1:]], env=env, cwd=os.getcwd(),
+     group=os.getpgrp(), session=os.getsid(0), umask=os.umask(0o77),
+     stdin=stat.S_IFMT(os.fstat(0).st_mode), ignored=ignored,
+     mask=sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
 words = iter(sys.argv[1:])
 for word in words:
     if word == "out": write(1, next(words))
@@ -57,7 +62,8 @@ for word in words:
         signal.signal(number, signal.SIG_DFL) if number != 9 else None
         os.kill(os.getpid(), number)
     elif word == "big":
-        for _piece in range(int(next(words))): write(1, '{"type":"noise","text":"%92%%34%' + "x" * 1000000 + '"},')
+        for _piece in range(int(next(words))):
+            write(1, '{"type":"noise","text":"%92%%34%' + "x" * 1000000 + '"},')
     elif word == "behind":
         path = next(words)
         if os.fork(): continue
@@ -91,8 +97,9 @@ class RecorderTest(NodeCase):
         self.started: list[subprocess.Popen] = []
 
     def begin(self, recorded: bool, *argv: str | bytes, **options: object) -> subprocess.Popen:
-        """claude as a program finds it on PATH, in the group and session of the test unless the
-        options say otherwise.
+        """claude as a program finds it on PATH.
+
+        It is in the group and session of the test unless the options say otherwise.
         """
         self.saw.write_text("")
         path = f"{self.real.parent}:/usr/bin:/bin"
@@ -141,8 +148,9 @@ class RecorderTest(NodeCase):
         return rows
 
     def both(self, *argv: str | bytes, **options: object) -> list[tuple]:
-        """(status, stdout, stderr, what claude saw) without and with the recorder; stdin may be a
-        function that opens one for each.
+        """(status, stdout, stderr, what claude saw) without and with the recorder.
+
+        stdin may be a function that opens one for each.
         """
         ends = []
         for recorded in (False, True):
@@ -320,7 +328,10 @@ class RecorderTest(NodeCase):
             self.assertEqual(b"nowlate", process.stdout.read())
 
     def test_sixty_megabytes_pass_and_are_not_kept(self) -> None:
-        result = '{"type":"result","subtype":"success","is_error":false,"num_turns":3,"total_cost_usd":0.5,"result":"%34%done","session_id":"s"}]%10%'
+        result = (
+            '{"type":"result","subtype":"success","is_error":false,"num_turns":3,'
+            '"total_cost_usd":0.5,"result":"%34%done","session_id":"s"}]%10%'
+        )
         for head in ("[", "["):
             process = self.begin(
                 True,

@@ -1,6 +1,4 @@
-"""The last result event in what claude prints, however it is cut into pieces and whatever stands
-around it.
-"""
+"""The last result event in what claude prints is found, however it is cut into pieces."""
 
 from __future__ import annotations
 

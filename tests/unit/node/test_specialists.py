@@ -1,6 +1,4 @@
-"""Specialists on a node: what is read of them, whatever lies there; who of them lives; and what
-today cost.
-"""
+"""Specialists on a node: what is read of them, who of them lives, and what today cost."""
 
 from __future__ import annotations
 
@@ -14,7 +12,10 @@ from pathlib import Path
 from node_case import A, NodeCase, replies, specialists, write_durably
 
 SESSION = "2f0d9c0e-aaaa-bbbb-cccc-00000000000%d"
-META = "name: x\ncreated: 2026-11-22T18:11:14Z\nsession_id: {session}\nstatus: {status}\nturns: {turns}\nlast_active: 2026-11-22T18:11:14Z\n"
+META = (
+    "name: x\ncreated: 2026-11-22T18:11:14Z\nsession_id: {session}\nstatus: {status}\n"
+    "turns: {turns}\nlast_active: 2026-11-22T18:11:14Z\n"
+)
 # Elsewhere argv alone tells.
 CWD = sys.platform == "linux"
 
@@ -144,7 +145,10 @@ class SpecialistsTest(NodeCase):
             "empty": b"",
             "binary": os.urandom(4096) + b"\nturns: 1\n\xff\xfe",
             "huge": b"x" * 1_000_000 + b"\nturns: 5\n",
-            "hostile": b"turns: {{ lookup('pipe', 'id') }}\nlast_active: 2026-11-22T18:11:14Z\x1b[2J\nsession_id: $(id)\n",
+            "hostile": (
+                b"turns: {{ lookup('pipe', 'id') }}\nlast_active: 2026-11-22T18:11:14Z\x1b[2J\n"
+                b"session_id: $(id)\n"
+            ),
             "digits": "turns: ١٢\nlast_active: null\nsession_id: null\n".encode(),
         }
         for name, data in metas.items():

@@ -1,5 +1,6 @@
-"""An attempt's life on a node: started at most once, watched, ended with all it left, harvested; or
-proven not to have started.
+"""An attempt's life on a node: started at most once, watched, ended, harvested.
+
+Or it is proven not to have started.
 """
 
 from __future__ import annotations
@@ -69,7 +70,10 @@ class SupervisorTest(NodeCase):
         self.assertEqual("x\n", (self.tree() / "count").read_text())
 
     def test_start_returns_while_the_agent_runs_on_without_its_caller(self) -> None:
-        command = "umask > umask; [ /dev/stdin -ef /dev/null ] && touch null; while ! [ -e go ]; do sleep 0.02; done; echo said"
+        command = (
+            "umask > umask; [ /dev/stdin -ef /dev/null ] && touch null;"
+            " while ! [ -e go ]; do sleep 0.02; done; echo said"
+        )
         generation = self.claim()["generation"]
         start = self.begin(
             "start",
@@ -174,7 +178,8 @@ class SupervisorTest(NodeCase):
 
     def test_what_a_good_agent_leaves_running_is_ended_before_the_harvest(self) -> None:
         self.start(
-            command="(trap 'echo late > late; exit' TERM; echo $$ > pid; while :; do sleep 0.02; done) & while ! [ -s pid ]; do sleep 0.02; done"
+            command="(trap 'echo late > late; exit' TERM; echo $$ > pid;"
+            " while :; do sleep 0.02; done) & while ! [ -s pid ]; do sleep 0.02; done"
         )
         ended = self.end()
         self.assertEqual((None, []), (ended["class"], ended["survivors"]))
@@ -328,7 +333,7 @@ class SupervisorTest(NodeCase):
         )
         self.assertEqual("precious\n", (self.tree() / "work").read_text())
 
-    def test_of_an_attempt_whose_spec_can_not_be_read_the_work_is_kept_and_the_result_says_how_to_find_it(
+    def test_of_an_attempt_whose_spec_can_not_be_read_the_work_is_kept_and_the_result_says_where(
         self,
     ) -> None:
         self.start(command="echo precious > work; sleep 600")

@@ -1,6 +1,4 @@
-"""What goes over the wire: replies, refusals, polls, logs, and rsync with the node program as its
-remote side.
-"""
+"""The verbs: replies, refusals, polls, logs, and the node program as rsync's remote side."""
 
 from __future__ import annotations
 
@@ -240,7 +238,10 @@ class VerbsTest(NodeCase):
             f"while [ -d '{self.home}' ] && ! [ -e '{self.home}/go' ]; do sleep 0.02; done\n"
         )
         generation = self.claim()["generation"]
-        short = f"import sys; sys.path.insert(0, {ZIP!r}); from _node import claim, verbs; claim.RENEW = 0.05; sys.exit(verbs.main(sys.argv[1:]))"
+        short = (
+            f"import sys; sys.path.insert(0, {ZIP!r}); from _node import claim, verbs;"
+            " claim.RENEW = 0.05; sys.exit(verbs.main(sys.argv[1:]))"
+        )
         argv = [
             sys.executable,
             "-I",
@@ -267,7 +268,7 @@ class VerbsTest(NodeCase):
         self.assertEqual(0, sync.wait(timeout=60))
         self.assertFalse(is_locked(str(self.tree().parent / "lock")))
 
-    def test_a_sync_that_slept_before_it_had_the_lock_does_not_write_into_what_is_another_ones_by_then(
+    def test_a_sync_that_slept_before_it_had_the_lock_does_not_write_into_what_is_another_ones(
         self,
     ) -> None:
         self.fake_rsync(f"touch '{self.home}/wrote'\n")
@@ -324,7 +325,8 @@ class VerbsTest(NodeCase):
         # Under nohup it is ignored.
         hang_up = "import os, signal; signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)"
         self.fake_rsync(
-            f'case "$1" in 255) exit 255;; 1) exec {sys.executable} -c "{hang_up}";; *) exit "$1";; esac\n'
+            f'case "$1" in 255) exit 255;; 1) exec {sys.executable} -c "{hang_up}";;'
+            ' *) exit "$1";; esac\n'
         )
         generation = self.claim()["generation"]
         for said, wanted in (("255", 1), ("1", 1), ("23", 23), ("0", 0)):

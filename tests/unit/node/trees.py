@@ -260,8 +260,9 @@ class Tree:
 
 
 def listing(tree):
-    """path -> (kind and mode, content) of all but folders that hold something, and of what
-    repositories keep in their .git.
+    """path -> (kind and mode, content) of all that a harvest must bring.
+
+    That is all but folders that hold something, and what repositories keep in their .git.
     """
     top = os.fsencode(str(tree))
     found = {}
@@ -300,8 +301,10 @@ def said(folder, *words):
 
 
 def identity(tree):
-    """All that may not change: status, index, HEAD, stash, refs and reflogs but those under gummy/,
-    and the listing with times.
+    """All that may not change in a project.
+
+    Its status, index, HEAD, stash, refs and reflogs but those under gummy/, and the listing with
+    times.
     """
     top = pathlib.Path(tree)
     common = pathlib.Path(said(tree, "rev-parse", "--path-format=absolute", "--git-common-dir"))
@@ -341,8 +344,9 @@ def identity(tree):
 
 
 def apply(harvest, tree, plain):
-    """What a user does at the project's top; not plain: so that the project's .gitattributes don't
-    count.
+    """What a user does at the project's top.
+
+    Not plain: so that the project's .gitattributes don't count.
     """
     harvest = pathlib.Path(harvest)
     top = str(tree)
@@ -361,8 +365,9 @@ def apply(harvest, tree, plain):
 
 
 def differences(have, want, left_out):
-    """Paths that differ although nothing of them is listed; for a listed mode the rest must be the
-    same.
+    """Paths that differ although nothing of them is listed.
+
+    For a listed mode the rest must be the same.
     """
     modes = {entry["path"].rstrip("/") for entry in left_out if entry["why"].startswith("mode ")}
     out = tuple(entry["path"] for entry in left_out if not entry["why"].startswith("mode "))

@@ -1,0 +1,87 @@
+"""Baselines: one git dir serves many of them, and what it can't take is an error."""
+
+from __future__ import annotations
+
+import os
+from unittest import mock
+
+from harvest_case import Case, baseline
+from harvest_case import git as gits
+
+
+class BaselineTest(Case):
+    def test_the_same_git_dir_serves_the_next_job_and_a_second_harvest(self):
+        self.write("a", "1\n")
+        self.write("b", "1\n")
+        first = self.base()
+        self.write("a", "2\n")
+        (self.tree / "b").unlink()
+        self.assertEqual(self.harvest(), self.harvest())
+        second = self.base()
+        self.assertNotEqual(first, second)
+        self.assertIsNone(self.harvest()["patch"])
+        self.write("c", "3\n")
+        self.assertEqual([c["path"] for c in self.check()["changed"]], ["c"])
+
+    def test_a_broken_or_overgrown_git_dir_is_made_anew(self):
+        self.write("a", "1\n")
+        tree_id = self.base()
+        (self.top / "g" / "index").write_bytes(b"DIRC\0\0\0\2\0\0\0\1 rubbish")
+        self.assertEqual(self.base(), tree_id)
+        for i in range(20):
+            (self.top / "g" / "objects" / "pack" / f"{i}.keep").touch()
+        self.assertEqual(self.base(), tree_id)
+        self.assertEqual(list((self.top / "g" / "objects" / "pack").iterdir()), [])
+
+    def test_leftovers_that_are_ignored_now_leave_the_baseline(self):
+        self.git("init", "-q")
+        self.write("cache/x", "1")
+        self.base()
+        self.write(".gitignore", "cache\n")
+        self.base()
+        self.write("cache/x", "2")
+        self.assertEqual(self.harvest()["files"], 0)
+
+    def test_errors_are_harvest_errors(self):
+        with self.assertRaisesRegex(gits.HarvestError, "inside the workspace"):
+            baseline.make_baseline(str(self.tree), str(self.tree / "g"))
+        with self.assertRaises(gits.HarvestError):
+            self.harvest()
+
+    def test_patterns_of_rsync_mean_the_same_to_git(self):
+        for pattern, rule in (
+            ("*.log", "--exclude=*.log"),
+            ("cache/", "--exclude=cache/"),
+            ("sub/cache", "--exclude=**/sub/cache"),
+            ("/top/x", "--exclude=/top/x"),
+            ("!odd", "--exclude=\\!odd"),
+        ):
+            with self.subTest(pattern):
+                self.assertEqual(rule, baseline._rule(pattern))
+
+    def test_what_git_could_not_take_is_an_error_and_not_left_out(self):
+        self.write("a", "1")
+        self.base()
+        self.write("a", "2")
+        real = gits.Git.__call__
+
+        def full(git, *args, **more):
+            """As on a full disk: nothing new can be stored."""
+            if args[0] == "add":
+                git.failed = True
+                return b""
+            return real(git, *args, **more)
+
+        error = self.assertRaisesRegex(gits.HarvestError, "could not take 1 files, a among them")
+        with mock.patch.object(gits.Git, "__call__", full), error:
+            self.harvest()
+
+    def test_the_state_is_gone_while_a_baseline_is_made(self):
+        self.write("a", "1")
+        self.base()
+        state = os.path.join(self.top, "g", baseline.STATE)
+        self.assertTrue(os.path.exists(state))
+        error = self.assertRaisesRegex(gits.HarvestError, "baseline of .*full")
+        with mock.patch.object(baseline, "_make", side_effect=OSError("full")), error:
+            self.base()
+        self.assertFalse(os.path.exists(state))

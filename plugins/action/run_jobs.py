@@ -15,7 +15,7 @@ from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import find_request
 from ..plugin_utils._fleet.fleet import Fleet
 from ..plugin_utils._input.request import Request
-from ..plugin_utils._run.run import plan, run
+from ..plugin_utils._run.run import PlanDocument, RunDocument, plan, run
 from ..plugin_utils._show.printer import Printer
 
 
@@ -36,7 +36,7 @@ class ActionModule(FleetAction):
         return {"changed": stage == "run", "document": document, "output_file": request.output_file}
 
 
-def _plan_or_run(stage: str, request: Request, fleet: Fleet) -> dict[str, Any]:
+def _plan_or_run(stage: str, request: Request, fleet: Fleet) -> PlanDocument | RunDocument:
     printer = Printer(_print_note, request.progress)
     try:
         if stage == "plan":

@@ -74,7 +74,7 @@ _value:
       elements: dict
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -85,7 +85,7 @@ from ..plugin_utils._input.filters import plan_for_filter
 
 def plan_jobs(
     nodes: Any, jobs: Any, hostvars: Any = None, weights: Any = None, preferences: Any = None
-) -> list[dict[str, Any]]:
+) -> Sequence[Mapping[str, object]]:
     """Rows as `plan_work` gives them."""
     try:
         return plan_for_filter(nodes, jobs, hostvars, weights, preferences)

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, cast
 
 # Bytes of stdout after which a call is ended.
 OUTPUT_CAP = 64 * 1024 * 1024
@@ -54,10 +55,9 @@ class Process:
             start_new_session=True,
             env=env,
         )
-        assert self._process.stdout is not None
-        assert self._process.stdin is not None
-        self._out = self._process.stdout.fileno()
-        self._in = self._process.stdin.fileno()
+        # Both are there, for both are pipes.
+        self._out = cast(IO[bytes], self._process.stdout).fileno()
+        self._in = cast(IO[bytes], self._process.stdin).fileno()
         self._unsent = memoryview(data)
         self._keep_stdin = keep_stdin
         os.set_blocking(self._in, False)

@@ -140,25 +140,6 @@ class Scheduler:
         self._serial = itertools.count(1)
         self._refreshed_at = float("-inf")
 
-        # What is done for each stage that an attempt reaches, and for an event that left the
-        # attempt in its stage; in the other stages such an event is merely late.
-        self._on_reached = {
-            "reserved": self._reached_reserved,
-            "claimed": self._reached_claimed,
-            "sent": self._reached_sent,
-            "running": self._reached_running,
-            "fencing": self._reached_fencing,
-            "ended": self._reached_ended,
-            "fetched": self._reached_fetched,
-            "lost": self._reached_lost,
-            "void": self._reached_void,
-        }
-        self._on_stayed = {
-            "running": self._stayed_running,
-            "fencing": self._stayed_fencing,
-            "ended": self._stayed_ended,
-        }
-
         for job in self._jobs.values():
             self._enqueue(job)
 
@@ -399,12 +380,12 @@ class Scheduler:
             attempt.cause = event
 
         if attempt.stage == before:
-            if before in self._on_stayed:
-                self._on_stayed[before](attempt, event)
+            if before in STAYED:
+                STAYED[before](self, attempt, event)
             return
 
         self._count_stage(attempt, state, before)
-        self._on_reached[attempt.stage](attempt, event, before)
+        REACHED[attempt.stage](self, attempt, event, before)
 
         # The node has answered a claim. (A claim that was withdrawn never went out.)
         if before == "reserved" and event is not None:
@@ -1111,3 +1092,24 @@ class Scheduler:
 
     def _emit(self, *commands: ev.Command) -> None:
         self._commands += commands
+
+
+# What is done for each stage that an attempt reaches.
+REACHED: Mapping[str, Callable[[Scheduler, TrackedAttempt, ev.AttemptEvent | None, str], None]] = {
+    "reserved": Scheduler._reached_reserved,
+    "claimed": Scheduler._reached_claimed,
+    "sent": Scheduler._reached_sent,
+    "running": Scheduler._reached_running,
+    "fencing": Scheduler._reached_fencing,
+    "ended": Scheduler._reached_ended,
+    "fetched": Scheduler._reached_fetched,
+    "lost": Scheduler._reached_lost,
+    "void": Scheduler._reached_void,
+}
+
+# What is done for an event that left the attempt in its stage; in all others it is merely late.
+STAYED: Mapping[str, Callable[[Scheduler, TrackedAttempt, ev.AttemptEvent | None], None]] = {
+    "running": Scheduler._stayed_running,
+    "fencing": Scheduler._stayed_fencing,
+    "ended": Scheduler._stayed_ended,
+}

@@ -12,15 +12,13 @@ from ansible.utils.display import Display
 
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
-from ..plugin_utils._ansible.options import check_names
+from ..plugin_utils._ansible.options import check_names, find_setting
 from ..plugin_utils._commands.cancel import cancel
 from ..plugin_utils._commands.clean import clean
 from ..plugin_utils._commands.harvest import harvest
 from ..plugin_utils._commands.logs import logs
 from ..plugin_utils._commands.specialists import specialists
 from ..plugin_utils._commands.status import status
-from ..plugin_utils._fleet.fleet import Fleet
-from ..plugin_utils._input.keys import setting
 from ..plugin_utils._show.text import printable
 
 
@@ -34,18 +32,18 @@ class ActionModule(FleetAction):
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
-        fleet = find_fleet(self, variables)
         verb = args["verb"]
-        document = self._ask(verb, fleet, setting(variables, "job"), setting(variables, "run_id"))
+        document = self._ask(verb, variables)
         return {
             "changed": _has_changed(verb, document),
             "document": document,
-            "output_file": setting(variables, "output_file"),
+            "output_file": find_setting(variables, "output_file"),
         }
 
-    def _ask(
-        self, verb: str, fleet: Fleet, job: str | None, run_id: str | None
-    ) -> Mapping[str, Any]:
+    def _ask(self, verb: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        fleet = find_fleet(self, variables)
+        job = find_setting(variables, "job")
+        run_id = find_setting(variables, "run_id")
         if verb == "status":
             return status(fleet)
         if verb == "specialists":

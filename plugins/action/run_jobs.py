@@ -13,8 +13,6 @@ from ansible.utils.display import Display
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import find_request
-from ..plugin_utils._fleet.fleet import Fleet
-from ..plugin_utils._input.request import Request
 from ..plugin_utils._run.run import PlanDocument, RunDocument, plan, run
 from ..plugin_utils._show.printer import Printer
 
@@ -32,18 +30,16 @@ class ActionModule(FleetAction):
         if stage == "check":
             return {"changed": False}
 
-        document = _plan_or_run(stage, request, fleet)
+        printer = Printer(_print_note, request.progress)
+        document: PlanDocument | RunDocument
+        try:
+            if stage == "plan":
+                document = plan(request, fleet)
+            else:
+                document = run(request, fleet, printer)
+        finally:
+            printer.close()
         return {"changed": stage == "run", "document": document, "output_file": request.output_file}
-
-
-def _plan_or_run(stage: str, request: Request, fleet: Fleet) -> PlanDocument | RunDocument:
-    printer = Printer(_print_note, request.progress)
-    try:
-        if stage == "plan":
-            return plan(request, fleet)
-        return run(request, fleet, printer)
-    finally:
-        printer.close()
 
 
 def _print_note(line: str) -> None:

@@ -12,9 +12,8 @@ from ansible.utils.display import Display
 
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
-from ..plugin_utils._ansible.options import check_names, find_project
+from ..plugin_utils._ansible.options import check_names, find_project, find_setting
 from ..plugin_utils._commands.sync import sync
-from ..plugin_utils._input.keys import setting
 from ..plugin_utils._show.text import printable
 
 
@@ -26,7 +25,7 @@ class ActionModule(FleetAction):
         return {
             "changed": True,
             "document": document,
-            "output_file": setting(variables, "output_file"),
+            "output_file": find_setting(variables, "output_file"),
         }
 
 

@@ -77,6 +77,11 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
     return request
 
 
+def find_setting(task_vars: Mapping[str, Any], key: str) -> Any:
+    """The value of a key of the top level, read as the table of keys says. Raises InputError."""
+    return setting(task_vars, key)
+
+
 def find_project(task_vars: Mapping[str, Any]) -> str | None:
     """The real path of the project that `sync` is about; None for none. Raises InputError."""
     try:

@@ -116,7 +116,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
     begun_at = time.time()
 
     resume = _take_up(request, fleet, record, controller)
-    _introduce(request, fleet, record, resume, projects, printer)
+    _introduce(request, fleet, record, resume=resume, projects=projects, printer=printer)
     secrets = _warn_of_secrets(request, projects, controller, printer)
 
     record.begin(
@@ -181,6 +181,7 @@ def _introduce(
     request: Request,
     fleet: Fleet,
     record: RunRecord,
+    *,
     resume: ResumePlan,
     projects: Projects,
     printer: Printer,

@@ -65,11 +65,12 @@ class NodeRow(TypedDict):
     age: float | None
 
 
-# `class` is a word of Python, so this key can't be written as a field.
+# `class` is a word of Python, so this key can't be written as a field. (pylint does not see that a
+# call of TypedDict makes a class.)
 _Class = TypedDict("_Class", {"class": str | None})
 
 
-class StatusAttempt(_Class):
+class StatusAttempt(_Class):  # pylint: disable=inherit-non-class
     """An attempt of today, in the words of its node, by whose clock the times are.
 
     class: the kind of failure, None without one.
@@ -140,7 +141,7 @@ def status(fleet: Fleet) -> StatusDocument:
         "kind": "status",
         "status": "failed" if failure else "success",
         "message": failure,
-        "nodes": _node_rows(fleet, {name: node for name, (node, _) in answers.items()}, silent),
+        "nodes": _node_rows(fleet, {name: node for name, (node, _rows) in answers.items()}, silent),
         "attempts": rows,
         "left_out": [{"name": name, "reason": reason} for name, reason in fleet.left_out],
         "totals": {

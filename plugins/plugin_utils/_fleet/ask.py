@@ -124,7 +124,7 @@ def all_replies(link: Link, stream: Iterator[R], *, last: str) -> list[R]:
 
 
 def list_attempts(node: str, link: Link, request: wire.ListRequest) -> list[AttemptRow]:
-    """The attempts that a node knows, of a run (`run_id`) or with this start of their id (`prefix`).
+    """The attempts that a node knows, with where they were listed; the request chooses among them.
 
     Raises LinkError.
     """

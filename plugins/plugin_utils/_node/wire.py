@@ -44,12 +44,13 @@ class FromStore(TypedDict):
 
 # -- parts of replies
 
-# `class` is a word of Python, so the two dicts that have such a key get it from these.
+# `class` is a word of Python, so the dicts that have such a key get it from these. (pylint does not
+# see that a call of TypedDict makes a class.)
 _Class = TypedDict("_Class", {"class": str})
 _ClassOrNone = TypedDict("_ClassOrNone", {"class": Union[str, None]})
 
 
-class RefusedReply(_Class):
+class RefusedReply(_Class):  # pylint: disable=inherit-non-class
     """A clear no, with its `class`: nothing was changed.
 
     Classes: adopted, agent, disk, fenced, input, known, lease, program, python, record, schema,
@@ -108,13 +109,13 @@ class HarvestRecord(TypedDict):
     artifacts: int
 
 
-class Instead(_ClassOrNone):
+class Instead(_ClassOrNone):  # pylint: disable=inherit-non-class
     """How an attempt ended before its harvest failed: its `class`, None if it was not a failure."""
 
     message: str
 
 
-class EndedRecord(_ClassOrNone):
+class EndedRecord(_ClassOrNone):  # pylint: disable=inherit-non-class
     """How an attempt ended: what lies in `ended.json` and `result.json` of its folder.
 
     `class` is the kind of failure, None if it did not fail. Only `class` and `message` are always

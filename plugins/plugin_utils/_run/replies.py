@@ -39,7 +39,7 @@ class Answer:
     attempt: str = ""
 
     # What is known of that attempt now.
-    facts: AttemptFacts = field(default_factory=lambda: AttemptFacts())
+    facts: AttemptFacts = field(default_factory=AttemptFacts)
 
     # A line for people, and the step of the walk that it belongs to; blank: there is none.
     verb: str = ""

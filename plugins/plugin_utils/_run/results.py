@@ -73,7 +73,7 @@ class AttemptLog:
     # The commit that the project's HEAD was at when it was synced, where a branch is asked for.
     base: str | None = None
 
-    sync: SyncRow = field(default_factory=lambda: SyncRow())
+    sync: SyncRow = field(default_factory=SyncRow)
 
     # How it ended, in its node's words, and its harvest, if that came along: name -> base64.
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -131,11 +131,12 @@ class AttemptSummary(TypedDict):
     why: str
 
 
-# `class` is a word of Python, so the row gets that key from here.
+# `class` is a word of Python, so the row gets that key from here. (pylint does not see that a call
+# of TypedDict makes a class.)
 _Class = TypedDict("_Class", {"class": str | None})
 
 
-class JobRow(_Class):
+class JobRow(_Class):  # pylint: disable=inherit-non-class
     """A job in run.json. Its `class` is that of its failure; None: it did not fail."""
 
     # The job's name, twice, for older readers.

@@ -37,7 +37,9 @@ def test_without_a_given_specialist_the_prompt_tells_if_the_project_has_speciali
     assert session_key(job) is None
     (tmp_path / "project" / ".gummy" / "lib").mkdir(parents=True)
     (tmp_path / "project" / ".gummy" / "lib" / "core.sh").touch()
-    assert session_key(job) == session_key(replace(job, specialist="database-expert")) is not None
+    key = session_key(job)
+    assert key is not None
+    assert key == session_key(replace(job, specialist="database-expert"))
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,11 @@ def problems(value, kind, where="it"):
         if not isinstance(value, dict):
             return [f"{where} is {value!r}, no dict"]
         return [p for k, each in value.items() for p in problems(each, args[1], f"{where}[{k}]")]
-    if kind is float and type(value) is int:
+    # JSON has one kind of number, and True is an int for Python alone.
+    kinds = (float, int) if kind is float else kind
+    if isinstance(value, kinds) and (kind is bool or not isinstance(value, bool)):
         return []
-    good = value is None if kind is type(None) else type(value) is kind
-    return [] if good else [f"{where} is {value!r}, no {kind.__name__}"]
+    return [f"{where} is {value!r}, no {kind.__name__}"]
 
 
 def problems_of_dict(value, kind, where):

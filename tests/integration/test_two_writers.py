@@ -19,9 +19,11 @@ from real_nodes import Controller, Counter, Fleet, applies, copy_of_collection, 
 pytestmark = pytest.mark.once
 SHORT_LEASES = {
     "plugins/plugin_utils/_node/claim.py": (
-        "LEASE = 120.0\n"
-        "# How often a sync that goes on renews its lease, in seconds.\n"
-        "RENEW = 30.0\n",
+        (
+            "LEASE = 120.0\n"
+            "# How often a sync that goes on renews its lease, in seconds.\n"
+            "RENEW = 30.0\n"
+        ),
         "LEASE = 2.0\nRENEW = 0.5\n",
     )
 }

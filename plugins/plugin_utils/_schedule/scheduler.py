@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scheduler: an event and the time in, commands out. It does no I/O, knows no clock, and uses
-no randomness of its own.
+"""The scheduler: an event and the time in, commands out.
 
-Everything that decides about a job lives here, so that tests and simulations drive the very code
-that a run uses. `handle` is how it is driven; beside it there is only `waiting`, which looks and
-changes nothing.
+It does no I/O, knows no clock, and uses no randomness of its own. Everything that decides about a
+job lives here, so that tests and simulations drive the very code that a run uses. `handle` is how
+it is driven; beside it there is only `waiting`, which looks and changes nothing.
 
 Three rules hold it together:
 

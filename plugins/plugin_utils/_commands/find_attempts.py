@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 from .._errors import InputError
 from .._files.paths import NAME
@@ -138,9 +138,10 @@ def ask_about(row: AttemptRow, verb: Literal["fence", "cancel", "harvest"]) -> N
             reply = row["link"].call(verb, request, VERB_SECONDS)
         else:
             reply = row["link"].call(verb, request, VERB_SECONDS)
-        row["state"] = reply["state"]
+        # A refusal is told as one: its state, and what it says in place of how it ended.
+        row["state"] = cast(Any, reply["state"])
         ended = {key: value for key, value in reply.items() if key not in ("state", "store")}
-        row["ended"] = ended or None
+        row["ended"] = cast(wire.EndedRecord, ended) if ended else None
     except LinkError as exc:
         row["message"] = str(exc)
 

@@ -37,7 +37,9 @@ def _harvest(row: AttemptRow, controller: str) -> None:
         # Who sees first that a supervisor died has the node make the harvest.
         ask_about(row, "fence")
 
-    again = row["state"] == "ended" and (row.get("ended") or {}).get("class") == "harvest"
+    ended = row.get("ended")
+    failure = ended.get("class") if ended else None
+    again = row["state"] == "ended" and failure == "harvest"
     if again:
         # The harvest itself failed. What was in its way may be mended by now.
         ask_about(row, "harvest")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypedDict, TypeVar, cast
+from typing import TypeVar, cast
 
 from .._links.link import Link, LinkError
 from .._node import wire
@@ -23,43 +23,9 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Mapping[str, object])
 
 
-class AttemptRow(TypedDict, total=False):
-    """An attempt as its node lists it, and where that was.
+class AttemptRow(wire.AttemptRow, total=False):
+    """An attempt as its node lists it, where that was, and what a command has to say of it."""
 
-    A newer node may tell more; what it tells goes on to whoever reads the document.
-    """
-
-    # The attempt's id: the run's uid, a dash, and a number of its own.
-    attempt: str
-    # void (it never began), running, dead (its supervisor died), or ended.
-    state: str
-    # Whether some controller has said that the attempt's harvest is at home.
-    acknowledged: bool
-    # The run's name.
-    run_id: str
-    # The job's name within the run.
-    job: str
-    # What tells the job from others for a resume.
-    digest: str
-    # The program that does the job.
-    agent: str
-    # Where the project lies on its controller.
-    project_path: str | None
-    # The identity of the controller that drives the run.
-    controller: str
-    # What is made of the harvest: patch, branch or none.
-    deliver: str
-    # The message of a commit that holds the job's work.
-    title: str | None
-    # How it ended; None while it has not.
-    ended: Mapping[str, Any] | None
-    # When the agent was started and when all was over, in seconds by the node's clock.
-    begun_at: float | None
-    ended_at: float | None
-    # How long it took or has run by now, in seconds.
-    seconds: float | None
-    # Identity of the node's store; two names that lead to one store are one node.
-    store: str
     # The name under which the node was asked, and the link over which it answered.
     node: str
     link: Link

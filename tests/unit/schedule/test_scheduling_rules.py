@@ -37,6 +37,7 @@ from scheduling import (
     scheduler,
     unreachable,
     up_to_running,
+    up_to_sent,
     whole_walk,
 )
 
@@ -225,6 +226,14 @@ def test_what_runs_is_not_ended_by_queue_timeout():
     assert of_type(feed(tested, 61.0), ev.Finish) == []
     commands = feed(tested, GOOD, ev.Fetched(A), now=70.0)
     assert ends(commands) == {"a": ("success", None)}
+
+
+def test_a_job_that_must_begin_anew_after_queue_timeout_does_not_wait_then():
+    tested = scheduler(["a"], [node("n")], queue_timeout=60.0)
+    begin(tested, *up_to_sent())
+    commands = feed(tested, 61.0, not_started(), now=61.0)
+    assert claims(commands) == []
+    assert ends(commands) == {"a": ("failed", "queue")}
 
 
 def test_with_each_a_node_out_of_reach_is_skipped_and_one_that_can_not_is_a_failure():

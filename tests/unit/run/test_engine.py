@@ -427,7 +427,8 @@ def test_many_acknowledgements_do_not_wait_for_the_end(call, monkeypatch):
     monkeypatch.setattr(_engine, "ACKS_AT_ONCE", 2)
     node = PlayedNode("n")
     call(JOBS, node, nodes=[measured("n", slots=4)]).run()
-    assert [len(request["attempts"]) for request in node.requests("ack")] == [2, 1]
+    # Two threads send them, so either may come first.
+    assert sorted(len(request["attempts"]) for request in node.requests("ack")) == [1, 2]
 
 
 def test_an_acknowledgement_that_is_not_heard_changes_nothing(call):

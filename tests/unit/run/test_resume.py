@@ -11,30 +11,23 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
     RunRecord,
     read_history,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import Fleet
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.resume import (
     adopt_run,
     take_up,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 from job_builder import shell_job
+from played import play_fleet
 
 JOB = shell_job()
 EDITED = replace(JOB, command="make test")
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return tmp_path
+def history_of(*entries, jobs=(JOB,), run_id="r"):
+    """What an earlier call wrote of the first job.
 
-
-def written(*entries, jobs=(JOB,), run_id="r"):
-    """What an earlier call wrote:
-
-    (attempt, state) or ("finish", status, class), of the first job.
+    entries: (attempt, state), or ("finish", status, class).
     """
     record = RunRecord(run_id)
     record.begin(
@@ -42,26 +35,33 @@ def written(*entries, jobs=(JOB,), run_id="r"):
         {job.name: job.content() for job in jobs},
         "controller",
     )
+    name = jobs[0].name
     for entry in entries:
         if entry[0] == "finish":
-            record.append("finish", job=jobs[0].name, status=entry[1], **{"class": entry[2]})
+            _word, status, failure = entry
+            record.append("finish", job=name, status=status, **{"class": failure})
         else:
-            record.append(
-                "attempt", attempt=entry[0], job=jobs[0].name, node="n", state=entry[1], store="s1"
-            )
+            attempt, state = entry
+            record.append("attempt", attempt=attempt, job=name, node="n", state=state, store="s1")
     record.close()
     return read_history(record.folder)
 
 
-def taken(history, *jobs, only=None, silent=None):
-    left = take_up(SimpleNamespace(jobs=jobs or (JOB,), only=only), history, silent or {})
-    return (
-        [job.name for job in left.to_do],
-        left.found,
-        {name: row["status"] for name, row in left.rows.items()},
-        left,
-    )
+def plan_of(history, *jobs, only=None, silent=None):
+    """What a call of the run makes of what earlier ones left."""
+    request = SimpleNamespace(jobs=jobs or (JOB,), only=only)
+    return take_up(request, history, silent or {})
 
+
+def to_do(plan):
+    return [job.name for job in plan.to_do]
+
+
+def statuses(plan):
+    return {name: row["status"] for name, row in plan.rows.items()}
+
+
+# -- what is taken up
 
 GOOD = ("finish", "success", None)
 BAD = ("finish", "failed", "agent")
@@ -94,12 +94,10 @@ LOST = ("finish", "lost", "lost")
 def test_resume_asks_for_what_may_have_started_and_repeats_only_what_did_not(
     entries, again, found, done
 ):
-    events = [ev.Found(found, "a", "n")] if found else []
-    assert taken(written(*entries))[:3] == (
-        ["a"] if again else [],
-        events,
-        {"a": done} if done else {},
-    )
+    plan = plan_of(history_of(*entries))
+    assert to_do(plan) == (["a"] if again else [])
+    assert plan.found == ([ev.Found(found, "a", "n")] if found else [])
+    assert statuses(plan) == ({"a": done} if done else {})
 
 
 @pytest.mark.parametrize(
@@ -118,93 +116,103 @@ def test_resume_asks_for_what_may_have_started_and_repeats_only_what_did_not(
     ],
 )
 def test_only_failed_does_the_failed_ones_anew_and_begins_no_other(entries, again, found, status):
-    jobs, events, rows, _left = taken(written(*entries), only="failed")
-    assert (jobs, bool(events), rows) == (
-        ["a"] if again else [],
-        found,
-        {"a": status} if status else {},
-    )
+    plan = plan_of(history_of(*entries), only="failed")
+    assert to_do(plan) == (["a"] if again else [])
+    assert bool(plan.found) == found
+    assert statuses(plan) == ({"a": status} if status else {})
 
 
-def test_an_edited_job_is_a_new_one_or_the_old_one_by_its_id_and_the_output_says_which():
-    again, found, rows, left = taken(written(("1", "ended"), GOOD), EDITED)
-    assert (again, found, rows, left.notes) == (
-        ["a"],
-        [],
-        {},
-        ["a was edited: it is a new job (an id would make it the one it was)"],
-    )
-    same = replace(JOB, id="stable")
-    again, _found, rows, left = taken(
-        written(("1", "ended"), GOOD, jobs=(same,), run_id="r2"), replace(same, command="make test")
-    )
-    assert (again, rows, left.notes) == (
-        [],
-        {"a": "success"},
-        ["a was edited, and its id says that it is the job it was: what ended or runs is kept"],
-    )
-    assert taken(written(("1", "ended"), GOOD, run_id="r3"))[3].notes == []
+# -- jobs that were edited
+
+
+def test_an_edited_job_is_a_new_one_and_the_output_says_so():
+    plan = plan_of(history_of(("1", "ended"), GOOD), EDITED)
+    assert to_do(plan) == ["a"]
+    assert plan.found == [] and plan.rows == {}
+    assert plan.notes == ["a was edited: it is a new job (an id would make it the one it was)"]
+
+
+def test_an_edited_job_with_an_id_is_the_old_one_and_the_output_says_so():
+    before = replace(JOB, id="stable")
+    history = history_of(("1", "ended"), GOOD, jobs=(before,))
+    plan = plan_of(history, replace(before, command="make test"))
+    assert to_do(plan) == []
+    assert statuses(plan) == {"a": "success"}
+    assert plan.notes == [
+        "a was edited, and its id says that it is the job it was: what ended or runs is kept"
+    ]
+
+
+def test_of_a_job_that_was_not_edited_nothing_is_said():
+    assert plan_of(history_of(("1", "ended"), GOOD)).notes == []
 
 
 def test_jobs_that_are_no_longer_in_the_list_are_named():
     other = replace(JOB, name="b")
-    assert taken(written(jobs=(JOB, other)), other)[3].notes == [
+    assert plan_of(history_of(jobs=(JOB, other)), other).notes == [
         "no longer in the list, and left as they are: a"
     ]
 
 
+# -- nodes that are silent
+
+
 def test_what_a_silent_node_may_hold_is_not_placed():
     other = replace(JOB, name="b")
-    jobs, found, rows, left = taken(written(("1", "sent")), JOB, other, silent={"n2": "timed out"})
-    assert (jobs, len(found), rows) == (["a"], 1, {"b": "lost"})
-    assert "no answer from n2 (timed out), which may have it" in left.rows["b"]["message"]
+    plan = plan_of(history_of(("1", "sent")), JOB, other, silent={"n2": "timed out"})
+    assert to_do(plan) == ["a"] and len(plan.found) == 1
+    assert statuses(plan) == {"b": "lost"}
+    assert "no answer from n2 (timed out), which may have it" in plan.rows["b"]["message"]
 
 
-def test_a_job_whose_known_attempt_may_be_void_is_not_placed_anew_while_a_silent_node_may_have_a_newer_one():
-    left = taken(written(("1", "sent")), silent={"n2": "a newer store"})[3]
-    assert [event.attempt for event in left.found] == [
-        "1"
-    ] and "no answer from n2 (a newer store), which may have it" in left.to_do[0].no_more
-    assert (
-        left.to_do[0].digest() == JOB.digest()
-        and taken(written(("1", "sent")))[3].to_do[0].no_more == ""
-    )
+def test_a_job_is_not_placed_anew_while_a_silent_node_may_have_a_newer_attempt_of_it():
+    history = history_of(("1", "sent"))
+    plan = plan_of(history, silent={"n2": "a newer store"})
+    assert [event.attempt for event in plan.found] == ["1"]
+    (job,) = plan.to_do
+    assert "no answer from n2 (a newer store), which may have it" in job.no_more
+    assert job.digest() == JOB.digest()
+
+    (job,) = plan_of(history).to_do
+    assert job.no_more == ""
 
 
 # -- gummy_adopt
 
 
-class FakeLink:
+class AdoptedLink:
+    """A link to a node that knows these attempts, and may be told who drives their run.
+
+    rows: None: it gives no answer. meanwhile: attempts that begin before it was told. deaf: it
+    can't be told. refuses: the verb that it refuses, and answers with `reason`.
+    """
+
     def __init__(self, rows):
+        self.name = "n"
         self.rows = rows
-        self.told = []
         self.meanwhile = []
         self.deaf = False
-        self.name = "n"
         self.refuses = ""
+        self.reason = ""
+        # What it was told: (verb, uid, controller).
+        self.adopted = []
 
     def stream(self, verb, request, seconds):
         if self.rows is None:
             raise LinkError("timed out")
-        return iter(
-            [
-                *self.rows,
-                {"state": "refused", "message": "a newer store"}
-                if self.refuses == verb
-                else {"state": "listed"},
-            ]
-        )
+        return iter([*self.rows, self._reply(verb, "listed")])
 
     def call(self, verb, request):
         if self.deaf:
             raise LinkError("timed out")
-        self.told.append((verb, request["uid"], request["controller"]))
+        self.adopted.append((verb, request["uid"], request["controller"]))
         self.rows = [*self.rows, *self.meanwhile]
-        return (
-            {"state": "refused", "message": "full"}
-            if self.refuses == verb
-            else {"state": "adopted"}
-        )
+        return self._reply(verb, "adopted")
+
+    def _reply(self, verb, state):
+        if verb == self.refuses:
+            return {"state": "refused", "message": self.reason}
+        return {"state": state}
 
 
 def row(attempt, job="a", begun=1.0, **more):
@@ -220,36 +228,33 @@ def row(attempt, job="a", begun=1.0, **more):
     }
 
 
-def adopt(prepare=lambda links: None, **nodes):
-    links = {name: FakeLink(rows) for name, rows in nodes.items()}
-    prepare(links)
+def links_to(**rows):
+    """By the node's name, a link to a node with these attempts."""
+    return {name: AdoptedLink(rows_of_node) for name, rows_of_node in rows.items()}
+
+
+def adopt(links):
+    """Take the run over; returns its record, and the nodes that gave no answer."""
     record = RunRecord("r")
     try:
-        fleet = Fleet(
-            nodes=tuple(map(Node, links)),
-            fallback=None,
-            make_link=links.__getitem__,
-            measure=None,
-            config=None,
-        )
+        fleet = play_fleet(links)
         silent = adopt_run(SimpleNamespace(run_id="r"), record, fleet, "me")
     finally:
         record.close()
-    return record, silent, links
+    return record, silent
 
 
 def test_a_run_is_taken_over_from_what_the_nodes_know():
-    record, silent, links = adopt(
-        n1=[row("old-1")], n2=[row("old-2", "b", 2.0, acknowledged=True)], n3=None, n4=[]
-    )
-    told = [("adopt", "old", "me")]
-    assert record.uid == "old" and silent == {"n3": "timed out"}
-    assert {name: link.told for name, link in links.items()} == {
-        "n1": told,
-        "n2": told,
-        "n3": [],
-        "n4": told,
-    }
+    at_home = row("old-2", "b", 2.0, acknowledged=True)
+    links = links_to(n1=[row("old-1")], n2=[at_home], n3=None, n4=[])
+    record, silent = adopt(links)
+    assert record.uid == "old"
+    assert silent == {"n3": "timed out"}
+
+    word = ("adopt", "old", "me")
+    adopted = {name: link.adopted for name, link in links.items()}
+    assert adopted == {"n1": [word], "n2": [word], "n3": [], "n4": [word]}
+
     history = read_history(record.folder)
     assert {
         name: (entry["node"], entry["state"], entry["store"])
@@ -259,38 +264,39 @@ def test_a_run_is_taken_over_from_what_the_nodes_know():
         "old-2": ("n2", "sent", "s"),
     }
     # The digest is the job's: the newer attempt counts.
-    assert taken(history)[1] == [ev.Found("old-2", "a", "n2")]
+    assert plan_of(history).found == [ev.Found("old-2", "a", "n2")]
 
 
-def test_what_begins_while_a_run_is_taken_over_is_taken_over_too_and_a_node_that_was_not_told_counts_as_silent():
-    def prepare(links):
-        links["n1"].meanwhile = [row("old-3", "b")]
-        links["n2"].deaf = True
-
-    record, silent, _links = adopt(prepare, n1=[row("old-1")], n2=[])
-    assert {*read_history(record.folder).attempts} == {"old-1", "old-3"} and silent == {
-        "n2": "timed out"
-    }
+def test_what_begins_meanwhile_is_taken_over_too_and_a_node_that_was_not_told_is_silent():
+    links = links_to(n1=[row("old-1")], n2=[])
+    links["n1"].meanwhile = [row("old-3", "b")]
+    links["n2"].deaf = True
+    record, silent = adopt(links)
+    assert {*read_history(record.folder).attempts} == {"old-1", "old-3"}
+    assert silent == {"n2": "timed out"}
 
 
 @pytest.mark.parametrize(("verb", "reason"), [("list", "a newer store"), ("adopt", "full")])
-def test_a_node_that_refuses_to_tell_or_to_be_told_is_silent_and_the_record_knows_until_it_was_asked(
-    verb, reason
-):
-    def prepare(links):
-        links["n1"].refuses = verb
+def test_a_node_that_refuses_is_silent_and_the_record_knows_it_until_it_was_asked(verb, reason):
+    links = links_to(n1=[], n2=[row("old-1")])
+    links["n1"].refuses = verb
+    links["n1"].reason = reason
+    record, silent = adopt(links)
+    assert silent == {"n1": reason}
+    assert read_history(record.folder).silent == ["n1"]
 
-    record, silent, _links = adopt(prepare, n1=[], n2=[row("old-1")])
-    assert silent == {"n1": reason} and read_history(record.folder).silent == ["n1"]
-    assert adopt(n1=[row("old-2", "b")], n2=[row("old-1")])[1] == {}
+    _record, silent = adopt(links_to(n1=[row("old-2", "b")], n2=[row("old-1")]))
+    assert silent == {}
     history = read_history(record.folder)
-    assert history.silent == [] and {*history.attempts} == {"old-1", "old-2"}
+    assert history.silent == []
+    assert {*history.attempts} == {"old-1", "old-2"}
 
 
 def test_of_several_runs_of_one_name_none_is_taken_over():
-    with pytest.raises(
-        InputError, match="several runs are called r .*bring all but one home first"
-    ):
-        adopt(n1=[row("x-1")], n2=[row("y-1", controller="third")])
-    record, _silent, _links = adopt(n1=[row("x-1", acknowledged=True)], n2=[row("y-1", begun=2.0)])
+    several = "several runs are called r .*bring all but one home first"
+    with pytest.raises(InputError, match=several):
+        adopt(links_to(n1=[row("x-1")], n2=[row("y-1", controller="third")]))
+
+    at_home = row("x-1", acknowledged=True)
+    record, _silent = adopt(links_to(n1=[at_home], n2=[row("y-1", begun=2.0)]))
     assert record.uid == "y"

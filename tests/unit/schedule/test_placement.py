@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placem
     rank,
 )
 
+# One node waits for its disks, the other one for its processors.
 GOLDEN = [
     Node("node-1", "measured", load={"cpu": 0.15, "io_wait": 0.45}),
     Node("node-2", "measured", load={"cpu": 0.65, "io_wait": 0.12}),
@@ -28,6 +30,9 @@ def measured(name, cpu, **more):
 
 def order(nodes, need=None, **more):
     return [entry.host for entry in rank(nodes, need or Need(), **more)]
+
+
+# -- the score
 
 
 @pytest.mark.parametrize(
@@ -72,38 +77,38 @@ def test_the_task_type_decides_which_load_matters(task_type, best):
 def test_score_is_the_weighted_mean_of_what_was_measured_and_at_least_the_share_of_slots_taken(
     load, task_type, taken, expected
 ):
-    assert placement.score(load, placement.DEFAULT_WEIGHTS, task_type, taken, 4) == (
-        None if expected is None else pytest.approx(expected)
-    )
+    score = placement.score(load, placement.DEFAULT_WEIGHTS, task_type, taken, 4)
+    if expected is None:
+        assert score is None
+    else:
+        assert score == pytest.approx(expected)
 
 
 def test_equal_scores_go_to_more_cpus_and_then_to_the_first_name():
-    assert order(
-        [measured("c", 0.3, cpus=2), measured("b", 0.3, cpus=8), measured("a", 0.3, cpus=2)]
-    ) == ["b", "a", "c"]
-    half = [
-        Node(name, "measured", load={"cpu": cpu}, cpus=cpus, slots=6, in_flight=3)
-        for name, cpu, cpus in [("a", 0.1, 4), ("b", 0.3, 8)]
-    ]
-    assert order(half) == ["b", "a"]
+    nodes = [measured("c", 0.3, cpus=2), measured("b", 0.3, cpus=8), measured("a", 0.3, cpus=2)]
+    assert order(nodes) == ["b", "a", "c"]
+
+    # Half of the slots are taken, which counts more than the load.
+    half = {"slots": 6, "in_flight": 3}
+    nodes = [measured("a", 0.1, cpus=4, **half), measured("b", 0.3, cpus=8, **half)]
+    assert order(nodes) == ["b", "a"]
 
 
 @pytest.mark.parametrize("task_type", ["general", "api"])
 def test_a_burst_spreads_by_the_share_of_slots(task_type):
-    free = {"big": (8, 0), "mid": (4, 0), "low": (2, 0)}
-    loads = {
-        "big": {"cpu": 0.1, "io_wait": 0.05},
-        "mid": {"cpu": 0.1, "io_wait": 0.15},
-        "low": {"cpu": 0.1, "io_wait": 0.2},
-    }
+    nodes = [
+        Node("big", "measured", load={"cpu": 0.1, "io_wait": 0.05}, slots=8),
+        Node("mid", "measured", load={"cpu": 0.1, "io_wait": 0.15}, slots=4),
+        Node("low", "measured", load={"cpu": 0.1, "io_wait": 0.2}, slots=2),
+    ]
+    taken = Counter()
     for _time in range(7):
-        nodes = [
-            Node(name, "measured", load=loads[name], slots=slots, in_flight=taken)
-            for name, (slots, taken) in free.items()
-        ]
-        slots, taken = free[best := order(nodes, Need(task_type=task_type))[0]]
-        free[best] = (slots, taken + 1)
-    assert {name: taken for name, (_host, taken) in free.items()} == {"big": 4, "mid": 2, "low": 1}
+        now = [replace(node, in_flight=taken[node.name]) for node in nodes]
+        taken[order(now, Need(task_type=task_type))[0]] += 1
+    assert taken == {"big": 4, "mid": 2, "low": 1}
+
+
+# -- nodes that can't take it
 
 
 @pytest.mark.parametrize(
@@ -133,6 +138,9 @@ def test_a_node_that_cannot_take_the_job_says_why(node, need, why):
     assert why is None or entry.reason == why
 
 
+# -- the order
+
+
 def test_usable_nodes_come_first_then_waiting_then_rejected_by_name():
     nodes = [
         Node("z", "unreachable"),
@@ -147,16 +155,17 @@ def test_usable_nodes_come_first_then_waiting_then_rejected_by_name():
 def test_preferred_nodes_are_first_choice_while_they_have_a_free_slot():
     prefer = {"database": ["slow"]}
     need = Need(task_type="database")
-    entries = rank([measured("fast", 0.1), measured("slow", 0.9)], need, preferences=prefer)
+    nodes = [measured("fast", 0.1), measured("slow", 0.9)]
+    entries = rank(nodes, need, preferences=prefer)
     assert [entry.host for entry in entries] == ["slow", "fast"]
     assert entries[0].reason == "score 0.90, cpu 90 %, first choice for database"
-    assert order(
-        [measured("fast", 0.1), measured("slow", 0.9, in_flight=2)], need, preferences=prefer
-    ) == ["fast", "slow"]
-    assert order([measured("fast", 0.1), measured("slow", 0.9)], Need(), preferences=prefer) == [
-        "fast",
-        "slow",
-    ]
+
+    full = [measured("fast", 0.1), measured("slow", 0.9, in_flight=2)]
+    assert order(full, need, preferences=prefer) == ["fast", "slow"]
+    assert order(nodes, Need(), preferences=prefer) == ["fast", "slow"]
+
+
+# -- nodes of whose load nothing is known
 
 
 def test_without_any_load_data_nodes_take_turns_and_the_reason_says_so():
@@ -172,9 +181,8 @@ def test_without_any_load_data_nodes_take_turns_and_the_reason_says_so():
 
 
 def test_a_node_without_load_data_ranks_after_the_measured_ones():
-    entries = rank(
-        [Node("a", in_flight=1, slots=2), Node("b", slots=2), measured("z", 0.99)], Need()
-    )
+    nodes = [Node("a", in_flight=1, slots=2), Node("b", slots=2), measured("z", 0.99)]
+    entries = rank(nodes, Need())
     assert [(entry.host, entry.score) for entry in entries] == [
         ("z", 0.99),
         ("b", None),
@@ -183,27 +191,26 @@ def test_a_node_without_load_data_ranks_after_the_measured_ones():
     assert entries[1].reason == "no load data"
 
 
+# -- what people are told
+
+
 def test_the_reason_and_the_parts_explain_the_score():
-    (entry,) = rank(
-        [
-            Node(
-                "n",
-                "measured",
-                load={"cpu": 0.12, "memory": 0.35, "load_average": 0.09, "io_wait": 0.5},
-                slots=4,
-            )
-        ],
-        Need(),
-    )
+    load = {"cpu": 0.12, "memory": 0.35, "load_average": 0.09, "io_wait": 0.5}
+    (entry,) = rank([Node("n", "measured", load=load, slots=4)], Need())
     assert entry.reason == "score 0.18, cpu 12 %, mem 35 %, load 9 %"
     assert sum(entry.parts.values()) == pytest.approx(entry.score)
-    (entry,) = rank(
-        [Node("n", "measured", load={"cpu": 0.12, "io_wait": 0.5}, slots=4, busy=1, in_flight=2)],
-        Need(task_type="api"),
-    )
+
+    load = {"cpu": 0.12, "io_wait": 0.5}
+    node = Node("n", "measured", load=load, slots=4, busy=1, in_flight=2)
+    (entry,) = rank([node], Need(task_type="api"))
     assert entry.reason == "score 0.75, cpu 12 %, io wait 50 %, 3 of 4 slots taken"
-    assert entry.parts["in_flight"] > 0 and sum(entry.parts.values()) == pytest.approx(0.75)
-    assert entry.as_dict(0.0)["score"] == 0.75 and entry.as_dict(0.0)["busy"] == 3
+    assert entry.parts["in_flight"] > 0
+    assert sum(entry.parts.values()) == pytest.approx(0.75)
+    assert entry.as_dict(0.0)["score"] == 0.75
+    assert entry.as_dict(0.0)["busy"] == 3
+
+
+# -- the kind of work
 
 
 @pytest.mark.parametrize(

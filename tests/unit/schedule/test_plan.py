@@ -25,16 +25,14 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 def node(name, cpu, memory=0.3, average=0.2, io_wait=0.0, **more):
     load = {"cpu": cpu, "memory": memory, "load_average": average, "io_wait": io_wait}
-    return Node(
-        name,
-        "measured",
-        load=load,
-        measured_at=NOW - 4,
-        **{"agents": frozenset({"gummy"}), "cpus": 8, "slots": 2, **more},
-    )
+    fields = {"agents": frozenset({"gummy"}), "cpus": 8, "slots": 2, **more}
+    return Node(name, "measured", load=load, measured_at=NOW - 4, **fields)
 
 
-def tricky():
+# -- the plan
+
+
+def tricky_nodes():
     """Each node with another reason for its place."""
     return [
         node("attic", 0.05),
@@ -67,7 +65,12 @@ def tricky_plan():
     ]
     rested = [ev.Quarantined("jetty", 2, 48.0, "start: gummy: command not found")]
     return plan_work(
-        work, tricky(), rested, now=NOW, local_fallback=False, preferences={"database": ["cellar"]}
+        work,
+        tricky_nodes(),
+        rested,
+        now=NOW,
+        local_fallback=False,
+        preferences={"database": ["cellar"]},
     )
 
 
@@ -79,67 +82,50 @@ def test_the_tricky_case_of_the_documentation_is_what_a_plan_prints():
 def test_a_plan_spreads_the_jobs_with_those_in_flight_counted_and_shows_who_waits():
     nodes = [node("a", 0.1, slots=4), node("b", 0.1, slots=4), node("c", 0.1, slots=2)]
     rows = plan_work([ev.PlacementSpec(f"job-{number}", Need()) for number in range(12)], nodes)
-    assert [row["node"] for row in rows] == [
-        "a",
-        "b",
-        "c",
-        "a",
-        "b",
-        "a",
-        "b",
-        "c",
-        "a",
-        "b",
-        None,
-        None,
-    ]
+    placed = [row["node"] for row in rows]
+    assert placed == [*"abcababcab", None, None]
     assert [row["waits"] for row in rows] == [False] * 10 + [True] * 2
     assert all(entry["waits"] and entry["change"] for entry in rows[-1]["ranking"])
 
+
+# -- the filter
 
 RECORDS = [{"name": "a", "cpu": 0.1, "slots": 2}, {"name": "b", "cpu": 0.3, "slots": 1}]
 
 
 def test_the_filter_takes_records_and_names_with_hostvars_alike():
-    hostvars = {
-        "a": {"gummy_facts": {"state": "measured", "load": {"cpu": 0.1}, "slots": {"total": 2}}}
-    }
-    hostvars["b"] = {
-        "gummy_facts": {"state": "measured", "load": {"cpu": 0.3}, "slots": {"total": 1}}
-    }
+    facts_of_a = {"state": "measured", "load": {"cpu": 0.1}, "slots": {"total": 2}}
+    facts_of_b = {"state": "measured", "load": {"cpu": 0.3}, "slots": {"total": 1}}
+    hostvars = {"a": {"gummy_facts": facts_of_a}, "b": {"gummy_facts": facts_of_b}}
     jobs = [
         "one",
         {"name": "two", "priority": 1, "prompt": "write sql"},
         {"node": "b"},
         {"nodes": ["b"], "exclude": "b"},
     ]
-    for plan in (
+    plans = [
         plan_jobs(RECORDS, jobs),
         plan_jobs(["a", "b"], jobs, hostvars=hostvars),
         plan_jobs(hostvars, jobs),
-    ):
+    ]
+    for plan in plans:
         assert [(row["name"], row["node"], row["task_type"]) for row in plan] == [
             ("one", "b", "general"),
             ("two", "a", "database"),
             ("job-3", None, "general"),
             ("job-4", None, "general"),
         ]
-        assert plan[3]["why"].startswith("can't run: no node can take the job") and (
-            plan[2]["waits"],
-            plan[3]["waits"],
-        ) == (True, False)
+        assert plan[3]["why"].startswith("can't run: no node can take the job")
+        assert (plan[2]["waits"], plan[3]["waits"]) == (True, False)
 
 
 def test_the_filter_heeds_weights_and_preferences():
-    assert plan_jobs(RECORDS, ["x"], preferences={"general": ["b"]})[0]["node"] == "b"
-    assert (
-        plan_jobs(
-            [{"name": "a", "cpu": 0, "mem": 0.9}, {"name": "b", "cpu": 0.5, "mem": 0}],
-            ["x"],
-            weights={"memory": 1},
-        )[0]["node"]
-        == "b"
-    )
+    (row,) = plan_jobs(RECORDS, ["x"], preferences={"general": ["b"]})
+    assert row["node"] == "b"
+
+    records = [{"name": "a", "cpu": 0, "mem": 0.9}, {"name": "b", "cpu": 0.5, "mem": 0}]
+    (row,) = plan_jobs(records, ["x"], weights={"memory": 1})
+    assert row["node"] == "b"
 
 
 @pytest.mark.parametrize(
@@ -163,10 +149,12 @@ def test_bad_jobs_are_one_sentence(jobs, sentence):
     assert str(error.value) == f"plan_jobs - {sentence}"
 
 
+# -- the documentation
+
+
 def test_the_documentation_lists_the_words_of_each_kind_of_work():
     page = (DOCS / "placement.md").read_text(encoding="utf-8")
     for task_type, words in KEYWORDS.items():
-        assert (
-            f"| `{task_type}` | {(TASK_TYPES[task_type] or 'nothing more').replace('_', ' ')} | {', '.join(sorted(words))} |"
-            in page
-        )
+        heavier_part = (TASK_TYPES[task_type] or "nothing more").replace("_", " ")
+        row = f"| `{task_type}` | {heavier_part} | {', '.join(sorted(words))} |"
+        assert row in page

@@ -97,8 +97,8 @@ def promise_3(counted: Counted) -> None:
 def promise_7(counted: Counted) -> None:
     """Bad input gets a clear error before anything starts: what, where, and what to do.
 
-    Without `raise InputError(dict.fromkeys(problems))` (_input/request.py) the good jobs of the
-    batch would begin.
+    Without `raise InputError(dict.fromkeys(reader.problems))` (_input/request.py) the good jobs of
+    the batch would begin.
     """
     known = counted.fleet.files()
     jobs = [
@@ -176,7 +176,7 @@ LINES: dict[Callable[[Counted], None], tuple[str, str, str, str]] = {
     ),
     promise_7: (
         "_input/request.py",
-        "raise InputError(dict.fromkeys(problems))",
+        "raise InputError(dict.fromkeys(reader.problems))",
         "pass",
         r"not {'good': ",
     ),

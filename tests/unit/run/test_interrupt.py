@@ -15,7 +15,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._run.interrupt i
     cancel_if_we_die,
 )
 from played import play_fleet
-from played_nodes import wait_for
+from played_nodes import AT_MOST, wait_for
+
+# A process that a test began ends after this time whatever happens, in seconds.
+END_AFTER = int(AT_MOST)
 
 # What the record of a run knows: attempt, node, newest state.
 ATTEMPTS = [
@@ -43,6 +46,7 @@ class NotingLink:
     def call(self, verb, request, seconds):
         (self._notes / f"{verb} {request['attempt']} {self._name}").touch()
         if self._gate is not None:
+            signal.alarm(END_AFTER)
             os.read(self._gate, 1)
         if self._name == "silent":
             raise LinkError("timed out")
@@ -60,6 +64,7 @@ def playbook(notes, end, *, gate=None, to_close=(), own_group=False):
         return pid
 
     status = 1
+    signal.alarm(END_AFTER)
     try:
         for descriptor in to_close:
             os.close(descriptor)

@@ -180,6 +180,15 @@ def test_a_word_to_a_poll_that_has_ended_is_kept_for_the_next_one(watched):
     assert (first.words, second.words) == ([], [b"+"])
 
 
+def test_a_word_to_a_poll_that_does_not_listen_yet_waits_until_it_does(watched):
+    watched.listening().end()
+    second = watched.link.next_poll()
+    watched.watches.enqueue("n", 2)
+    assert second.words == []
+    second.tell(WATCHING)
+    assert watched.next_event() == UP and second.words == [b"+"]
+
+
 # -- polls that break off
 
 

@@ -59,7 +59,15 @@ class Quarantines:
         ]
 
     def keep(self, command: ev.Quarantine) -> None:
-        """Note a node's pause; one without failures is over and forgotten."""
+        """Note a node's pause; one without failures is over and forgotten.
+
+        The controller itself, and a node that has left the play, have no key: nothing is kept of
+        them.
+        """
+        key = self._keys.get(command.node)
+        if key is None:
+            return
+
         row: Row | None = None
         if command.failures:
             row = {
@@ -67,7 +75,7 @@ class Quarantines:
                 "until": self._now() + command.seconds,
                 "why": command.why,
             }
-        self._write({self._keys[command.node]: row})
+        self._write({key: row})
 
     def _write(self, changes: Mapping[str, Row | None]) -> None:
         """Change rows by key, None to take one away; the file is left alone if nothing changes."""

@@ -262,8 +262,11 @@ def broken(command: ev.Command, error: Exception) -> Answer | None:
     None: nobody waits for one.
     """
     message = f"{type(error).__name__}: {error}"
-    if isinstance(command, ev.Start | ev.Fence):
+    if isinstance(command, ev.Start):
         return Answer(ev.Unknown(command.attempt, message), command.attempt)
+    # As if the node gave no answer: it is asked again when its link is up, and not at once.
+    if isinstance(command, ev.Fence):
+        return Answer(ev.Unknown(command.attempt, message, contact_lost=True), command.attempt)
     if isinstance(command, ev.Claim | ev.Sync | ev.Fetch):
         return Answer(ev.Failed(command.attempt, "refused", message), command.attempt)
     return None

@@ -513,14 +513,17 @@ class Scheduler:
     def _reached_fetched(
         self, attempt: TrackedAttempt, event: ev.AttemptEvent | None, _before: str
     ) -> None:
-        """Its work is at home: the node may forget it, and its job ends or gets another attempt."""
-        ended = attempt.ended
-        if ended is None or not isinstance(event, ev.Fetched):
+        """Its work is at home: its job ends or gets another attempt, and the node may forget it."""
+        if attempt.ended is None or not isinstance(event, ev.Fetched):
             raise ProtocolError(f"attempt {attempt.id} was fetched and never ended")
+
+        self._go_on_after(attempt, attempt.ended, event.undelivered)
+        # Last, so that the job's end is on record before the node is told.
         self._emit(ev.Ack(attempt.id, attempt.node))
 
+    def _go_on_after(self, attempt: TrackedAttempt, ended: ev.Ended, undelivered: str) -> None:
+        """undelivered: why the branch that was asked for could not be made; blank: it could."""
         job = self._jobs[attempt.job]
-        undelivered = event.undelivered
         if ended.failure == "quota":
             job.used += 1
             if self._may_try_again(job):

@@ -6,9 +6,14 @@ What is decided stands in the tests of the scheduler, and what a reply means in 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
+import played_run
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.quarantines import (
+    Quarantines,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
     RunRecord,
     ask_to_cancel,
@@ -540,6 +545,64 @@ def test_a_harvest_that_came_home_before_is_fetched_once_more_and_the_old_one_is
     row = made.run([found])["a"]
     assert Path(row["folder"], "log").read_bytes() == b"new"
     assert Path(f"{folder}.before-{found.attempt}").is_dir()
+
+
+# -- nodes that are no candidates, and replies that make no sense
+
+
+def test_after_a_job_that_did_not_start_here_the_controller_does_the_next_one(call, monkeypatch):
+    """candidates.py gives Quarantines the keys of nodes without localhost, as here."""
+    play_fleet = played_run.play_fleet
+
+    def with_fallback(links, _nodes, **more):
+        more["quarantines"] = Quarantines({})
+        return play_fleet(links, [], fallback=Node("localhost", local=True), **more)
+
+    monkeypatch.setattr(played_run, "play_fleet", with_fallback)
+    no_start = {"state": "ended", "class": "start", "message": "no agent", "store": "s"}
+    rows = call(JOBS[:2], PlayedNode("localhost", start=[no_start]), nodes=[]).run()
+    assert rows["b"]["status"] == "success"
+
+
+def test_a_node_that_left_the_play_and_stays_silent_loses_its_job_and_nothing_else(call):
+    """run.py gives the engine nodes that are no candidates; Quarantines has no key of theirs."""
+    found = left_behind()
+    node = PlayedNode("n", fence=[LinkError("timed out")] * 99)
+    node.on_poll = lambda poll: poll.break_off(LinkError("timed out"))
+    gone = Node("n", "unreachable", "not among the hosts of this play")
+    made = call([JOB], node, nodes=[gone], lost_after=0.05)
+    object.__setattr__(made.fleet, "quarantines", Quarantines({}))
+    assert made.run([found])["a"]["status"] == "lost"
+
+
+def test_a_fence_whose_reply_makes_no_sense_is_not_asked_again_without_a_pause(call):
+    odd = end_of("x", seconds="long")
+    node = PlayedNode("n", start=[LinkError("timed out")], fence=[odd] * 100_000)
+    call([JOB], node, lost_after=0.2).run()
+    assert len(node.requests("fence")) < 20
+
+
+def test_an_acknowledgement_goes_out_after_its_job_s_end_is_in_the_journal(call, monkeypatch):
+    monkeypatch.setattr(_engine, "ACKS_AT_ONCE", 1)
+    finished = []
+    made = None
+
+    def look(_request):
+        finished.append(len(made.journal("finish")))
+        return {"state": "acknowledged"}
+
+    made = call([JOB], PlayedNode("n", ack=[look]), nodes=[measured("n")])
+    append = made.record.append
+
+    def slow_append(kind, **data):
+        # The disk is slow: what was submitted before is done by then.
+        if kind == "finish":
+            time.sleep(0.1)
+        append(kind, **data)
+
+    made.record.append = slow_append
+    made.run()
+    assert finished == [1]
 
 
 # -- links

@@ -362,7 +362,10 @@ def test_two_calls_at_once_make_one_fleet(tmp_path: pathlib.Path) -> None:
     answers = [json.loads(one.communicate(timeout=60)[0]) for one in calls]
     with fleet_in(tmp_path / "fleet", "--size", "1"):
         assert sorted(answer["changed"] for answer in answers) == [False, True]
-        assert answers[0]["nodes"] == answers[1]["nodes"]
+        # A session that is just ending may be seen by one of them alone; the sshd by both.
+        (first,), (second,) = (answer["nodes"] for answer in answers)
+        assert set(first.pop("pids")) & set(second.pop("pids"))
+        assert first == second
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: pathlib.Path) -> None:

@@ -53,6 +53,13 @@ document:
       description: Which document it is.
       type: str
       returned: always
+    outside:
+      description: >-
+        Folders outside of the project that went along as parts of its repository, as a work tree's
+        main repository is.
+      type: list
+      elements: str
+      returned: always
     secrets:
       description: >-
         Files that go to the nodes and look like secrets by their names; told once for each project.

@@ -123,7 +123,7 @@ def test_however_an_agent_ends_its_work_is_at_home_and_the_project_is_as_it_was(
         # These were ignored, and did not go to the node.
         for ignored in user.rglob("x.inner"):
             ignored.unlink()
-        trees.apply(row["folder"], user, plain=False)
+        trees.apply(row["folder"], user, plain=False, nested=row["nested"])
         at_home = trees.listing(user)
         on_the_node = trees.listing(workspace / "tree")
         assert trees.differences(at_home, on_the_node, row["left_out"]) == [], name

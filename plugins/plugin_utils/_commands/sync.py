@@ -59,6 +59,8 @@ class SyncDocument(TypedDict):
     project: str
     # What of it stays at home, for people.
     excluded: str
+    # Folders outside of the project that went along, as parts of its repository.
+    outside: list[str]
     # Paths that look like secrets and went, told at the project's first sync.
     secrets: list[str]
     # Sorted by name.
@@ -125,6 +127,7 @@ def sync(fleet: Fleet, project: str | None, show_line: Callable[[str], None]) ->
         "status": "success" if good else "failed",
         "project": project,
         "excluded": upload.excluded.describe(),
+        "outside": upload.excluded.outside,
         "secrets": suspects,
         "nodes": sorted(rows, key=lambda row: row["node"]),
     }

@@ -15,11 +15,10 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from .git import HarvestError, text
+from .git import HarvestError, is_real_folder, text
 from .store import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import tarfile
     from pathlib import Path
 
     from . import wire
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
 
     LeftOut = list[wire.Omission]
 
-NESTED = "nested.tar"
+NESTED = "nested"
+# The commit of a nested repository's bundle that holds its files as the agent left them.
+WORK = "refs/gummy/work"
 COMMITS = "commits.bundle"
 RAW = "branch.raw"
 PACK = "branch.pack"
@@ -44,12 +45,15 @@ def refs(git: Git) -> dict[str, str]:
 
     There are none where the repository is missing or broken.
     """
-    if not os.path.isdir(os.path.join(git.tree, ".git")):
-        return {}
     try:
-        listing = git("show-ref", "--head", ok=(0, 1), own=False)
+        return _read_refs(git, {})
     except HarvestError:
         return {}
+
+
+def _read_refs(git: Git, at: Mapping[str, str]) -> dict[str, str]:
+    """The same of the repository that `at` leads to. Raises HarvestError."""
+    listing = git("show-ref", "--head", ok=(0, 1), own=False, at=at)
     objects = {}
     for line in listing.decode("utf-8", "surrogateescape").splitlines():
         commit, _blank, name = line.partition(" ")
@@ -98,6 +102,8 @@ def _below(tree: str, path: bytes) -> Iterator[bytes]:
     """The path and all that is in it, in order, from the top of the tree."""
     root = os.fsencode(tree)
     yield path
+    if os.path.islink(os.path.join(root, path)):
+        return
     for where, folders, files in os.walk(os.path.join(root, path)):
         folders.sort()
         here = os.path.relpath(where, root)
@@ -113,11 +119,14 @@ def nested(
     before: Mapping[str, str],
     changed: Collection[str],
 ) -> tuple[list[str], LeftOut]:
-    """Write an archive of the nested repositories that are new or changed, with their history.
+    """Write a bundle of each nested repository that is new or changed.
+
+    It has the repository's refs with their history, and a commit with its files. Nothing else of a
+    `.git` goes along: hooks and settings would be run by who takes it over.
 
     git_dirs: each `.git` below the top; apart: new files in them; before: their signatures in the
-    baseline; changed: paths that the patch changes. Returns the repositories' paths, and what was
-    left out.
+    baseline; changed: paths that the patch changes. Returns the repositories' paths, the first one
+    that of the folder NESTED's 1.bundle, and what was left out.
     """
     touched = set()
     for top in _outermost(git_dirs):
@@ -131,13 +140,20 @@ def nested(
     if not touched:
         return [], []
 
-    chosen = tuple(sorted(touched))
-    names = {path for path in (*git.names("-c"), *apart) if path.startswith(chosen)}
-    for path in git_dirs:
-        if path.startswith(chosen):
-            names.update(_below(git.tree, path))
-    left_out = _archive(git.tree, os.path.join(out, NESTED), sorted(names))
-    return [text(top[:-1]) for top in chosen], left_out
+    chosen = tuple(touched)
+    tops = sorted(path[: -len(b".git")] for path in git_dirs if path.startswith(chosen))
+    scratch = os.path.join(git.dir, "nested")
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.makedirs(os.path.join(scratch, "refs"), mode=0o700)
+    os.mkdir(os.path.join(scratch, "objects"), mode=0o700)
+    os.makedirs(os.path.join(out, NESTED))
+    try:
+        bundler = _Bundler(git, scratch, tops, apart)
+        for number, top in enumerate(tops, 1):
+            bundler.write(top, os.path.join(os.path.realpath(out), NESTED, f"{number}.bundle"))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return [text(top[:-1]) for top in tops], bundler.left_out
 
 
 def _outermost(git_dirs: Sequence[bytes]) -> list[bytes]:
@@ -148,27 +164,125 @@ def _outermost(git_dirs: Sequence[bytes]) -> list[bytes]:
     ]
 
 
-def _archive(tree: str, path: str, names: Sequence[bytes]) -> LeftOut:
-    """Write what has these names into an archive; returns what can't be read."""
-    # Most harvests need none.
-    import tarfile
+class _Bundler:
+    """Makes bundles of nested repositories, in a repository of our own.
 
-    left_out: LeftOut = []
-    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, dereference=False) as archive:
-        for name in names:
-            word = os.fsdecode(name)
-            try:
-                archive.add(os.path.join(tree, word), word, recursive=False, filter=_anonymous)
-            except PermissionError:
-                left_out.append({"path": text(name), "why": "not readable"})
-    return left_out
+    Of a nested one its refs are read and its objects are borrowed, and no more. Raises
+    HarvestError, OSError.
+    """
+
+    def __init__(
+        self, git: Git, scratch: str, tops: Sequence[bytes], apart: Collection[bytes]
+    ) -> None:
+        """scratch: a bare repository's folder; tops: of the repositories, with a slash."""
+        self._git = git
+        self._scratch = scratch
+        self._tops = tops
+        self.left_out: LeftOut = []
+        # A folder without one is no repository.
+        self._write("HEAD", "ref: refs/heads/none\n")
+        self._entries = self._list_entries(apart)
+
+    def _list_entries(self, apart: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        """(mode, id and stage; path) of each file of the workspace, those apart among them."""
+        at = {"GIT_INDEX_FILE": os.path.join(self._scratch, "all")}
+        if os.path.exists(self._git.index):
+            shutil.copy2(self._git.index, at["GIT_INDEX_FILE"])
+        paths = b"".join(path + b"\0" for path in sorted(apart))
+        words = ("update-index", "-z", "--add", "--replace", "--stdin")
+        self._git(*words, stdin=paths, at=at)
+
+        lines = self._git("ls-files", "-s", "-z", at=at).split(b"\0")[:-1]
+        entries = [(line.partition(b"\t")[0], line.partition(b"\t")[2]) for line in lines]
+        refused = set(apart) - {path for _words, path in entries}
+        self.left_out += [
+            {"path": text(path), "why": "git refuses this name"}
+            for path in sorted(refused)
+            if not path.endswith(b"/")
+        ]
+        return entries
+
+    def write(self, top: bytes, bundle: str) -> None:
+        """Write one repository's bundle; without its history where that can't be read."""
+        git_dir = os.path.join(self._git.tree, os.fsdecode(top), ".git")
+        at = {
+            "GIT_DIR": self._scratch,
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(os.path.join(self._git.dir, "objects")),
+        }
+        tree = self._write_tree(top)
+        try:
+            refs, branch = self._read_history(git_dir)
+            borrowed = {**at}
+            borrowed["GIT_ALTERNATE_OBJECT_DIRECTORIES"] += ":" + _quoted(
+                os.path.join(git_dir, "objects")
+            )
+            self._write_bundle(bundle, tree, refs, branch, borrowed)
+        except HarvestError as e:
+            why = f"its history and all else in it: {e}"
+            self.left_out.append({"path": text(top + b".git"), "why": why})
+            self._write_bundle(bundle, tree, {}, None, at)
+
+    def _write_tree(self, top: bytes) -> str:
+        """The git tree of the repository's files, but of those of repositories inside of it."""
+        inside = tuple(other for other in self._tops if other != top and other.startswith(top))
+        lines = [
+            b"%s\t%s\0" % (words, path[len(top) :])
+            for words, path in self._entries
+            if path.startswith(top) and not path.startswith(inside or (b"/",))
+        ]
+        index = os.path.join(self._scratch, "one")
+        if os.path.exists(index):
+            os.unlink(index)
+        at = {"GIT_INDEX_FILE": index}
+        self._git("update-index", "-z", "--index-info", stdin=b"".join(lines), at=at)
+        return self._git("write-tree", at=at).decode().strip()
+
+    def _read_history(self, git_dir: str) -> tuple[dict[str, str], str | None]:
+        """The refs, and the branch that is checked out, of one that has all its history."""
+        if not is_real_folder(git_dir) or not is_real_folder(os.path.join(git_dir, "objects")):
+            raise HarvestError("it is a link or no folder, and is not followed")
+        if os.path.lexists(os.path.join(git_dir, "shallow")):
+            raise HarvestError("it is a shallow clone")
+        at = {"GIT_DIR": git_dir, "GIT_WORK_TREE": os.path.dirname(git_dir)}
+        refs = _read_refs(self._git, at)
+        branch = self._git("symbolic-ref", "-q", "HEAD", ok=(0, 1), own=False, at=at)
+        return refs, os.fsdecode(branch.rstrip(b"\n")) or None
+
+    def _write_bundle(
+        self,
+        bundle: str,
+        tree: str,
+        refs: Mapping[str, str],
+        branch: str | None,
+        at: Mapping[str, str],
+    ) -> None:
+        head = refs.get("HEAD")
+        parent = f"parent {head}\n" if head else ""
+        who = "gummy <gummy@localhost> 0 +0000"
+        commit = f"tree {tree}\n{parent}author {who}\ncommitter {who}\n\nWhat the agent left\n"
+        words = ("hash-object", "-w", "-t", "commit", "--stdin")
+        work = self._git(*words, stdin=commit.encode(), at=at).decode().strip()
+
+        rows = {**refs, WORK: work}
+        rows.pop("HEAD", None)
+        packed = "".join(f"{commit} {name}\n" for name, commit in sorted(rows.items()))
+        self._write("packed-refs", packed)
+        checked_out = head or "ref: refs/heads/none"
+        if branch in refs:
+            checked_out = f"ref: {branch}"
+        self._write("HEAD", checked_out + "\n")
+        given = ["HEAD"] if head else []
+        self._git("bundle", "create", bundle, *given, "--all", at=at)
+
+    def _write(self, name: str, content: str) -> None:
+        with open(os.path.join(self._scratch, name), "wb") as file:
+            file.write(os.fsencode(content))
 
 
-def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """An entry without its owner; None for what is neither file, folder nor link."""
-    info.uid = info.gid = 0
-    info.uname = info.gname = ""
-    return info if info.isfile() or info.isdir() or info.issym() or info.islnk() else None
+def _quoted(path: str) -> str:
+    """A path as one of a list of folders of objects, in which a colon stands between two."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 # -- artifacts

@@ -15,7 +15,7 @@ import subprocess
 from .store import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import IO
 
 # Settings of our own git dir. Content is taken as it is, on every system, and no cache or hook of
@@ -35,12 +35,42 @@ OWN = (
     "core.compression=1",
     "core.bigFileThreshold=32m",
     "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "protocol.allow=never",
+    "safe.bareRepository=explicit",
     f"core.hooksPath={os.devnull}",
     f"core.excludesFile={os.devnull}",
     f"core.attributesFile={os.devnull}",
 )
 # Settings for the workspace's own repository, which is the agent's.
-FOREIGN = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "protocol.allow=never")
+FOREIGN = (
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.splitIndex=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "protocol.allow=never",
+    "safe.bareRepository=explicit",
+    f"core.hooksPath={os.devnull}",
+)
+# What a repository's own settings could undo: nothing is fetched, by no protocol, however old this
+# git is, and nobody is asked. A git that doesn't know one of them ignores it.
+NOTHING_RUNS = {
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_PROTOCOL_FROM_USER": "0",
+    "GIT_SSH_COMMAND": "false",
+    "GIT_PROXY_COMMAND": "false",
+    "GIT_ASKPASS": "false",
+    "SSH_ASKPASS": "false",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_EDITOR": "false",
+    "GIT_PAGER": "cat",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+}
 # Bytes of git's stderr that an error tells.
 ERROR_MOST = 2000
 
@@ -75,19 +105,26 @@ class Git:
         out: IO[bytes] | None = None,
         ok: Sequence[int] = (0,),
         own: bool = True,
+        at: Mapping[str, str] | None = None,
     ) -> bytes:
         """Run git, and return its stdout, which goes to the file `out` if there is one.
 
         ok: exit statuses that are no error. own=False asks the workspace's own repository, which
-        may only be read. Raises HarvestError.
+        may only be read. at: variables of git's environment that lead to another place, such as
+        GIT_DIR. Raises HarvestError.
         """
+        env = self._environment(own)
+        env.update(at or {})
+        if not own and not is_real_folder(env["GIT_DIR"]):
+            raise HarvestError("its .git is a link or no folder, and is not followed")
+
         settings = OWN if own else FOREIGN
         options = [word for setting in settings for word in ("-c", setting)]
         try:
             done = subprocess.run(
-                ["git", *options, *args],
+                ["git", "--no-pager", *options, *args],
                 cwd=self.tree,
-                env=self._environment(own),
+                env=env,
                 input=stdin,
                 stdout=out or subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -116,11 +153,9 @@ class Git:
             GIT_CONFIG_NOSYSTEM="1",
             GIT_CONFIG_GLOBAL=os.devnull,
             GIT_ATTR_NOSYSTEM="1",
-            GIT_OPTIONAL_LOCKS="0",
-            GIT_TERMINAL_PROMPT="0",
-            GIT_NO_LAZY_FETCH="1",
             GIT_WORK_TREE=self.tree,
         )
+        env.update(NOTHING_RUNS)
         if own:
             env["GIT_DIR"] = self.dir
             env["GIT_INDEX_FILE"] = self.index
@@ -131,6 +166,11 @@ class Git:
     def names(self, *args: str, own: bool = True) -> set[bytes]:
         """The paths that `ls-files` gives with these arguments. Raises HarvestError."""
         return set(self("ls-files", "-z", *args, own=own).split(b"\0")) - {b""}
+
+
+def is_real_folder(path: str) -> bool:
+    """Whether it is a folder, and no link to one."""
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def text(path: str | bytes) -> str:

@@ -99,7 +99,8 @@ class HarvestRecord(TypedDict):
     changed: list[Change]
     # What is new of what a patch can't carry, then some of what is ignored.
     left_out: list[Omission]
-    # Paths of the nested repositories that come along as an archive.
+    # Paths of the nested repositories that come along, each as a bundle: the folder `nested` has
+    # the first one's as 1.bundle, and so on.
     nested: list[str]
     # The commit that the project's HEAD was at when the agent began, None without a repository.
     head: str | None

@@ -89,7 +89,8 @@ def _find_in_project(project: str, patches: Mapping[str, str]) -> Conflict | Non
 
 
 def _changed_paths(folder: str, patch: str) -> set[bytes]:
-    listing = git(folder, "apply", "--numstat", "-z", patch)
+    # The repository is named: none that lies above the folder has a say.
+    listing = git(folder, "--git-dir=repository", "apply", "--numstat", "-z", patch)
     return {entry.split(b"\t", 2)[2] for entry in listing.split(b"\0") if entry}
 
 

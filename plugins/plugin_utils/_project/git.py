@@ -19,9 +19,10 @@ from typing import IO
 from .._errors import InputError
 
 # Settings with which nothing of the user's runs, and nothing but what was asked for is written,
-# whatever the settings of the user and the repository say.
+# whatever the settings of the user and the repository say. Whose folders git looks into at all is
+# its own rule, safe.directory, and the user's word: there is nothing about it here.
 QUIET = (
-    "safe.directory=*",
+    "safe.bareRepository=explicit",
     "core.fsmonitor=false",
     "core.untrackedCache=false",
     "core.splitIndex=false",
@@ -29,7 +30,26 @@ QUIET = (
     f"core.hooksPath={os.devnull}",
     "gc.auto=0",
     "maintenance.auto=false",
+    "submodule.recurse=false",
+    "protocol.allow=never",
 )
+# The same as QUIET, for what a repository's own settings could undo: nothing is fetched, by no
+# protocol, however old this git is, and nobody is asked. A git that doesn't know one ignores it.
+NOTHING_RUNS = {
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_PROTOCOL_FROM_USER": "0",
+    "GIT_SSH_COMMAND": "false",
+    "GIT_PROXY_COMMAND": "false",
+    "GIT_ASKPASS": "false",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_EDITOR": "false",
+    "GIT_PAGER": "cat",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+}
+# Which files git takes the user's own settings from, safe.directory among them, stays as it is.
+USERS_OWN = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 # How many of the last characters that a git says of its failure are passed on.
 MESSAGE_MOST = 1000
 
@@ -43,16 +63,20 @@ class GitError(Exception):
 
 
 def git(
-    folder: str, *words: str, stdin: bytes | IO[bytes] = b"", index: str | None = None
+    folder: str,
+    *words: str,
+    stdin: bytes | IO[bytes] = b"",
+    index: str | None = None,
+    objects: str | None = None,
 ) -> bytes:
     """What a git prints about the repository that this folder is in.
 
     words: command and options; stdin: its input, or a file of it; index: path of a file used in
-    place of the repository's own index.
+    place of the repository's own index; objects: of a folder in place of its objects.
 
     Raises GitError, and ProjectError where there is no git.
     """
-    argv = ["git"]
+    argv = ["git", "--no-pager"]
     for setting in QUIET:
         argv += ["-c", setting]
     argv += words
@@ -67,7 +91,7 @@ def git(
         done = subprocess.run(
             argv,
             cwd=folder,
-            env=_environment(index),
+            env=_environment(index, objects),
             input=content,
             stdin=file,
             capture_output=True,
@@ -84,15 +108,20 @@ def git(
     return done.stdout
 
 
-def _environment(index: str | None) -> dict[str, str]:
+def _environment(index: str | None, objects: str | None) -> dict[str, str]:
     """Ours without what the caller's shell set for other repositories."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    env["GIT_OPTIONAL_LOCKS"] = "0"
-    env["GIT_NO_REPLACE_OBJECTS"] = "1"
-    env["GIT_TERMINAL_PROMPT"] = "0"
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("GIT_") or key in USERS_OWN
+    }
+    env.update(NOTHING_RUNS)
+    env["SSH_ASKPASS"] = "false"
     env["LC_ALL"] = "C"
     if index is not None:
         env["GIT_INDEX_FILE"] = index
+    if objects is not None:
+        env["GIT_OBJECT_DIRECTORY"] = objects
     return env
 
 

@@ -33,8 +33,9 @@ SECRET_NAMES = (
     r"terraform\.tfstate",
 )
 LOOKS_SECRET = re.compile("|".join(SECRET_NAMES), re.IGNORECASE)
-# A branch may have the name of a key.
+# What is in a repository; a branch, in refs and logs, may have the name of a key.
 INSIDE_GIT = re.compile(r"(^|/)\.git/")
+NAMES_OF_BRANCHES = re.compile(r"(^|/)\.git/(.*/)?(refs|logs)/")
 # How many paths are named to people.
 SHOWN_MOST = 10
 
@@ -49,7 +50,11 @@ def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
     if os.path.exists(seen):
         return []
 
-    secrets = sorted(path for path in _sent_paths(excluded) if _looks_secret(path))
+    # A project's own .git is git's. One that is put together of folders elsewhere is looked into.
+    hidden = NAMES_OF_BRANCHES if excluded.outside else INSIDE_GIT
+    secrets = sorted(
+        path for path in _sent_paths(excluded) if _looks_secret(path) and not hidden.search(path)
+    )
     os.makedirs(os.path.dirname(seen), mode=0o700, exist_ok=True)
     open(seen, "w").close()
     return secrets
@@ -72,8 +77,7 @@ def _sent_paths(excluded: Exclusions) -> list[str]:
 
 
 def _looks_secret(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return not INSIDE_GIT.search(path) and LOOKS_SECRET.fullmatch(name) is not None
+    return LOOKS_SECRET.fullmatch(path.rpartition("/")[2]) is not None
 
 
 def secret_warnings(

@@ -18,6 +18,7 @@ from typing import Any
 from .._files.paths import NAME
 from .._links.link import Link, decode
 from .git import Project, portable_config, project_at
+from .outside import check_outside, is_inside
 
 # How long an rsync may take, in seconds; its own --timeout ends one that stands still.
 RSYNC_SECONDS = 6 * 3600.0
@@ -68,6 +69,12 @@ class Exclusions:
     # What sync_exclude says, in the words of the user.
     patterns: tuple[str, ...]
 
+    @property
+    def outside(self) -> list[str]:
+        """The folders outside of the project that go along, as parts of its repository."""
+        folders = (folder for folder, _path in self.project.parts)
+        return [folder for folder in folders if not is_inside(folder, self.project.path)]
+
     def describe(self) -> str:
         """What stays at home, for people: patterns, and how many paths git names."""
         words = [*self.patterns]
@@ -113,6 +120,7 @@ def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
     with_repository = GIT.isdisjoint(sync_exclude)
     if not with_repository:
         project = replace(project, parts=())
+    check_outside(project)
 
     # rsync takes the first rule that fits.
     ours = [*NODE_OWNED, *NOT_PORTABLE]
@@ -121,7 +129,9 @@ def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
     rules = [_exclude(pattern.encode()) for pattern in ours]
     rules += [_exclude(_anchored(path)) for path in project.plain]
     if with_repository:
-        # A branch may have the name of a cache.
+        # A branch may have the name of a cache, so only what names the repository cuts it.
+        cuts = (pattern for pattern in sync_exclude if pattern.startswith(("/.git/", ".git/")))
+        rules += [_exclude(pattern.encode()) for pattern in cuts]
         rules.append(b"+ .git/**")
     rules += [_exclude(pattern.encode()) for pattern in sync_exclude]
     rules += [_exclude(_anchored(path)) for path in project.ignored]

@@ -210,6 +210,8 @@ def _introduce(
         printer.say(note)
     for project, excluded in projects.items():
         printer.say(f"sync of {project} leaves out: {excluded.describe()}")
+        for folder in excluded.outside:
+            printer.say(f"sync of {project} takes along, as a part of its repository: {folder}")
 
 
 def _warn_of_secrets(
@@ -281,6 +283,10 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
     notes = [*request.notes]
     for project, excluded in projects.items():
         notes.append(f"{project}: would leave out {excluded.describe()}")
+        notes += [
+            f"{project}: would take along, as a part of its repository: {folder}"
+            for folder in excluded.outside
+        ]
     if fleet.fallback is None:
         notes.append(
             "no local fallback: localhost is not among the hosts of this play (--limit drops it)"

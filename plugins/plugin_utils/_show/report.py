@@ -223,7 +223,10 @@ def sync_text(sync: Row) -> list[str]:
         [MARKS[row["status"]], row["node"], f"{row.get('seconds', 0):.1f} s", row["message"]]
         for row in sync["nodes"]
     ]
-    return [f"sync {sync['project']}; left out: {sync['excluded']}", *table(rows)]
+    outside = [
+        f"taken along, as a part of its repository: {folder}" for folder in sync.get("outside", [])
+    ]
+    return [f"sync {sync['project']}; left out: {sync['excluded']}", *outside, *table(rows)]
 
 
 def logs_text(logs: Row) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "plugin_utils"))
 
+import trees
 from _node import baseline, beside, git, harvest
 
 # The tests take the node program's parts from here, where the path is set.
@@ -93,10 +94,7 @@ class Case(unittest.TestCase):
             self.git(
                 "-c", "core.autocrlf=false", "apply", "--directory=" + str(user)[1:], patch, cwd="/"
             )
-        if result["nested"]:
-            subprocess.run(
-                ["tar", "-xf", str(self.top / "out" / "nested.tar"), "-C", str(user)], check=True
-            )
+        trees.apply_nested(self.top / "out", user, result["nested"])
         out = [entry["path"] for entry in result["left_out"]]
         have = listing(self.top / "user", out)
         want = listing(self.tree, out)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 
+import trees
 from harvest_case import Case, beside
 
 
 class BesideTest(Case):
-    def test_nested_repositories_come_whole_and_what_was_tracked_in_them_is_in_the_patch_too(self):
+    def test_nested_repositories_come_with_history_and_their_tracked_files_are_in_the_patch_too(
+        self,
+    ):
         self.write("sub/tracked", "1\n")
         self.base()
         self.write("sub/tracked", "2\n")
@@ -23,11 +26,11 @@ class BesideTest(Case):
         self.write("new/deeper/file", "x\n")
         result = self.check()
         self.assertEqual([c["path"] for c in result["changed"]], ["sub/tracked"])
-        self.assertEqual(result["nested"], ["empty", "new", "sub"])
-        there = [(self.top / name / "new/.git/HEAD").read_bytes() for name in ("tree", "user")]
-        self.assertEqual(there[0], there[1])
+        self.assertEqual(result["nested"], ["empty", "new", "new/deeper", "sub"])
+        head = trees.said(self.tree / "new", "rev-parse", "HEAD")
+        self.assertEqual(head, trees.said(self.top / "user/new", "rev-parse", "FETCH_HEAD^"))
 
-    def test_only_repositories_that_are_new_or_touched_are_in_the_archive(self):
+    def test_only_repositories_that_are_new_or_touched_have_a_bundle(self):
         for name in ("same", "moved on", "edited"):
             (self.tree / name).mkdir()
             self.git("init", "-q", cwd=self.tree / name)

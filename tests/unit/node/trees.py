@@ -11,6 +11,7 @@ import hashlib
 import os
 import pathlib
 import random
+import re
 import shutil
 import stat
 import subprocess
@@ -343,10 +344,32 @@ def identity(tree):
     )
 
 
-def apply(harvest, tree, plain):
+def take_over(bundle, folder):
+    """What a user does with the bundle of a nested repository, in the README's words."""
+    folder.mkdir(parents=True, exist_ok=True)
+    git(folder, "init", "-q")
+    git(folder, "fetch", "-q", str(bundle), "refs/gummy/work")
+    if git(folder, "ls-tree", "FETCH_HEAD"):
+        git(folder, "checkout", "-q", "FETCH_HEAD", "--", ".")
+
+
+def apply_nested(harvest, tree, nested):
+    """The bundles of a harvest go over to these paths below the tree."""
+    for number, path in enumerate(nested, 1):
+        take_over(harvest / "nested" / f"{number}.bundle", pathlib.Path(tree) / path_of(path))
+
+
+def path_of(text):
+    """The path that a result has as text, in which bytes that are not UTF-8 are \\xNN."""
+    pattern = rb"\\x([89a-f][0-9a-f])"
+    return os.fsdecode(re.sub(pattern, lambda m: bytes.fromhex(m[1].decode()), text.encode()))
+
+
+def apply(harvest, tree, plain, nested=()):
     """What a user does at the project's top.
 
-    Not plain: so that the project's .gitattributes don't count.
+    Not plain: so that the project's .gitattributes don't count. nested: the paths of repositories
+    that came along.
     """
     harvest = pathlib.Path(harvest)
     top = str(tree)
@@ -358,8 +381,7 @@ def apply(harvest, tree, plain):
             top = "/"
         done = subprocess.run(["git", *words], cwd=top, env=env, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
-    if (harvest / "nested.tar").exists():
-        subprocess.run(["tar", "-xf", str(harvest / "nested.tar"), "-C", str(tree)], check=True)
+    apply_nested(harvest, tree, nested)
     if (harvest / "artifacts").exists():
         shutil.copytree(harvest / "artifacts", str(tree), dirs_exist_ok=True)
 

@@ -13,6 +13,7 @@ from .._fleet.fleet import Fleet
 from .._links.link import LinkError
 from .._project.bring_home import BranchWish, bring_home, deliver
 from .._project.harvest_files import HarvestLimit
+from .._project.self_running import describe_self_running
 from .._project.sync import TransferError
 from .find_attempts import AttemptsDocument, ask_about, attempts_document, find_attempts
 
@@ -88,7 +89,8 @@ def _bring_home(
         return None, str(exc)
     finally:
         record.close()
-    return home.folder, "; ".join(filter(None, (home.describe(), unwished)))
+    words = (home.describe(), unwished, describe_self_running(home.self_running))
+    return home.folder, "; ".join(filter(None, words))
 
 
 def _fetched_before(record: RunRecord, row: AttemptRow) -> tuple[str, str]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._files.record import RunRecord
 from .._links.link import Link
 from .branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery
 from .harvest_files import HarvestLimit, keep_known, remove_tree
+from .self_running import self_running_in
 from .sync import fetch_harvest, unpack
 
 # What is let in of a harvest where nobody says another limit.
@@ -46,6 +47,8 @@ class BroughtHome:
     delivered: DeliveredBranch | None = None
     # Why the branch that was asked for could not be made; blank otherwise.
     undelivered: str = ""
+    # The paths that the work changes and that run by themselves elsewhere.
+    self_running: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """The branch, or why there is none, for people; blank if there is nothing to say."""
@@ -99,7 +102,8 @@ def bring_home(
 
     if acknowledge_as is not None:
         link.call("ack", {"attempts": [attempt], "controller": acknowledge_as})
-    return deliver(record, folder, job, result=result, wish=wish)
+    home = deliver(record, folder, job, result=result, wish=wish)
+    return replace(home, self_running=tuple(self_running_in(folder)))
 
 
 def deliver(

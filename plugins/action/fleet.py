@@ -54,7 +54,7 @@ class ActionModule(FleetAction):
             return cancel(fleet, job, run_id)
         if verb == "clean":
             return clean(fleet, self._task.check_mode)
-        return harvest(fleet, job, run_id)
+        return harvest(fleet, job, run_id, find_setting(variables, "harvest_limit"))
 
 
 def _has_changed(verb: str, document: Mapping[str, Any]) -> bool:

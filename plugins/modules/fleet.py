@@ -37,7 +37,9 @@ options:
       - >-
         V(harvest) fetches what has ended into the folder of its run and acknowledges it; nothing is
         placed or started. A harvest that could not be made is tried again; a branch that was asked
-        for is made if the project is this controller's.
+        for is made if this controller's own record of the run says of what and where. An attempt
+        that it has no record of is told by the node alone (C(told)): its harvest is kept as
+        C(told-by/NODE/JOB) in the run's folder. C(gummy_harvest_limit) says how much of one comes.
       - >-
         V(clean) takes away attempts that a controller has acknowledged and runs of this controller,
         where they are old or too much (C(keep) in the config file), programs that nobody uses, and
@@ -201,7 +203,7 @@ document:
         V(success), V(unproven), V(failed), V(cancelled)), C(class), C(message), C(agent),
         C(project), C(controller), C(begun_at), C(ended_at), C(seconds) and C(cost_usd); otherwise
         with C(node), C(state) (V(running), V(dead), V(ended), or V(void): it never began), C(ended)
-        (how) and C(folder).
+        (how), C(told) and C(folder).
       type: list
       elements: dict
       returned: with status, logs, cancel and harvest

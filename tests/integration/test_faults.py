@@ -232,9 +232,12 @@ def test_another_controller_reads_logs_and_harvests(
     ), running
     logs = other.play("logs", "-e", json.dumps({"gummy_job": played.job["attempts"][0]["id"][:20]}))
     assert logs.status == 0 and "said early" in logs.output, logs
+    # Only the node says that the job is one of this run: it takes the place of no job of ours.
     harvest = other.play("harvest", "-e", "gummy_job=shared/one")
+    told_by = other.state / "runs" / "shared" / "told-by" / str(played.job["node"])
     assert harvest.status == 0 and applies(
-        str(other.state / "runs" / "shared" / "one" / "changes.patch"), controller.project
+        str(told_by / "one" / "changes.patch"), controller.project
     ), harvest
+    assert "told by the node" in " ".join(harvest.output.split()), harvest
     unknown = other.play("harvest", "-e", "gummy_run_id=shard")
     assert unknown.status != 0 and "no attempt of shard is known" in unknown.output, unknown

@@ -306,7 +306,9 @@ def test_a_job_whose_supervisor_was_killed_is_lost_and_its_work_is_brought_home_
     assert re.search(r"✗ dead|dead", shown.output), shown
     brought = other.play("harvest", "-e", f"gummy_run_id={held.name[:60]}")
     assert brought.status == 0 and held.processes() == 0, brought
-    patch = other.state / "runs" / held.name[:60] / "job-1" / "changes.patch"
+    # The other controller has its node's word alone that the job is one of this run.
+    told_by = other.state / "runs" / held.name[:60] / "told-by" / str(entry["node"])
+    patch = told_by / "job-1" / "changes.patch"
     assert "+half" in patch.read_text(encoding="utf-8")
     played = controller.run(*again)
     assert (played.status, played.job["class"], len(held.starts())) == (2, "lost", 1), played

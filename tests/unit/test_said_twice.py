@@ -17,7 +17,14 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files import pa
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config, keys, nodes
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import facts, probe
-from ansible_collections.distributed.gummy.plugins.plugin_utils._node import agents, launch, store
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import (
+    agents,
+    beside,
+    launch,
+    store,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest as node_harvest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import harvest_files
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -31,6 +38,12 @@ SETS = [
 
 def test_every_agent_of_the_table_can_be_asked_for_and_configured() -> None:
     assert set(agents.AGENTS) == set(keys.JOB_KEYS["agent"].choices) == set(config.AGENT_SETTINGS)
+
+
+def test_what_is_let_in_of_a_harvest_is_what_the_node_program_writes() -> None:
+    assert harvest_files.ARTIFACTS == beside.ARTIFACTS
+    written = {"log", "report.md", "result.json", *node_harvest.OUTPUTS}
+    assert harvest_files.KNOWN | {harvest_files.ARTIFACTS} == written
 
 
 @pytest.mark.parametrize("root", [False, True])

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Literal, TypedDict, cast
 
 from .._errors import InputError
 from .._files.paths import NAME
-from .._files.record import SCHEMA_VERSION
+from .._files.record import SCHEMA_VERSION, History, read_history, run_folder
 from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
 from .._fleet.fleet import Fleet
 from .._input.keys import hint, show
@@ -45,7 +45,8 @@ def find_attempts(
 
     job: an attempt's id, a unique prefix of one, or RUN/name; run_id: a run's name.
 
-    Raises InputError if that says nothing, fits several attempts, or none.
+    A row that this controller's record contradicts is dropped; one of which the record knows
+    nothing is `told`. Raises InputError if that says nothing, fits several attempts, or none.
     """
     _check(job, run_id)
     run, slash, name = (job or "").partition("/")
@@ -54,24 +55,74 @@ def find_attempts(
         request = {"run_id": run, "prefix": ""}
 
     answers, silent = _list_on_all(fleet, request)
-    # Two names may lead to one store, which then tells its attempts twice.
-    rows = list(
-        {
-            row["attempt"]: row
-            for listed in answers.values()
-            for row in listed
-            if not slash or row["job"] == name
-        }.values()
-    )
+    rows = _checked_by_the_record(answers)
+    if slash:
+        rows = [row for row in rows if row["job"] == name]
+    elif job:
+        rows = _nearest_to(job, rows)
 
-    if job and not slash and len(rows) > 1:
-        ids = sorted(row["attempt"] for row in rows)
+    ids = sorted({row["attempt"] for row in rows})
+    if job and not slash and len(ids) > 1:
         raise InputError(
-            [f"gummy_job={job} fits {len(rows)} attempts: {', '.join(ids[:NAMED_MOST])}"]
+            [f"gummy_job={job} fits {len(ids)} attempts: {', '.join(ids[:NAMED_MOST])}"]
         )
     if not rows:
         raise InputError([_nothing_found(fleet, job, run_id, answers, silent)])
     return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
+
+
+def _checked_by_the_record(answers: Mapping[str, list[AttemptRow]]) -> list[AttemptRow]:
+    """What the nodes tell, without what this controller knows better; `told` says which it is.
+
+    Two names may lead to one store, which then tells its attempts twice: each is taken once.
+    """
+    histories: dict[str, History] = {}
+    rows: dict[tuple[str, object], AttemptRow] = {}
+    for listed in answers.values():
+        for row in listed:
+            run_id = str(row["run_id"])
+            if run_id not in histories:
+                histories[run_id] = history_of(run_id)
+            entry = histories[run_id].attempts.get(row["attempt"])
+            if entry is not None and not _fits(row, entry, answers):
+                continue
+            row["told"] = entry is None
+            rows.setdefault((row["attempt"], row.get("store")), row)
+    return list(rows.values())
+
+
+def history_of(run_id: str) -> History:
+    """What this controller's record says of the run; nothing, if it has none."""
+    if not NAME.fullmatch(run_id):
+        return History()
+    try:
+        return read_history(run_folder(run_id))
+    except OSError:
+        return History()
+
+
+def _fits(row: AttemptRow, entry: Mapping[str, Any], answered: Container[str]) -> bool:
+    """Whether a row comes from where the record says that this attempt is.
+
+    A node may have another name by now. Then its store tells that it is the one.
+    """
+    store = entry.get("store")
+    if row["job"] != entry["job"] or (store is not None and row.get("store") != store):
+        return False
+    if row["node"] == entry["node"]:
+        return True
+    return store is not None and entry["node"] not in answered
+
+
+def _nearest_to(job: str, rows: list[AttemptRow]) -> list[AttemptRow]:
+    """Of the rows whose ids begin like this, those that are meant.
+
+    A node could make any id up that begins so. It is not to keep a person from the attempt whose
+    whole id was typed, or that this controller knows.
+    """
+    exact = [row for row in rows if row["attempt"] == job]
+    known = [row for row in exact or rows if not row["told"]]
+    return known or exact or rows
 
 
 def _check(job: str | None, run_id: str | None) -> None:

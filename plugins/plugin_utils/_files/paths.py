@@ -14,8 +14,11 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from .._errors import BadValue
 
 # What the folder of the collection is called in each of the homes.
 FOLDER = "distributed-gummy"
@@ -26,6 +29,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # The rights of a file before the user's umask, and those of one that is for this user alone.
 USUAL = 0o666
 PRIVATE = 0o600
+
+# What others may do with a folder, in the bits of its mode.
+OTHERS_MAY_ANYTHING = 0o077
 
 
 def config_home() -> str:
@@ -50,6 +56,39 @@ def _home(variable: str, default: str) -> str:
     if not os.path.isabs(base):
         base = os.path.expanduser(default)
     return os.path.join(base, FOLDER)
+
+
+def path_of(folder: str, *names: str, before: str = "") -> str:
+    """A path below the folder, of components each of which is a name and nothing else.
+
+    before: what we put before the last one. It is the last check of names that others made up:
+    whatever was read of them before, none leads out of the folder. Raises BadValue.
+    """
+    for name in names:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise BadValue(f"{str(name)[:80]!r} is no name that a folder may have")
+    *above, last = names
+    return os.path.join(folder, *above, before + last)
+
+
+def private_folder(path: str) -> str:
+    """Make a folder for this user alone, with those above it, and give it back.
+
+    One that others may look into is closed to them. Raises BadValue for a folder that is another
+    user's, or a link that is: what lies there is theirs to change.
+    """
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    # The user may have put the folder elsewhere by a link; then it counts what the link leads to.
+    info = os.stat(path)
+    owners = {info.st_uid, os.lstat(path).st_uid}
+    if not stat.S_ISDIR(info.st_mode) or owners != {os.geteuid()}:
+        raise BadValue(
+            f"{path} belongs to another user, who could change what is kept there: "
+            "move it away, or set XDG_STATE_HOME to a folder of your own"
+        )
+    if info.st_mode & OTHERS_MAY_ANYTHING:
+        os.chmod(path, 0o700)
+    return path
 
 
 def write_whole(path: str, content: bytes, mode: int = USUAL) -> None:
@@ -82,9 +121,13 @@ def write_json(path: str, document: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _temporary(path: str, content: bytes, mode: int) -> Iterator[str]:
-    """A file with the content beside the path, so that a rename can put it there."""
-    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    """A file with the content beside the path, so that a rename can put it there.
+
+    Nobody can guess its name, and what lies there already, be it a link, is never opened.
+    """
+    temporary = f"{path}.{secrets.token_hex(8)}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -16,14 +16,13 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from .paths import PRIVATE, cache_home, write_whole
+from .paths import OTHERS_MAY_ANYTHING, PRIVATE, cache_home, write_whole
 
 # Bytes of the largest file that is read.
 CAP = 64 * 1024 * 1024
 
-# What others may do with a file or folder, in the bits of its mode.
+# What others may not do with a file that is believed, in the bits of its mode.
 OTHERS_MAY_WRITE = 0o022
-OTHERS_MAY_ANYTHING = 0o077
 
 
 def cache_file(name: str) -> str:

@@ -16,10 +16,11 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
+from urllib.parse import quote
 
-from .._errors import InputError
-from .paths import state_home, write_json, write_once
+from .._errors import BadValue, InputError
+from .paths import path_of, private_folder, state_home, write_json, write_once
 
 # The version of the documents that the commands write for other programs.
 SCHEMA_VERSION = 1
@@ -29,12 +30,20 @@ LOCK = "lock"
 CANCEL = "cancel"
 
 # Names in the folder that are taken, although a job may be called so: its folder gets a `~` then.
-OURS = frozenset({LOCK, CANCEL, JOURNAL, "run.json", "junit.xml", "report.md", "report.html"})
+OURS = frozenset(
+    {LOCK, CANCEL, JOURNAL, "run.json", "junit.xml", "report.md", "report.html", "told-by"}
+)
+
+# Where in the folder harvests are of which only a node says that they are of this run.
+TOLD_BY = "told-by"
 
 
 def run_folder(run_id: str) -> str:
-    """Where the run of this name is kept, whether there is one or not."""
-    return os.path.join(state_home(), "runs", run_id)
+    """Where the run of this name is kept, whether there is one or not.
+
+    Raises BadValue for what is no name.
+    """
+    return path_of(os.path.join(state_home(), "runs"), run_id)
 
 
 def ask_to_cancel(run_id: str) -> None:
@@ -53,10 +62,27 @@ def controller_id() -> str:
         with open(path, encoding="ascii") as file:
             return file.read().strip()
     except FileNotFoundError:
-        os.makedirs(state_home(), mode=0o700, exist_ok=True)
+        _make_private(state_home())
         # The first of two processes wins, and both read the winner's.
         write_once(path, f"{secrets.token_hex(8)}\n".encode())
         return controller_id()
+
+
+def _make_private(folder: str) -> None:
+    """`private_folder`, whose error people get as one of their input."""
+    try:
+        private_folder(folder)
+    except BadValue as exc:
+        raise InputError([str(exc)]) from exc
+
+
+class BranchOrder(TypedDict):
+    """The branch that was asked for of a job, as the journal keeps it."""
+
+    # Where the project lies on this controller.
+    project: str
+    # The title of the commit that is to hold the work.
+    title: str
 
 
 @dataclass
@@ -75,6 +101,8 @@ class History:
     attempts: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Job's digest -> how it finished.
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Job's name -> the branch that the newest list of jobs asks for of it.
+    branches: dict[str, BranchOrder] = field(default_factory=dict)
     # Nodes that could not be asked when the run was adopted: they may hold jobs that the record
     # does not know.
     silent: list[str] = field(default_factory=list)
@@ -87,8 +115,13 @@ class History:
             self.begun = self.begun or entry["at"]
             self.digests.update(entry["jobs"])
             self.contents.update(entry.get("contents", {}))
+            for job in entry["jobs"]:
+                # What a later list no longer asks for is not made.
+                self.branches.pop(job, None)
+            self.branches.update(entry.get("branches", {}))
         elif kind == "attempt":
-            first = {"digest": self.digests.get(entry["job"])}
+            job = entry["job"]
+            first = {"digest": self.digests.get(job), "branch": self.branches.get(job)}
             self.attempts.setdefault(entry["attempt"], first).update(entry)
         elif kind == "takeover":
             self.silent = entry["silent"]
@@ -99,7 +132,8 @@ class History:
 def read_history(folder: str) -> History:
     """What the journal in a run's folder says.
 
-    A line that a power cut left half-written is passed over: what it announces never happened.
+    A line that a power cut left half-written is passed over: what it announces never happened. So
+    is one that is no entry, whatever wrote it.
     """
     history = History()
     with (
@@ -107,7 +141,9 @@ def read_history(folder: str) -> History:
         open(os.path.join(folder, JOURNAL), "rb") as file,
     ):
         for line in file:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(
+                ValueError, KeyError, TypeError, AttributeError, RecursionError
+            ):
                 history.apply(json.loads(line))
     return history
 
@@ -123,7 +159,8 @@ class RunRecord:
         self.folder = run_folder(run_id)
         self._cancel = os.path.join(self.folder, CANCEL)
 
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        for folder in (state_home(), os.path.dirname(self.folder), self.folder):
+            _make_private(folder)
         self._lock = _lock(os.path.join(self.folder, LOCK), run_id)
         self.history = read_history(self.folder)
         self._journal = _open_journal(os.path.join(self.folder, JOURNAL))
@@ -138,9 +175,16 @@ class RunRecord:
         os.fsync(self._journal.fileno())
 
     def begin(
-        self, digests: Mapping[str, str], contents: Mapping[str, str], controller: str
+        self,
+        digests: Mapping[str, str],
+        contents: Mapping[str, str],
+        controller: str,
+        branches: Mapping[str, BranchOrder] | None = None,
     ) -> None:
         """Note that a call of the run begins, with its list of jobs as in `History`.
+
+        branches: what is made of the jobs that ask for one. Whoever brings them home later has
+        only this to go by, for what a node says of it counts nothing.
 
         A cancel that was asked of an earlier call does not hold for this one.
         """
@@ -151,6 +195,7 @@ class RunRecord:
             uid=self.uid,
             jobs=dict(digests),
             contents=dict(contents),
+            branches=dict(branches or {}),
             controller=controller,
             schema_version=SCHEMA_VERSION,
         )
@@ -160,20 +205,36 @@ class RunRecord:
         """Whether `cancel` was called for the run since it began."""
         return os.path.exists(self._cancel)
 
-    def job_folder(self, name: str) -> str:
-        """Where the harvest of the job of this name is."""
-        folder = os.path.join(self.folder, name)
+    def job_folder(self, name: str, teller: str | None = None) -> str:
+        """Where the harvest of the job of this name is.
+
+        teller: the node of whose word alone it is this run's; such harvests have a folder of their
+        own, `told-by/NODE`, so that none takes the place of a job's. Raises BadValue.
+        """
+        if teller is not None:
+            return path_of(os.path.join(self.folder, TOLD_BY, _folder_of_node(teller)), name)
+        folder = path_of(self.folder, name)
         if name in OURS:
             folder += "~"
         return folder
 
-    def keep(self, name: str, fetched: str, attempt: str) -> str:
-        """Make a fetched harvest the job's folder; an earlier attempt's is kept beside it."""
-        folder = self.job_folder(name)
-        if os.path.exists(folder):
+    def fetch_folder(self, attempt: str) -> str:
+        """Where an attempt's harvest lies while it is fetched. Raises BadValue."""
+        return path_of(self.folder, attempt, before=".fetch-")
+
+    def keep(self, name: str, fetched: str, attempt: str, teller: str | None = None) -> str:
+        """Make a fetched harvest the job's folder; an earlier attempt's is kept beside it.
+
+        teller: as for `job_folder`. Raises BadValue.
+        """
+        folder = self.job_folder(name, teller)
+        # It becomes a part of a name below.
+        path_of(self.folder, attempt)
+        os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+        if os.path.lexists(folder):
             aside = f"{folder}.before-{attempt}"
             # There is one already if the attempt is fetched again after an interruption.
-            while os.path.exists(aside):
+            while os.path.lexists(aside):
                 aside += "~"
             os.rename(folder, aside)
         os.rename(fetched, folder)
@@ -181,12 +242,13 @@ class RunRecord:
             file.write(attempt + "\n")
         return folder
 
-    def fetched(self, name: str) -> str | None:
-        """The attempt whose harvest is the job's folder."""
+    def fetched(self, name: str, teller: str | None = None) -> str | None:
+        """The attempt whose harvest is the job's folder. teller: as for `job_folder`."""
+        path = os.path.join(self.job_folder(name, teller), "attempt")
         try:
-            with open(os.path.join(self.job_folder(name), "attempt"), encoding="ascii") as file:
+            with open(path, encoding="ascii") as file:
                 return file.read().strip()
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     def close(self) -> None:
@@ -199,6 +261,14 @@ class RunRecord:
         path = os.path.join(self.folder, name)
         write_json(path, document)
         return path
+
+
+def _folder_of_node(node: str) -> str:
+    """A node's name as a folder's: hosts may be called anything."""
+    name = quote(node, safe="")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    return name
 
 
 def _lock(path: str, run_id: str) -> int:

@@ -29,6 +29,8 @@ class AttemptRow(wire.AttemptRow, total=False):
     # The name under which the node was asked, and the link over which it answered.
     node: str
     link: Link
+    # Whether it is this run's by its node's word alone: this controller's record does not know it.
+    told: bool
     # Where its harvest was brought, None if it could not be.
     folder: str | None
     # What a person should know of it.
@@ -92,11 +94,22 @@ def all_replies(link: Link, stream: Iterator[R], *, last: str) -> list[R]:
 def list_attempts(node: str, link: Link, request: wire.ListRequest) -> list[AttemptRow]:
     """The attempts that a node knows, with where they were listed; the request chooses among them.
 
-    Raises LinkError.
+    What a node tells without having been asked for it is dropped. Raises LinkError.
     """
     replies = all_replies(link, link.stream("list", request, LIST_SECONDS), last="listed")
     return [
         cast(AttemptRow, {**reply, "node": node, "link": link})
         for reply in replies
-        if "attempt" in reply
+        if _was_asked_for(reply, request)
     ]
+
+
+def _was_asked_for(reply: Mapping[str, object], request: wire.ListRequest) -> bool:
+    """Whether it is an attempt that this request chooses."""
+    attempt = reply.get("attempt")
+    run_id = request.get("run_id")
+    return (
+        isinstance(attempt, str)
+        and attempt.startswith(request.get("prefix") or "")
+        and (not run_id or reply.get("run_id") == run_id)
+    )

@@ -15,7 +15,7 @@ import yaml
 from .._errors import BadValue, InputError
 from .._files.paths import NAME, config_home
 from .._schedule.placement import DEFAULT_WEIGHTS
-from .keys import hint, read_count, show
+from .keys import HARVEST_LIMIT, hint, read_count, read_size, show
 from .nodes import check_preferences, check_weights, read_names
 
 # What a sync leaves out unless the config says otherwise: what can be made anew on the node.
@@ -85,6 +85,8 @@ class Config:
     # Agent -> its settings, as in AGENT_SETTINGS.
     agents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     keep: Keep = Keep()
+    # How many bytes of one harvest come home.
+    harvest_limit: int = HARVEST_LIMIT
 
     @property
     def slots(self) -> dict[str, int]:
@@ -221,4 +223,5 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "nodes": _nodes,
     "agents": _agents,
     "keep": _keep,
+    "harvest_limit": read_size,
 }

@@ -33,6 +33,13 @@ SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 # The longest duration that makes sense, in seconds.
 LONGEST = 365 * 86400.0
 
+# A size with its unit, and what each is worth in bytes.
+SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([kmgt]?)b?")
+BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+# How many bytes of one harvest come home, where nobody says it.
+HARVEST_LIMIT = 2 * 10**9
+
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -334,6 +341,16 @@ KEYS = (
         text="Show a line per event.",
     ),
     Key(
+        "harvest_limit",
+        level="any",
+        type="size",
+        default=None,
+        text=(
+            "How much of one harvest comes home, such as 500MB or 10GB; what is larger stays on "
+            "its node. By default what the config says, else 2GB."
+        ),
+    ),
+    Key(
         "job",
         level="other",
         type="str",
@@ -453,6 +470,18 @@ def read_count(raw: object) -> int:
             if number == float(raw) and number >= 1:
                 return number
     raise BadValue(f"{show(raw)} is no count; write a whole number, 1 or more")
+
+
+def read_size(raw: object) -> int:
+    """Bytes, 1 or more. BadValue: a sentence."""
+    if not isinstance(raw, bool) and isinstance(raw, (int, float, str)):
+        match = SIZE.fullmatch(str(raw).strip().lower())
+        if match:
+            number, unit = match.groups()
+            size = int(float(number) * BYTES[unit])
+            if size >= 1:
+                return size
+    raise BadValue(f"{show(raw)} is no size; write 500MB, 2GB or a number of bytes, 1 or more")
 
 
 def _word(key: Key, value: object) -> str:
@@ -610,6 +639,7 @@ READ_STRIPPED: Mapping[str, Callable[[object], object]] = {
     "bool": _bool,
     "count": read_count,
     "duration": _duration,
+    "size": read_size,
     "int": _int,
     "changes": _changes,
     "variables": _variables,

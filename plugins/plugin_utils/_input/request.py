@@ -133,6 +133,8 @@ class Request:
     config: Config
     # Sentences for people.
     notes: tuple[str, ...] = ()
+    # How many bytes of one harvest come home; None for what the config says.
+    harvest_limit: int | None = None
 
 
 class Given(NamedTuple):
@@ -180,6 +182,7 @@ def read_request(
         min_nodes=_value(top, "min_nodes"),
         queue_timeout=_value(top, "queue_timeout"),
         lost_after=_value(top, "lost_after"),
+        harvest_limit=_value(top, "harvest_limit"),
         output_file=output_file,
         progress=_value(top, "progress"),
         config=config,

@@ -476,17 +476,23 @@ class Link:
             return f"[{self.host}]:x/"
         return f"{self.host}:x/"
 
-    def rsync(self, argv: list[str], seconds: float, data: bytes = b"") -> tuple[int, str, str]:
+    def rsync(
+        self,
+        argv: list[str],
+        seconds: float,
+        data: bytes = b"",
+        opened: Callable[[Process], None] | None = None,
+    ) -> tuple[int, str, str]:
         """(exit status, stdout, stderr) of an rsync over this link, with data on its stdin.
 
-        Raises LinkError.
+        `opened` gets the process, so that another thread can end it. Raises LinkError.
         """
         env = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")}
         # Its messages are read, so they must be in English.
         env["LC_ALL"] = "C"
         with self._sessions:
             try:
-                status, out, errors = run(argv, data, seconds, env)
+                status, out, errors = run(argv, data, seconds, env, opened=opened)
             except DeadlinePassed:
                 raise LinkError(
                     f"rsync with {self.name} took longer than {seconds:.0f} s", "timeout"

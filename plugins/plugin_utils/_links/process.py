@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, cast
 
 # Bytes of stdout after which a call is ended.
@@ -163,13 +163,17 @@ def run(
     data: bytes = b"",
     seconds: float = 30.0,
     env: Mapping[str, str] | None = None,
+    *,
+    opened: Callable[[Process], None] | None = None,
 ) -> tuple[int, bytes, str]:
     """(exit status, stdout, stderr's end) of a short call; `data` goes to its stdin.
 
-    Raises DeadlinePassed, OSError.
+    `opened` gets the process before it is waited for. Raises DeadlinePassed, OSError.
     """
     process = Process(argv, data, env=env)
     try:
+        if opened is not None:
+            opened(process)
         out = b"\n".join(process.lines(seconds))
         return process.status(), out, process.errors()
     finally:

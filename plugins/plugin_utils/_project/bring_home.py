@@ -10,16 +10,19 @@ and later, when the job's end is in its record; harvest acknowledges at once.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 from .._files.record import RunRecord
 from .._links.link import Link
 from .branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery
+from .harvest_files import HarvestLimit, keep_known, remove_tree
+from .self_running import self_running_in
 from .sync import fetch_harvest, unpack
+
+# What is let in of a harvest where nobody says another limit.
+USUAL_LIMIT = HarvestLimit()
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class BranchWish:
     project: str
     # The message of the commit that holds the job's work.
     title: str
+    # The commit that this controller saw at HEAD when the project was sent; None: it does not know.
+    base: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class BroughtHome:
     delivered: DeliveredBranch | None = None
     # Why the branch that was asked for could not be made; blank otherwise.
     undelivered: str = ""
+    # The paths that the work changes and that run by themselves elsewhere.
+    self_running: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """The branch, or why there is none, for people; blank if there is nothing to say."""
@@ -60,33 +67,43 @@ def bring_home(
     files: Mapping[str, str] | None = None,
     wish: BranchWish | None = None,
     acknowledge_as: str | None = None,
+    limit: HarvestLimit = USUAL_LIMIT,
+    teller: str | None = None,
 ) -> BroughtHome:
     """Fetch the harvest of an ended attempt, keep it as the job's folder, and deliver it.
 
     record: of the attempt's run, opened by the caller; job: its name in the run; result: how the
     attempt ended, in the node's words; files: the harvest itself, as name -> content in base64, if
     it came with that word; wish: the branch that is to be made of it; acknowledge_as: this
-    controller's identity, if the node is to be told at once that the harvest is at home.
+    controller's identity, if the node is to be told at once that the harvest is at home; limit: how
+    much is let in; teller: the node of whose word alone it is that run's, as for
+    `RunRecord.job_folder`.
 
-    Raises LinkError and TransferError. A harvest that was kept may then still be on the node as
-    well, for what is not acknowledged stays there: it can be brought home again.
+    Raises LinkError, TransferError, and BadValue for what is no name. A harvest that was kept may
+    then still be on the node as well, for what is not acknowledged stays there: it can be brought
+    home again.
     """
-    # Ids of attempts are file names, but they come from a node: whatever they are, they name
-    # nothing outside of the run's folder. A fetch that was interrupted left its own behind.
-    fetched = os.path.join(record.folder, f".fetch-{quote(attempt, safe='')}")
-    shutil.rmtree(fetched, ignore_errors=True)
-    os.makedirs(fetched, mode=0o700)
+    # Before anything is fetched it is clear where it goes.
+    record.job_folder(job, teller)
+    fetched = record.fetch_folder(attempt)
+    # A fetch that was interrupted left its own behind.
+    remove_tree(fetched)
+    sent = os.path.join(fetched, "sent")
+    known = os.path.join(fetched, "known")
+    os.makedirs(sent, mode=0o700)
 
     try:
-        if not unpack(files, fetched):
-            fetch_harvest(link, attempt, fetched)
-        folder = record.keep(job, fetched, attempt)
+        if not unpack(files, sent):
+            fetch_harvest(link, attempt, sent, limit)
+        keep_known(sent, known)
+        folder = record.keep(job, known, attempt, teller)
     finally:
-        shutil.rmtree(fetched, ignore_errors=True)
+        remove_tree(fetched)
 
     if acknowledge_as is not None:
         link.call("ack", {"attempts": [attempt], "controller": acknowledge_as})
-    return deliver(record, folder, job, result=result, wish=wish)
+    home = deliver(record, folder, job, result=result, wish=wish)
+    return replace(home, self_running=tuple(self_running_in(folder)))
 
 
 def deliver(
@@ -103,6 +120,10 @@ def deliver(
     """
     if wish is None or not result.get("harvest"):
         return BroughtHome(folder)
+    if wish.base is not None:
+        # Where the branch begins, this controller knows better than the node.
+        harvest = {**result["harvest"], "head": wish.base}
+        result = {**result, "base": wish.base, "harvest": harvest}
     try:
         delivered = deliver_branch(
             wish.project, folder, result, run_id=record.run_id, job=job, title=wish.title

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._files.paths import NAME
 from .._links.link import Link, decode
+from .._links.process import Process
 from .git import Project, portable_config, project_at
+from .harvest_files import KNOWN, GrowthWatch, HarvestLimit
 from .outside import check_outside, is_inside
 
 # How long an rsync may take, in seconds; its own --timeout ends one that stands still.
@@ -209,12 +210,36 @@ def sources(project: Project) -> Iterator[list[str]]:
         yield [*paths, f"{top}/./"]
 
 
-def fetch_harvest(link: Link, attempt: str, folder: str) -> None:
-    """Fetch an ended attempt's harvest into an existing folder. Raises LinkError, TransferError."""
+def fetch_harvest(link: Link, attempt: str, folder: str, limit: HarvestLimit) -> None:
+    """Fetch an ended attempt's harvest into an existing folder, as the node sends it.
+
+    The rsync is ended when it has brought more than the limit allows. Raises LinkError,
+    TransferError.
+    """
     argv = download_argv(folder, link.rsync_words("send", attempt), link.rsync_target())
-    status, _out, errors = link.rsync(argv, RSYNC_SECONDS)
+    growth = GrowthWatch(folder, limit)
+
+    def watch(process: Process) -> None:
+        growth.begin(process.kill)
+
+    try:
+        status, _out, errors = link.rsync(argv, RSYNC_SECONDS, opened=watch)
+    finally:
+        too_much = growth.end()
+    if too_much:
+        raise _too_large(link, attempt, too_much)
     if status:
         raise TransferError(*why_rsync_failed(status, errors))
+
+
+def _too_large(link: Link, attempt: str, too_much: str) -> TransferError:
+    """Why a harvest stays on its node, with the way to it."""
+    return TransferError(
+        "harvest",
+        f"the harvest has {too_much} (harvest_limit): it stays on {link.name}, in "
+        f"~/.local/state/distributed-gummy/*/attempts/{attempt}/harvest; to take it all the same: "
+        f"harvest -e gummy_job={attempt} -e gummy_harvest_limit=SIZE",
+    )
 
 
 def upload_argv(given: Sequence[str], link_words: Sequence[str], remote: str) -> list[str]:
@@ -285,14 +310,22 @@ def why_rsync_failed(status: int, errors: str) -> tuple[str, str]:
 def unpack(files: Mapping[str, str] | None, folder: str) -> bool:
     """Write a harvest that came with the word that its attempt ended into this folder.
 
-    files: name -> content in base64. Returns False, and writes nothing, if it did not come, or is
-    not what it should be.
+    files: name -> content in base64. Returns False, and writes nothing, if it did not come, or has
+    names that no harvest has. Raises TransferError for a content that is no base64.
     """
-    if not files or not all(NAME.fullmatch(name) for name in files):
+    if not files or not KNOWN.issuperset(files):
         return False
-    for name, content in files.items():
+    try:
+        contents = {
+            name: base64.b64decode(content, validate=True) for name, content in files.items()
+        }
+    except (ValueError, TypeError) as exc:
+        raise TransferError(
+            "harvest", f"the harvest that came with the word of its end can't be read: {exc}"
+        ) from exc
+    for name, content in contents.items():
         with open(os.path.join(folder, name), "wb") as file:
-            file.write(base64.b64decode(content))
+            file.write(content)
     return True
 
 

@@ -172,7 +172,9 @@ class Engine:
 
         for event in found:
             log = AttemptLog(event.attempt, event.job, event.node, why="resumed")
-            log.store = self._record.history.attempts.get(event.attempt, {}).get("store")
+            entry = self._record.history.attempts.get(event.attempt, {})
+            log.store = entry.get("store")
+            log.base = entry.get("base")
             self._logs[event.attempt] = log
             self._active.add(event.attempt)
             self._answers.put(Answer(event))
@@ -277,6 +279,7 @@ class Engine:
             state=command.state,
             store=log.store,
             why=log.why,
+            base=log.base,
         )
 
         # An attempt that never got past the door is forgotten: people would only wonder.
@@ -387,7 +390,8 @@ class Engine:
         log = self._logs[command.attempt]
         result = log.result
         files = log.files
-        self._submit(command, lambda: self._verbs.fetch(command, job, result, files))
+        base = log.base
+        self._submit(command, lambda: self._verbs.fetch(command, job, result, files, base))
 
     @_carry_out.register
     def _release(self, command: ev.Release) -> None:

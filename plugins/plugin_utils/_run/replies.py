@@ -212,7 +212,7 @@ def after_fetch(attempt: str, home: BroughtHome) -> Answer:
         ev.Fetched(attempt, home.undelivered),
         attempt,
         # The harvest that came with the reply lies on the disk now.
-        {"delivered": home.delivered, "files": None},
+        {"delivered": home.delivered, "files": None, "self_running": home.self_running},
         verb="fetch",
         text=text,
     )

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from .._files.record import BranchOrder
 from .._files.sessions import Sessions
 from .._input.config import Config
 from .._input.request import Job, Request
@@ -88,11 +91,23 @@ def commit_title(job: Job) -> str:
     return f"{job.name}: {first_line}"[:TITLE_MOST]
 
 
-def branch_wish(job: Job, failure: str | None) -> BranchWish | None:
-    """The branch that is asked for. failure: the class of how the attempt ended; None: it is good.
+def branch_orders(jobs: Iterable[Job]) -> dict[str, BranchOrder]:
+    """Job's name -> the branch that is asked for of it, for the journal."""
+    return {
+        job.name: {"project": job.project, "title": commit_title(job)}
+        for job in jobs
+        if job.deliver == "branch" and job.project is not None
+    }
+
+
+def branch_wish(job: Job, failure: str | None, base: str | None = None) -> BranchWish | None:
+    """The branch that is asked for.
+
+    failure: the class of how the attempt ended; None: it is good. base: the commit that it begins
+    at, if this controller knows it.
 
     An attempt that ended for want of quota gets none: another one will do the work.
     """
     if job.deliver != "branch" or job.project is None or failure == "quota":
         return None
-    return BranchWish(job.project, commit_title(job))
+    return BranchWish(job.project, commit_title(job), base)

@@ -49,6 +49,7 @@ class AttemptFacts(TypedDict, total=False):
     delivered: DeliveredBranch | None
     result: Mapping[str, Any]
     files: Mapping[str, str] | None
+    self_running: Sequence[str]
     counts: bool
 
 
@@ -81,6 +82,9 @@ class AttemptLog:
 
     # The branch that was made of it.
     delivered: DeliveredBranch | None = None
+
+    # The paths that its work changes and that run by themselves elsewhere.
+    self_running: Sequence[str] = ()
 
     # Its newest state in the record.
     state: str = "reserved"
@@ -190,6 +194,9 @@ class JobRow(_Class):  # pylint: disable=inherit-non-class
 
     delivered: DeliveredBranch | None
 
+    # Paths among the changes that run by themselves elsewhere: hooks, editor tasks, CI, settings.
+    self_running: Sequence[str]
+
     # The command with which a person on the node looks at it, and where it worked there.
     watch: str | None
     workspace: str | None
@@ -242,6 +249,7 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
         "artifacts": harvest.get("artifacts", 0),
         "commits": harvest.get("commits", {}),
         "delivered": log.delivered,
+        "self_running": list(log.self_running),
         "watch": ended.get("watch"),
         "workspace": ended.get("workspace"),
         "attempts": [

@@ -30,7 +30,7 @@ from .._schedule.plan import PlannedJob, plan_work
 from .._show.printer import Printer
 from .engine import Engine
 from .interrupt import cancel_if_we_die
-from .requests import placement_spec
+from .requests import branch_orders, placement_spec
 from .results import JobRow
 from .resume import ResumePlan, adopt_run, refuse_lost_record, take_up
 
@@ -123,6 +123,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         {job.name: job.digest() for job in request.jobs},
         {job.name: job.content() for job in request.jobs},
         controller,
+        branch_orders(request.jobs),
     )
     engine = Engine(
         request,

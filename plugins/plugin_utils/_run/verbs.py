@@ -24,6 +24,7 @@ from .._links.link import Link, LinkError
 from .._node import wire
 from .._project.branch import head
 from .._project.bring_home import bring_home
+from .._project.harvest_files import HarvestLimit
 from .._project.sync import Exclusions, TransferError, send_project
 from .._schedule import messages as ev
 from . import replies, requests
@@ -160,8 +161,12 @@ class Verbs:
         job: Job,
         result: Mapping[str, object],
         files: Mapping[str, str] | None,
+        base: str | None = None,
     ) -> Answer:
-        """The harvest comes home. result: how the attempt ended; files: the harvest, if it came."""
+        """The harvest comes home.
+
+        result: how the attempt ended; files: the harvest, if it came; base: as for `start`.
+        """
         failure = result.get("class")
         try:
             home = bring_home(
@@ -171,7 +176,8 @@ class Verbs:
                 job.name,
                 result=result,
                 files=files,
-                wish=requests.branch_wish(job, None if failure is None else str(failure)),
+                wish=requests.branch_wish(job, None if failure is None else str(failure), base),
+                limit=HarvestLimit(self.request.harvest_limit or self.request.config.harvest_limit),
             )
         except LinkError as exc:
             return replies.not_reached(command.attempt, exc)

@@ -495,6 +495,9 @@ class Scheduler:
         attempt.failed_fetches += 1
         is_late = self._now - attempt.since >= self._lost_after
         has_tried_enough = event.failure != "unreachable" and attempt.failed_fetches >= FETCHES
+        if event.failure == "harvest":
+            # It is too large, or no harvest at all: another try would bring the same.
+            has_tried_enough = True
         if is_late or has_tried_enough:
             result = attempt.ended.result if attempt.ended else {}
             message = (

@@ -99,12 +99,22 @@ def _changed(row: Row) -> str:
 
 
 def _next_steps(command: str, row: Row) -> list[str]:
-    """What a person can do about a job that did not end well. command: of ansible-playbook."""
+    """What a person should look at, or can do about a job that did not end well.
+
+    command: of ansible-playbook.
+    """
     steps = []
     is_bad = row["status"] not in ("success", "skipped", "running", "waiting")
     if is_bad and row["message"] and row["patch"]:
         # The patch has taken the place where the message stands else.
         steps.append(f"{row['name']}: {row['message']}")
+
+    paths = row.get("self_running")
+    if paths:
+        steps.append(
+            f"{row['name']}: changes what runs by itself elsewhere, so read it first: "
+            f"{_some(paths)}"
+        )
 
     if row["status"] == "lost" and row["attempts"]:
         harvest = _harvest_command(command, row)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import harvest as _harvest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
     RunRecord,
     controller_id,
@@ -15,10 +16,18 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.bring_h
     BranchWish,
     BroughtHome,
 )
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.harvest_files import (
+    HarvestLimit,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import TransferError
 from played import PlayedLink, listed, play_fleet
 
-ENDED = {"state": "ended", "ended": {"class": None, "harvest": {}}, "title": None}
+ENDED = {
+    "state": "ended",
+    "ended": {"class": None, "harvest": {}},
+    "title": None,
+    "store": "s",
+}
 
 
 class Home:
@@ -36,7 +45,8 @@ class Home:
         if self.error is not None:
             raise self.error
         self.brought.append((attempt, job, more["wish"], more["acknowledge_as"]))
-        return BroughtHome(record.job_folder(job))
+        self.limit = more["limit"]
+        return BroughtHome(record.job_folder(job, more["teller"]))
 
     def deliver(self, record, folder, job, *, result, wish):
         self.delivered.append((job, wish))
@@ -54,35 +64,104 @@ def harvest(*rows, **answers):
     return document, document["attempts"], [verb for verb, _request in link.asked][1:]
 
 
-def fetched(attempt, failure=None):
-    """A record that has this attempt's harvest already, and how its job ended."""
+ORDER = {"project": "/mine", "title": "docs: as it was asked"}
+
+
+def recorded(*attempts, failure=None, branch=None, **more):
+    """A record of this controller that knows these attempts of the job docs, on the node n."""
     record = RunRecord("r")
-    record.begin({"docs": "digest"}, {}, "me")
+    branches = {"docs": branch} if branch else {}
+    record.begin({"docs": "digest"}, {}, "me", branches)
+    for attempt in attempts:
+        entry = {"node": "n", "state": "sent", "store": "s", "job": "docs", **more}
+        record.append("attempt", attempt=attempt, **entry)
+    if failure:
+        record.append("finish", job="docs", **{"class": failure})
+    record.close()
+    return record
+
+
+def fetched(attempt, failure=None, **more):
+    """The same, with this attempt's harvest at home already."""
+    record = recorded(attempt, failure=failure, **more)
     folder = Path(record.job_folder("docs"))
     folder.mkdir()
     (folder / "attempt").write_text(attempt)
-    record.append("finish", job="docs", **{"class": failure})
-    record.close()
     return str(folder)
 
 
 def test_what_has_ended_is_brought_home_and_acknowledged_and_what_runs_is_left(home):
-    document, rows, verbs = harvest(ENDED, {"attempt": "u-2", "state": "running"})
+    folder = recorded("u-1", "u-2").job_folder("docs")
+    document, rows, verbs = harvest(ENDED, {"attempt": "u-2", "state": "running", "store": "s"})
     assert home.brought == [("u-1", "docs", None, controller_id())] and verbs == []
-    assert document["status"] == "success" and rows[0]["message"] == "" and rows[0]["folder"]
-    assert "folder" not in rows[1]
+    assert document["status"] == "success" and rows[0]["message"] == ""
+    assert rows[0]["folder"] == folder and "folder" not in rows[1]
+    assert home.limit == HarvestLimit(2 * 10**9)
 
 
-def test_a_branch_is_for_the_controller_that_has_the_project(home):
-    mine = {**ENDED, "deliver": "branch", "controller": controller_id()}
-    harvest(mine, {**mine, "attempt": "u-2", "title": "docs: it"}, {**mine, "attempt": "u-3"})
-    assert [wish for _attempt, _job, wish, _me in home.brought][:2] == [
-        BranchWish("/p", "docs"),
-        BranchWish("/p", "docs: it"),
-    ]
-    home.brought.clear()
-    harvest({**mine, "controller": "another"}, {**mine, "attempt": "u-2", "deliver": "patch"})
-    assert [wish for _attempt, _job, wish, _me in home.brought] == [None, None]
+@pytest.mark.parametrize("branch", [None, ORDER])
+def test_what_a_branch_is_made_of_says_this_controller_s_record_alone(home, branch):
+    recorded("u-1", "u-2", branch=branch, base="c0")
+    theirs = {**ENDED, "deliver": "branch", "controller": controller_id(), "title": "theirs"}
+    _document, rows, _verbs = harvest(theirs, {**ENDED, "attempt": "u-2", "deliver": "patch"})
+    wish = BranchWish("/mine", "docs: as it was asked", "c0") if branch else None
+    assert [wish for _attempt, _job, wish, _me in home.brought] == [wish, wish]
+    says = "" if branch else "the record of the run does not say"
+    assert says in rows[0]["message"] and rows[1]["message"] == ""
+
+
+def test_a_later_list_that_asks_for_no_branch_leaves_the_attempts_before_it_as_they_were(home):
+    recorded("u-1", branch=ORDER)
+    recorded("u-2")
+    harvest(ENDED, {**ENDED, "attempt": "u-2"})
+    assert [wish and wish.project for _attempt, _job, wish, _me in home.brought] == ["/mine", None]
+
+
+@pytest.mark.parametrize("has_record", [False, True])
+def test_what_this_controller_has_no_record_of_is_told_by_the_node_and_becomes_no_branch(
+    home, has_record
+):
+    if has_record:
+        recorded("u-9", branch=ORDER)
+    mine = {"deliver": "branch", "controller": controller_id(), "title": "t"}
+    document, rows, _verbs = harvest({**ENDED, **mine})
+    assert home.brought == [("u-1", "docs", None, controller_id())]
+    assert rows[0]["folder"].endswith("/runs/r/told-by/n/docs") and rows[0]["told"]
+    assert rows[0]["message"].startswith("told by the node") and document["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("known", "row"),
+    [
+        ({"store": "t"}, {}),
+        ({"node": "good"}, {}),
+        ({"job": "other"}, {}),
+        ({}, {"run_id": "honest"}),
+        ({}, {"store": None}),
+    ],
+)
+def test_a_row_that_was_not_asked_for_or_that_the_record_contradicts_is_dropped(home, known, row):
+    recorded("u-1", **known)
+    links = {
+        "good": PlayedLink("good", {"list": listed()}),
+        "n": PlayedLink("n", {"list": listed({**ENDED, "store": "s", **row})}),
+    }
+    with pytest.raises(InputError, match="no attempt of r is known"):
+        _harvest.harvest(play_fleet(links), None, "r")
+    assert home.brought == []
+
+
+def test_a_node_with_a_new_name_is_known_by_its_store(home):
+    recorded("u-1", node="old-name")
+    rows = harvest({**ENDED, "store": "s"})[1]
+    assert len(home.brought) == 1 and not rows[0]["told"]
+
+
+def test_ids_that_a_node_makes_up_keep_nobody_from_the_attempt_that_is_known(home):
+    recorded("u-1")
+    link = PlayedLink("n", {"list": listed(ENDED, {**ENDED, "attempt": "u-11"})})
+    document = _harvest.harvest(play_fleet({"n": link}), "u-", None)
+    assert [row["attempt"] for row in document["attempts"]] == ["u-1"]
 
 
 def test_a_dead_supervisor_is_found_out_and_a_harvest_that_failed_is_made_anew(home):
@@ -103,10 +182,10 @@ def test_what_is_at_home_already_is_not_fetched_again_unless_it_was_made_anew(ho
 
 
 def test_a_branch_that_could_not_be_made_is_tried_again(home):
-    fetched("u-1", "deliver")
-    rows = harvest({**ENDED, "deliver": "branch", "controller": controller_id()})[1]
-    assert home.delivered == [("docs", BranchWish("/p", "docs"))] and home.brought == []
-    assert rows[0]["message"] == "fetched before; still no branch"
+    fetched("u-1", "deliver", branch=ORDER)
+    rows = harvest(ENDED)[1]
+    assert home.delivered == [("docs", BranchWish("/mine", "docs: as it was asked"))]
+    assert home.brought == [] and rows[0]["message"] == "fetched before; still no branch"
 
 
 @pytest.mark.parametrize("error", [LinkError("timed out"), TransferError("sync", "no space")])
@@ -117,7 +196,13 @@ def test_what_can_not_be_brought_home_fails_with_the_reason(home, error):
     assert document["status"] == "failed"
 
 
-@pytest.mark.parametrize("names", [{"job": "../x"}, {"run_id": "../r"}, {"job": "a/b"}])
+@pytest.mark.parametrize("names", [{"job": "../x"}, {"attempt": "../r"}, {"job": "a/b"}])
 def test_names_of_a_stranger_that_are_no_names_become_no_paths(home, names):
     rows = harvest({**ENDED, **names})[1]
     assert home.brought == [] and "folder" not in rows[0]
+
+
+def test_a_run_of_another_name_than_was_asked_for_is_none(home):
+    with pytest.raises(InputError, match="no attempt of r is known"):
+        harvest({**ENDED, "run_id": "../r"})
+    assert home.brought == []

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import bring_home as _home
@@ -16,6 +17,9 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.bring_h
     BroughtHome,
     bring_home,
     deliver,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.harvest_files import (
+    HarvestLimit,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import TransferError
 
@@ -27,6 +31,8 @@ INLINE = {"log": base64.b64encode(b"from the word\n").decode()}
 
 class Link:
     """Plays a node: rsync brings these files, or ends with a status."""
+
+    name = "n"
 
     def __init__(self, events, files=None, status=0, deaf=False):
         self.events = events
@@ -40,7 +46,7 @@ class Link:
     def rsync_target(self):
         return "node:x/"
 
-    def rsync(self, argv, seconds):
+    def rsync(self, argv, seconds, opened=None):
         self.events.append(" ".join(argv[argv.index("send") : argv.index("--")]))
         for name, text in self.files.items():
             Path(argv[-1], name).write_text(text)
@@ -147,8 +153,64 @@ def test_why_a_branch_could_not_be_made_is_said_and_the_harvest_is_at_home(recor
     assert home.describe() == home.undelivered == "no branch could be made (x); the work is in /f"
 
 
-def test_an_id_that_a_node_made_up_names_nothing_outside_of_the_run(record, events):
-    bring_home(record, Link(events), "../../x", "a", result=RESULT)
+@pytest.mark.parametrize("name", ["../../x", "a/../../x", ".", "..", "", "a\n", "-x", "x" * 65])
+def test_an_id_that_a_node_made_up_names_nothing_at_all(record, events, name):
+    for attempt, job in ((name, "a"), ("u-1", name)):
+        with pytest.raises(BadValue, match="no name that a folder may have"):
+            bring_home(record, Link(events), attempt, job, result=RESULT)
+    assert events == [] and sorted(os.listdir(record.folder)) == ["journal.jsonl", "lock"]
     top = Path(record.folder).parents[2]
     assert {path.name for path in top.iterdir()} == {"distributed-gummy"}
-    assert record.fetched("a") == "../../x"
+
+
+def test_what_only_a_node_says_is_of_this_run_takes_no_job_s_place(record, events):
+    ours = bring_home(record, Link(events), "u-1", "a", result=RESULT)
+    told = bring_home(record, Link(events, {"log": "x"}), "u-2", "a", result=RESULT, teller="../n")
+    assert log(ours) == "by rsync\n" and record.fetched("a") == "u-1"
+    assert Path(told.folder) == Path(record.folder, "told-by", "%2E.%2Fn", "a")
+    assert log(told) == "x" and record.fetched("a", "../n") == "u-2"
+
+
+def test_a_job_may_be_called_like_the_folder_of_what_nodes_tell(record, events):
+    home = bring_home(record, Link(events), "u-1", "told-by", result=RESULT)
+    assert os.path.basename(home.folder) == "told-by~"
+
+
+def test_of_what_a_node_sends_only_what_a_harvest_has_comes_home(record, events):
+    sent = {"log": "l", "attempt": "forged", "HEAD": "ref: x", ".gitattributes": "*", "log0": "x"}
+    home = bring_home(record, Link(events, sent), "u-1", "a", result=RESULT)
+    assert sorted(os.listdir(home.folder)) == ["attempt", "log"]
+    assert record.fetched("a") == "u-1"
+
+
+@pytest.mark.parametrize("content", ["é", "===", "a", None, 7, ["eA=="]])
+def test_a_harvest_in_a_reply_that_is_no_base64_is_a_failed_transfer(record, events, content):
+    with pytest.raises(TransferError, match="can't be read") as broken:
+        bring_home(record, Link(events), "u-1", "a", result=RESULT, files={"log": content})
+    assert broken.value.failure == "harvest" and record.fetched("a") is None
+
+
+def test_what_is_over_the_limit_stays_on_the_node_and_is_told(record, events):
+    limit = HarvestLimit(bytes=8)
+    with pytest.raises(TransferError, match="more than 0 MB.*stays on n.*gummy_job=u-1") as over:
+        bring_home(record, Link(events), "u-1", "a", result=RESULT, limit=limit)
+    assert over.value.failure == "harvest"
+    with pytest.raises(TransferError, match="more than 1 files"):
+        files = {"log": "", "report.md": ""}
+        limit = HarvestLimit(files=1)
+        bring_home(record, Link(events, files), "u-1", "a", result=RESULT, limit=limit)
+    assert sorted(os.listdir(record.folder)) == ["journal.jsonl", "lock"]
+
+
+def test_a_branch_begins_where_this_controller_saw_the_project(record, monkeypatch):
+    seen = []
+
+    def deliver_branch(_project, _folder, result, **_words):
+        seen.append((result["base"], result["harvest"]["head"]))
+        return BRANCH
+
+    monkeypatch.setattr(_home, "deliver_branch", deliver_branch)
+    result = {"base": "theirs", "harvest": {"head": "theirs"}}
+    deliver(record, "/f", "a", result=result, wish=BranchWish("/p", "t", "ours"))
+    deliver(record, "/f", "a", result=result, wish=BranchWish("/p", "t"))
+    assert seen == [("ours", "ours"), ("theirs", "theirs")]

@@ -218,6 +218,7 @@ class AdoptedLink:
 def row(attempt, job="a", begun=1.0, **more):
     return {
         "attempt": attempt,
+        "run_id": "r",
         "job": job,
         "begun_at": begun,
         "store": "s",

@@ -286,3 +286,11 @@ def test_a_clean_says_what_went_and_what_stays():
     assert (
         report.clean_text({**document, "check": True, "runs": []})[0] == "clean would free 3.0 MB"
     )
+
+
+def test_changes_that_run_by_themselves_are_marked_in_one_line_a_job():
+    paths = [".envrc", *(f".github/workflows/{number}.yml" for number in range(6))]
+    lines = run({**PATCH, "self_running": paths}, {"name": "other", "self_running": []})
+    (marked,) = [line for line in lines if "runs by itself" in line]
+    assert marked.strip().startswith("docs: changes what runs by itself elsewhere")
+    assert ".envrc" in marked and marked.endswith("and 2 more")

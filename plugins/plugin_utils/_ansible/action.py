@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from ansible.plugins.action import ActionBase
 
 from .._errors import InputError
+from .._links.parent import ended_with_parent
 
 
 # Ansible has no types.
@@ -32,7 +33,8 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(dict(self.spec))
         try:
-            return self.act(args, task_vars or {})
+            with ended_with_parent():
+                return self.act(args, task_vars or {})
         except InputError as exc:
             return {"failed": True, "msg": "\n".join(exc.problems)}
 

@@ -46,15 +46,27 @@ OF_ONE_HOST = frozenset(
 )
 # Stands for the path of the master's socket, which each host has its own of.
 SOCKET = "@gummy-socket@"
+# Nothing of this machine goes along: an agent on the node could use the user's keys as long as a
+# forwarded ssh-agent is there, and the user's screen with X11. Ssh takes the first of two options
+# that say the same, but the last of two flags, so the options come first and the flags last.
+NOT_FORWARDED = (
+    "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "ForwardX11Trusted=no",
+    "Tunnel=no",
+)
+NOT_FORWARDED_FLAGS = "-a -x"
+FORWARD_NOTHING = " ".join(f"-o {option}" for option in NOT_FORWARDED)
 # Ssh takes the first of two options that say the same: these are ours to say ...
-SSH_FIRST = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={SOCKET}"
+SSH_FIRST = f"{FORWARD_NOTHING} -o ControlMaster=auto -o ControlPersist=60s -o ControlPath={SOCKET}"
 # ... and these ansible_ssh_args may say otherwise.
 SSH_LAST = "-o ServerAliveInterval=15 -o ServerAliveCountMax=3"
 # A session asks nothing, and leaves out whatever the user's ssh config starts for people, such as
 # a tmux or port forwards.
 PLAIN_OPTIONS = (
+    *NOT_FORWARDED,
     "BatchMode=yes",
-    "ClearAllForwardings=yes",
     "PermitLocalCommand=no",
     "RemoteCommand=none",
     "RequestTTY=no",
@@ -250,6 +262,9 @@ def _load_connection(variables: Variables, task: Any, password: str) -> Any:
         # slowest network; what the user sets stays.
         given = connection.get_option("ssh_args") or ""
     connection.set_option("ssh_args", f"{SSH_FIRST} {given} {SSH_LAST}")
+    # These come last of all words.
+    extra = connection.get_option("ssh_extra_args") or ""
+    connection.set_option("ssh_extra_args", f"{extra} {NOT_FORWARDED_FLAGS}")
     # Whether to try again is the scheduler's to say.
     connection.set_option("reconnection_retries", 0)
     return connection

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
+from ansible import constants as C
 from ansible import context
 from ansible.plugins.action import ActionBase
 
@@ -72,9 +74,28 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
         )
         raise InputError([problem])
 
+    request = replace(request, notes=(*request.notes, *_warn_of_config(request)))
     if request.each:
         return on_each(request, _systems(fleet))
     return request
+
+
+def _warn_of_config(request: Request) -> list[str]:
+    """That Ansible's own configuration comes from a project which a job is about.
+
+    Its plugins have run already when this is told: that is Ansible's rule for the directory that
+    it is called in, and no collection can change it.
+    """
+    if C.CONFIG_FILE is None:
+        return []
+    config = os.path.realpath(C.CONFIG_FILE)
+    projects = sorted({job.project for job in request.jobs if job.project is not None})
+    return [
+        f"Ansible's configuration {config} lies in the project {project}: what it names runs on "
+        "this machine; if the project is not yours, set ANSIBLE_CONFIG to a file of your own"
+        for project in projects
+        if os.path.commonpath([config, project]) == project
+    ]
 
 
 def find_setting(task_vars: Mapping[str, Any], key: str) -> Any:

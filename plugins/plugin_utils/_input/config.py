@@ -57,6 +57,12 @@ AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "shell": {},
 }
 
+# The agents that use up an account, and so can say that it has no quota left. What is no agent of
+# these and is said to have met a limit has merely failed.
+QUOTA_AGENTS = frozenset(
+    agent for agent, settings in AGENT_SETTINGS.items() if "account" in settings
+)
+
 
 @dataclass(frozen=True)
 class Keep:

@@ -170,8 +170,8 @@ KEYS = (
         type="variables",
         default=(),
         text=(
-            "Names of variables that the agent gets with the values they have here; nothing "
-            "else sees those."
+            "Names of variables that the agent gets with the values they have here; no argument, "
+            "file, log or result holds those, but another job of the same login can read them."
         ),
     ),
     Key(

@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, cast
@@ -19,6 +20,11 @@ from typing import IO, cast
 OUTPUT_CAP = 64 * 1024 * 1024
 # The longest single wait for output, in seconds: poll() takes no more than 24 days.
 WAIT_MOST = 86400.0
+
+
+# The processes that run now, for who ends them all at once.
+_running: set[Process] = set()
+_one_at_a_time = threading.Lock()
 
 
 class DeadlinePassed(Exception):
@@ -55,6 +61,8 @@ class Process:
             start_new_session=True,
             env=env,
         )
+        with _one_at_a_time:
+            _running.add(self)
         # Both are there, for both are pipes.
         self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._in = cast(IO[bytes], self._process.stdin).fileno()
@@ -139,6 +147,8 @@ class Process:
 
     def close(self) -> None:
         """End stdin, if it was kept, and the process; it may be called twice."""
+        with _one_at_a_time:
+            _running.discard(self)
         self.end_input()
         if self._keep_stdin:
             try:
@@ -178,3 +188,13 @@ def run(
         return process.status(), out, process.errors()
     finally:
         process.close()
+
+
+def kill_all() -> None:
+    """End all processes that were called and not closed: this one is about to end."""
+    with _one_at_a_time:
+        processes = [*_running]
+    for process in processes:
+        # The id of one that has ended may be another program's by now.
+        if process._process.poll() is None:
+            process.kill()

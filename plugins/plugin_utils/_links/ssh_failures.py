@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+# How much of ssh's words is looked at: the last so many characters. A server may have it say more.
+WORDS_MOST = 4096
+
 ASKS_PASSWORD = "it asks for a password"
 
 
@@ -58,6 +61,7 @@ def why_ssh_failed(errors: str) -> tuple[str, str]:
 
     What no sign fits is told in ssh's own last words.
     """
+    errors = errors[-WORDS_MOST:]
     for failure in FAILURES:
         if re.search(failure.sign, errors):
             return failure.kind, failure.reason

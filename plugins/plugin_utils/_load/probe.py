@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,8 +27,15 @@ SCRIPT = LOAD_FUNCTIONS + _PROBE
 # The same for a node whose other facts are known: its CPU is what it did since the sample before.
 LOAD_SCRIPT = LOAD_FUNCTIONS + "{ load; say done; } < /dev/null 2> /dev/null\n"
 
-# A line of the script's, wherever it stands: start-up files may print others without a line break.
-LINE = re.compile(r"@gummy-probe (\S+) ?(.*?) @end\r?$", re.MULTILINE)
+# How a line of the script's begins and ends. It may begin anywhere: start-up files may print others
+# without a line break.
+LINE_BEGIN = "@gummy-probe "
+LINE_END = " @end"
+
+# A line that says more than so many characters is none of the script's: patterns meet shorter ones
+# only, and so can't be made to take long by what a node prints.
+LONGEST_LINE = 4096
+
 NUMBER = re.compile(r"\d{1,18}(?:[.,]\d{1,9})?")
 
 # The words of a line of /proc/stat behind its name, as far as they add up to the time that passed:
@@ -68,7 +75,7 @@ def parse(text: str) -> Measurement:
     Other lines, cut lines and what is no number count as not there.
     """
     lines: dict[str, list[str]] = {}
-    for key, value in LINE.findall(text):
+    for key, value in _lines_of(text):
         lines.setdefault(key, []).append(value)
     last = {key: values[-1] for key, values in lines.items()}
 
@@ -90,9 +97,27 @@ def parse(text: str) -> Measurement:
     )
 
 
+def _lines_of(text: str) -> Iterator[tuple[str, str]]:
+    """The script's lines as key and value. It takes time in proportion to the text, whatever it is.
+
+    No pattern looks for them: one that may begin anywhere and has to reach the end tries each
+    beginning again.
+    """
+    for line in text.split("\n"):
+        begin = line.find(LINE_BEGIN)
+        line = line.removesuffix("\r")
+        if begin < 0 or not line.endswith(LINE_END):
+            continue
+
+        said = line[begin + len(LINE_BEGIN) : -len(LINE_END)]
+        key, _blank, value = said.partition(" ")
+        if key and len(said) <= LONGEST_LINE:
+            yield key, value
+
+
 def has_answered(outcome: CompletedCommand) -> bool:
     """Whether the script ran on the node, or began to."""
-    return LINE.search(outcome.out) is not None
+    return any(True for _line in _lines_of(outcome.out))
 
 
 def is_silent(outcome: CompletedCommand) -> bool:
@@ -246,4 +271,6 @@ def _whole(text: str | None, least: int, most: int = 2**62) -> int | None:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return "".join(filter(str.isprintable, lines[-1]))[:200] if lines else ""
+    if not lines:
+        return ""
+    return "".join(filter(str.isprintable, lines[-1][:LONGEST_LINE]))[:200]

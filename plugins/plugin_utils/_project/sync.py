@@ -284,7 +284,7 @@ def read_stats(stats: str) -> Sent:
 
 
 def _statistic(label: str, stats: str) -> int:
-    match = re.search(rf"^{label}: ([0-9,.]+)", stats, re.MULTILINE)
+    match = re.search(rf"^{label}: ([0-9][0-9,.]{{0,30}})", stats, re.MULTILINE)
     if match is None:
         return 0
     return int(re.sub(r"[,.]", "", match.group(1)))

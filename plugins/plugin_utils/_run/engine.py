@@ -213,6 +213,7 @@ class Engine:
             if answer.attempt not in self._active:
                 return None
             log = self._logs[answer.attempt]
+            answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
             log.learn(answer.facts)
             if answer.text:
                 self._report(log.job, answer.verb, log.node, answer.text)

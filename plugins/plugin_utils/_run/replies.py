@@ -11,9 +11,10 @@ what does not fit is a reply that is not valid: then what was asked for may have
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._input.config import QUOTA_AGENTS
 from .._links.link import LinkError
 from .._node import wire
 from .._project.bring_home import BroughtHome
@@ -192,6 +193,19 @@ def ended(attempt: str, reply: Mapping[str, Any], *, now: float) -> Answer:
     )
 
 
+def without_false_quota(answer: Answer, agent: str) -> Answer:
+    """The same answer, but that of an agent which has no quota its use-up is a plain failure."""
+    event = answer.event
+    if not isinstance(event, ev.Ended) or event.failure != "quota" or agent in QUOTA_AGENTS:
+        return answer
+
+    result = {**event.result, "class": "agent"}
+    event = replace(event, failure="agent", result=result, pause=None)
+    facts = answer.facts.copy()
+    facts["result"] = result
+    return replace(answer, event=event, facts=facts)
+
+
 def _pause(reply: Mapping[str, Any], now: float) -> float | None:
     """Seconds until there is quota again, if the agent says so."""
     reset_at = reply.get("reset_at")
@@ -230,8 +244,14 @@ def refused(attempt: str, reply: Mapping[str, Any]) -> Answer:
     blame = reply.get("blame")
     if blame not in ("ours", "input"):
         blame = "node"
+    store = reply.get("store")
     event = ev.Refused(
-        attempt, "refused", str(blame), sentence_of(reply), kind=str(reply.get("class", ""))
+        attempt,
+        "refused",
+        str(blame),
+        sentence_of(reply),
+        kind=str(reply.get("class", "")),
+        store=store if isinstance(store, str) else None,
     )
     return Answer(event, attempt)
 

@@ -126,7 +126,7 @@ class Verbs:
         try:
             values = values_for(job)
         except InputError as exc:
-            refused = ev.Refused(command.attempt, "input", "input", str(exc))
+            refused = ev.Refused(command.attempt, "input", "input", str(exc), certain=True)
             return Answer(refused, command.attempt)
 
         request: wire.StartRequest = {

@@ -35,7 +35,11 @@ DEQUEUE = b"-"
 # How long a poll stays open on a node without a job, in seconds: the next job is often on its way.
 LINGER = 1.0
 
-# The pause after a poll that broke off, in seconds; each further one doubles it.
+# A poll that ends by itself sooner than this, in seconds, is followed by a pause too: else a node
+# could have us ask it again and again, as fast as it can.
+EARLY = 5.0
+
+# The pause after a poll that broke off or ended early, in seconds; each further one doubles it.
 PAUSE = 0.5
 PAUSE_MOST = 5.0
 
@@ -68,7 +72,8 @@ class NodeWatch:
 
         # Under the lock, for both threads: whether the node is wanted watched, or since when not;
         # whether the run waits for a slot there; how many slots we believe the node has; the open
-        # poll, and whether it has read its request, so that what comes now is a word to it.
+        # poll, whether it has read its request, so that what comes now is a word to it, and whether
+        # it, or the last one, was ended from here.
         self._lock = threading.Lock()
         self._wanted = True
         self._unwanted_since = 0.0
@@ -76,6 +81,7 @@ class NodeWatch:
         self._slots = slots
         self._poll_process: Process | None = None
         self._listens = False
+        self._ended_by_us = False
 
         # The own thread's alone: ids of attempts of which it was told that they have ended, and
         # how a person can watch them.
@@ -113,6 +119,7 @@ class NodeWatch:
             if self._wanted or self._poll_process is None:
                 return
             if now - self._unwanted_since >= LINGER:
+                self._ended_by_us = True
                 self._poll_process.end_input()
 
     def kill(self) -> None:
@@ -132,15 +139,16 @@ class NodeWatch:
         over = self._surroundings.over
         pause = PAUSE
         while not over.is_set():
-            with self._lock:
-                wanted = self._wanted
-            if not wanted:
+            if not self._is_wanted():
                 over.wait(LOOK)
                 continue
 
+            begun = time.monotonic()
             try:
                 self._poll()
-                pause = PAUSE
+                if self._was_enough() or time.monotonic() - begun >= EARLY:
+                    pause = PAUSE
+                    continue
             # Whatever it is, a poll that dies must not leave the run waiting for its events.
             except Exception as exc:  # noqa: BLE001
                 if over.is_set():
@@ -148,8 +156,18 @@ class NodeWatch:
                 with self._lock:
                     self._enqueued = False
                 self._surroundings.tell(replies.no_contact(self._node, exc))
-                over.wait(pause)
-                pause = min(2 * pause, PAUSE_MOST)
+
+            over.wait(pause)
+            pause = min(2 * pause, PAUSE_MOST)
+
+    def _is_wanted(self) -> bool:
+        with self._lock:
+            return self._wanted
+
+    def _was_enough(self) -> bool:
+        """Whether the last poll ended because this side wanted it no longer."""
+        with self._lock:
+            return self._ended_by_us or not self._wanted
 
     def _poll(self) -> None:
         """One poll, to its end. Raises LinkError."""
@@ -177,6 +195,7 @@ class NodeWatch:
     def _on_opened(self, process: Process) -> None:
         with self._lock:
             self._poll_process = process
+            self._ended_by_us = False
 
     def _remember(self, reply: wire.PollReply) -> None:
         """Keep what the next poll need not tell, and what this one may be told from now on."""

@@ -44,6 +44,10 @@ class PlacementSpec:
     # Whether the job is skipped, and has not failed, when no node of its own can be reached.
     skippable: bool = False
 
+    # How long an attempt may go on after it was heard that it runs, in seconds: then it is
+    # cancelled, whatever its node says. None: for ever.
+    limit: float | None = None
+
     # Why the job may get no attempt beside those that were found; blank: it may. A job of which
     # it stands here is lost when none of the found attempts has it.
     no_more: str = ""
@@ -198,7 +202,8 @@ class Refused(AttemptEvent):
     # The class that a job gets which ends by it, as docs/architecture.md lists them.
     failure: str
 
-    # node: another node may take the job; input: the run can't go on; ours: no node's fault.
+    # node: another node may take the job; input: the request can't be done; ours: no node's fault.
+    # The last two cost the job this node, and end the run when two nodes agree in them.
     blame: str
 
     # A sentence for people.
@@ -206,6 +211,12 @@ class Refused(AttemptEvent):
 
     # Tells one mistake of ours from another; blank where there is only one.
     kind: str = ""
+
+    # The id of the store that says so, if it is known.
+    store: str | None = None
+
+    # Whether this controller found it out by itself, and needs nobody's word.
+    certain: bool = False
 
 
 class Synced(AttemptEvent):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -47,6 +48,15 @@ class NodeState:
 
     # The class of the newest failure since it was last heard; None: it was heard.
     failure: str | None = None
+
+    # The id of its store, once it has told it.
+    store: str | None = None
+
+    # Why it gets no more jobs of this run: it says that the run is somebody else's. Blank: it may.
+    disowned: str = ""
+
+    # How often it called a request a mistake of ours, by kind.
+    mistakes: Counter[str] = field(default_factory=Counter)
 
     # When its quarantine ends.
     closed_until: float = 0.0
@@ -154,6 +164,10 @@ class NodeState:
 
         if self.silent_since is not None:
             return "no contact", "it has to answer again; its jobs wait for it"
+
+        if self.disowned:
+            remedy = "if it is right, this run is no longer this controller's"
+            return f"it says: {self.disowned}", remedy
 
         if self.twin:
             remedy = "take one of the two names out of the inventory"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -34,6 +35,12 @@ class QueuedJob:
 
     # Nodes that failed this job -> what was wrong.
     failed_on: dict[str, str] = field(default_factory=dict)
+
+    # Nodes that refuse this job for good -> what they say. They are not asked again for it.
+    refused_on: dict[str, str] = field(default_factory=dict)
+
+    # Node -> how often it called a request for this job a mistake of ours.
+    mistakes: Counter[str] = field(default_factory=Counter)
 
     # Class and message of the newest failure.
     last_failure: tuple[str, str] = ("unreachable", "no node can take the job")
@@ -68,6 +75,7 @@ class JobClass:
 
     account: str
     failed_on: frozenset[str]
+    refused_on: frozenset[str]
     exhausted: bool
 
     # Whether something has changed since the class was last tried.
@@ -82,7 +90,7 @@ class JobClass:
     @property
     def key(self) -> tuple[object, ...]:
         """What tells it from other classes."""
-        return (self.need, self.account, self.failed_on, self.exhausted)
+        return (self.need, self.account, self.failed_on, self.refused_on, self.exhausted)
 
     def first(self) -> QueuedJob | None:
         """The first of its jobs; None: it has none any more."""
@@ -134,6 +142,7 @@ class Queue:
             candidates=candidates,
             account=job.spec.account,
             failed_on=frozenset(job.failed_on),
+            refused_on=frozenset(job.refused_on),
             exhausted=job.exhausted,
         )
         existing = self._classes.get(job_class.key)

@@ -31,12 +31,14 @@ from dataclasses import replace
 from functools import singledispatchmethod
 
 from . import messages as ev
+from .accounts import Accounts
 from .contact import Contact
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
 from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node
 from .queue import JobClass, Queue, QueuedJob
 from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, ProtocolError, TrackedAttempt
 from .timers import Timers
+from .voices import Voices
 
 # How old the measured loads may be while jobs wait, in seconds.
 FRESH = 30.0
@@ -53,6 +55,13 @@ FETCHES = 4
 
 # How long an account rests whose agent does not say until when, in seconds.
 QUOTA_PAUSE = 900.0
+
+# Kinds of `input` that say who drives the run. The job that meets one must not begin elsewhere: it
+# may be somebody else's, who may have begun it.
+OF_ANOTHER_RUN = frozenset({"adopted", "record"})
+
+# How often one node may call requests for one job a mistake of ours; then it gets no more of them.
+MISTAKES = 2
 
 # How many nodes people are told of, when they are told what a job waits for.
 REASONS_SHOWN = 5
@@ -103,10 +112,10 @@ class Scheduler:
         self._open = len(self._jobs)
         self._in_stage: Counter[str] = Counter()
 
-        # The jobs that wait, and what they wait for beside a slot: accounts that rest, with the
-        # time when each goes on, and the controller's own network.
+        # The jobs that wait, and what they wait for beside a slot: accounts that rest, and the
+        # controller's own network.
         self._queue = Queue()
-        self._resting: dict[str, float] = {}
+        self._accounts = Accounts()
         self._contact = Contact()
 
         # Nodes that may run an attempt of ours, and those on whose waitlist we are or were granted
@@ -118,8 +127,8 @@ class Scheduler:
         self._told_watched: set[str] = set()
         self._watch_changed: set[str] = set()
 
-        # How often each kind of mistake of ours was refused.
-        self._our_mistakes: Counter[str] = Counter()
+        # What nodes say of the whole run: the blame and the kind of what they refused.
+        self._voices = Voices()
 
         # How the run stands: whether it has begun to place and has said End; whether the user
         # cancelled it; whether queue_timeout is over; and, once nothing more may begin, how jobs
@@ -297,7 +306,7 @@ class Scheduler:
         for attempt in state.live.values():
             if attempt.stage == "fencing":
                 self._emit(ev.Fence(attempt.id, attempt.node))
-            elif attempt.stage == "running" and self._cancelling:
+            elif attempt.stage == "running" and self._is_to_end(attempt):
                 self._emit(ev.Cancel(attempt.id, attempt.node))
 
     @_apply.register
@@ -436,6 +445,7 @@ class Scheduler:
         if isinstance(event, ev.Claimed):
             state.contended = event.contended
             if event.store is not None:
+                state.store = event.store
                 state.twin = self._nodes.first_of_store(event.store, state)
 
         self._emit(ev.Sync(attempt.id, attempt.job, attempt.node))
@@ -452,8 +462,31 @@ class Scheduler:
         self._on_success(self._nodes[attempt.node])
         self._emit(self._record(attempt))
         self._follow(attempt.node)
-        if self._cancelling:
+        self._end_in_time(attempt)
+        if self._is_to_end(attempt):
             self._emit(ev.Cancel(attempt.id, attempt.node))
+
+    def _is_to_end(self, attempt: TrackedAttempt) -> bool:
+        """Whether its node is to end it, should it run."""
+        return self._cancelling or attempt.overdue_since is not None
+
+    def _end_in_time(self, attempt: TrackedAttempt) -> None:
+        """Its time begins when it is first heard that it runs, and is counted once."""
+        limit = self._jobs[attempt.job].spec.limit
+        if limit is None or attempt.is_timed:
+            return
+        attempt.is_timed = True
+        self._timers.add(self._now + limit, lambda: self._end_overdue(attempt))
+
+    def _end_overdue(self, attempt: TrackedAttempt) -> None:
+        """A node that works ends what takes too long. One that does not is not waited for."""
+        if attempt.stage not in MAY_RUN:
+            return
+        attempt.overdue_since = self._now
+        text = "it is said to run although its time limit is over: it is cancelled"
+        self._emit(ev.Note("wait", text, attempt.job, attempt.node))
+        self._emit(ev.Cancel(attempt.id, attempt.node))
+        self._give_up_later(self._nodes[attempt.node], self._now)
 
     def _stayed_running(self, attempt: TrackedAttempt, _event: ev.AttemptEvent | None) -> None:
         self._on_success(self._nodes[attempt.node])
@@ -481,9 +514,13 @@ class Scheduler:
 
         attempt.ended = event
         attempt.since = self._now
-        self._on_success(self._nodes[attempt.node])
+        state = self._nodes[attempt.node]
+        account = self._jobs[attempt.job].spec.account
+        self._on_success(state)
         if event.failure == "quota":
-            self._rest_account(self._jobs[attempt.job].spec.account, event)
+            self._doubt_account(account, state, event)
+        elif self._accounts.on_quota_left(account, state.name, self._now):
+            self._queue.wake_all()
 
         self._emit(self._record(attempt), ev.Fetch(attempt.id, attempt.job, attempt.node))
 
@@ -533,7 +570,11 @@ class Scheduler:
                 self._enqueue(job)
                 return
 
-        if ended.failure:
+        if ended.failure == "cancelled" and attempt.overdue_since is not None:
+            message = "it was said to run after its time limit, and was ended by a cancel"
+            message = "; ".join(filter(None, (message, undelivered)))
+            self._finish(attempt, "failed", "timeout", message)
+        elif ended.failure:
             message = "; ".join(filter(None, (ended.message, undelivered)))
             status = "cancelled" if ended.failure == "cancelled" else "failed"
             self._finish(attempt, status, ended.failure, message)
@@ -557,6 +598,11 @@ class Scheduler:
         self._emit(self._record(attempt))
         seconds = self._now - attempt.since
         message = f"no answer from {attempt.node} for {seconds:.0f} s; the job may still run there"
+        if attempt.overdue_since is not None:
+            message = (
+                f"its time limit is over, and for {seconds:.0f} s {attempt.node} has not proved "
+                "that it ended; the job may still run there"
+            )
         self._finish(attempt, "lost", "lost", message)
 
     def _reached_void(
@@ -604,12 +650,8 @@ class Scheduler:
             self._look_again_at(state, state.busy_until)
             return None
 
-        if isinstance(cause, ev.Refused) and cause.blame == "input":
-            self._stop("failed", "input", cause.message)
-            return None
-
-        if isinstance(cause, ev.Refused) and cause.blame == "ours":
-            self._count_our_mistake(cause)
+        if isinstance(cause, ev.Refused) and cause.blame in ("input", "ours"):
+            self._count_refusal(attempt, job, state, cause)
             return None
 
         # An attempt of an earlier call, which broke off before the start went out, is no failure.
@@ -617,13 +659,47 @@ class Scheduler:
             return None
         return self._blame_node(attempt, job, state, before)
 
-    def _count_our_mistake(self, cause: ev.Refused) -> None:
-        """Going on after the second time would only repeat it."""
+    def _count_refusal(
+        self, attempt: TrackedAttempt, job: QueuedJob, state: NodeState, cause: ev.Refused
+    ) -> None:
+        """The node says that it is not its fault: that costs the job this node, and no attempt.
+
+        The run ends by it when this controller knows it by itself, or when two nodes agree: going
+        on would only repeat it. One node alone may be wrong, or lie.
+        """
+        failure = "input"
+        message = cause.message
         kind = cause.kind or cause.failure
-        self._our_mistakes[kind] += 1
-        if self._our_mistakes[kind] > 1:
-            message = f"this is a fault of distributed.gummy: {cause.message}"
-            self._stop("failed", "refused", message)
+        if cause.blame == "ours":
+            failure = "refused"
+            message = f"this is a fault of distributed.gummy: {message}"
+
+        saying = (cause.blame, kind)
+        self._voices.add(saying, state.name, cause.store or state.store)
+        if cause.certain or self._voices.agree(saying):
+            self._stop("failed", failure, message)
+            return
+
+        if cause.blame == "input" and kind in OF_ANOTHER_RUN and not job.done:
+            self._disown(state, message)
+            self._finish(attempt, "failed", failure, message)
+        elif cause.blame == "input" or self._repeats_a_mistake(job, state, kind):
+            self._emit(ev.Note("place", f"{failure}: {message}", job.name, state.name))
+            job.refused_on[state.name] = message
+            job.last_failure = (failure, f"{state.name}: {message}")
+
+    def _repeats_a_mistake(self, job: QueuedJob, state: NodeState, kind: str) -> bool:
+        """The first mistake of ours of each kind is forgiven, for it may have been a bad moment."""
+        job.mistakes[state.name] += 1
+        state.mistakes[kind] += 1
+        return state.mistakes[kind] > 1 or job.mistakes[state.name] > MISTAKES
+
+    def _disown(self, state: NodeState, message: str) -> None:
+        """The node says that the run is somebody else's: it gets no more jobs if others can."""
+        others = (other for other in self._nodes if other is not state and not other.disowned)
+        if any(other.node.excluded is None for other in others):
+            state.disowned = message
+            self._mark_dirty(state.name)
 
     def _blame_node(
         self, attempt: TrackedAttempt, job: QueuedJob, state: NodeState, before: str
@@ -649,22 +725,33 @@ class Scheduler:
             return None
         return failure, message
 
-    def _rest_account(self, account: str, ended: ev.Ended) -> None:
-        """The account is used up, not the node: jobs of other accounts go on."""
+    def _doubt_account(self, account: str, state: NodeState, ended: ev.Ended) -> None:
+        """The account is used up, not the node, if another node says so too.
+
+        Jobs of other accounts go on in any case.
+        """
         seconds = QUOTA_PAUSE
         if ended.pause is not None:
             seconds = max(ended.pause, 1.0)
 
         until = self._now + seconds
-        if until <= self._resting.get(account, 0.0):
-            return
-        self._resting[account] = until
+        avoided = self._accounts.avoided(account, self._now)
+        was_resting = self._accounts.rests(account, self._now)
+        rests = self._accounts.on_quota(account, state.name, state.store, until, self._now)
         self._timers.add(until, self._queue.wake_all)
+        if state.name in avoided or (rests and was_resting and len(avoided) > 1):
+            return
+
+        if rests:
+            until = self._accounts.rests_until(account)
+            self._timers.add(until, self._queue.wake_all)
         text = (
             f"the account {account} has no quota left: its jobs wait for "
-            f"{seconds / 60:.0f} min ({ended.message})"
+            f"{(until - self._now) / 60:.0f} min"
         )
-        self._emit(ev.Note("place", text))
+        if not rests:
+            text += f" for {state.name}, and one of them tries another node"
+        self._emit(ev.Note("place", f"{text} ({ended.message})"))
 
     # -- nodes that answer, fail, or give no answer
 
@@ -795,6 +882,8 @@ class Scheduler:
             times.append(silent_since)
         if attempt.stage == "fencing":
             times.append(attempt.since)
+        if attempt.overdue_since is not None:
+            times.append(attempt.overdue_since)
         return min(times, default=float("inf"))
 
     def _that_may_run(self) -> list[TrackedAttempt]:
@@ -834,24 +923,28 @@ class Scheduler:
         if job is None:
             return False
 
-        if self._resting.get(job_class.account, 0.0) > self._now:
-            return self._wait(job, f"the account {job_class.account} has no quota left", "quota")
+        no_quota = f"the account {job_class.account} has no quota left"
+        if self._accounts.rests(job_class.account, self._now):
+            return self._wait(job, no_quota, "quota")
         if candidates is None:
             return self._reserve_here(job, "the job asks for it")
         if self._contact.is_asking(self._now):
             return self._wait(job, "all nodes are asked whether they answer")
 
-        # First the nodes that have not failed this job.
+        # First the nodes that have not failed this job, and have quota for it.
         offline = self._contact.offline_since is not None
-        failed_on = job_class.failed_on
+        unwilling = job_class.refused_on
+        failed_on = job_class.failed_on | unwilling
+        avoided = self._accounts.avoided(job_class.account, self._now)
         if not job_class.exhausted:
-            best = None if offline else candidates.best(failed_on)
+            without = failed_on | avoided
+            best = None if offline else candidates.best(without)
             if best is not None:
                 return self._reserve(job, self._nodes[best])
-            if candidates.has(WAITS, failed_on) or candidates.has(SILENT, failed_on):
-                self._enter_waitlists(candidates, failed_on)
+            if candidates.has(WAITS, without) or candidates.has(SILENT, without):
+                self._enter_waitlists(candidates, without)
                 return self._wait(job)
-            if not offline and self._reopen(candidates, failed_on):
+            if not offline and self._reopen(candidates, without):
                 return True
 
         # Then the controller, unless nodes are left that only this job's attempts can't have.
@@ -861,12 +954,15 @@ class Scheduler:
 
         # Then the nodes that have failed it: they are better than none.
         if not job_class.exhausted and not offline:
-            best = candidates.best()
+            without = unwilling | avoided
+            best = candidates.best(without)
             if best is not None:
                 return self._reserve(job, self._nodes[best])
-            if candidates.has(CLOSED) or candidates.has(WAITS):
-                self._enter_waitlists(candidates)
+            if candidates.has(CLOSED, without) or candidates.has(WAITS, without):
+                self._enter_waitlists(candidates, without)
                 return self._wait(job)
+            if any(candidates.has(group, unwilling) for group in (FREE, WAITS, CLOSED)):
+                return self._wait(job, no_quota, "quota")
 
         return self._end_or_wait_for_network(job, job_class)
 
@@ -876,7 +972,7 @@ class Scheduler:
             return self._wait(job, "no node answers: is this machine offline?")
 
         failure, message = job.last_failure
-        if not (job_class.exhausted and job.failed_on):
+        if not (job.refused_on or (job_class.exhausted and job.failed_on)):
             message = f"no node can take the job: {self._reasons(job)}"
         return self._end_queued(job, failure, message)
 
@@ -902,7 +998,7 @@ class Scheduler:
             return False
         if need.node is not None or need.nodes is not None:
             return False
-        return fallback.name not in job.failed_on
+        return fallback.name not in job.failed_on and fallback.name not in job.refused_on
 
     def _reserve_here(self, job: QueuedJob, why: str = "") -> bool:
         """Give the job to the controller, which has one slot."""
@@ -910,8 +1006,11 @@ class Scheduler:
         if state is None:
             message = "localhost is not among the hosts of this play (--limit drops it)"
             return self._end_queued(job, "unreachable", message)
-        if state.name in job.failed_on:
+        if state.name in job.failed_on or state.name in job.refused_on:
             return self._end_queued(job, *job.last_failure)
+        if state.name in self._accounts.avoided(job.spec.account, self._now):
+            reason = f"the account {job.spec.account} has no quota left"
+            return self._wait(job, reason, "quota")
 
         if state.contended and state.may_enqueue(self._now):
             self._enter_waitlist(state)
@@ -936,6 +1035,9 @@ class Scheduler:
 
         standing = self._standing(job, chosen=state.name)
         state.last_used = next(self._serial)
+        trial_until = self._accounts.on_placed(job.spec.account, self._now)
+        if trial_until is not None:
+            self._timers.add(trial_until, self._queue.wake_all)
         self._set_waitlist(state)
         self._advance(attempt, "assigned")
 
@@ -1035,7 +1137,7 @@ class Scheduler:
         return ev.Standing(
             nodes=self._nodes.as_nodes(),
             need=job.spec.need,
-            failed_on=dict(job.failed_on),
+            failed_on={**job.failed_on, **job.refused_on},
             chosen=chosen,
             weights=self._weights,
             preferences=self._preferences,

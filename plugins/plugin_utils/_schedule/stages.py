@@ -15,7 +15,7 @@ The words are those of the events in messages.py, and six that the scheduler its
 * `stopped`: the run was stopped before the attempt's start went out;
 * `withdrawn`: its claim was held back until the node had answered another one, and is not needed;
 * `failed_to_start`: it ended, and its agent was never executed;
-* `given_up`: its node has been silent for too long, or proves nothing.
+* `given_up`: its node has been silent for too long, proves nothing, or says for ever that it runs.
 
 docs/states.md shows the table as a diagram, made from it by scripts/diagrams.py.
 """
@@ -160,6 +160,10 @@ class TrackedAttempt:
 
     # When it ended, or since when nobody knows how it is.
     since: float = 0.0
+
+    # Whether its time is counted, and since when it is over although its node says that it runs.
+    is_timed: bool = False
+    overdue_since: float | None = None
 
     def move(self, word: str) -> str:
         """Go where the table leads by this word; returns the stage before. Raises ProtocolError."""

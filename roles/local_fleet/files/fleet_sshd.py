@@ -71,7 +71,7 @@ def start(store: Store, name: str) -> bool:
 def why_silent(store: Store, name: str) -> str | None:
     """Return None if a login with our keys runs commands on this very node; else the reason."""
     options = ["-F", f"{store.root}/ssh_config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
-    command = [find_program("ssh"), *options, name, 'printf "<%s>" "$GUMMY_NODE"']
+    command = [find_program("ssh"), "-a", "-x", *options, name, 'printf "<%s>" "$GUMMY_NODE"']
     try:
         reply = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False

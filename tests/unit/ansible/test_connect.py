@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from ansible.playbook.task import Task
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible import connect as _connect
@@ -30,6 +32,58 @@ def test_a_session_asks_nothing_and_leaves_out_what_is_for_people():
     assert {"BatchMode=yes", "RemoteCommand=none", "ClearAllForwardings=yes"} <= {*argv}
     assert "Port=2222" in argv and argv[-2:] == ["n", "/bin/sh -s"]
     assert not [word for word in argv if _connect.SOCKET in word]
+
+
+HOSTILE_CONFIG = """
+Host *
+    ForwardAgent yes
+    ForwardX11 yes
+    ForwardX11Trusted yes
+    Tunnel yes
+    ClearAllForwardings no
+    RemoteForward 2222 localhost:22
+    RemoteCommand tmux
+    PermitLocalCommand yes
+    LocalCommand touch pwned
+"""
+
+
+@pytest.mark.parametrize("password", ["", "secret"])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"ansible_ssh_args": "-A -X -Y -o ForwardAgent=yes"},
+        {"ansible_ssh_common_args": "-A -Y", "ansible_ssh_extra_args": "-A -X -oForwardX11=yes"},
+    ],
+)
+def test_real_ssh_forwards_nothing_whatever_the_user_s_config_and_settings_say(
+    tmp_path, variables, password
+):
+    config = tmp_path / "ssh_config"
+    config.write_text(HOSTILE_CONFIG)
+    maker = LinkMaker(Task(), password)
+    probe = maker.make("n", {"ansible_host": "n", **variables}).probe_argv(1.0)
+    # What Ansible's own plugin opens a master with when it knows a password.
+    plugin = _connect._load_connection({"ansible_host": "n", **variables}, Task(), password)
+    opened = plugin._build_command("ssh", "ssh", "n")
+    words = [_connect._as_text(word) for word in opened]
+    master = words[words.index("ssh") :]
+
+    for program, *options in (probe[:-1], master):
+        asked = subprocess.run(
+            [program, "-F", str(config), "-G", *options],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        effective = {line.lower() for line in asked.stdout.splitlines()}
+        assert {
+            "forwardagent no",
+            "forwardx11 no",
+            "clearallforwardings yes",
+            "tunnel false",
+        } <= effective
 
 
 def test_hosts_of_the_same_settings_are_asked_for_once_and_have_a_socket_each(monkeypatch):

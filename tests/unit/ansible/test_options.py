@@ -44,6 +44,23 @@ def test_settings_of_the_play_make_a_request_for_the_fleet(homes):
     assert (job.command, job.agent, job.project) == ("make", "shell", os.path.realpath(homes))
 
 
+def test_a_configuration_of_ansible_s_that_lies_in_a_job_s_project_is_told(homes, monkeypatch):
+    project = homes / "project"
+    project.mkdir()
+    config = str(project / "ansible.cfg")
+    monkeypatch.setattr(_options.C, "CONFIG_FILE", config)
+    (note,) = request(play_fleet({}, nodes(None)), gummy_project=str(project)).notes
+    assert config in note and "ANSIBLE_CONFIG" in note
+
+    # A neighbour whose name begins alike, no project, no configuration.
+    neighbour = homes / "project-2"
+    neighbour.mkdir()
+    for settings in ({"gummy_project": str(neighbour)}, {"gummy_project": "none"}):
+        assert request(play_fleet({}, nodes(None)), **settings).notes == ()
+    monkeypatch.setattr(_options.C, "CONFIG_FILE", None)
+    assert request(play_fleet({}, nodes(None)), gummy_project=str(project)).notes == ()
+
+
 def test_words_of_minus_e_are_read_as_they_were_typed(monkeypatch):
     monkeypatch.setattr(_options, "extra_vars", lambda: ["gummy_command=build"])
     (job,) = request(play_fleet({}, nodes(None))).jobs

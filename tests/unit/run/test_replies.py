@@ -485,3 +485,20 @@ def test_a_mistake_of_ours_where_nobody_waits_is_no_event(command):
 )
 def test_a_reply_s_sentence(reply, sentence):
     assert replies.sentence_of(reply) == sentence
+
+
+# -- what an agent can't say
+
+
+@pytest.mark.parametrize(("agent", "failure"), [("gummy", "quota"), ("claude", "quota")])
+def test_who_has_an_account_can_say_that_it_is_used_up(agent, failure):
+    answer = replies.ended("u-1", {"class": failure, "reset_at": 1060}, now=1000.0)
+    assert replies.without_false_quota(answer, agent) is answer
+
+
+def test_a_quota_of_an_agent_that_has_none_is_a_failure_of_the_agent():
+    answer = replies.ended("u-1", {"class": "quota", "reset_at": 9e9, "message": "m"}, now=1.0)
+    corrected = replies.without_false_quota(answer, "shell")
+    assert (corrected.event.failure, corrected.event.pause) == ("agent", None)
+    assert corrected.event.result["class"] == corrected.facts["result"]["class"] == "agent"
+    assert corrected.event.message == "m"

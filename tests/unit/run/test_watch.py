@@ -250,13 +250,20 @@ def broken():
     raise LinkError("timed out")
 
 
-def good():
-    return iter([WATCHING])
+def short():
+    return iter([WATCHING, end_of("u-1")])
 
 
-def test_the_pause_grows_with_each_poll_that_breaks_off_and_a_good_one_ends_that():
+def test_a_poll_that_ends_early_again_and_again_is_asked_with_a_pause_that_grows():
+    streams = [short] * 6
+    assert polled_by(streams, CountedPauses(6)) == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+
+
+def test_the_pause_grows_with_each_poll_that_breaks_off_and_a_good_one_ends_that(monkeypatch):
     assert polled_by([broken] * 6, CountedPauses(6)) == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
-    streams = [broken, broken, good, broken]
+    # Here a poll that is over at once is as good as one that stayed open for long.
+    monkeypatch.setattr(_watch, "EARLY", 0.0)
+    streams = [broken, broken, short, broken]
     assert polled_by(streams, CountedPauses(3)) == [0.5, 1.0, 0.5]
 
 

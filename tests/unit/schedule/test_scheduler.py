@@ -20,6 +20,7 @@ from scheduling import (
     cancels,
     claims,
     ended,
+    ends,
     enqueued,
     failed,
     feed,
@@ -31,6 +32,7 @@ from scheduling import (
     notes,
     of_type,
     refused,
+    rejections,
     scheduler,
     unreachable,
     up_to_running,
@@ -65,8 +67,9 @@ def test_a_lease_that_ran_out_is_nobodys_fault_however_often():
         assert claims(feed(tested, number + 1.0)) == [("job", "n")]
 
 
-def test_the_same_mistake_of_ours_twice_ends_the_run_and_what_may_run_goes_on():
-    tested = scheduler(["runs", "claims", "a", "b", "waits"], [node("n", slots=4)])
+def test_the_same_mistake_of_ours_at_two_nodes_ends_the_run_and_what_may_run_goes_on():
+    nodes = [node("n", slots=3), node("other", cpu=0.5, slots=1)]
+    tested = scheduler(["runs", "claims", "a", "b", "waits"], nodes)
     begin(tested, *up_to_running(), ev.Claimed("2"))
 
     known = {"blame": "ours", "kind": "known"}
@@ -76,9 +79,8 @@ def test_the_same_mistake_of_ours_twice_ends_the_run_and_what_may_run_goes_on():
     # What was on its way gives back what it has.
     commands = feed(tested, ev.Synced("2"), ev.Claimed("5"))
     assert not of_type(commands, ev.Start)
-    assert of_type(commands, ev.Release) == [ev.Release("2", "n"), ev.Release("5", "n")]
+    assert of_type(commands, ev.Release) == [ev.Release("2", "n"), ev.Release("5", "other")]
     assert finishes(commands) == [("claims", "failed", "refused"), ("a", "failed", "refused")]
-
     commands = feed(tested, GOOD, ev.Fetched(A))
     assert of_type(commands, ev.Finish)[0].status == "success"
 
@@ -420,17 +422,136 @@ def test_a_detached_run_that_can_place_nothing_ends_at_once():
 
 
 @pytest.mark.parametrize("kind", ["adopted", "record"])
-def test_a_run_that_is_somebody_else_s_ends_at_once_and_costs_no_node_anything(kind):
-    tested = scheduler(["a", "b", "c"], [node("n", slots=2)])
-    commands = begin(tested, refused(A, blame="input", kind=kind, message="it is theirs"))
+def test_a_run_that_two_nodes_say_is_somebody_else_s_ends_and_costs_no_node_anything(kind):
+    nodes = [node("n", slots=1), node("other", cpu=0.5, slots=2)]
+    tested = scheduler(["a", "b", "c", "d"], nodes)
+    theirs = {"blame": "input", "kind": kind, "message": "it is theirs"}
+    commands = begin(tested, refused(A, **theirs), refused("2", **theirs))
     assert {(end.job, end.failure, end.message) for end in of_type(commands, ev.Finish)} == {
         ("a", "input", "it is theirs"),
-        ("c", "input", "it is theirs"),
+        ("b", "input", "it is theirs"),
+        ("d", "input", "it is theirs"),
     }
 
-    commands = feed(tested, ev.Claimed("2"))
-    assert [end.job for end in of_type(commands, ev.Finish)] == ["b"]
-    assert not tested._nodes["n"].failures
+    commands = feed(tested, ev.Claimed("3"))
+    assert [end.job for end in of_type(commands, ev.Finish)] == ["c"]
+    assert not any(tested._nodes[name].failures for name in ("n", "other"))
+
+
+@pytest.mark.parametrize("kind", ["adopted", "record"])
+def test_a_job_that_one_node_says_is_somebody_else_s_begins_nowhere_and_others_go_on(kind):
+    nodes = [node("n", slots=1), node("other", cpu=0.5, slots=1)]
+    tested = scheduler(["a", "b", "c"], nodes)
+    theirs = refused(A, blame="input", kind=kind, message="it is theirs")
+    commands = begin(tested, theirs, *whole_walk("2"))
+    assert ends(commands) == {"a": ("failed", "input"), "b": ("success", None)}
+    # The node that says so gets no more of the run's jobs.
+    assert claims(commands)[-1] == ("c", "other")
+    assert rejections(tested, "c")["n"] == "it says: it is theirs"
+
+
+@pytest.mark.parametrize("kind", ["adopted", "input"])
+def test_on_a_single_node_each_job_that_is_refused_ends_and_not_the_run(kind):
+    tested = scheduler(["a", "b", "c"], [node("n", slots=1)])
+    no = {"blame": "input", "kind": kind, "message": "no"}
+    commands = begin(tested, refused(A, **no), *whole_walk("2"), refused("3", **no))
+    assert ends(commands) == {
+        "a": ("failed", "input"),
+        "b": ("success", None),
+        "c": ("failed", "input"),
+    }
+    assert of_type(commands, ev.End)
+
+
+@pytest.mark.parametrize("stage", ["claim", "sync", "start"])
+def test_what_one_node_refuses_as_bad_input_another_may_take_and_it_costs_no_attempt(stage):
+    tested = scheduler([job(attempts=1)], [node("n"), node("other", cpu=0.5)])
+    before = {"claim": [], "sync": [ev.Claimed(A)], "start": up_to_sent()}[stage]
+    events = [*before, refused(blame="input", kind="input", message="no")]
+    if stage == "start":
+        events.append(ev.ProvedVoid(A))
+    commands = begin(tested, *events, *whole_walk("2"))
+    assert claims(commands) == [("job", "n"), ("job", "other")]
+    assert ends(commands) == {"job": ("success", None)}
+
+
+def test_a_node_that_invents_mistakes_of_ours_is_left_alone_by_the_job_after_a_few():
+    tested = scheduler([job(need=Need(node="n")), "other"], [node("n"), node("good", cpu=0.5)])
+    begin(tested)
+    commands = []
+    for number in (1, 3, 4):
+        lie = refused(str(number), blame="ours", kind=f"kind {number}", message="no")
+        commands += feed(tested, lie)
+    assert ends(commands) == {"job": ("failed", "refused")}
+    assert "n: this is a fault of distributed.gummy: no" in of_type(commands, ev.Finish)[0].message
+
+
+def test_a_node_has_one_voice_whatever_it_calls_its_store_and_however_often_it_speaks():
+    tested = scheduler(jobs(3), [node("n", slots=1), node("good", cpu=0.5, slots=1)])
+    no = {"blame": "ours", "kind": "known"}
+    events = []
+    for attempt, store in (("1", "x"), ("3", "y"), ("4", "z")):
+        events += [ev.Claimed(attempt, store), refused(attempt, **no)]
+    commands = begin(tested, *events)
+    assert "failed" not in [status for _name, status, _failure in finishes(commands)]
+
+
+def test_two_names_of_one_store_have_one_voice():
+    tested = scheduler(["a", "b", "c"], [node("n", slots=1), node("alias", cpu=0.5, slots=1)])
+    no = {"blame": "input", "kind": "input"}
+    events = [ev.Claimed(A, "s"), ev.Claimed("2", "s"), refused(A, **no), refused("2", **no)]
+    commands = begin(tested, *events)
+    assert "c" not in ends(commands)
+
+
+def test_what_this_controller_finds_wrong_by_itself_ends_the_run():
+    tested = scheduler(["a", "b"], [node("n", slots=1)])
+    missing = ev.Refused(A, "input", "input", "X is not set", certain=True)
+    commands = begin(tested, *up_to_sent(), missing, ev.ProvedVoid(A))
+    assert ends(commands) == {"a": ("failed", "input"), "b": ("failed", "input")}
+
+
+# -- what a node says runs for ever
+
+
+def test_what_runs_after_its_limit_is_cancelled_and_then_given_up():
+    tested = scheduler([job(limit=10.0), "other"], [node("n", slots=2)])
+    begin(tested, *up_to_running())
+    assert cancels(feed(tested, 9.0)) == []
+    commands = feed(tested, 10.0)
+    assert cancels(commands) == [A]
+
+    # The node answers all the time, and says that it runs.
+    for now in range(11, 110):
+        assert not finishes(feed(tested, ev.LinkUp("n"), ev.ProvedRunning(A), now=float(now)))
+    (end,) = of_type(feed(tested, 110.0), ev.Finish)
+    assert (end.job, end.status) == ("job", "lost")
+    assert "its time limit is over" in end.message
+
+
+def test_a_node_that_denies_and_affirms_in_turns_holds_nobody_longer():
+    tested = scheduler([job(limit=10.0)], [node("n")])
+    commands = begin(tested, *up_to_running())
+    now = 0.0
+    while not finishes(commands) and now < 1000.0:
+        now += 1.0
+        turn = [ev.Unknown(A, "its supervisor is gone"), ev.ProvedRunning(A)]
+        commands = feed(tested, *turn, ev.Tick(), now=now)
+    assert finishes(commands) == [("job", "lost", "lost")]
+    assert now == 110.0
+
+
+def test_what_a_cancel_ends_after_its_limit_has_failed_by_its_time():
+    tested = scheduler([job(limit=10.0)], [node("n")])
+    begin(tested, *up_to_running(), 10.0)
+    events = [ended(failure="cancelled", proof=None), ev.Fetched(A)]
+    assert ends(feed(tested, *events, now=11.0)) == {"job": ("failed", "timeout")}
+
+
+def test_what_ends_within_its_limit_is_not_cancelled():
+    tested = scheduler([job(limit=10.0), "other"], [node("n")])
+    begin(tested, *up_to_running(), ended(), ev.Fetched(A))
+    assert cancels(feed(tested, 10.0)) == []
 
 
 # -- ends

@@ -6,6 +6,9 @@ import random
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.accounts import (
+    QUOTA_TRIAL,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.nodes import QUARANTINE
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import (
     Need,
@@ -184,6 +187,59 @@ def test_a_job_that_meets_no_quota_at_each_attempt_ends_as_quota_with_its_harves
         now += QUOTA_PAUSE
     assert ends(commands) == {"a": ("failed", "quota")}
     assert len(of_type(commands, ev.Ack)) == 2
+
+
+def test_a_node_s_word_alone_lets_no_account_rest():
+    work = [job("a", Need(node="n")), *jobs(3)]
+    tested = scheduler(work, [node("n", slots=1), node("good", cpu=0.5, slots=1)])
+    commands = begin(tested, *up_to_running(), *up_to_running("2"))
+    commands += feed(tested, no_quota(pause=9e6), ev.Fetched(A))
+    # One job tries the other node, or one that runs there ends: then all go on.
+    commands += feed(tested, ended("2"), ev.Fetched("2"), *whole_walk("3"), *whole_walk("4"))
+    assert ends(commands) == {f"job-{number}": ("success", None) for number in range(3)}
+    assert claims(commands)[-1] == ("job-2", "good")
+
+
+def test_after_one_node_s_word_one_job_tries_another_and_the_rest_waits_for_a_moment():
+    work = [job("a"), job("x", account="x"), job("y", account="x"), *jobs(2)]
+    tested = scheduler(work, [node("n", slots=1), node("good", cpu=0.5, slots=2)])
+    begin(tested, *up_to_running(), *up_to_running("2"), *up_to_running("3"))
+    others = [ended("2"), ev.Fetched("2"), ended("3"), ev.Fetched("3")]
+    commands = feed(tested, no_quota(pause=9e6), *others)
+    assert claims(commands) == [("job-0", "good")]
+    assert claims(feed(tested, ev.Fetched(A), *up_to_running("4"), now=1.0)) == []
+    assert claims(feed(tested, QUOTA_TRIAL)) == [("a", "good")]
+
+
+def test_an_account_rests_when_two_nodes_say_so_and_for_the_shorter_time():
+    tested = scheduler(jobs(3), [node("n", slots=1), node("good", cpu=0.5, slots=1)])
+    begin(tested, *up_to_running(), *up_to_running("2"))
+    commands = feed(tested, no_quota(pause=9e6), ev.Fetched(A))
+    assert claims(commands) == []
+    commands = feed(tested, no_quota("2", pause=600.0), ev.Fetched("2"))
+    assert any("its jobs wait for 10 min (limit)" in note for note in notes(commands))
+    assert claims(commands) == []
+    assert claims(feed(tested, 599.0)) == []
+    assert claims(feed(tested, 600.0)) == [("job-0", "good")]
+
+
+def test_two_names_of_one_store_do_not_let_an_account_rest():
+    nodes = [node("n", slots=1), node("alias", cpu=0.3, slots=1), node("good", cpu=0.5, slots=1)]
+    tested = scheduler(jobs(3), nodes)
+    begin(tested)
+    for attempt in ("1", "2"):
+        feed(tested, ev.Claimed(attempt, "s"), ev.Synced(attempt), ev.Started(attempt))
+    feed(tested, ev.Claimed("3", "t"), ev.Synced("3"), ev.Started("3"))
+    events = [no_quota("1", pause=9e6), ev.Fetched("1"), no_quota("2", pause=9e6), ev.Fetched("2")]
+    commands = feed(tested, *events, ended("3"), ev.Fetched("3"))
+    assert claims(commands) == [("job-0", "good")]
+
+
+def test_the_controller_does_not_take_what_waits_for_quota():
+    tested = scheduler(jobs(1), [node("n")], fallback=LOCAL)
+    commands = begin(tested, *up_to_running(), no_quota(pause=500.0), ev.Fetched(A))
+    assert claims(commands) == [("job-0", "n")]
+    assert claims(feed(tested, 500.0)) == [("job-0", "n")]
 
 
 # -- how long a job waits

@@ -11,7 +11,7 @@ what does not fit is a reply that is not valid: then what was asked for may have
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._links.link import LinkError
@@ -44,6 +44,9 @@ class Answer:
     # A line for people, and the step of the walk that it belongs to; blank: there is none.
     verb: str = ""
     text: str = ""
+
+    # The node that told it by itself; blank: it is the answer to a command.
+    told_by: str = ""
 
 
 # -- claim
@@ -160,13 +163,14 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
     if reply["state"] == "turn":
         return Answer(ev.Granted(node))
 
-    attempt = str(reply.get("attempt"))
     if reply["state"] == "ended":
-        return ended(attempt, reply, now=now)
+        return replace(ended(reply["attempt"], reply, now=now), told_by=node)
     if reply["state"] == "progress":
-        return Answer(None, attempt, verb="wait", text=f"watch it there: {reply['watch']}")
+        text = f"watch it there: {reply['watch']}"
+        return Answer(None, reply["attempt"], verb="wait", text=text, told_by=node)
     if reply["state"] == "unknown":
-        return Answer(ev.Unknown(attempt, "its supervisor is gone"), attempt)
+        event = ev.Unknown(reply["attempt"], "its supervisor is gone")
+        return Answer(event, reply["attempt"], told_by=node)
     return None
 
 

@@ -36,10 +36,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 from .._node import wire
-from .process import DeadlinePassed, Process, run
+from . import reader
+from .process import DeadlinePassed, Process, TooMuchOutput, run
 from .program import INSTALLER, Program
 from .ssh_failures import why_ssh_failed
 
@@ -60,6 +61,12 @@ GUESS = (
 LOCAL_RSYNC_SHELL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
 # How many calls may go on at once on one node: the MaxSessions of an sshd is 10.
 SESSIONS = 6
+# Verbs that tell rows of which each stands for itself: one that is not valid is left out.
+VERBS_OF_ROWS = frozenset({"list", "clean", "specialists"})
+# How many replies a call may bring.
+REPLIES_MOST = 100_000
+# Bytes that rsync may print here, which are a few lines.
+RSYNC_OUTPUT_CAP = 4 * 1024 * 1024
 
 
 class LinkError(Exception):
@@ -78,6 +85,13 @@ class LinkError(Exception):
     def __init__(self, message: str, kind: str = "unreachable") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class InvalidReply(LinkError):
+    """The node answered, and not as `_node/wire.py` says: nobody asks the same once more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "reply")
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,8 @@ class Link:
     """One node, as it can be asked.
 
     call() and stream() ask the node program, shell() runs a script, and rsync_words() lets rsync
-    use the same connection. All of them raise LinkError, and may be used by several threads.
+    use the same connection. All of them raise LinkError, and may be used by several threads. Every
+    reply has passed through reader.py.
     """
 
     def __init__(
@@ -205,16 +220,22 @@ class Link:
         """stdout of a command. Raises LinkError, also if it fails."""
         try:
             status, out, errors = run(self._argv(command), data, seconds)
+        except TooMuchOutput as exc:
+            raise self._too_much(exc) from None
         except DeadlinePassed:
             self.drop()
             raise self._no_answer(seconds) from None
         self._check(status, errors)
         if status:
-            raise LinkError(f"{self.name}: exit status {status}: {errors.strip()[-300:]}", "reply")
+            reason = _last_words(errors)
+            raise LinkError(f"{self.name}: exit status {status}: {reason}", "reply")
         return out
 
     def _no_answer(self, seconds: float) -> LinkError:
         return LinkError(f"{self.name} did not answer within {seconds:.0f} s", "timeout")
+
+    def _too_much(self, error: TooMuchOutput) -> LinkError:
+        return InvalidReply(f"{self.name} was cut off: {error}")
 
     def _check(self, status: int, errors: str) -> None:
         """Raises LinkError if it was ssh itself that failed."""
@@ -257,8 +278,10 @@ class Link:
                 " install python3 there",
                 "python",
             )
+        if not facts.get("state"):
+            raise LinkError(f"{self.name} does not say where its state lies", "reply")
         installed = Installed(facts["python"], f"{facts['state']}/bin/{self._program.digest}.zip")
-        if facts["program"] != "there":
+        if facts.get("program") != "there":
             self._install(installed)
 
         self._installed = installed
@@ -395,50 +418,64 @@ class Link:
     ) -> Iterator[dict[str, Any]]:
         """The walk of the head: on a warm node its first step is enough."""
         self.connect()
-        data = json.dumps(request).encode() + b"\n"
         if self._installed is None:
             try:
-                yield from self._ask(self._guess(verb), verb, data, seconds, opened)
+                yield from self._ask(self._guess(verb), verb, request, seconds, opened)
                 self._guess_works = True
                 return
             except LinkError as exc:
-                if exc.kind not in ("reply", "python"):
+                if exc.kind not in ("reply", "python") or isinstance(exc, InvalidReply):
                     raise
                 self._guess_works = False
-        yield from self._ask(self.command(verb), verb, data, seconds, opened)
+        yield from self._ask(self.command(verb), verb, request, seconds, opened)
 
     def _ask(
         self,
         command: str,
         verb: str,
-        data: bytes,
+        request: Mapping[str, object],
         seconds: float,
         opened: Callable[[Process], None] | None,
     ) -> Iterator[dict[str, Any]]:
+        data = json.dumps(request).encode() + b"\n"
         with self._sessions:
             process = Process(self._argv(command), data, keep_stdin=opened is not None)
             if opened is not None:
                 opened(process)
             try:
-                yield from self._read(process, verb, seconds)
+                yield from self._read(process, verb, request, seconds)
+            except TooMuchOutput as exc:
+                raise self._too_much(exc) from None
             except DeadlinePassed:
                 self.drop()
                 raise self._no_answer(seconds) from None
             finally:
                 process.close()
 
-    def _read(self, process: Process, verb: str, seconds: float) -> Iterator[dict[str, Any]]:
-        """The replies that a process prints. Raises LinkError, DeadlinePassed."""
+    def _read(
+        self, process: Process, verb: str, request: Mapping[str, object], seconds: float
+    ) -> Iterator[dict[str, Any]]:
+        """The replies that a process prints, as the reader lets them pass.
+
+        Raises LinkError, DeadlinePassed.
+        """
         count = 0
         for line in process.lines(seconds):
             if line.partition(b"\x1e")[0].strip():
                 self._noisy = True
-            reply = decode(line)
+            try:
+                reply = reader.read(verb, request, line)
+            except reader.NotValid as exc:
+                if verb in VERBS_OF_ROWS:
+                    continue
+                raise self._not_valid(verb, exc) from None
             if reply is None:
                 continue
-            if reply.get("class") == "python":
-                raise LinkError(f"{self.name}: {reply.get('message')}", "python")
+            if reply.get("class") == "python" and reply["state"] == "refused":
+                raise LinkError(f"{self.name}: {reply['message']}", "python")
             count += 1
+            if count > REPLIES_MOST:
+                raise InvalidReply(f"{self.name} gave more than {REPLIES_MOST} replies to {verb}")
             yield reply
 
         status = process.status()
@@ -446,10 +483,11 @@ class Link:
         if not count:
             # Interpreter or program may be gone: the next call looks again.
             self._installed = None
-            raise LinkError(
-                f"{self.name} gave no valid reply to {verb}: {process.errors().strip()[-300:]}",
-                "reply",
-            )
+            reason = _last_words(process.errors())
+            raise LinkError(f"{self.name} gave no valid reply to {verb}: {reason}", "reply")
+
+    def _not_valid(self, verb: str, error: reader.NotValid) -> LinkError:
+        return InvalidReply(f"the reply of {self.name} to {verb} is not valid: {error}")
 
     # -- rsync
 
@@ -492,7 +530,11 @@ class Link:
         env["LC_ALL"] = "C"
         with self._sessions:
             try:
-                status, out, errors = run(argv, data, seconds, env, opened=opened)
+                status, out, errors = run(
+                    argv, data, seconds, env, cap=RSYNC_OUTPUT_CAP, opened=opened
+                )
+            except TooMuchOutput as exc:
+                raise self._too_much(exc) from None
             except DeadlinePassed:
                 raise LinkError(
                     f"rsync with {self.name} took longer than {seconds:.0f} s", "timeout"
@@ -501,16 +543,20 @@ class Link:
         return status, out.decode("utf-8", "backslashreplace"), errors
 
 
-def decode(line: bytes) -> dict[str, Any] | None:
-    """A reply (RFC 7464: a record separator, then JSON), or None for what a login shell printed."""
-    _noise, separator, text = line.rpartition(b"\x1e")
-    if not separator:
-        return None
-    try:
-        reply = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return reply if isinstance(reply, dict) else None
+def refusal_in(errors: str) -> wire.RefusedReply | None:
+    """The node program's no, which it says among the errors of an rsync; None if there is none."""
+    for line in errors.encode().splitlines():
+        # What is no refusal is an error like others.
+        with contextlib.suppress(reader.NotValid):
+            reply = reader.read("receive", {}, line)
+            if reply is not None:
+                return cast(wire.RefusedReply, reply)
+    return None
+
+
+def _last_words(errors: str) -> str:
+    """The end of what was said on stderr, for people."""
+    return reader.clean_lines(errors.strip()[-300:])
 
 
 def digest(*parts: object) -> str:

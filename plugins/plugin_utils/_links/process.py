@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One process of ours: own process group, deadline, output cap, lines as they come."""
+"""One process of ours: own process group, deadline, caps on what it prints, lines as they come.
+
+What it prints may be a hostile node's: taking it costs linear time and bounded memory.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,24 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, cast
+from typing import IO, NoReturn, cast
 
 # Bytes of stdout after which a call is ended.
 OUTPUT_CAP = 64 * 1024 * 1024
+# Bytes of one of its lines.
+LINE_CAP = 8 * 1024 * 1024
+# Bytes of stderr, and how many of the last ones are kept.
+ERRORS_CAP = 4 * 1024 * 1024
+ERRORS_KEPT = 4096
+# Bytes that are read at once.
+CHUNK = 65536
 # The longest single wait for output, in seconds: poll() takes no more than 24 days.
 WAIT_MOST = 86400.0
+# How often is looked whether a process has ended whose stderr somebody else holds, in seconds.
+STATUS_LOOK = 0.02
 
 
 # The processes that run now, for who ends them all at once.
@@ -31,11 +42,17 @@ class DeadlinePassed(Exception):
     """The process was ended because it took longer than it was given."""
 
 
+class TooMuchOutput(DeadlinePassed):
+    """The process was ended because it printed more than it may; the text says what."""
+
+
 class Process:
     """A program that runs, in a process group of its own.
 
     Its stdin is a pipe that lines() feeds, for what goes in may be what must not be on a disk. Its
-    stderr is a file: an ssh master that stays behind would hold a pipe open.
+    stderr is a pipe that lines() and status() empty, so that who writes without end finds it full
+    and is ended; a file would take it all. An ssh master that stays behind may hold it open, so
+    its end is never waited for.
     """
 
     def __init__(
@@ -50,25 +67,28 @@ class Process:
         keep_stdin leaves stdin open until close(), for verbs that end with their caller. Raises
         OSError, and ValueError for a word that no argv may hold.
         """
-        # This file lives as long as the process does.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             argv,
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=subprocess.PIPE,
             start_new_session=True,
             env=env,
         )
         with _one_at_a_time:
             _running.add(self)
-        # Both are there, for both are pipes.
+        # All are there, for all are pipes.
         self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._in = cast(IO[bytes], self._process.stdin).fileno()
+        self._err = cast(IO[bytes], self._process.stderr).fileno()
+        self._errors = b""
+        self._errors_size = 0
+        self._errors_ended = False
         self._unsent = memoryview(data)
         self._keep_stdin = keep_stdin
         os.set_blocking(self._in, False)
+        os.set_blocking(self._err, False)
         self._send()
 
     def _send(self) -> bool:
@@ -85,17 +105,40 @@ class Process:
             self.end_input()
         return True
 
-    def lines(self, seconds: float) -> Iterator[bytes]:
+    def lines(self, seconds: float, cap: int | None = None) -> Iterator[bytes]:
         """stdout's lines as they come.
 
-        Raises DeadlinePassed after `seconds`, or at OUTPUT_CAP bytes.
+        cap: bytes of all of them, OUTPUT_CAP if it is None. Raises DeadlinePassed after `seconds`,
+        and TooMuchOutput.
         """
+        # The pieces of a line that has not ended yet, and their size.
+        pieces: list[bytes] = []
+        pending = 0
+        for chunk in self._chunks(seconds, OUTPUT_CAP if cap is None else cap):
+            head, *others = chunk.split(b"\n")
+            pieces.append(head)
+            pending += len(head)
+            if others:
+                yield b"".join(pieces)
+                yield from others[:-1]
+                pieces = [others[-1]]
+                pending = len(others[-1])
+            if pending > LINE_CAP:
+                self._end_too_much(f"a line of more than {_megabytes(LINE_CAP)}")
+
+        rest = b"".join(pieces)
+        if rest:
+            yield rest
+
+    def _chunks(self, seconds: float, cap: int) -> Iterator[bytes]:
+        """stdout as it comes, while stdin is fed and stderr emptied."""
         until = time.monotonic() + seconds
-        rest = b""
         size = 0
         # A poll, because select() knows no descriptor above 1023.
         poller = select.poll()
         poller.register(self._out, select.POLLIN)
+        if not self._errors_ended:
+            poller.register(self._err, select.POLLIN)
         if self._unsent:
             poller.register(self._in, select.POLLOUT)
 
@@ -104,36 +147,69 @@ class Process:
             ready = {file for file, _event in poller.poll(left * 1000)}
             if self._in in ready and self._send():
                 poller.unregister(self._in)
+            if self._err in ready and self._take_errors():
+                poller.unregister(self._err)
 
             chunk = b""
             if self._out in ready:
-                chunk = os.read(self._out, 65536)
+                chunk = os.read(self._out, CHUNK)
                 if not chunk:
-                    break
+                    return
             size += len(chunk)
-            if not ready or size > OUTPUT_CAP or time.monotonic() > until:
+            if size > cap:
+                self._end_too_much(f"more than {_megabytes(cap)}")
+            if not ready or time.monotonic() > until:
                 self.kill()
                 raise DeadlinePassed
+            if chunk:
+                yield chunk
 
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from whole
+    def _take_errors(self) -> bool:
+        """Take what stderr has now, and say whether it has ended. Raises TooMuchOutput."""
+        while not self._errors_ended:
+            try:
+                chunk = os.read(self._err, CHUNK)
+            except BlockingIOError:
+                break
+            self._errors_ended = not chunk
+            self._errors = (self._errors + chunk)[-ERRORS_KEPT:]
+            self._errors_size += len(chunk)
+            if self._errors_size > ERRORS_CAP:
+                self._end_too_much(f"more than {_megabytes(ERRORS_CAP)} of errors")
+        return self._errors_ended
 
-        if rest:
-            yield rest
+    def _end_too_much(self, what: str) -> NoReturn:
+        self.kill()
+        # Nothing more is taken.
+        self._errors_ended = True
+        raise TooMuchOutput(f"it printed {what}")
 
     def status(self, seconds: float = 5.0) -> int:
-        """The exit status, once stdout has ended. Raises DeadlinePassed after `seconds`."""
+        """The exit status, once stdout has ended.
+
+        Raises DeadlinePassed after `seconds`, and TooMuchOutput.
+        """
+        until = time.monotonic() + seconds
+        poller = select.poll()
+        poller.register(self._err, select.POLLIN)
+        while not self._take_errors() and self._process.poll() is None:
+            left = until - time.monotonic()
+            if left <= 0:
+                self.kill()
+                raise DeadlinePassed
+            # Its end may leave stderr open, and then nothing wakes us.
+            poller.poll(min(left, STATUS_LOOK) * 1000)
         try:
-            return self._process.wait(seconds)
+            return self._process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             self.kill()
             raise DeadlinePassed from None
 
     def errors(self) -> str:
-        """The last 4 kB of stderr."""
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, size - 4096))
-        return self._errors.read().decode("utf-8", "backslashreplace")
+        """The last 4 kB of stderr so far."""
+        with contextlib.suppress(TooMuchOutput):
+            self._take_errors()
+        return self._errors.decode("utf-8", "backslashreplace")
 
     def write(self, data: bytes) -> None:
         """A few bytes more for a stdin that was kept."""
@@ -159,7 +235,9 @@ class Process:
             self.kill()
         if self._process.stdout is not None:
             self._process.stdout.close()
-        self._errors.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        self._errors_ended = True
 
     def kill(self) -> None:
         """End the process and all of its group at once."""
@@ -174,17 +252,19 @@ def run(
     seconds: float = 30.0,
     env: Mapping[str, str] | None = None,
     *,
+    cap: int | None = None,
     opened: Callable[[Process], None] | None = None,
 ) -> tuple[int, bytes, str]:
     """(exit status, stdout, stderr's end) of a short call; `data` goes to its stdin.
 
-    `opened` gets the process before it is waited for. Raises DeadlinePassed, OSError.
+    cap: as for `lines`; `opened` gets the process before it is waited for. Raises DeadlinePassed,
+    TooMuchOutput, OSError.
     """
     process = Process(argv, data, env=env)
     try:
         if opened is not None:
             opened(process)
-        out = b"\n".join(process.lines(seconds))
+        out = b"\n".join(process.lines(seconds, cap))
         return process.status(), out, process.errors()
     finally:
         process.close()
@@ -198,3 +278,7 @@ def kill_all() -> None:
         # The id of one that has ended may be another program's by now.
         if process._process.poll() is None:
             process.kill()
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / (1 << 20):.3g} MB"

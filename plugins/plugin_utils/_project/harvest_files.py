@@ -10,6 +10,7 @@ grows, and only what a harvest can hold is moved on from there.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-# The files and the folder that a harvest may have. The node program that makes it says the same; a
+# The files and the folders that a harvest may have. The node program that makes it says the same; a
 # test compares them.
 KNOWN = frozenset(
     {
@@ -26,13 +27,15 @@ KNOWN = frozenset(
         "report.md",
         "result.json",
         "changes.patch",
-        "nested.tar",
         "commits.bundle",
         "branch.raw",
         "branch.pack",
     }
 )
 ARTIFACTS = "artifacts"
+NESTED = "nested"
+# What `nested` holds: a bundle for each nested repository, by its number.
+BUNDLE = re.compile(r"[1-9][0-9]{0,5}\.bundle")
 # So many files of artifacts come, and from so many folders below each other.
 FILES_MOST = 100_000
 DEPTH_MOST = 64
@@ -121,13 +124,24 @@ class GrowthWatch:
 def keep_known(source: str, target: str) -> None:
     """Move what a harvest can hold from one folder into another, which is made.
 
-    That is regular files with the names that we know, and those of `artifacts`. Links, devices and
-    all other names stay where they are. Raises OSError.
+    That is regular files with the names that we know, the bundles of `nested`, and the files of
+    `artifacts`. Links, devices and all other names stay where they are. Raises OSError.
     """
     os.mkdir(target, 0o700)
     for name in sorted(KNOWN):
         _move(os.path.join(source, name), os.path.join(target, name))
+    _keep_bundles(os.path.join(source, NESTED), os.path.join(target, NESTED))
     _keep_tree(os.path.join(source, ARTIFACTS), os.path.join(target, ARTIFACTS))
+
+
+def _keep_bundles(source: str, target: str) -> None:
+    """Those of a folder's files that have the name of a bundle."""
+    if not _is_folder(source):
+        return
+    os.chmod(source, 0o700)
+    for name in sorted(os.listdir(source)):
+        if BUNDLE.fullmatch(name):
+            _move(os.path.join(source, name), os.path.join(target, name))
 
 
 def _keep_tree(source: str, target: str) -> None:

@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._links.link import Link, decode
+from .._links.link import Link, refusal_in
 from .._links.process import Process
+from .._links.reader import clean_line
 from .git import Project, portable_config, project_at
 from .harvest_files import KNOWN, GrowthWatch, HarvestLimit
 from .outside import check_outside, is_inside
@@ -41,6 +42,8 @@ GIT = frozenset({".git", ".git/", "/.git", "/.git/"})
 VANISHED = 24
 # Exit statuses for what goes wrong on the network: in socket I/O, in time, or in ssh.
 NETWORK_FAILED = frozenset({10, 30, 35, 255})
+# How many characters of one line of rsync's errors are told.
+LINE_MOST = 1000
 # How a login shell that prints something shows itself.
 NOISY_SHELL = re.compile(r"is your shell clean|protocol version mismatch")
 
@@ -169,21 +172,12 @@ def send_project(link: Link, excluded: Exclusions, attempt: str, generation: int
             # Somebody works there: what is new meanwhile may need what was not there before.
             status, out, errors = link.rsync(argv, RSYNC_SECONDS, excluded.rules)
 
-    refusal = _refusal_in(errors)
+    refusal = refusal_in(errors)
     if refusal is not None:
-        raise TransferError("refused", str(refusal.get("message", refusal)), refusal)
+        raise TransferError("refused", refusal["message"], refusal)
     if status not in (0, VANISHED):
         raise TransferError(*why_rsync_failed(status, errors))
     return read_stats(out)
-
-
-def _refusal_in(errors: str) -> Mapping[str, Any] | None:
-    """The node program's no, which it says among rsync's errors."""
-    for line in errors.encode().splitlines():
-        reply = decode(line)
-        if reply:
-            return reply
-    return None
 
 
 @contextlib.contextmanager
@@ -299,7 +293,12 @@ def why_rsync_failed(status: int, errors: str) -> tuple[str, str]:
         )
         return "sync", reason
 
-    lines = [line for line in errors.split("\n") if line.strip() and "\x1e" not in line]
+    # The other side's words are among them.
+    lines = [
+        clean_line(line)[:LINE_MOST]
+        for line in errors.split("\n")
+        if line.strip() and "\x1e" not in line
+    ]
     last = lines[-1] if lines else f"rsync exit status {status}"
     if status in NETWORK_FAILED:
         return "unreachable", last

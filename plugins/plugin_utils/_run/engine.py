@@ -70,6 +70,9 @@ THREADS_MOST = 64
 # How many nodes are measured at once.
 MEASURED_AT_ONCE = 64
 
+# What a node can say of an attempt at any time, whether it was asked or not.
+SAID_BY_NODES = (ev.Ended, ev.ProvedRunning, ev.ProvedVoid, ev.Unknown)
+
 
 class ParentGone(Exception):
     """ansible-playbook is no more: nothing may be placed or started."""
@@ -213,6 +216,8 @@ class Engine:
             if answer.attempt not in self._active:
                 return None
             log = self._logs[answer.attempt]
+            if not self._can_be(answer, log):
+                return None
             answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
             log.learn(answer.facts)
             if answer.text:
@@ -224,6 +229,16 @@ class Engine:
                 self._slots[node.name] = node.slots
                 self._watches.set_slots(node.name, node.slots)
         return answer.event
+
+    def _can_be(self, answer: Answer, log: AttemptLog) -> bool:
+        """Whether what a node says of an attempt is its own to say, and can be so by now.
+
+        A node may say anything, also of another one's attempt, or that one has ended which was
+        never started. Such a word is dropped: it is no mistake of ours.
+        """
+        if answer.told_by not in ("", log.node):
+            return False
+        return not isinstance(answer.event, SAID_BY_NODES) or self._scheduler.expects(answer.event)
 
     def _look_for_cancel(self) -> None:
         """The command `cancel` leaves a file in the run's folder."""

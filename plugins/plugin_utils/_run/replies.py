@@ -46,6 +46,9 @@ class Answer:
     verb: str = ""
     text: str = ""
 
+    # The node that told it by itself; blank: it is the answer to a command.
+    told_by: str = ""
+
 
 # -- claim
 
@@ -161,13 +164,14 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
     if reply["state"] == "turn":
         return Answer(ev.Granted(node))
 
-    attempt = str(reply.get("attempt"))
     if reply["state"] == "ended":
-        return ended(attempt, reply, now=now)
+        return replace(ended(reply["attempt"], reply, now=now), told_by=node)
     if reply["state"] == "progress":
-        return Answer(None, attempt, verb="wait", text=f"watch it there: {reply['watch']}")
+        text = f"watch it there: {reply['watch']}"
+        return Answer(None, reply["attempt"], verb="wait", text=text, told_by=node)
     if reply["state"] == "unknown":
-        return Answer(ev.Unknown(attempt, "its supervisor is gone"), attempt)
+        event = ev.Unknown(reply["attempt"], "its supervisor is gone")
+        return Answer(event, reply["attempt"], told_by=node)
     return None
 
 

@@ -19,8 +19,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .._links.link import InvalidReply
 from .._links.process import Process
 from .._node import wire
+from .._schedule import messages as ev
 from . import replies
 from .replies import Answer
 from .verbs import Links
@@ -87,6 +89,10 @@ class NodeWatch:
         # how a person can watch them.
         self._ended: set[str] = set()
         self._watchable: set[str] = set()
+
+        # The same: whether a poll broke off by a reply that was not valid. Then the first word of
+        # the next one shows no contact, or a node that goes on so would be in contact for ever.
+        self._is_doubted = False
 
     # -- for the engine's thread
 
@@ -185,12 +191,25 @@ class NodeWatch:
                 answer = replies.after_poll(self._node, reply, now=time.time())
                 # First, for what is told may bring new words for this poll at once.
                 self._remember(reply)
+                if reply["state"] == "watching" and self._is_doubted:
+                    continue
+                self._tell_contact()
                 if answer is not None:
                     self._surroundings.tell(answer)
+            self._tell_contact()
+        except InvalidReply:
+            self._is_doubted = True
+            raise
         finally:
             with self._lock:
                 self._poll_process = None
                 self._listens = False
+
+    def _tell_contact(self) -> None:
+        """A node that was doubted has said more than its first word, or ended a poll properly."""
+        if self._is_doubted:
+            self._is_doubted = False
+            self._surroundings.tell(Answer(ev.LinkUp(self._node)))
 
     def _on_opened(self, process: Process) -> None:
         with self._lock:

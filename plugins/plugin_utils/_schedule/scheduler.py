@@ -36,7 +36,15 @@ from .contact import Contact
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
 from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node
 from .queue import JobClass, Queue, QueuedJob
-from .stages import BEGINS, HOLDS_SLOT, MAY_RUN, ProtocolError, TrackedAttempt
+from .stages import (
+    BEFORE_THE_START,
+    BEGINS,
+    HOLDS_SLOT,
+    MAY_RUN,
+    STAGES,
+    ProtocolError,
+    TrackedAttempt,
+)
 from .timers import Timers
 from .voices import Voices
 
@@ -294,6 +302,13 @@ class Scheduler:
         if node.state == "unreachable" and state.silent_since is None and was_asked:
             state.node = replace(state.node, state="unknown")
             self._on_failure(state, "unreachable", node.reason or "not reachable")
+
+    def expects(self, event: ev.AttemptEvent) -> bool:
+        """Whether the attempt is at a stage where a node can say this of it."""
+        attempt = self._attempts.get(event.attempt)
+        if attempt is None or attempt.stage in BEFORE_THE_START:
+            return False
+        return event.word in STAGES[attempt.stage]
 
     @_apply.register
     def _on_link_up(self, event: ev.LinkUp) -> None:

@@ -125,6 +125,8 @@ STAGES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+# Stages in which no start has gone out, so that no node can have a word on the attempt's end.
+BEFORE_THE_START = frozenset({"new", "reserved", "claimed"})
 # Stages of an attempt that is on its way to its agent.
 BEGINS = frozenset({"reserved", "claimed", "sent"})
 # Stages in which the agent may run.

@@ -13,28 +13,45 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link as _link
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links import reader
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import build
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import probe
+
+VOID = {"state": "void", "store": "s"}
+VOID_TEXT = b'{"state": "void", "store": "s"}'
 
 
 @pytest.mark.parametrize(
     ("line", "reply"),
     [
-        (b'\x1e{"state": "claimed"}', {"state": "claimed"}),
-        (b'Welcome to node-1\x1e{"state": "claimed"}', {"state": "claimed"}),
-        (b'\x1b[0m\x1e\x1e{"state": "claimed"}\r', {"state": "claimed"}),
-        (b'{"state": "claimed"}', None),
-        (b'\x1e{"state": "cl', None),
-        (b"\x1e[1]", None),
-        (b"\x1e\xff\xfe", None),
-        (b"\x1e" + b"[" * 1_000_000, None),
+        (b"\x1e" + VOID_TEXT, VOID),
+        (b"Welcome to node-1\x1e" + VOID_TEXT, VOID),
+        (b"\x1b[0m\x1e\x1e" + VOID_TEXT + b"\r", VOID),
+        (VOID_TEXT, None),
         (b"Last login: Tuesday", None),
         (b"", None),
     ],
 )
 def test_a_reply_is_found_in_what_a_login_shell_prints(line, reply):
-    assert _link.decode(line) == reply
+    assert reader.read("fence", {}, line) == reply
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b'{"state": "vo', "no JSON"),
+        (b"[1]", "no JSON object"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[" * 1_000_000, "nested too deep"),
+        (b'{"store": "s"}', "state is missing"),
+        (b'{"state": ["void"]}', "state is a list"),
+        (b'{"state": "claimed"}', "state is 'claimed'"),
+    ],
+)
+def test_what_is_no_reply_of_the_verb_is_not_taken_for_one(text, problem):
+    with pytest.raises(reader.NotValid, match=problem):
+        reader.read("fence", {}, b"\x1e" + text)
 
 
 def link(before="", after="", host="node"):

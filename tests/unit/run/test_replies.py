@@ -319,13 +319,6 @@ def test_a_proof_without_a_store_is_none_where_the_store_is_known():
             A,
             "",
         ),
-        case(
-            "an id that is no text",
-            {"state": "unknown", "attempt": 7},
-            ev.Unknown("7", "its supervisor is gone"),
-            "7",
-            "",
-        ),
     ],
 )
 def test_after_a_word_of_a_poll(reply, event, attempt, text):

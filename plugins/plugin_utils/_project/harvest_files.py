@@ -9,6 +9,7 @@ grows, and only what a harvest can hold is moved on from there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -56,31 +57,45 @@ class HarvestLimit:
     def why_over(self, folder: str) -> str:
         """In what the folder is over the limit, as the end of a sentence; blank if it is not."""
         total = 0
-        for count, info in enumerate(_everything_in(folder), 1):
-            if count > self.files:
-                return f"more than {self.files} files"
-            total += info.st_size
-            if total > self.bytes:
-                return f"more than {self.bytes / 1e6:.0f} MB"
+        try:
+            for count, info in enumerate(_everything_in(folder), 1):
+                if count > self.files:
+                    return f"more than {self.files} files"
+                total += info.st_size
+                if total > self.bytes:
+                    return f"more than {self.bytes / 1e6:.0f} MB"
+        except OSError as exc:
+            # What can't be measured, say in a path too long, could be any size.
+            return f"what can't be measured ({exc.strerror})"
         return ""
 
 
 def _everything_in(folder: str) -> Iterator[os.stat_result]:
-    """All that lies in the folder, also while it is written to. Links are not followed."""
+    """All that lies in the folder, also while it is written to. Links are not followed.
+
+    Raises OSError for what can't be looked into.
+    """
     folders = [folder]
     while folders:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    try:
-                        info = entry.stat(follow_symlinks=False)
-                    except OSError:
-                        continue
+        here = folders.pop()
+        with contextlib.suppress(FileNotFoundError):
+            for entry in _entries(here):
+                with contextlib.suppress(FileNotFoundError):
+                    info = entry.stat(follow_symlinks=False)
                     if stat.S_ISDIR(info.st_mode):
                         folders.append(entry.path)
                     yield info
-        except OSError:
-            continue
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        entries = os.scandir(folder)
+    except PermissionError:
+        # A node may close its folders to us. This one is ours.
+        os.chmod(folder, 0o700)
+        entries = os.scandir(folder)
+    with entries:
+        yield from entries
 
 
 class GrowthWatch:

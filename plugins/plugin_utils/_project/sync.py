@@ -36,8 +36,8 @@ BOUND_TO_HERE = ("/.git/commondir", "/.git/gitdir", "/.git/objects/info/alternat
 # How sync_exclude says that the repository stays at home.
 GIT = frozenset({".git", ".git/", "/.git", "/.git/"})
 
-# Calls a program that may take 2 GB of memory, where the system can hold it to that: the list of files
-# that a node sends lies in rsync's memory, and it may have no end.
+# Calls a program that may take 2 GB of memory, where the system can hold it to that: the list of
+# files that a node sends lies in rsync's memory, and it may have no end.
 WITH_LITTLE_MEMORY = ("/bin/sh", "-c", 'ulimit -v 2000000 2>/dev/null; exec "$@"', "sh")
 
 # Exit status of an rsync for which a file went away meanwhile.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -34,6 +35,9 @@ KNOWN = frozenset(
     }
 )
 ARTIFACTS = "artifacts"
+# A folder of bundles of nested repositories, each with a number.
+NESTED = "nested"
+BUNDLE = re.compile(r"[1-9][0-9]{0,5}\.bundle")
 # So many files of artifacts come, and from so many folders below each other.
 FILES_MOST = 100_000
 DEPTH_MOST = 64
@@ -136,13 +140,23 @@ class GrowthWatch:
 def keep_known(source: str, target: str) -> None:
     """Move what a harvest can hold from one folder into another, which is made.
 
-    That is regular files with the names that we know, and those of `artifacts`. Links, devices and
-    all other names stay where they are. Raises OSError.
+    That is regular files with the names that we know, bundles in `nested`, and what lies in
+    `artifacts`. Links, devices and all other names stay where they are. Raises OSError.
     """
     os.mkdir(target, 0o700)
     for name in sorted(KNOWN):
         _move(os.path.join(source, name), os.path.join(target, name))
+    _keep_bundles(os.path.join(source, NESTED), os.path.join(target, NESTED))
     _keep_tree(os.path.join(source, ARTIFACTS), os.path.join(target, ARTIFACTS))
+
+
+def _keep_bundles(source: str, target: str) -> None:
+    if not _is_folder(source):
+        return
+    os.chmod(source, 0o700)
+    for name in os.listdir(source):
+        if BUNDLE.fullmatch(name):
+            _move(os.path.join(source, name), os.path.join(target, name))
 
 
 def _keep_tree(source: str, target: str) -> None:

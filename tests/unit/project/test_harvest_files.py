@@ -47,6 +47,16 @@ def test_the_files_of_a_harvest_come_and_no_other_name(sent):
     assert kept(sent) == {*KNOWN, "artifacts/dist/a.whl", "artifacts/.env"}
 
 
+def test_of_nested_repositories_bundles_come_and_nothing_else(sent):
+    put(sent, "nested/1.bundle", "nested/12.bundle")
+    put(
+        sent, "nested/0.bundle", "nested/HEAD", "nested/objects/x", "nested/refs/x", "nested/config"
+    )
+    (sent / "nested/2.bundle").symlink_to("/etc/passwd")
+    put(sent, "nested/3.bundle/x")
+    assert kept(sent) == {"nested/1.bundle", "nested/12.bundle"}
+
+
 def test_a_folder_a_link_or_a_pipe_in_the_place_of_a_file_does_not_come(sent):
     put(sent, "log/x")
     (sent / "result.json").symlink_to("/etc/passwd")

@@ -74,6 +74,11 @@ class HarvestLimit:
         return ""
 
 
+def size_of(folder: str) -> int:
+    """Bytes of all that lies in the folder. Raises OSError."""
+    return sum(info.st_size for info in _everything_in(folder))
+
+
 def _everything_in(folder: str) -> Iterator[os.stat_result]:
     """All that lies in the folder, also while it is written to. Links are not followed.
 

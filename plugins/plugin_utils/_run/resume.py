@@ -189,7 +189,8 @@ def adopt_run(request: Request, record: RunRecord, fleet: Fleet, controller: str
     asks them again. Raises InputError.
     """
     answers, silent = _list_of_all(request, fleet)
-    record.uid = _uid_of_the_run(request.run_id, _by_begin(answers)) or record.uid
+    uid = _uid_of_the_run(request.run_id, _by_begin(answers), ours=record.history.uid)
+    record.uid = uid or record.uid
 
     # If this call ends in the middle, the next one must not take any node for asked.
     record.append("takeover", silent=["those that were not asked yet"])
@@ -314,14 +315,19 @@ def _by_begin(answers: Mapping[str, list[AttemptRow]]) -> list[AttemptRow]:
     return sorted(rows, key=lambda row: row["begun_at"] or 0.0)
 
 
-def _uid_of_the_run(run_id: str, rows: list[AttemptRow]) -> str | None:
+def _uid_of_the_run(run_id: str, rows: list[AttemptRow], *, ours: str = "") -> str | None:
     """The uid under which the nodes know the run; None: they do not know it.
+
+    ours: the one that this controller's record has; blank: it has none. It counts before what any
+    node makes up.
 
     Several controllers may have called a run so. Of those whose every harvest is at home the newest
     is taken. Raises InputError if several are left.
     """
     unfinished = [row for row in rows if not row["acknowledged"]]
     uids = {_uid_of(row) for row in unfinished}
+    if ours in uids:
+        return ours
     if len(uids) > 1:
         known = sorted({f"{row['controller']}'s on {row['node']}" for row in unfinished})
         problem = (

@@ -350,3 +350,12 @@ def test_another_node_decides_no_job_of_which_this_controller_has_an_attempt(own
     # A node that is silent keeps what this controller gave it.
     record, _silent = adopt(links_to(good=None, evil=[{**evil, "attempt": "old-10"}]))
     assert "old-10" not in record.history.attempts
+
+
+def test_a_run_that_this_controller_knows_is_not_held_up_by_one_that_a_node_makes_up():
+    record = RunRecord("r")
+    record.uid = "old"
+    record.begin({"a": JOB.digest()}, {}, "me")
+    record.close()
+    record, _silent = adopt(links_to(good=[row("old-1")], evil=[row("new-1", store="evil")]))
+    assert record.uid == "old" and {*record.history.attempts} == {"old-1"}

@@ -229,11 +229,15 @@ def fetch_harvest(link: Link, attempt: str, folder: str, limit: HarvestLimit) ->
 
 def _too_large(link: Link, attempt: str, too_much: str) -> TransferError:
     """Why a harvest stays on its node, with the way to it."""
+    remedy = "take from there what you need of it by hand"
+    if too_much.endswith("MB"):
+        remedy = (
+            f"to take it all the same: harvest -e gummy_job={attempt} -e gummy_harvest_limit=SIZE"
+        )
     return TransferError(
         "harvest",
         f"the harvest has {too_much} (harvest_limit): it stays on {link.name}, in "
-        f"~/.local/state/distributed-gummy/*/attempts/{attempt}/harvest; to take it all the same: "
-        f"harvest -e gummy_job={attempt} -e gummy_harvest_limit=SIZE",
+        f"~/.local/state/distributed-gummy/*/attempts/{attempt}/harvest; {remedy}",
     )
 
 

@@ -76,22 +76,51 @@ def _checked_by_the_record(answers: Mapping[str, list[AttemptRow]]) -> list[Atte
 
     Two names may lead to one store, which then tells its attempts twice: each is taken once.
     """
-    histories: dict[str, History] = {}
+    records = Records(answers)
     rows: dict[tuple[str, object], AttemptRow] = {}
     for listed in answers.values():
         for row in listed:
-            run_id = str(row["run_id"])
-            if run_id not in histories:
-                histories[run_id] = history_of(run_id)
-            entry = histories[run_id].attempts.get(row["attempt"])
-            if entry is not None and not _fits(row, entry, answers):
+            if records.contradict(row["node"], row):
                 continue
-            row["told"] = entry is None
+            row["told"] = records.entry_of(row) is None
             rows.setdefault((row["attempt"], row.get("store")), row)
     return list(rows.values())
 
 
-def history_of(run_id: str) -> History:
+class Records:
+    """What this controller's records of runs say of the attempts that nodes tell.
+
+    answered: the names of the nodes that told something.
+    """
+
+    def __init__(self, answered: Container[str]) -> None:
+        self._answered = answered
+        self._histories: dict[str, History] = {}
+
+    def entry_of(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What is known of the attempt; None: nothing."""
+        run_id = str(row.get("run_id"))
+        if run_id not in self._histories:
+            self._histories[run_id] = _history_of(run_id)
+        return self._histories[run_id].attempts.get(str(row.get("attempt")))
+
+    def contradict(self, node: str, row: Mapping[str, Any]) -> bool:
+        """Whether the attempt is of another job, or on another node or store, than this one says.
+
+        A node may have another name by now. Then its store tells that it is the one.
+        """
+        entry = self.entry_of(row)
+        if entry is None:
+            return False
+        store = entry.get("store")
+        if row.get("job") != entry["job"] or (store is not None and row.get("store") != store):
+            return True
+        if node == entry["node"]:
+            return False
+        return store is None or entry["node"] in self._answered
+
+
+def _history_of(run_id: str) -> History:
     """What this controller's record says of the run; nothing, if it has none."""
     if not NAME.fullmatch(run_id):
         return History()
@@ -99,19 +128,6 @@ def history_of(run_id: str) -> History:
         return read_history(run_folder(run_id))
     except OSError:
         return History()
-
-
-def _fits(row: AttemptRow, entry: Mapping[str, Any], answered: Container[str]) -> bool:
-    """Whether a row comes from where the record says that this attempt is.
-
-    A node may have another name by now. Then its store tells that it is the one.
-    """
-    store = entry.get("store")
-    if row["job"] != entry["job"] or (store is not None and row.get("store") != store):
-        return False
-    if row["node"] == entry["node"]:
-        return True
-    return store is not None and entry["node"] not in answered
 
 
 def _nearest_to(job: str, rows: list[AttemptRow]) -> list[AttemptRow]:

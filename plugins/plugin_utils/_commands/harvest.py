@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._errors import BadValue
 from .._files.paths import NAME
 from .._files.record import RunRecord, controller_id
@@ -12,10 +14,14 @@ from .._fleet.ask import AttemptRow
 from .._fleet.fleet import Fleet
 from .._links.link import LinkError
 from .._project.bring_home import BranchWish, bring_home, deliver
-from .._project.harvest_files import HarvestLimit
+from .._project.harvest_files import HarvestLimit, size_of
 from .._project.self_running import describe_self_running
 from .._project.sync import TransferError
 from .find_attempts import AttemptsDocument, ask_about, attempts_document, find_attempts
+
+# So many times the limit of one harvest comes home in one call from a node whose attempts this
+# controller has no record of: it could make up any number of them.
+TOLD_MOST = 10
 
 
 def harvest(
@@ -33,8 +39,19 @@ def harvest(
     """
     rows, silent = find_attempts(fleet, job, run_id)
     controller = controller_id()
+    most = HarvestLimit(limit or fleet.config.harvest_limit)
+    # What each node has filled this controller's disk with, by its own word alone.
+    taken: dict[str, int] = {}
     for row in rows:
-        _harvest(row, controller, HarvestLimit(limit or fleet.config.harvest_limit))
+        if not row["told"]:
+            _harvest(row, controller, most)
+            continue
+        node = row["node"]
+        left = TOLD_MOST * most.bytes - taken.get(node, 0)
+        _harvest(row, controller, replace(most, bytes=max(0, min(most.bytes, left))))
+        folder = row.get("folder")
+        if folder:
+            taken[node] = taken.get(node, 0) + size_of(folder)
 
     failed = any(row.get("folder", "") is None for row in rows)
     return attempts_document("harvest", rows, silent, failed=failed)

@@ -15,6 +15,7 @@ from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet, with_load
 from .._links.link import Link, LinkError
 from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank
+from .find_attempts import Records
 from .views import (
     PATH_MOST,
     SECONDS,
@@ -130,11 +131,18 @@ def status(fleet: Fleet) -> StatusDocument:
     """Ask every candidate for its load, if that is not known, and for its attempts."""
     nodes = fleet.candidates
 
-    def question(name: str, link: Link) -> tuple[Node, list[StatusAttempt]]:
+    def question(name: str, link: Link) -> tuple[Node, list[Mapping[str, Any]]]:
         return _ask(fleet, nodes[name], link)
 
     answers, silent = ask_all_nodes(fleet, question, without=away(nodes))
-    rows = _sorted_once(row for _node, listed in answers.values() for row in listed)
+    # What this controller knows better than a node is not shown.
+    records = Records(answers)
+    rows = _sorted_once(
+        attempt_row(name, reply)
+        for name, (_node, replies) in answers.items()
+        for reply in replies
+        if not records.contradict(name, reply)
+    )
     failure = why_it_fails(nodes, answers)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -153,7 +161,7 @@ def status(fleet: Fleet) -> StatusDocument:
     }
 
 
-def _ask(fleet: Fleet, node: Node, link: Link) -> tuple[Node, list[StatusAttempt]]:
+def _ask(fleet: Fleet, node: Node, link: Link) -> tuple[Node, list[Mapping[str, Any]]]:
     """The node with its load, and its attempts. Raises LinkError if nobody is there.
 
     A node that has a load and can't tell its attempts, for want of a Python perhaps, takes no job:
@@ -169,8 +177,7 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> tuple[Node, list[StatusAttempt
         if exc.kind in NO_CONTACT:
             raise
         return replace(node, excluded=str(exc)), []
-    rows = [attempt_row(node.name, reply) for reply in replies if _is_shown(reply)]
-    return node, rows
+    return node, [reply for reply in replies if _is_shown(reply)]
 
 
 def _is_shown(reply: Mapping[str, Any]) -> bool:

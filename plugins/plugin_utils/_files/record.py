@@ -122,6 +122,9 @@ class History:
         elif kind == "attempt":
             job = entry["job"]
             first = {"digest": self.digests.get(job), "branch": self.branches.get(job)}
+            if entry.get("adopted"):
+                # Only a node says that it is of this job: no branch is made of it by itself.
+                first["branch"] = None
             self.attempts.setdefault(entry["attempt"], first).update(entry)
         elif kind == "takeover":
             self.silent = entry["silent"]

@@ -118,12 +118,12 @@ def deliver(
 
     Without a wish, and where the attempt left no harvest, there is nothing to do. Raises nothing.
     """
-    if wish is None or not result.get("harvest"):
+    harvest = result.get("harvest")
+    if wish is None or not harvest or not isinstance(harvest, Mapping):
         return BroughtHome(folder)
     if wish.base is not None:
         # Where the branch begins, this controller knows better than the node.
-        harvest = {**result["harvest"], "head": wish.base}
-        result = {**result, "base": wish.base, "harvest": harvest}
+        result = {**result, "base": wish.base, "harvest": {**harvest, "head": wish.base}}
     try:
         delivered = deliver_branch(
             wish.project, folder, result, run_id=record.run_id, job=job, title=wish.title

@@ -9,6 +9,7 @@ grows, and only what a harvest can hold is moved on from there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-# The files and the folders that a harvest may have. The node program that makes it says the same; a
+# The files and the folder that a harvest may have. The node program that makes it says the same; a
 # test compares them.
 KNOWN = frozenset(
     {
@@ -33,8 +34,8 @@ KNOWN = frozenset(
     }
 )
 ARTIFACTS = "artifacts"
+# A folder of bundles of nested repositories, each with a number.
 NESTED = "nested"
-# What `nested` holds: a bundle for each nested repository, by its number.
 BUNDLE = re.compile(r"[1-9][0-9]{0,5}\.bundle")
 # So many files of artifacts come, and from so many folders below each other.
 FILES_MOST = 100_000
@@ -59,31 +60,50 @@ class HarvestLimit:
     def why_over(self, folder: str) -> str:
         """In what the folder is over the limit, as the end of a sentence; blank if it is not."""
         total = 0
-        for count, info in enumerate(_everything_in(folder), 1):
-            if count > self.files:
-                return f"more than {self.files} files"
-            total += info.st_size
-            if total > self.bytes:
-                return f"more than {self.bytes / 1e6:.0f} MB"
+        try:
+            for count, info in enumerate(_everything_in(folder), 1):
+                if count > self.files:
+                    return f"more than {self.files} files"
+                total += info.st_size
+                if total > self.bytes:
+                    return f"more than {self.bytes / 1e6:.0f} MB"
+        except OSError as exc:
+            # What can't be measured, say in a path too long, could be any size.
+            return f"what can't be measured ({exc.strerror})"
         return ""
 
 
+def size_of(folder: str) -> int:
+    """Bytes of all that lies in the folder. Raises OSError."""
+    return sum(info.st_size for info in _everything_in(folder))
+
+
 def _everything_in(folder: str) -> Iterator[os.stat_result]:
-    """All that lies in the folder, also while it is written to. Links are not followed."""
+    """All that lies in the folder, also while it is written to. Links are not followed.
+
+    Raises OSError for what can't be looked into.
+    """
     folders = [folder]
     while folders:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    try:
-                        info = entry.stat(follow_symlinks=False)
-                    except OSError:
-                        continue
+        here = folders.pop()
+        with contextlib.suppress(FileNotFoundError):
+            for entry in _entries(here):
+                with contextlib.suppress(FileNotFoundError):
+                    info = entry.stat(follow_symlinks=False)
                     if stat.S_ISDIR(info.st_mode):
                         folders.append(entry.path)
                     yield info
-        except OSError:
-            continue
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        entries = os.scandir(folder)
+    except PermissionError:
+        # A node may close its folders to us. This one is ours.
+        os.chmod(folder, 0o700)
+        entries = os.scandir(folder)
+    with entries:
+        yield from entries
 
 
 class GrowthWatch:
@@ -124,7 +144,7 @@ class GrowthWatch:
 def keep_known(source: str, target: str) -> None:
     """Move what a harvest can hold from one folder into another, which is made.
 
-    That is regular files with the names that we know, the bundles of `nested`, and the files of
+    That is regular files with the names that we know, bundles in `nested`, and what lies in
     `artifacts`. Links, devices and all other names stay where they are. Raises OSError.
     """
     os.mkdir(target, 0o700)
@@ -135,11 +155,10 @@ def keep_known(source: str, target: str) -> None:
 
 
 def _keep_bundles(source: str, target: str) -> None:
-    """Those of a folder's files that have the name of a bundle."""
     if not _is_folder(source):
         return
     os.chmod(source, 0o700)
-    for name in sorted(os.listdir(source)):
+    for name in os.listdir(source):
         if BUNDLE.fullmatch(name):
             _move(os.path.join(source, name), os.path.join(target, name))
 

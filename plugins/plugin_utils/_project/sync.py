@@ -38,6 +38,10 @@ BOUND_TO_HERE = ("/.git/commondir", "/.git/gitdir", "/.git/objects/info/alternat
 # How sync_exclude says that the repository stays at home.
 GIT = frozenset({".git", ".git/", "/.git", "/.git/"})
 
+# Calls a program that may take 2 GB of memory, where the system can hold it to that: the list of
+# files that a node sends lies in rsync's memory, and it may have no end.
+WITH_LITTLE_MEMORY = ("/bin/sh", "-c", 'ulimit -v 2000000 2>/dev/null; exec "$@"', "sh")
+
 # Exit status of an rsync for which a file went away meanwhile.
 VANISHED = 24
 # Exit statuses for what goes wrong on the network: in socket I/O, in time, or in ssh.
@@ -210,7 +214,8 @@ def fetch_harvest(link: Link, attempt: str, folder: str, limit: HarvestLimit) ->
     The rsync is ended when it has brought more than the limit allows. Raises LinkError,
     TransferError.
     """
-    argv = download_argv(folder, link.rsync_words("send", attempt), link.rsync_target())
+    words = link.rsync_words("send", attempt)
+    argv = [*WITH_LITTLE_MEMORY, *download_argv(folder, words, link.rsync_target())]
     growth = GrowthWatch(folder, limit)
 
     def watch(process: Process) -> None:
@@ -228,11 +233,15 @@ def fetch_harvest(link: Link, attempt: str, folder: str, limit: HarvestLimit) ->
 
 def _too_large(link: Link, attempt: str, too_much: str) -> TransferError:
     """Why a harvest stays on its node, with the way to it."""
+    remedy = "take from there what you need of it by hand"
+    if too_much.endswith("MB"):
+        remedy = (
+            f"to take it all the same: harvest -e gummy_job={attempt} -e gummy_harvest_limit=SIZE"
+        )
     return TransferError(
         "harvest",
         f"the harvest has {too_much} (harvest_limit): it stays on {link.name}, in "
-        f"~/.local/state/distributed-gummy/*/attempts/{attempt}/harvest; to take it all the same: "
-        f"harvest -e gummy_job={attempt} -e gummy_harvest_limit=SIZE",
+        f"~/.local/state/distributed-gummy/*/attempts/{attempt}/harvest; {remedy}",
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._errors import InputError
+from .._files.paths import NAME
 from .._files.record import History, RunRecord
 from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
 from .._fleet.fleet import Fleet
@@ -188,7 +189,8 @@ def adopt_run(request: Request, record: RunRecord, fleet: Fleet, controller: str
     asks them again. Raises InputError.
     """
     answers, silent = _list_of_all(request, fleet)
-    record.uid = _uid_of_the_run(request.run_id, _by_begin(answers)) or record.uid
+    uid = _uid_of_the_run(request.run_id, _by_begin(answers), ours=record.history.uid)
+    record.uid = uid or record.uid
 
     # If this call ends in the middle, the next one must not take any node for asked.
     record.append("takeover", silent=["those that were not asked yet"])
@@ -197,8 +199,10 @@ def adopt_run(request: Request, record: RunRecord, fleet: Fleet, controller: str
     # The first controller may have begun something before it was told that it is out.
     answers, silent_now = _list_of_all(request, fleet)
     silent |= silent_now
+    silent |= _nodes_that_contradict(answers)
     for row in _by_begin(answers):
-        if _uid_of(row) == record.uid and row["attempt"] not in record.history.attempts:
+        is_of_the_run = _uid_of(row) == record.uid and row["node"] not in silent
+        if is_of_the_run and _may_be_adopted(row, record.history, answers):
             record.append(
                 "attempt",
                 attempt=row["attempt"],
@@ -208,10 +212,63 @@ def adopt_run(request: Request, record: RunRecord, fleet: Fleet, controller: str
                 store=row["store"],
                 digest=row["digest"],
                 why="taken over",
+                adopted=True,
             )
 
     record.append("takeover", silent=sorted(silent))
     return silent
+
+
+def _nodes_that_contradict(answers: Mapping[str, list[AttemptRow]]) -> dict[str, str]:
+    """Nodes of different stores that say they have the same attempt -> what is wrong with them.
+
+    One of them does not tell the truth, and which one it is can't be told.
+    """
+    tellers: dict[str, dict[object, str]] = {}
+    for node, rows in answers.items():
+        for row in rows:
+            tellers.setdefault(row["attempt"], {}).setdefault(row.get("store"), node)
+    reasons: dict[str, str] = {}
+    for attempt, nodes in tellers.items():
+        if len(nodes) > 1:
+            reason = f"{' and '.join(nodes.values())} both say that they have attempt {attempt}"
+            reasons |= dict.fromkeys(nodes.values(), reason)
+    return reasons
+
+
+def _may_be_adopted(
+    row: AttemptRow, history: History, answers: Mapping[str, list[AttemptRow]]
+) -> bool:
+    """Whether an attempt that a node tells is taken into the record.
+
+    It decides its job's fate then. So it takes the place of no attempt that this controller made
+    itself, unless that one's own node says that it is over and left its job to be done again.
+    """
+    if row["attempt"] in history.attempts:
+        return False
+    told = {
+        (each["attempt"], each.get("store")): each for listed in answers.values() for each in listed
+    }
+    for attempt, entry in history.attempts.items():
+        is_ours = not entry.get("adopted") and entry["state"] not in NOT_BEGUN
+        if not is_ours or entry.get("digest") != row["digest"]:
+            continue
+        own = told.get((attempt, entry.get("store")))
+        if own is None:
+            # Its node has forgotten it: it was brought home. If the node is silent, who knows.
+            if entry["node"] not in answers:
+                return False
+        elif not _left_its_job(own):
+            return False
+    return True
+
+
+def _left_its_job(row: AttemptRow) -> bool:
+    """Whether another attempt may have followed this one."""
+    ended = row["ended"]
+    if row["state"] == "ended" and ended is not None:
+        return ended.get("class") is not None or not ended.get("proof")
+    return row["state"] == "void"
 
 
 def _list_of_all(
@@ -220,9 +277,21 @@ def _list_of_all(
     """By node, what it knows of the run, and why others gave no answer."""
 
     def question(node: str, link: Link) -> list[AttemptRow]:
-        return list_attempts(node, link, {"run_id": request.run_id})
+        rows = list_attempts(node, link, {"run_id": request.run_id})
+        return [row for row in rows if _has_good_names(row)]
 
     return ask_all_nodes(fleet, question)
+
+
+def _has_good_names(row: AttemptRow) -> bool:
+    """Whether what is written to the record of a row is what it should be."""
+    names = (row["attempt"], row["job"])
+    return (
+        all(isinstance(name, str) and NAME.fullmatch(name) for name in names)
+        and bool(_uid_of(row))
+        and isinstance(row["digest"], str | None)
+        and isinstance(row["begun_at"], float | int | None)
+    )
 
 
 def _tell_all(
@@ -246,14 +315,19 @@ def _by_begin(answers: Mapping[str, list[AttemptRow]]) -> list[AttemptRow]:
     return sorted(rows, key=lambda row: row["begun_at"] or 0.0)
 
 
-def _uid_of_the_run(run_id: str, rows: list[AttemptRow]) -> str | None:
+def _uid_of_the_run(run_id: str, rows: list[AttemptRow], *, ours: str = "") -> str | None:
     """The uid under which the nodes know the run; None: they do not know it.
+
+    ours: the one that this controller's record has; blank: it has none. It counts before what any
+    node makes up.
 
     Several controllers may have called a run so. Of those whose every harvest is at home the newest
     is taken. Raises InputError if several are left.
     """
     unfinished = [row for row in rows if not row["acknowledged"]]
     uids = {_uid_of(row) for row in unfinished}
+    if ours in uids:
+        return ours
     if len(uids) > 1:
         known = sorted({f"{row['controller']}'s on {row['node']}" for row in unfinished})
         problem = (

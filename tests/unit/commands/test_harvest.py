@@ -38,6 +38,8 @@ class Home:
         monkeypatch.setattr(_harvest, "bring_home", self.bring_home)
         monkeypatch.setattr(_harvest, "deliver", self.deliver)
         self.brought = []
+        # Of what a fetch brings, in bytes.
+        self.size = 1
         self.delivered = []
         self.error = None
 
@@ -46,7 +48,10 @@ class Home:
             raise self.error
         self.brought.append((attempt, job, more["wish"], more["acknowledge_as"]))
         self.limit = more["limit"]
-        return BroughtHome(record.job_folder(job, more["teller"]))
+        folder = Path(record.job_folder(job, more["teller"]))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / attempt).write_bytes(b"x" * self.size)
+        return BroughtHome(str(folder))
 
     def deliver(self, record, folder, job, *, result, wish):
         self.delivered.append((job, wish))
@@ -128,6 +133,24 @@ def test_what_this_controller_has_no_record_of_is_told_by_the_node_and_becomes_n
     assert home.brought == [("u-1", "docs", None, controller_id())]
     assert rows[0]["folder"].endswith("/runs/r/told-by/n/docs") and rows[0]["told"]
     assert rows[0]["message"].startswith("told by the node") and document["status"] == "success"
+
+
+def test_what_a_node_makes_up_fills_the_disk_to_a_limit_only(home, monkeypatch):
+    home.size = 300
+    recorded("u-1")
+    rows = [{**ENDED, "attempt": f"t-{n:02}", "job": f"a{n:02}"} for n in range(6)]
+    link = PlayedLink("n", {"list": listed(*rows, {**ENDED, "job": "docs"})})
+    limits = []
+    bring_home = home.bring_home
+
+    def watched(*args, **more):
+        limits.append(more["limit"].bytes)
+        return bring_home(*args, **more)
+
+    monkeypatch.setattr(_harvest, "bring_home", watched)
+    _harvest.harvest(play_fleet({"n": link}), None, "r", limit=100)
+    # The last one is this controller's own.
+    assert limits == [100, 100, 100, 100, 0, 0, 100]
 
 
 @pytest.mark.parametrize(

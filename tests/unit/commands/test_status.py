@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.status import status
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 from played import KNOWN, listed, view_fleet
@@ -92,3 +93,20 @@ def test_status_says_how_each_attempt_stands_once():
         first["job"],
         first["begun_at"],
     ) == (0.25, 2.5, "/p", "docs", 5.0)
+
+
+def test_what_this_controller_s_record_contradicts_is_not_shown(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    record = RunRecord("r")
+    record.append("attempt", attempt="u-1", job="docs", node="good", state="running", store="s")
+    record.close()
+    running = {"state": "running", "store": "s"}
+    lies = [
+        {"state": "ended", "ended": {"class": "agent"}},
+        {"state": "ended", "store": "s"},
+        {"attempt": "u-2", "state": "running"},
+    ]
+    nodes = [Node("good", **KNOWN), Node("evil", **KNOWN)]
+    view = status(view_fleet(nodes, {"good": listed(running), "evil": listed(*lies)}))
+    shown = {(row["attempt"], row["node"], row["status"]) for row in view["attempts"]}
+    assert shown == {("u-1", "good", "running"), ("u-2", "evil", "running")}

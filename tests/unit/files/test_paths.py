@@ -7,6 +7,7 @@ import os
 import stat
 
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths
 
 HOMES = {
@@ -68,3 +69,53 @@ def test_a_document_holds_a_path_that_is_no_utf_8(tmp_path):
     paths.write_json(str(path), {"path": "caf\udce9", "city": "Köln"})
     assert json.loads(path.read_text(encoding="utf-8")) == {"path": "caf\udce9", "city": "Köln"}
     assert "Köln" in path.read_text(encoding="utf-8") and "\\udce9" in path.read_text("utf-8")
+
+
+def test_the_file_is_never_written_through_a_link_and_a_link_in_its_place_is_replaced(
+    tmp_path, monkeypatch
+):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "x.json").symlink_to(victim)
+    paths.write_json(str(tmp_path / "x.json"), {"a": 1})
+    assert not (tmp_path / "x.json").is_symlink()
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+
+    # Even a name that somebody guessed is not opened.
+    monkeypatch.setattr(paths.secrets, "token_hex", lambda _count: "guessed")
+    (tmp_path / "x.json.guessed.tmp").symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        paths.write_json(str(tmp_path / "x.json"), {"a": 2})
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("names", [("r", "job"), ("a.b-c_d",), ("x" * 64,)])
+def test_a_path_is_made_of_names(names):
+    assert paths.path_of("/top", *names) == "/".join(("/top", *names))
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "/a", ".x", "-x", "a\0", "a\n", "é", "x" * 65, None, 7]
+)
+def test_what_is_no_name_becomes_no_path(name):
+    for names in ((name,), ("r", name), (name, "job")):
+        with pytest.raises(BadValue, match="is no name that a folder may have"):
+            paths.path_of("/top", *names)
+    with pytest.raises(BadValue):
+        paths.path_of("/top", name, before=".fetch-")
+
+
+def test_a_folder_of_ours_is_closed_to_others_and_one_of_somebody_else_is_refused(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "state"
+    path.mkdir(mode=0o755)
+    assert paths.private_folder(str(path)) == str(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    (tmp_path / "link").symlink_to(path)
+    assert paths.private_folder(str(tmp_path / "link"))
+
+    other = os.geteuid() + 1
+    monkeypatch.setattr(paths.os, "geteuid", lambda: other)
+    with pytest.raises(BadValue, match="belongs to another user"):
+        paths.private_folder(str(path))

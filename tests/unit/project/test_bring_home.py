@@ -195,7 +195,7 @@ def test_what_is_over_the_limit_stays_on_the_node_and_is_told(record, events):
     with pytest.raises(TransferError, match="more than 0 MB.*stays on n.*gummy_job=u-1") as over:
         bring_home(record, Link(events), "u-1", "a", result=RESULT, limit=limit)
     assert over.value.failure == "harvest"
-    with pytest.raises(TransferError, match="more than 1 files"):
+    with pytest.raises(TransferError, match="more than 1 files.*stays on n.*by hand"):
         files = {"log": "", "report.md": ""}
         limit = HarvestLimit(files=1)
         bring_home(record, Link(events, files), "u-1", "a", result=RESULT, limit=limit)

@@ -301,3 +301,61 @@ def test_of_several_runs_of_one_name_none_is_taken_over():
     at_home = row("x-1", acknowledged=True)
     record, _silent = adopt(links_to(n1=[at_home], n2=[row("y-1", begun=2.0)]))
     assert record.uid == "y"
+
+
+def test_what_a_node_makes_up_is_not_taken_over():
+    rows = [
+        row("old-1"),
+        row("../../x"),
+        row("old-2", "../b"),
+        row("nouid"),
+        row("old-3", run_id="another"),
+        row("old-4", digest=7),
+        row("old-5", begun="soon"),
+    ]
+    record, silent = adopt(links_to(n1=rows))
+    assert {*record.history.attempts} == {"old-1"} and silent == {}
+    assert record.history.attempts["old-1"]["branch"] is None
+
+
+def test_of_nodes_that_say_they_have_the_same_attempt_none_is_believed():
+    rows = {"evil": [row("old-1", store="evil")], "good": [row("old-1"), row("old-2", "b")]}
+    record, silent = adopt(links_to(**rows))
+    assert {*record.history.attempts} == set()
+    assert {*silent} == {"evil", "good"} and "both say that they have" in silent["good"]
+
+
+ENDED = {"state": "ended", "ended": {"class": None, "proof": "exit status 0"}}
+
+
+@pytest.mark.parametrize(
+    ("own", "is_taken"),
+    [
+        ({"state": "running", "ended": None}, False),
+        (ENDED, False),
+        ({**ENDED, "ended": {"class": "quota", "proof": None}}, True),
+        ({**ENDED, "ended": {"class": None, "proof": None}}, True),
+        ({"state": "void", "ended": None}, True),
+    ],
+)
+def test_another_node_decides_no_job_of_which_this_controller_has_an_attempt(own, is_taken):
+    record = RunRecord("r")
+    record.begin({"a": JOB.digest()}, {}, "me")
+    record.append("attempt", attempt="old-1", job="a", node="good", state="running", store="s")
+    record.close()
+    evil = row("old-9", begun=9.0, store="evil", **ENDED)
+    record, silent = adopt(links_to(good=[row("old-1", **own)], evil=[evil]))
+    assert ("old-9" in record.history.attempts) is is_taken and silent == {}
+
+    # A node that is silent keeps what this controller gave it.
+    record, _silent = adopt(links_to(good=None, evil=[{**evil, "attempt": "old-10"}]))
+    assert "old-10" not in record.history.attempts
+
+
+def test_a_run_that_this_controller_knows_is_not_held_up_by_one_that_a_node_makes_up():
+    record = RunRecord("r")
+    record.uid = "old"
+    record.begin({"a": JOB.digest()}, {}, "me")
+    record.close()
+    record, _silent = adopt(links_to(good=[row("old-1")], evil=[row("new-1", store="evil")]))
+    assert record.uid == "old" and {*record.history.attempts} == {"old-1"}

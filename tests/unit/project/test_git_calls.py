@@ -64,6 +64,8 @@ SETTINGS = {
     "core.untrackedCache": "false",
     "core.splitIndex": "false",
     "core.hooksPath": os.devnull,
+    "hook.reference-transaction.enabled": "false",
+    "hook.post-index-change.enabled": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
     "submodule.recurse": "false",

@@ -39,6 +39,8 @@ OWN = (
     "submodule.recurse=false",
     "protocol.allow=never",
     "safe.bareRepository=explicit",
+    "hook.reference-transaction.enabled=false",
+    "hook.post-index-change.enabled=false",
     f"core.hooksPath={os.devnull}",
     f"core.excludesFile={os.devnull}",
     f"core.attributesFile={os.devnull}",
@@ -53,6 +55,8 @@ FOREIGN = (
     "submodule.recurse=false",
     "protocol.allow=never",
     "safe.bareRepository=explicit",
+    "hook.reference-transaction.enabled=false",
+    "hook.post-index-change.enabled=false",
     f"core.hooksPath={os.devnull}",
 )
 # What a repository's own settings could undo: nothing is fetched, by no protocol, however old this

@@ -25,8 +25,11 @@ def tidy(tree: str) -> None:
         shutil.rmtree(os.path.join(git_dir, "worktrees"), ignore_errors=True)
 
     _remove_locks(git_dir, os.listdir(git_dir))
-    for folder, _folders, files in os.walk(os.path.join(git_dir, "refs")):
-        _remove_locks(folder, files)
+    refs = os.path.join(git_dir, "refs")
+    # A project that means harm could have a link here, to a folder with locks of others.
+    if not os.path.islink(refs):
+        for folder, _folders, files in os.walk(refs):
+            _remove_locks(folder, files)
 
 
 def _remove_locks(folder: str, names: list[str]) -> None:

@@ -242,7 +242,17 @@ class _BranchMaker:
             unpack = ["unpack-objects", "-q"]
         with open(os.path.join(self._folder, "branch.pack"), "rb") as pack:
             self._git(*unpack, stdin=pack)
+        self._check_contents(kept)
         return kept
+
+    def _check_contents(self, changes: Iterable[Change]) -> None:
+        """Trees are made without asking for contents, which a partial clone need not have here."""
+        entries = (entry for change in changes for entry in change if entry.mode != SUBMODULE)
+        ids = {entry.object_id for entry in entries if entry.object_id.strip(b"0")}
+        names = b"".join(object_id + b"\n" for object_id in sorted(ids))
+        kinds = self._git("cat-file", "--batch-check=%(objecttype)", stdin=names).split(b"\n")
+        if kinds[:-1] != [b"blob"] * len(ids):
+            raise GitError("the harvest has not got all contents that it names")
 
     def _submodules(self) -> tuple[bytes, ...]:
         """Paths of the base's submodules, with a slash at their end."""
@@ -348,7 +358,7 @@ class _BranchMaker:
         """A tree with these entries in place of what it has there."""
         index = self._read_into_index(tree)
         self._put(index, entries)
-        return self._word("write-tree", index=index)
+        return self._word("write-tree", "--missing-ok", index=index)
 
     def _read_into_index(self, *trees: str) -> str:
         """The path of a new index with this tree, or with a merge of three."""
@@ -389,7 +399,7 @@ class _BranchMaker:
                 merged.append(Entry(*solution, path))
         self._put(index, removed)
         self._put(index, merged)
-        return self._word("write-tree", index=index)
+        return self._word("write-tree", "--missing-ok", index=index)
 
     def _unmerged(self, index: str) -> dict[bytes, Stages]:
         """The files for which git itself has no merge."""

@@ -28,6 +28,9 @@ QUIET = (
     "core.splitIndex=false",
     "core.sparseCheckout=false",
     f"core.hooksPath={os.devnull}",
+    # Newer gits take hooks from settings too; these are the events of the commands used here.
+    "hook.reference-transaction.enabled=false",
+    "hook.post-index-change.enabled=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",

@@ -64,7 +64,14 @@ def _refuse(project: Project, folder: str, reason: str) -> NoReturn:
         "(.git, .git/commondir, .git/objects/info/alternates); to send the project without its "
         'history, write sync_exclude: [".git"]'
     )
-    raise ProjectError([message])
+    raise ProjectError([printable(message)])
+
+
+def printable(text: str) -> str:
+    """A text with names from a project, without what a terminal would obey."""
+    return "".join(
+        letter if letter.isprintable() else ascii(letter).strip("'\"") for letter in text
+    )
 
 
 def _check_owner(project: Project, folder: str) -> None:

@@ -20,7 +20,7 @@ from .._links.process import Process
 from .._links.reader import clean_line
 from .git import Project, portable_config, project_at
 from .harvest_files import KNOWN, GrowthWatch, HarvestLimit
-from .outside import check_outside, is_inside
+from .outside import check_outside, is_inside, printable
 
 # How long an rsync may take, in seconds; its own --timeout ends one that stands still.
 RSYNC_SECONDS = 6 * 3600.0
@@ -79,9 +79,9 @@ class Exclusions:
 
     @property
     def outside(self) -> list[str]:
-        """The folders outside of the project that go along, as parts of its repository."""
+        """The folders outside of the project that go along, as parts of its repository, in text."""
         folders = (folder for folder, _path in self.project.parts)
-        return [folder for folder in folders if not is_inside(folder, self.project.path)]
+        return [printable(folder) for folder in folders if not is_inside(folder, self.project.path)]
 
     def describe(self) -> str:
         """What stays at home, for people: patterns, and how many paths git names."""

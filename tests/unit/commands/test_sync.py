@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import sync as _sync
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
@@ -12,6 +14,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync im
     workspace_key,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show.report import sync_text
 from played import PlayedLink, play_fleet
 
 CLAIMED = {
@@ -52,6 +55,19 @@ def test_every_node_gets_the_project_and_the_controller_is_left_out(project):
     assert (claim, request["key"], request["slots"]) == ("claim", key, 4)
     assert (release, released) == ("release", {"attempt": request["attempt"]})
     assert (document["kind"], document["status"]) == ("sync", "success")
+
+
+def test_folders_that_go_along_are_named(project, tmp_path):
+    main = tmp_path / "main"
+    words = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(main)]
+    subprocess.run(["git", "init", "-q", str(main)], check=True)
+    subprocess.run([*words, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    subprocess.run([*words, "worktree", "add", "-q", f"{project}/tree"], check=True)
+    document = synced(f"{project}/tree", {"n": PlayedLink("n", CLAIMED)})
+    assert document["outside"] == [f"{main}/.git/worktrees/tree", f"{main}/.git"]
+    lines = sync_text(document)
+    assert f"taken along, as a part of its repository: {main}/.git" in lines
+    assert synced(project, {"n": PlayedLink("n", CLAIMED)})["outside"] == []
 
 
 def test_a_node_that_is_full_broken_or_silent_fails_the_sync_and_the_lease_is_given_back(

@@ -62,3 +62,17 @@ class GitTest(Case):
     def test_a_path_that_is_no_utf_8_can_be_shown(self) -> None:
         self.assertEqual("ü\\xff", gits.text("ü".encode() + b"\xff"))
         self.assertEqual("plain", gits.text("plain"))
+
+    def test_a_git_that_is_a_link_or_a_file_is_not_followed(self) -> None:
+        git = self.make()
+        other = self.top / "other"
+        other.mkdir()
+        self.git("init", "-q", cwd=other)
+        for lead in (
+            lambda path: path.symlink_to(other / ".git"),
+            lambda path: path.write_text(f"gitdir: {other}/.git"),
+        ):
+            lead(self.tree / ".git")
+            with self.assertRaisesRegex(gits.HarvestError, "not followed"):
+                git("show-ref", own=False)
+            (self.tree / ".git").unlink()

@@ -44,6 +44,15 @@ class TestTidy(unittest.TestCase):
         workspace.tidy(str(self.tree))
         self.assertTrue((self.tree.parent / "elsewhere" / "index.lock").exists())
 
+    def test_a_link_where_the_refs_should_be_is_not_followed(self):
+        (self.tree / ".git").mkdir(parents=True)
+        elsewhere = self.tree.parent / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "of-others.lock").touch()
+        os.symlink(elsewhere, self.tree / ".git" / "refs")
+        workspace.tidy(str(self.tree))
+        self.assertTrue((elsewhere / "of-others.lock").exists())
+
 
 if __name__ == "__main__":
     unittest.main()

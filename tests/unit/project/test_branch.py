@@ -230,3 +230,12 @@ def test_a_branch_that_cannot_be_is_an_input_error(tmp_path, what, sentence):
 
     with pytest.raises(InputError, match=sentence):
         _branch.check_branches([Job])
+
+
+def test_a_harvest_without_the_contents_that_it_names_makes_no_branch(work):
+    folder, result = work.job(agent)
+    raw = Path(folder) / "branch.raw"
+    named = raw.read_bytes().split(b"\0")[0].split(b" ")[3]
+    raw.write_bytes(raw.read_bytes().replace(named, b"12" * 20))
+    with pytest.raises(_branch.DeliverError, match="has not got all contents"):
+        work.deliver((folder, result))

@@ -109,6 +109,13 @@ def test_alternates_that_name_anything_else_than_the_project_s_objects_are_an_er
     assert sync.exclusions(str(project), [".git"]).outside == []
 
 
+def test_a_name_that_a_terminal_would_obey_is_told_as_text(project, private):
+    (private / ".git" / "objects" / "\x1b[2J\udce9").write_text("x")
+    name_objects(project, private / ".git" / "objects")
+    with pytest.raises(ProjectError, match=r"\(it has \\x1b\[2J\\udce9\)"):
+        sync.exclusions(str(project), [])
+
+
 def test_a_config_that_is_a_link_is_not_read_into_what_goes(project, tmp_path):
     (tmp_path / "own").write_text((project / ".git" / "config").read_text() + "# worktree, secret")
     (project / ".git" / "config").unlink()

@@ -71,6 +71,10 @@ THREADS_MOST = 64
 MEASURED_AT_ONCE = 64
 
 
+# States in the record of an attempt of which a poll may tell something.
+MAY_BE_TOLD = frozenset({"sent", "running"})
+
+
 class ParentGone(Exception):
     """ansible-playbook is no more: nothing may be placed or started."""
 
@@ -172,6 +176,7 @@ class Engine:
 
         for event in found:
             log = AttemptLog(event.attempt, event.job, event.node, why="resumed")
+            log.state = "sent"
             log.store = self._record.history.attempts.get(event.attempt, {}).get("store")
             self._logs[event.attempt] = log
             self._active.add(event.attempt)
@@ -211,6 +216,8 @@ class Engine:
             if answer.attempt not in self._active:
                 return None
             log = self._logs[answer.attempt]
+            if answer.told_by and not _may_tell(answer.told_by, log):
+                return None
             answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
             log.learn(answer.facts)
             if answer.text:
@@ -444,6 +451,15 @@ class Engine:
         with ThreadPoolExecutor(max(1, min(MEASURED_AT_ONCE, len(names))), "gummy-measure") as pool:
             nodes = tuple(pool.map(measure, names))
         self._answers.put(Answer(ev.Nodes(nodes)))
+
+
+def _may_tell(node: str, log: AttemptLog) -> bool:
+    """Whether a poll of this node can know anything of the attempt.
+
+    It is not for a node to say how another's attempts are, nor that one of its own has ended for
+    which no start was sent.
+    """
+    return node == log.node and log.state in MAY_BE_TOLD
 
 
 def _answer(command: ev.Command, verb: Callable[[], Answer], put: Callable[[Answer], None]) -> None:

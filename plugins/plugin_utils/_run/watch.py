@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._links.process import Process
 from .._node import wire
@@ -186,7 +186,7 @@ class NodeWatch:
                 # First, for what is told may bring new words for this poll at once.
                 self._remember(reply)
                 if answer is not None:
-                    self._surroundings.tell(answer)
+                    self._surroundings.tell(replace(answer, told_by=self._node))
         finally:
             with self._lock:
                 self._poll_process = None

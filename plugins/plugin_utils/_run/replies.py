@@ -42,12 +42,12 @@ class Answer:
     # What is known of that attempt now.
     facts: AttemptFacts = field(default_factory=AttemptFacts)
 
+    # The node that told it by itself, in a poll; blank: it was asked for.
+    told_by: str = ""
+
     # A line for people, and the step of the walk that it belongs to; blank: there is none.
     verb: str = ""
     text: str = ""
-
-    # The node that told it by itself; blank: it is the answer to a command.
-    told_by: str = ""
 
 
 # -- claim

@@ -21,11 +21,6 @@ from .._schedule.placement import Need
 # Version of what `start` tells a node of a job; a node refuses one that is newer than it knows.
 SPEC_SCHEMA = 1
 
-# How much longer than its timeout an attempt may take before it is cancelled from here, for its
-# baseline and its harvest: so many seconds, and this share of its timeout.
-MARGIN = 15.0
-MARGIN_SHARE = 0.25
-
 # How long the title of a commit may be.
 TITLE_MOST = 72
 
@@ -47,7 +42,7 @@ def placement_spec(job: Job, config: Config, sessions: Sessions) -> PlacementSpe
         priority=job.priority,
         account=config.agents.get(job.agent, {}).get("account", job.agent),
         skippable=job.of is not None,
-        limit=job.timeout * (1 + MARGIN_SHARE) + MARGIN,
+        limit=job.timeout,
         no_more=job.no_more,
     )
 

@@ -44,8 +44,8 @@ class PlacementSpec:
     # Whether the job is skipped, and has not failed, when no node of its own can be reached.
     skippable: bool = False
 
-    # How long an attempt may go on after it was heard that it runs, in seconds: then it is
-    # cancelled, whatever its node says. None: for ever.
+    # How long the agent may take, in seconds; some time after that its attempt is cancelled from
+    # here, whatever its node says. None: for ever.
     limit: float | None = None
 
     # Why the job may get no attempt beside those that were found; blank: it may. A job of which

@@ -64,6 +64,11 @@ FETCHES = 4
 # How long an account rests whose agent does not say until when, in seconds.
 QUOTA_PAUSE = 900.0
 
+# How much longer than its limit an attempt may take, for its baseline and its harvest, before it is
+# cancelled from here: so many seconds, and this share of the limit.
+MARGIN = 15.0
+MARGIN_SHARE = 0.25
+
 # Kinds of `input` that say who drives the run. The job that meets one must not begin elsewhere: it
 # may be somebody else's, who may have begun it.
 OF_ANOTHER_RUN = frozenset({"adopted", "record"})
@@ -491,7 +496,8 @@ class Scheduler:
         if limit is None or attempt.is_timed:
             return
         attempt.is_timed = True
-        self._timers.add(self._now + limit, lambda: self._end_overdue(attempt))
+        seconds = limit * (1 + MARGIN_SHARE) + MARGIN
+        self._timers.add(self._now + seconds, lambda: self._end_overdue(attempt))
 
     def _end_overdue(self, attempt: TrackedAttempt) -> None:
         """A node that works ends what takes too long. One that does not is not waited for."""

@@ -8,6 +8,9 @@ knows in that stage; any other word is a mistake of ours and an error, never ign
 start was sent, the only words that lead to `void` are proofs: that a fence found it void, or that
 the node itself could not execute the agent. (`test_the_table_knows_no_way_back...` holds that.)
 
+A node may contradict itself, by mistake or to spoil the run. What it proved first counts, and what
+it says after that leaves the attempt where it is: that is no mistake of ours.
+
 The words are those of the events in messages.py, and six that the scheduler itself says:
 
 * `assigned`: the job was given to a node;
@@ -90,6 +93,7 @@ STAGES: Mapping[str, Mapping[str, str]] = {
         "refused": "ended",
         "unknown": "ended",
         "ended": "ended",
+        "void": "ended",
         "failed_to_start": "ended",
         "failed": "ended",
         "fetched": "fetched",
@@ -101,6 +105,7 @@ STAGES: Mapping[str, Mapping[str, str]] = {
         "refused": "fetched",
         "unknown": "fetched",
         "ended": "fetched",
+        "void": "fetched",
         "failed_to_start": "fetched",
     },
     # This run waits for it no longer. It may still run, so its job is not placed elsewhere.
@@ -118,8 +123,10 @@ STAGES: Mapping[str, Mapping[str, str]] = {
     # It is certain that it did not start and never will: its job may go elsewhere.
     "void": {
         "started": "void",
+        "running": "void",
         "refused": "void",
         "unknown": "void",
+        "ended": "void",
         "void": "void",
         "failed_to_start": "void",
     },

@@ -32,6 +32,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync im
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run import engine as _engine
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run import verbs as _verbs
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.engine import ParentGone
+from ansible_collections.distributed.gummy.plugins.plugin_utils._run.results import AttemptLog
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import (
     scheduler as _scheduler,
@@ -361,6 +362,34 @@ def test_a_node_that_tells_of_attempts_that_are_no_business_of_this_call_changes
     assert {entry["attempt"] for entry in made.journal("attempt")} == ours
     assert node.verbs() == ["claim", "start", "ack"]
     assert not [line for line in made.lines if "old-3" in line[3]]
+
+
+def test_a_node_tells_nothing_of_another_node_s_attempts(call):
+    other = {**CLAIMED, "store": "t"}
+    nodes = [PlayedNode("n", ends=None), PlayedNode("m", ends=None, claim=[other])]
+    made = call([shell_job("a", node="n"), shell_job("b", node="m")], *nodes)
+    made.start()
+    made.wait_for_state("running", "a")
+    made.wait_for_state("running", "b")
+    polls = [played.next_poll() for played in nodes]
+    ids = [played.requests("claim")[0]["attempt"] for played in nodes]
+
+    # It says that both have ended, the other's first.
+    polls[1].tell(end_of(ids[0]), end_of(ids[1]))
+    wait_for(lambda: made.journal("finish"), "the end of its own")
+    assert [row["name"] for row in made.journal("finish")] == ["b"]
+    nodes[0].end(ids[0])
+    assert {name: row["status"] for name, row in made.rows().items()} == {
+        "a": "success",
+        "b": "success",
+    }
+
+
+def test_a_node_tells_nothing_of_an_attempt_whose_start_was_not_sent():
+    for state, may_tell in (("reserved", False), ("sent", True), ("running", True)):
+        log = AttemptLog("u-1", "a", "n", state=state)
+        assert _engine._may_tell("n", log) is may_tell
+        assert not _engine._may_tell("m", log)
 
 
 def test_how_an_attempt_can_be_watched_is_told_while_it_runs(call):

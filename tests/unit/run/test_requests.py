@@ -40,7 +40,7 @@ BRANCH = replace(ASKED, deliver="branch")
 
 def test_a_plain_job_asks_for_any_node():
     assert placement_spec(shell_job("a"), Config(), Sessions()) == PlacementSpec(
-        "a", Need("shell"), attempts=3, account="shell", limit=90.0
+        "a", Need("shell"), attempts=3, account="shell", limit=60.0
     )
 
 
@@ -65,8 +65,7 @@ def test_what_a_job_says_of_its_placement_goes_to_the_scheduler():
         account="shell",
         # With `each`, a node that is out of reach is passed over.
         skippable=True,
-        # A node that does not end it after its hour is not believed much longer.
-        limit=4515.0,
+        limit=3600.0,
         no_more="n2 may have it",
     )
 

@@ -215,6 +215,7 @@ def test_a_row_that_is_not_valid_costs_no_other_row():
     odd.connected = True
     request = {"days": 1.0, "most": 1.0, "free": 1.0, "check": True}
     assert list(odd.stream("clean", request, 30)) == [rows[0], rows[3]]
+    assert odd.invalid_rows == "2 of its rows are not valid, the last one: what is 'moon'"
 
 
 def test_a_refusal_is_found_among_the_errors_of_an_rsync():

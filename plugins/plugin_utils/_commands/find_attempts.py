@@ -159,10 +159,17 @@ def _check(job: str | None, run_id: str | None) -> None:
 def _list_on_all(
     fleet: Fleet, request: wire.ListRequest, without: Iterable[str] = ()
 ) -> tuple[dict[str, list[AttemptRow]], dict[str, str]]:
-    def question(node: str, link: Link) -> list[AttemptRow]:
-        return list_attempts(node, link, request)
+    incomplete: dict[str, str] = {}
 
-    return ask_all_nodes(fleet, question, without=frozenset(without))
+    def question(node: str, link: Link) -> list[AttemptRow]:
+        rows = list_attempts(node, link, request)
+        if link.invalid_rows:
+            incomplete[node] = link.invalid_rows
+        return rows
+
+    answers, silent = ask_all_nodes(fleet, question, without=frozenset(without))
+    # Such a node has told what it has, but not all of it in words that can be believed.
+    return answers, {**silent, **incomplete}
 
 
 def _nothing_found(

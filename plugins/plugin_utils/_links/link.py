@@ -165,6 +165,8 @@ class Link:
         # Whether the login shell prints something of its own, which breaks rsync.
         self._noisy = False
         self.connected = False
+        # Which rows of the last call that brings rows were left out, for people; blank: none.
+        self.invalid_rows = ""
 
     # -- the connection
 
@@ -460,6 +462,8 @@ class Link:
         Raises LinkError, DeadlinePassed.
         """
         count = 0
+        invalid = 0
+        self.invalid_rows = ""
         for line in process.lines(seconds):
             if line.partition(b"\x1e")[0].strip():
                 self._noisy = True
@@ -467,6 +471,8 @@ class Link:
                 reply = reader.read(verb, request, line)
             except reader.NotValid as exc:
                 if verb in VERBS_OF_ROWS:
+                    invalid += 1
+                    self.invalid_rows = f"{invalid} of its rows are not valid, the last one: {exc}"
                     continue
                 raise self._not_valid(verb, exc) from None
             if reply is None:

@@ -526,7 +526,7 @@ def _with_known_class(value: Mapping[str, Any]) -> Mapping[str, Any]:
     failure = value.get("class")
     if not isinstance(failure, str) or failure in FAILURES:
         return value
-    message = f"{_shown(failure)}, says the node"
+    message = f"its node calls it {_shown(failure)}"
     if isinstance(value.get("message"), str) and value["message"]:
         message = f"{value['message'][: SENTENCE.most // 2]} ({message})"
     return {**value, "class": PLAIN_FAILURE, "message": message}

@@ -131,7 +131,7 @@ def _event_result(status: int, event: Mapping[str, Any] | None) -> Result:
     session = event.get("session_id")
     result = Result(
         cost_usd=dollars(event.get("total_cost_usd")),
-        turns=turns if isinstance(turns, int) else None,
+        turns=turns if type(turns) is int and 0 <= turns < 2**31 else None,
         session_id=session[:SHOWN] if isinstance(session, str) else None,
     )
 

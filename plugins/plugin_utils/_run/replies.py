@@ -4,8 +4,9 @@
 """What a node's reply means: pure functions from a verb's reply, or from what came instead of one,
 to the one event that the scheduler is told.
 
-A reply is what a node says. A node may say anything, so all that is taken from it is converted, and
-what does not fit is a reply that is not valid: then what was asked for may have happened or not.
+A reply is what a node says, and a node may say anything. `_links/reader.py` lets pass only what is
+as wire.py types it; what does not fit is a reply that is not valid, and then what was asked for may
+have happened or not. Whether a reply can be true is weighed here, and in the engine.
 """
 
 from __future__ import annotations

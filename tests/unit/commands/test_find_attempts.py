@@ -68,6 +68,14 @@ def test_who_gave_no_answer_is_named_when_nothing_is_found():
         find_attempts(fleet_of(a=LinkError("timed out")), "x", None)
 
 
+def test_a_node_whose_rows_are_not_all_valid_is_named_and_its_others_are_found():
+    fleet = fleet_of(a=listed({}), b=listed({"attempt": "u-2"}))
+    fleet.make_link("b").invalid_rows = "1 of its rows are not valid, the last one: job is no text"
+    rows, silent = find_attempts(fleet, None, "r")
+    assert [row["attempt"] for row in rows] == ["u-1", "u-2"]
+    assert silent == {"b": "1 of its rows are not valid, the last one: job is no text"}
+
+
 def test_a_row_takes_what_its_node_says_of_it_or_why_it_says_nothing():
     link = PlayedLink("a", [{"state": "ended", "store": "s", "class": "agent", "message": "m"}])
     row = {"attempt": "u-1", "state": "running", "link": link}

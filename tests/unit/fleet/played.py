@@ -43,6 +43,7 @@ class PlayedLink:
     def __init__(self, name, answers):
         self.name = name
         self.answers = answers
+        self.invalid_rows = ""
         # (verb, request), in their order.
         self.asked = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -181,6 +182,48 @@ def test_a_failed_ssh_and_a_reply_that_is_cut_off_leave_the_outcome_unknown():
     good._ssh = link(after="exit 255")._ssh
     with pytest.raises(LinkError):
         good.call("list", {})
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        (r"""printf '\036{"state": "void", "store": ["s"]}\n'""", "store is no text"),
+        (r"""printf '\036{"state": "refused", "class": [], "message": 1}\n'""", "class is no text"),
+        (r"printf '\036{\n'", "it is no JSON"),
+        ("cat /dev/zero", "a line of more than 8 MB"),
+        ("cat /dev/zero >&2", "more than 4 MB of errors"),
+    ],
+)
+def test_a_reply_that_is_not_valid_is_an_error_that_names_node_verb_and_field(script, sentence):
+    odd = Link("node", "host", ["/bin/sh", "-c", script, "sh"], build())
+    odd.connected = True
+    with pytest.raises(LinkError) as failed:
+        odd.call("fence", {"attempt": "u-1"})
+    assert failed.value.kind == "reply"
+    assert "node" in str(failed.value) and sentence in str(failed.value)
+
+
+def test_a_row_that_is_not_valid_costs_no_other_row():
+    rows = [
+        {"state": "removed", "what": "attempt", "name": "a", "bytes": 1, "why": "old"},
+        {"state": "removed", "what": "attempt", "name": "b", "bytes": "1", "why": "old"},
+        {"state": "removed", "what": "moon", "name": "c", "bytes": 1, "why": "old"},
+        {"state": "cleaned"},
+    ]
+    script = "".join(f"printf '\\036%s\\n' {shlex.quote(json.dumps(row))}; " for row in rows)
+    odd = Link("node", "host", ["/bin/sh", "-c", script, "sh"], build())
+    odd.connected = True
+    request = {"days": 1.0, "most": 1.0, "free": 1.0, "check": True}
+    assert list(odd.stream("clean", request, 30)) == [rows[0], rows[3]]
+    assert odd.invalid_rows == "2 of its rows are not valid, the last one: what is 'moon'"
+
+
+def test_a_refusal_is_found_among_the_errors_of_an_rsync():
+    refusal = {"state": "refused", "class": "lease", "blame": "ours", "message": "run out"}
+    line = f"\x1e{json.dumps(refusal)}"
+    assert _link.refusal_in(f"rsync: odd\n{line}\nrsync error") == refusal
+    for odd in ("", "rsync error", "\x1e{", "\x1e" + json.dumps({**refusal, "message": 5})):
+        assert _link.refusal_in(odd) is None
 
 
 # -- the folder of ssh's sockets

@@ -211,7 +211,7 @@ def test_each_field_in_each_odd_way_is_read_or_refused(verb, kind):
     for path in paths_in(reply):
         for odd in (absent, *ODD):
             read(verb, changed(reply, path, odd))
-    # It takes one second or two, most of it for making JSON.
+    # It takes a second or two, most of it for making JSON.
     assert time.process_time() - begun < 60
 
 
@@ -235,7 +235,7 @@ ENDED = {**sample_reply(wire.PollEndedReply), "class": None, "message": "", "pro
 
 @pytest.mark.parametrize("path", [path for path in paths_in(ENDED) if path[0] not in reader.ABOUT])
 def test_an_end_in_odd_words_is_a_failed_one_and_no_success(path):
-    """A list of ten thousand is no type of any field, nor a part of it."""
+    """A list of lists of nothing is no value of any field."""
     reply = read("poll", changed(ENDED, path, [[]] * 3))
     assert reply["class"] == "agent" and not reply["proof"]
     assert "is not valid" in reply["message"] and reply["files"] is None
@@ -251,7 +251,7 @@ def test_whose_end_it_is_must_be_said_properly(field):
 def test_a_class_that_is_not_known_becomes_a_plain_failure_that_says_so():
     reply = read("poll", {**ENDED, "class": "nonsense\x1b", "message": "why"})
     assert reply["class"] == "agent"
-    assert reply["message"] == "why ('nonsense\N{REPLACEMENT CHARACTER}', says the node)"
+    assert reply["message"] == "why (its node calls it 'nonsense\N{REPLACEMENT CHARACTER}')"
 
 
 def test_of_long_lists_a_harvest_keeps_the_beginning_and_a_count():

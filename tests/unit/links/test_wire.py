@@ -15,6 +15,7 @@ import types
 import typing
 
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links import reader
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import build
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import wire
@@ -113,7 +114,9 @@ class Recorder(Link):
     def __init__(self):
         super().__init__("here", "here", None, build(), sys.executable)
         self.requests = []
+        # Replies as the node printed them, and as the reader let them pass.
         self.replies = []
+        self.read = []
 
     def _replies(self, verb, request, seconds, opened=None):
         # Some requests are wrong on purpose, which the replies to them say.
@@ -121,10 +124,20 @@ class Recorder(Link):
         refused = False
         for reply in super()._replies(verb, request, seconds, opened):
             refused = refused or reply["state"] == "refused"
-            self.replies.append((verb, reply))
+            self.read.append((verb, reply))
             yield reply
         if not refused:
             self.requests.append((verb, sent))
+
+    def tap(self, verb, request, line):
+        """The reader, in whose place a test puts this."""
+        reply = READ(verb, request, line)
+        if reply is not None:
+            self.replies.append((verb, json.loads(line.rpartition(b"\x1e")[2])))
+        return reply
+
+
+READ = reader.read
 
 
 class Life:
@@ -207,6 +220,7 @@ def recorded(tmp_path_factory):
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         patch.setenv("SHELL", "/bin/sh")
         link = Recorder()
+        patch.setattr(reader, "read", link.tap)
         live(Life(link, home / "state"))
     return link
 
@@ -325,6 +339,10 @@ def test_replies_are_as_the_contract_says(recorded):
         (verb, each) for verb, reply in recorded.replies for each in problems_of_reply(verb, reply)
     ]
     assert wrong == []
+
+
+def test_the_reader_changes_nothing_of_what_an_honest_node_says(recorded):
+    assert recorded.read == recorded.replies
 
 
 def test_the_keys_of_a_record_that_need_not_be_there_all_are_there_some_time(recorded):

@@ -11,7 +11,14 @@ AT_MOST = 10.0
 
 WATCHING = {"state": "watching", "store": "s"}
 TURN = {"state": "turn", "store": "s"}
-CLAIMED = {"state": "claimed", "generation": 1, "contended": False, "store": "s"}
+CLAIMED = {
+    "state": "claimed",
+    "generation": 1,
+    "slot": 0,
+    "workspace": "/w",
+    "contended": False,
+    "store": "s",
+}
 BUSY = {"state": "busy", "store": "s"}
 VOID = {"state": "void", "store": "s"}
 RUNNING = {"state": "running", "store": "s"}

@@ -32,7 +32,6 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync im
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run import engine as _engine
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run import verbs as _verbs
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.engine import ParentGone
-from ansible_collections.distributed.gummy.plugins.plugin_utils._run.results import AttemptLog
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import (
     scheduler as _scheduler,
@@ -383,13 +382,6 @@ def test_a_node_tells_nothing_of_another_node_s_attempts(call):
         "a": "success",
         "b": "success",
     }
-
-
-def test_a_node_tells_nothing_of_an_attempt_whose_start_was_not_sent():
-    for state, may_tell in (("reserved", False), ("sent", True), ("running", True)):
-        log = AttemptLog("u-1", "a", "n", state=state)
-        assert _engine._may_tell("n", log) is may_tell
-        assert not _engine._may_tell("m", log)
 
 
 def test_how_an_attempt_can_be_watched_is_told_while_it_runs(call):

@@ -89,6 +89,22 @@ def test_the_same_mistake_of_ours_at_two_nodes_ends_the_run_and_what_may_run_goe
     assert of_type(commands, ev.Finish)[0].status == "success"
 
 
+def test_a_node_s_word_is_expected_at_a_stage_where_the_node_can_say_it_only():
+    tested = scheduler([job()], [node("n")])
+    assert not tested.expects(GOOD)
+
+    # Before the start goes out there is nothing on the node that could have ended.
+    begin(tested)
+    assert not tested.expects(GOOD)
+    feed(tested, ev.Claimed(A))
+    assert not tested.expects(GOOD)
+
+    feed(tested, ev.Synced(A))
+    assert tested.expects(GOOD)
+    feed(tested, ev.Started(A))
+    assert tested.expects(GOOD)
+
+
 @pytest.mark.parametrize("trust", [True, False])
 def test_a_dead_node_costs_at_most_one_attempt_of_all_jobs_together(trust):
     nodes = [node("dead", 0.0), node("a", 0.5), node("b", 0.5)]

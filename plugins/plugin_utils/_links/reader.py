@@ -356,7 +356,7 @@ def _check_of(hint: Any, limit: Limit | None) -> Check:
     if typing.is_typeddict(hint):
         return _check_of_dict(hint)
     if origin in (typing.Union, types.UnionType):
-        (other,) = (arg for arg in args if arg is not type(None))
+        (other,) = (arg for arg in args if arg is not types.NoneType)
         return _or_none(_check_of(other, limit))
     if origin is typing.Literal:
         return _one_of(args)

@@ -128,10 +128,13 @@ def _event_result(status: int, event: Mapping[str, Any] | None) -> Result:
     event = event or {}
     text = str(event.get("result") or event.get("subtype") or "")[:SHOWN]
     turns = event.get("num_turns")
+    # True is an int for Python alone.
+    if isinstance(turns, bool) or not isinstance(turns, int) or not 0 <= turns < 2**31:
+        turns = None
     session = event.get("session_id")
     result = Result(
         cost_usd=dollars(event.get("total_cost_usd")),
-        turns=turns if type(turns) is int and 0 <= turns < 2**31 else None,
+        turns=turns,
         session_id=session[:SHOWN] if isinstance(session, str) else None,
     )
 

@@ -115,7 +115,8 @@ def sample_of(hint, kind, key):
 
 def sample_reply(kind):
     """A valid dict of this type with all of its keys."""
-    return {key: sample(hint, kind, key) for key, (hint, _) in reader.fields_of(kind).items()}
+    fields = reader.fields_of(kind)
+    return {key: sample(hint, kind, key) for key, (hint, _required) in fields.items()}
 
 
 # (verb, type of a reply), by how the contract in Link names them.

@@ -116,7 +116,7 @@ class Call:
 
 
 def read_call(path):
-    head, _, tail = path.read_bytes().decode(errors="surrogateescape").partition("\0\0")
+    head, _separator, tail = path.read_bytes().decode(errors="surrogateescape").partition("\0\0")
     folder, *argv = head.split("\0")
     folder = folder.rstrip("\n")
     settings = {}
@@ -124,7 +124,7 @@ def read_call(path):
     while argv and argv[0].startswith("-"):
         word = argv.pop(0)
         if word == "-c":
-            name, _, value = argv.pop(0).partition("=")
+            name, _equals, value = argv.pop(0).partition("=")
             settings[name] = value
         elif word == "-C":
             options.append(argv.pop(0))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hmac
 import json
 import os
 import secrets
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO, TypedDict
 from urllib.parse import quote
 
 from .._errors import BadValue, InputError
-from .paths import path_of, private_folder, state_home, write_json, write_once
+from .paths import PRIVATE, path_of, private_folder, state_home, write_json, write_once
 
 # The version of the documents that the commands write for other programs.
 SCHEMA_VERSION = 1
@@ -28,10 +29,11 @@ SCHEMA_VERSION = 1
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
 CANCEL = "cancel"
+KEY = "key"
 
 # Names in the folder that are taken, although a job may be called so: its folder gets a `~` then.
 OURS = frozenset(
-    {LOCK, CANCEL, JOURNAL, "run.json", "junit.xml", "report.md", "report.html", "told-by"}
+    {LOCK, CANCEL, KEY, JOURNAL, "run.json", "junit.xml", "report.md", "report.html", "told-by"}
 )
 
 # Where in the folder harvests are of which only a node says that they are of this run.
@@ -151,6 +153,25 @@ def read_history(folder: str) -> History:
     return history
 
 
+def key_of(folder: str, history: History, attempt: str) -> str | None:
+    """The key, in hex, that the attempt's supervisor was given to sign its end with.
+
+    folder: the run's. Each attempt has its own, made of the run's key: an agent that reads the
+    memory of its supervisor learns nothing of other attempts. None: this controller gave it none.
+    """
+    entry = history.attempts.get(attempt)
+    if entry is None or entry.get("adopted"):
+        return None
+    try:
+        with open(os.path.join(folder, KEY), encoding="ascii") as file:
+            key = bytes.fromhex(file.read())
+    except (OSError, ValueError):
+        key = b""
+    if not key:
+        return None
+    return hmac.new(key, attempt.encode(), "sha256").hexdigest()
+
+
 class RunRecord:
     """A run's folder, opened by one engine at a time; another one gets an InputError.
 
@@ -191,6 +212,7 @@ class RunRecord:
 
         A cancel that was asked of an earlier call does not hold for this one.
         """
+        self._make_key()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._cancel)
         self.append(
@@ -202,6 +224,16 @@ class RunRecord:
             controller=controller,
             schema_version=SCHEMA_VERSION,
         )
+
+    def _make_key(self) -> None:
+        """Make the key of the run, unless supervisors were started without one."""
+        if all(entry.get("adopted") for entry in self.history.attempts.values()):
+            key = f"{secrets.token_hex(32)}\n".encode()
+            write_once(os.path.join(self.folder, KEY), key, PRIVATE)
+
+    def key_of(self, attempt: str) -> str | None:
+        """As the function of this name."""
+        return key_of(self.folder, self.history, attempt)
 
     @property
     def cancelled(self) -> bool:

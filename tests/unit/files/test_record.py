@@ -92,3 +92,49 @@ def test_a_harvest_never_overwrites_an_earlier_one_or_the_run_s_own_files(state)
     assert json.loads((Path(record.folder) / "run.json").read_text()) == {"left_out": "caf\udce9"}
     record.close()
     RunRecord("r").close()
+
+
+# -- the keys that ends are signed with
+
+
+def with_attempt(record, attempt, **more):
+    record.append("attempt", attempt=attempt, job="a", node="n", state="sent", **more)
+
+
+def test_each_attempt_has_a_key_of_its_own_which_a_later_call_finds_again(state):
+    record = RunRecord("r")
+    record.begin({}, {}, "c")
+    for attempt in ("u-1", "u-2"):
+        with_attempt(record, attempt)
+    keys = {attempt: record.key_of(attempt) for attempt in ("u-1", "u-2")}
+    record.close()
+    assert len(set(keys.values())) == 2 and None not in keys.values()
+
+    path = Path(record.folder, "key")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not [key for key in keys.values() if key in path.read_text(encoding="ascii")]
+
+    again = RunRecord("r")
+    again.begin({}, {}, "c")
+    assert {attempt: again.key_of(attempt) for attempt in keys} == keys
+    again.close()
+
+
+def test_there_is_no_key_of_an_attempt_that_another_controller_or_an_older_version_began(state):
+    record = RunRecord("r")
+    with_attempt(record, "u-old")
+    with_attempt(record, "u-adopted", adopted=True)
+    record.begin({}, {}, "c")
+    assert not Path(record.folder, "key").exists()
+    assert [record.key_of(attempt) for attempt in ("u-old", "u-adopted", "u-unknown")] == [None] * 3
+    record.close()
+
+
+@pytest.mark.parametrize("content", ["", "no hex", "\u00e9"])
+def test_a_damaged_key_is_none(state, content):
+    record = RunRecord("r")
+    record.begin({}, {}, "c")
+    with_attempt(record, "u-1")
+    Path(record.folder, "key").write_text(content, encoding="utf-8")
+    assert record.key_of("u-1") is None
+    record.close()

@@ -21,7 +21,18 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "plugins" / "plugin_utils"))
 
 from _links import program
-from _node import agents, claim, launch, processes, recorder, results, specialists, states, verbs
+from _node import (
+    agents,
+    claim,
+    launch,
+    processes,
+    recorder,
+    results,
+    signature,
+    specialists,
+    states,
+    verbs,
+)
 from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock, write_durably
 
 # the tests take the node program's parts from here, where the path is set
@@ -35,6 +46,7 @@ __all__ = [
     "processes",
     "recorder",
     "results",
+    "signature",
     "specialists",
     "states",
     "try_lock",
@@ -156,14 +168,20 @@ class NodeCase(unittest.TestCase):
         return {**known, **changes}
 
     def start(
-        self, attempt: str = A + "1", key: str = "project", slots: int = 2, **spec: object
+        self,
+        attempt: str = A + "1",
+        key: str = "project",
+        slots: int = 2,
+        sign: str | None = None,
+        **spec: object,
     ) -> dict:
-        """Claim and start."""
+        """Claim and start. sign: what the end is to be signed with; None: it is not signed."""
         claimed = self.claim(attempt, key, slots)
         self.assertEqual("claimed", claimed["state"], claimed)
-        return self.ask(
-            "start", attempt=attempt, generation=claimed["generation"], spec=self.spec(**spec)
-        )
+        request = {"generation": claimed["generation"], "spec": self.spec(**spec)}
+        if sign is not None:
+            request["key"] = sign
+        return self.ask("start", attempt=attempt, **request)
 
     def end(self, attempt: str = A + "1") -> dict:
         """What a poll says of the attempt in the end: ended or unknown."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ..plugin_utils._ansible.action import FleetAction
-from ..plugin_utils._files.paths import write_json
+from ..plugin_utils._files.output_file import write_output
 from ..plugin_utils._show import panels, report
 from ..plugin_utils._show.text import printable
 
@@ -49,7 +49,7 @@ class ActionModule(FleetAction):
 
         path = result.get("output_file")
         if path:
-            write_json(path, document)
+            write_output(path, document)
 
         if document["status"] in GOOD:
             return {"changed": False, "failed": False}

@@ -43,8 +43,10 @@ TOLD_BY = "told-by"
 def run_folder(run_id: str) -> str:
     """Where the run of this name is kept, whether there is one or not.
 
-    Raises BadValue for what is no name.
+    Raises BadValue for what is no name, and InputError for a state that is another user's.
     """
+    if os.path.lexists(state_home()):
+        own_state_home()
     return path_of(os.path.join(state_home(), "runs"), run_id)
 
 
@@ -59,23 +61,30 @@ def ask_to_cancel(run_id: str) -> None:
 
 def controller_id() -> str:
     """This controller's identity: random, made at first use."""
-    path = os.path.join(state_home(), "controller-id")
+    path = os.path.join(own_state_home(), "controller-id")
     try:
         with open(path, encoding="ascii") as file:
             return file.read().strip()
     except FileNotFoundError:
-        _make_private(state_home())
         # The first of two processes wins, and both read the winner's.
         write_once(path, f"{secrets.token_hex(8)}\n".encode())
         return controller_id()
 
 
-def _make_private(folder: str) -> None:
-    """`private_folder`, whose error people get as one of their input."""
+def own_state_home(*names: str) -> str:
+    """Where the controller keeps its state, or the folder of these names in it.
+
+    Each folder on the way is made if it is not there. Raises InputError for one that is another
+    user's.
+    """
+    folder = state_home()
     try:
         private_folder(folder)
+        for name in names:
+            folder = private_folder(os.path.join(folder, name))
     except BadValue as exc:
         raise InputError([str(exc)]) from exc
+    return folder
 
 
 class BranchOrder(TypedDict):
@@ -183,8 +192,7 @@ class RunRecord:
         self.folder = run_folder(run_id)
         self._cancel = os.path.join(self.folder, CANCEL)
 
-        for folder in (state_home(), os.path.dirname(self.folder), self.folder):
-            _make_private(folder)
+        own_state_home("runs", run_id)
         self._lock = _lock(os.path.join(self.folder, LOCK), run_id)
         self.history = read_history(self.folder)
         self._journal = _open_journal(os.path.join(self.folder, JOURNAL))

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
+    RunRecord,
+    ask_to_cancel,
+    controller_id,
+    own_state_home,
+    run_folder,
+)
 from job_builder import shell_job
 
 JOB = shell_job()
@@ -138,3 +145,30 @@ def test_a_damaged_key_is_none(state, content):
     Path(record.folder, "key").write_text(content, encoding="utf-8")
     assert record.key_of("u-1") is None
     record.close()
+
+
+# -- a state that is another user's
+
+
+@pytest.fixture
+def foreign(state, monkeypatch):
+    """A state folder of somebody else, with an id and a record in it."""
+    RunRecord("r").close()
+    Path(paths.state_home(), "controller-id").write_text("planted")
+    other = os.geteuid() + 1
+    monkeypatch.setattr(paths.os, "geteuid", lambda: other)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        controller_id,
+        lambda: RunRecord("r"),
+        lambda: run_folder("r"),
+        lambda: ask_to_cancel("r"),
+        lambda: own_state_home("projects"),
+    ],
+)
+def test_a_state_of_another_user_is_refused_whatever_it_is_wanted_for(foreign, use):
+    with pytest.raises(InputError, match="belongs to another user"):
+        use()

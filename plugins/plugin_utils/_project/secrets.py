@@ -40,11 +40,11 @@ NAMES_OF_BRANCHES = re.compile(r"(^|/)\.git/(.*/)?(refs|logs)/")
 SHOWN_MOST = 10
 
 
-def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
+def look_for_secrets_once(excluded: Exclusions, key: str, *, note: bool = True) -> list[str]:
     """Paths that look like secrets among what goes to a node, sorted; none at a second look.
 
-    A project is known by the key of its workspaces; this notes that it was looked at. Raises
-    InputError.
+    A project is known by the key of its workspaces. note: whether it is noted that it was looked
+    at. Raises InputError.
     """
     seen = os.path.join(state_home(), "projects", key)
     if os.path.exists(seen):
@@ -55,8 +55,9 @@ def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
     secrets = sorted(
         path for path in _sent_paths(excluded) if _looks_secret(path) and not hidden.search(path)
     )
-    os.makedirs(os.path.dirname(seen), mode=0o700, exist_ok=True)
-    open(seen, "w").close()
+    if note:
+        os.makedirs(os.path.dirname(seen), mode=0o700, exist_ok=True)
+        open(seen, "w").close()
     return secrets
 
 

@@ -103,6 +103,11 @@ def clean(fleet: Fleet, check: bool) -> CleanDocument:
     }
 
 
+def has_changed(document: CleanDocument) -> bool:
+    """Whether something was taken away, or would be."""
+    return bool(document["runs"]) or any(node["removed"] for node in document["nodes"])
+
+
 def _cleaned_nodes(answers: Mapping[str, list[wire.CleanReply]]) -> list[CleanedNode]:
     """What went on each node, once where two names lead to one store."""
     nodes: list[CleanedNode] = []

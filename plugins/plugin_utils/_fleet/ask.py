@@ -31,6 +31,12 @@ class AttemptRow(wire.AttemptRow, total=False):
     link: Link
     # Whether it is this run's by its node's word alone: this controller's record does not know it.
     told: bool
+    # What it printed, made harmless for a terminal.
+    log: str
+    # Whether `cancel` ended it or asked it to end, or would.
+    cancelled: bool
+    # Whether `harvest` fetched what it left, or made the branch that was asked for, or would.
+    fetched: bool
     # Where its harvest was brought, None if it could not be.
     folder: str | None
     # What a person should know of it.

@@ -44,11 +44,12 @@ class ActionModule(FleetAction):
         # template.
         result = variables[args["of"]]
         document = result["document"]
-        for line in PANELS[document["kind"]](document):
-            Display().display(printable(line))
+        for each in document.get("documents", [document]):
+            for line in PANELS[each["kind"]](each):
+                Display().display(printable(line))
 
         path = result.get("output_file")
-        if path:
+        if path and not self._task.check_mode:
             write_output(path, document)
 
         if document["status"] in GOOD:

@@ -1,29 +1,33 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one task of the `sync` playbook: the project to every candidate's workspace."""
+"""Sends a project to every candidate's workspace."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names, find_project, find_setting
-from ..plugin_utils._commands.sync import sync
+from ..plugin_utils._commands.sync import has_changed, sync
 from ..plugin_utils._show.text import printable
 
 
 class ActionModule(FleetAction):
+    spec: ClassVar = {"project": {"type": "str"}}
+
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         fleet = find_fleet(self, variables)
-        document = sync(fleet, find_project(variables), _print_note)
+        document = sync(
+            fleet, find_project(args, variables), _print_note, check=self._task.check_mode
+        )
         return {
-            "changed": True,
+            "changed": has_changed(document),
             "document": document,
             "output_file": find_setting(variables, "output_file"),
         }

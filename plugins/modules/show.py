@@ -11,8 +11,8 @@ short_description: Show the document of an earlier task, and let the exit status
 version_added: 0.1.0
 description:
   - >-
-    Prints the document of M(distributed.gummy.run_jobs), M(distributed.gummy.sync_project) or
-    M(distributed.gummy.fleet) for people, and writes it to C(gummy_output_file) if that is set.
+    Prints the document of another module of this collection for people, and writes it to
+    C(gummy_output_file) if that is set.
   - >-
     Fails if not every job of the document is good, or if there is nothing to see because no node
     answers.
@@ -27,7 +27,7 @@ extends_documentation_fragment:
   - distributed.gummy._attributes
 attributes:
   check_mode:
-    description: It shows the same.
+    description: It shows the same, and writes no file.
     support: full
 """
 

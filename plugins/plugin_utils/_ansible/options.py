@@ -19,7 +19,7 @@ from .._errors import BadValue, InputError
 from .._files.record import run_folder
 from .._fleet.fleet import Fleet, with_load_or_reason
 from .._input.each import on_each
-from .._input.keys import TOP_KEYS, setting
+from .._input.keys import TOP_KEYS, coerce, plain, setting
 from .._input.pass_env import require_values
 from .._input.request import Request, read_project, read_request, unknown_settings
 from .candidates import LOCAL, match
@@ -103,12 +103,27 @@ def find_setting(task_vars: Mapping[str, Any], key: str) -> Any:
     return setting(task_vars, key)
 
 
-def find_project(task_vars: Mapping[str, Any]) -> str | None:
-    """The real path of the project that `sync` is about; None for none. Raises InputError."""
+def find_option(args: Mapping[str, Any], task_vars: Mapping[str, Any], key: str) -> Any:
+    """The value of a module's option, where it is given; else of the setting of the same name.
+
+    A blank option is given, and says nothing: the setting does not count then. Raises InputError.
+    """
+    if args.get(key) is None:
+        return find_setting(task_vars, key)
     try:
-        return read_project(setting(task_vars, "project"), os.getcwd())
+        value = coerce(TOP_KEYS[key], plain(args[key]))
     except BadValue as exc:
-        raise InputError([f"gummy_project: {exc}"]) from exc
+        raise InputError([f"{key}: {exc}"]) from exc
+    return TOP_KEYS[key].default if value is None else value
+
+
+def find_project(args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str | None:
+    """The real path of the project that `sync` is about; None for none. Raises InputError."""
+    name = "gummy_project" if args.get("project") is None else "project"
+    try:
+        return read_project(find_option(args, task_vars, "project"), os.getcwd())
+    except BadValue as exc:
+        raise InputError([f"{name}: {exc}"]) from exc
 
 
 def _systems(fleet: Fleet) -> dict[str, str | None]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
-from .._files.record import SCHEMA_VERSION, History, own_state_home, read_history
+from .._files.record import SCHEMA_VERSION, History, known_state_home, read_history
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet
 from .._input.config import Keep
@@ -102,6 +102,11 @@ def clean(fleet: Fleet, check: bool) -> CleanDocument:
     }
 
 
+def has_changed(document: CleanDocument) -> bool:
+    """Whether something was taken away, or would be."""
+    return bool(document["runs"]) or any(node["removed"] for node in document["nodes"])
+
+
 def _cleaned_nodes(answers: Mapping[str, list[wire.CleanReply]]) -> list[CleanedNode]:
     """What went on each node, once where two names lead to one store."""
     nodes: list[CleanedNode] = []
@@ -132,8 +137,8 @@ def clean_runs(keep: Keep, check: bool) -> Iterator[RemovedRun]:
     A run goes when each of its jobs has ended and all harvests are at home, if it is older than
     keep.days, or if the runs together are more than keep.size_gb.
     """
-    top = own_state_home("runs")
-    names = sorted(os.listdir(top))
+    top = os.path.join(known_state_home(), "runs")
+    names = sorted(os.listdir(top)) if os.path.isdir(top) else []
     sizes = {name: size_of(os.path.join(top, name)) for name in names}
     total = sum(sizes.values())
     oldest = time.time() - keep.days * DAY

@@ -34,6 +34,8 @@ class AttemptsDocument(TypedDict):
     kind: str
     # success or failed.
     status: str
+    # Whether it is only told what would be done.
+    check: bool
     attempts: list[AttemptRow]
     # Why nodes gave no answer, by name.
     no_answer: dict[str, str]
@@ -233,7 +235,12 @@ def ask_about(row: AttemptRow, verb: Literal["fence", "cancel", "harvest"]) -> N
 
 
 def attempts_document(
-    kind: str, rows: Iterable[AttemptRow], silent: Mapping[str, str], *, failed: bool
+    kind: str,
+    rows: Iterable[AttemptRow],
+    silent: Mapping[str, str],
+    *,
+    failed: bool,
+    check: bool = False,
 ) -> AttemptsDocument:
     """The document of a command about attempts, without what is private in their rows."""
     public = [{key: value for key, value in row.items() if key not in PRIVATE} for row in rows]
@@ -241,6 +248,7 @@ def attempts_document(
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
         "status": "failed" if failed else "success",
+        "check": check,
         "attempts": [cast(AttemptRow, row) for row in public],
         "no_answer": dict(silent),
     }

@@ -5,24 +5,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypedDict
 
 from .._errors import BadValue
 from .._files.paths import NAME
-from .._files.record import RunRecord, controller_id
+from .._files.record import RunFolder, RunRecord, controller_id
 from .._fleet.ask import AttemptRow
 from .._fleet.fleet import Fleet
 from .._links.link import LinkError
+from .._links.reader import clean_lines
 from .._links.signatures import UNSIGNED, WRONG, judge
 from .._project.bring_home import BranchWish, bring_home, deliver
 from .._project.harvest_files import HarvestLimit, size_of
 from .._project.self_running import describe_self_running
-from .._project.sync import TransferError
+from .._project.sync import TransferError, fetch_harvest
 from .find_attempts import AttemptsDocument, ask_about, attempts_document, find_attempts
 
 # So many times the limit of one harvest comes home in one call from a node whose attempts this
 # controller has no record of: it could make up any number of them.
 TOLD_MOST = 10
+# Beside a harvest, the name of the branch that this command could make of it at last.
+DELIVERED = "delivered"
+# The patch in a harvest, and how many bytes of one are shown as a difference.
+PATCH = "changes.patch"
+DIFF_MOST = 1_000_000
+
+
+class Difference(TypedDict):
+    """A patch, as Ansible's callbacks show one."""
+
+    # RUN/JOB in a line, then the patch, made harmless for a terminal.
+    prepared: str
 
 
 # What people should know of the signature of an end, by its verdict.
@@ -30,21 +48,55 @@ SIGNATURES = {"wrong": WRONG, "unsigned": UNSIGNED}
 
 
 def harvest(
-    fleet: Fleet, job: str | None, run_id: str | None, limit: int | None = None
+    fleet: Fleet,
+    job: str | None,
+    run_id: str | None,
+    limit: int | None = None,
+    *,
+    check: bool = False,
 ) -> AttemptsDocument:
     """Fetch the harvest of what has ended into the folder of its run, and acknowledge it.
 
     job, run_id: as in find_attempts, whose InputError it raises. limit: bytes of one harvest; by
-    default what the config says.
+    default what the config says. check: only tell what would be fetched.
 
     Of an attempt that this controller has no record of only its node says whose it is: its harvest
     gets a folder of its own, `told-by/NODE` in the run's, and no branch is made of it.
 
     It fails if a harvest could not be brought home; why stands in the attempt's row.
     """
+    return harvest_and_compare(fleet, job, run_id, limit, check=check)[0]
+
+
+def harvest_and_compare(
+    fleet: Fleet,
+    job: str | None,
+    run_id: str | None,
+    limit: int | None = None,
+    *,
+    check: bool = False,
+    compare: bool = False,
+) -> tuple[AttemptsDocument, list[Difference]]:
+    """`harvest`, and with `compare` the patches that it brings or would bring."""
     rows, silent = find_attempts(fleet, job, run_id)
-    controller = controller_id()
     most = HarvestLimit(limit or fleet.config.harvest_limit)
+    if check:
+        for row in rows:
+            _foresee(row)
+    else:
+        _harvest_all(rows, most)
+    differences = list(_differences(rows, most, check)) if compare else []
+    failed = any(row.get("folder", "") is None for row in rows)
+    return attempts_document("harvest", rows, silent, failed=failed, check=check), differences
+
+
+def has_changed(document: AttemptsDocument) -> bool:
+    """Whether something was fetched or made of it, or would be."""
+    return any(row.get("fetched") for row in document["attempts"])
+
+
+def _harvest_all(rows: list[AttemptRow], most: HarvestLimit) -> None:
+    controller = controller_id()
     # What each node has filled this controller's disk with, by its own word alone.
     taken: dict[str, int] = {}
     for row in rows:
@@ -58,9 +110,6 @@ def harvest(
         if folder:
             taken[node] = taken.get(node, 0) + size_of(folder)
 
-    failed = any(row.get("folder", "") is None for row in rows)
-    return attempts_document("harvest", rows, silent, failed=failed)
-
 
 def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit) -> None:
     """Bring one attempt's harvest home if it has ended, and say in its row where it is now."""
@@ -68,19 +117,77 @@ def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit) -> None:
         # Who sees first that a supervisor died has the node make the harvest.
         ask_about(row, "fence")
 
-    ended = row.get("ended")
-    failure = ended.get("class") if ended else None
-    again = row["state"] == "ended" and failure == "harvest"
+    again = _has_failed(row)
     if again:
         # The harvest itself failed. What was in its way may be mended by now.
         ask_about(row, "harvest")
 
-    # The names come from a node, and are to become paths here.
-    named_well = all(
-        NAME.fullmatch(str(name)) for name in (row["run_id"], row["job"], row["attempt"])
-    )
-    if row["state"] == "ended" and named_well:
+    if row["state"] == "ended" and _is_named_well(row):
         row["folder"], row["message"] = _bring_home(row, controller, limit, again)
+
+
+def _has_failed(row: AttemptRow) -> bool:
+    """Whether the attempt has ended and its node could not make the harvest."""
+    ended = row.get("ended")
+    return row["state"] == "ended" and ended is not None and ended.get("class") == "harvest"
+
+
+def _is_named_well(row: AttemptRow) -> bool:
+    """Whether the names, which come from a node, may become paths here."""
+    return all(NAME.fullmatch(str(name)) for name in (row["run_id"], row["job"], row["attempt"]))
+
+
+def _foresee(row: AttemptRow) -> None:
+    """Say in an attempt's row what would be fetched, and where to; nothing is asked or written."""
+    if row["state"] not in ("dead", "ended") or not _is_named_well(row):
+        return
+    run = RunFolder(row["run_id"])
+    run.read()
+    teller = row["node"] if row["told"] else None
+    folder = run.job_folder(row["job"], teller)
+    is_here = run.fetched(row["job"], teller) == row["attempt"]
+    if row["state"] == "dead":
+        message = "its supervisor died: its harvest would be made and fetched"
+    elif _has_failed(row):
+        message = "its harvest would be made anew and fetched"
+    elif not is_here:
+        message = "would be fetched"
+    elif _is_undelivered(run, row):
+        message = "fetched before; its branch would be made"
+    else:
+        row["folder"], row["message"] = folder, "fetched before"
+        return
+    row["fetched"], row["folder"], row["message"] = True, folder, message
+
+
+def _differences(rows: list[AttemptRow], limit: HarvestLimit, check: bool) -> Iterator[Difference]:
+    """The patches of what was fetched, or would be; of a check they come from the nodes."""
+    for row in rows:
+        folder = row.get("folder")
+        if not row.get("fetched") or folder is None:
+            continue
+        # The harvest of one whose supervisor died, or that has failed, is not made yet.
+        if check and (row["state"] == "dead" or _has_failed(row)):
+            continue
+        if check and not os.path.isdir(folder):
+            with (
+                contextlib.suppress(LinkError, TransferError),
+                tempfile.TemporaryDirectory(prefix="gummy-check-") as there,
+            ):
+                fetch_harvest(row["link"], row["attempt"], there, limit)
+                yield from _difference(row, there)
+        else:
+            yield from _difference(row, folder)
+
+
+def _difference(row: AttemptRow, folder: str) -> Iterator[Difference]:
+    path = os.path.join(folder, PATCH)
+    if os.path.islink(path) or not os.path.isfile(path):
+        return
+    with open(path, encoding="utf-8", errors="backslashreplace") as file:
+        text = file.read(DIFF_MOST)
+    name = f"{row['run_id']}/{row['job']} on {row['node']}"
+    yield {"prepared": f"{name}\n{clean_lines(text)}"}
 
 
 def _bring_home(
@@ -113,6 +220,7 @@ def _bring_home(
         return None, str(exc)
     finally:
         record.close()
+    row["fetched"] = True
     words = (
         home.describe(),
         unwished,
@@ -125,16 +233,28 @@ def _bring_home(
 def _fetched_before(record: RunRecord, row: AttemptRow) -> tuple[str, str]:
     """A harvest that is at home already: only a branch that could not be made is tried again."""
     folder = record.job_folder(row["job"], row["node"] if row["told"] else None)
-    undelivered = not row["told"] and any(
-        end.get("job") == row["job"] and end.get("class") == "deliver"
-        for end in record.history.ended.values()
-    )
-    if not undelivered:
+    if not _is_undelivered(record, row):
         return folder, "fetched before"
 
     wish, unwished = _wish_of(record, row)
     home = deliver(record, folder, row["job"], result=row["ended"] or {}, wish=wish)
+    if home.delivered is not None:
+        row["fetched"] = True
+        with open(os.path.join(folder, DELIVERED), "w", encoding="utf-8") as file:
+            file.write(home.delivered["branch"] + "\n")
     return folder, "; ".join(filter(None, ("fetched before", home.describe(), unwished)))
+
+
+def _is_undelivered(run: RunFolder, row: AttemptRow) -> bool:
+    """Whether a branch of the job was asked for and could not be made, then and since."""
+    return (
+        not row["told"]
+        and not os.path.exists(os.path.join(run.job_folder(row["job"]), DELIVERED))
+        and any(
+            end.get("job") == row["job"] and end.get("class") == "deliver"
+            for end in run.history.ended.values()
+        )
+    )
 
 
 def _wish_of(record: RunRecord, row: AttemptRow) -> tuple[BranchWish | None, str]:

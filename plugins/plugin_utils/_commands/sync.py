@@ -13,17 +13,27 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from .._errors import InputError
-from .._files.record import SCHEMA_VERSION, controller_id
+from .._files.record import SCHEMA_VERSION, controller_id, known_controller_id
 from .._fleet.ask import ask_all_nodes
-from .._fleet.fleet import Fleet
+from .._fleet.fleet import Fleet, with_load
 from .._input.config import default_path
 from .._links.link import Link
 from .._node import wire
 from .._project.secrets import look_for_secrets_once, secret_warnings
-from .._project.sync import Exclusions, TransferError, exclusions, send_project, workspace_key
+from .._project.sync import (
+    Exclusions,
+    Sent,
+    TransferError,
+    exclusions,
+    preview_project,
+    send_project,
+    workspace_key,
+)
 
 # How long a node may take to give a workspace, in seconds.
 CLAIM_SECONDS = 60.0
+# Stands for the identity of a controller that has none yet.
+NOBODY = "0" * 16
 
 
 class SyncOutcome(TypedDict):
@@ -33,10 +43,17 @@ class SyncOutcome(TypedDict):
     status: str
     # What went there, or why nothing did.
     message: str
-    # The files that were sent, and the bytes in them; only of a success, as what follows.
+    # The files that were sent, or would be, and the bytes in them; only of a success, as what
+    # follows.
     files: NotRequired[int]
     bytes: NotRequired[int]
-    # Where the project lies on the node.
+    # All that changed in the workspace: files, folders and links, times and modes of files too.
+    changes: NotRequired[int]
+    # How many of them were deleted.
+    deleted: NotRequired[int]
+    # In check mode the paths of the first thousand; what would be deleted behind `delete `.
+    paths: NotRequired[list[str]]
+    # Where the project lies on the node; not in check mode, as what follows.
     workspace: NotRequired[str]
     # How long it took.
     seconds: NotRequired[float]
@@ -55,6 +72,8 @@ class SyncDocument(TypedDict):
     kind: str
     # success if every node has the project, else failed.
     status: str
+    # Whether it is only told what would be sent.
+    check: bool
     # Its real path here.
     project: str
     # What of it stays at home, for people.
@@ -88,43 +107,80 @@ class _Upload:
             return {"status": "failed", "message": message}
 
         try:
-            sent = send_project(link, self.excluded, attempt, int(reply["generation"]))
+            generation = int(reply["generation"])
+            sent = send_project(link, self.excluded, attempt, generation, itemized=True)
         except TransferError as exc:
             return {"status": "failed", "message": str(exc)}
         finally:
             link.call("release", {"attempt": attempt})
         return {
-            "status": "success",
-            "files": sent.files,
-            "bytes": sent.bytes,
-            "message": sent.describe(),
+            **_outcome(sent),
             "workspace": os.path.join(reply["workspace"], "tree"),
             "seconds": round(time.monotonic() - begun, 2),
         }
 
+    def preview(self, link: Link, slots: int) -> SyncOutcome:
+        """What would be sent; no workspace is claimed."""
+        try:
+            sent = preview_project(link, self.excluded, self.key, slots)
+        except TransferError as exc:
+            return {"status": "failed", "message": str(exc)}
+        outcome = _outcome(sent)
+        if sent.changes is not None:
+            outcome["paths"] = [*sent.changes.paths]
+        return outcome
 
-def sync(fleet: Fleet, project: str | None, show_line: Callable[[str], None]) -> SyncDocument:
+
+def _outcome(sent: Sent) -> SyncOutcome:
+    outcome: SyncOutcome = {
+        "status": "success",
+        "message": sent.describe(),
+        "files": sent.files,
+        "bytes": sent.bytes,
+    }
+    if sent.changes is not None:
+        outcome["changes"] = sent.changes.count
+        outcome["deleted"] = sent.changes.deleted
+    return outcome
+
+
+def has_changed(document: SyncDocument) -> bool:
+    """Whether something was sent or deleted, or would be."""
+    return any(row.get("changes") or row.get("files") for row in document["nodes"])
+
+
+def sync(
+    fleet: Fleet,
+    project: str | None,
+    show_line: Callable[[str], None],
+    *,
+    check: bool = False,
+) -> SyncDocument:
     """Send a project to every node's workspace; the controller itself is left out.
 
-    project: its real path; show_line: takes warnings for people. Raises InputError.
+    project: its real path; show_line: takes warnings for people; check: only tell what would be
+    sent. Raises InputError.
     """
     if project is None:
         raise InputError(["gummy_project=none leaves nothing to sync: name a directory"])
 
     patterns = fleet.config.sync_exclude
-    key = workspace_key(project, controller_id())
+    # Who has no identity yet has no workspace anywhere either.
+    controller = (known_controller_id() or NOBODY) if check else controller_id()
+    key = workspace_key(project, controller)
     upload = _Upload(exclusions(project, patterns), key)
-    suspects = look_for_secrets_once(upload.excluded, key)
+    suspects = look_for_secrets_once(upload.excluded, key, note=not check)
     if suspects:
         for line in secret_warnings({project: suspects}, patterns, default_path()):
             show_line(line)
 
-    rows = _send_to_all(fleet, upload)
+    rows = _ask_all(fleet, upload.preview if check else upload.to)
     good = bool(rows) and all(row["status"] == "success" for row in rows)
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "sync",
         "status": "success" if good else "failed",
+        "check": check,
         "project": project,
         "excluded": upload.excluded.describe(),
         "outside": upload.excluded.outside,
@@ -133,12 +189,14 @@ def sync(fleet: Fleet, project: str | None, show_line: Callable[[str], None]) ->
     }
 
 
-def _send_to_all(fleet: Fleet, upload: _Upload) -> list[SyncRow]:
-    slots = {node.name: node.slots for node in fleet.nodes}
-    here = fleet.candidates.keys() - slots.keys()
+def _ask_all(fleet: Fleet, upload: Callable[[Link, int], SyncOutcome]) -> list[SyncRow]:
+    """upload: what is done over each node's link; it gets the node's slots too."""
+    nodes = {node.name: node for node in fleet.nodes}
+    here = fleet.candidates.keys() - nodes.keys()
 
     def question(node: str, link: Link) -> SyncOutcome:
-        return upload.to(link, slots[node])
+        # Of a node whose load is not known nobody knows how many slots it has.
+        return upload(link, with_load(fleet, nodes[node], link).slots)
 
     answers, silent = ask_all_nodes(fleet, question, without=here)
     rows: list[SyncRow] = [{"node": node, **outcome} for node, outcome in answers.items()]

@@ -45,9 +45,7 @@ def run_folder(run_id: str) -> str:
 
     Raises BadValue for what is no name, and InputError for a state that is another user's.
     """
-    if os.path.lexists(state_home()):
-        own_state_home()
-    return path_of(os.path.join(state_home(), "runs"), run_id)
+    return path_of(os.path.join(known_state_home(), "runs"), run_id)
 
 
 def ask_to_cancel(run_id: str) -> None:
@@ -59,16 +57,49 @@ def ask_to_cancel(run_id: str) -> None:
         pass
 
 
-def controller_id() -> str:
-    """This controller's identity: random, made at first use."""
-    path = os.path.join(own_state_home(), "controller-id")
+def is_driven(run_id: str) -> bool:
+    """Whether an engine of this controller drives the run now."""
     try:
-        with open(path, encoding="ascii") as file:
+        lock = os.open(os.path.join(run_folder(run_id), LOCK), os.O_RDWR | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def known_controller_id() -> str | None:
+    """This controller's identity; None if it has none yet."""
+    try:
+        with open(os.path.join(known_state_home(), "controller-id"), encoding="ascii") as file:
             return file.read().strip()
     except FileNotFoundError:
-        # The first of two processes wins, and both read the winner's.
-        write_once(path, f"{secrets.token_hex(8)}\n".encode())
-        return controller_id()
+        return None
+
+
+def controller_id() -> str:
+    """This controller's identity: random, made at first use."""
+    known = known_controller_id()
+    if known is not None:
+        return known
+    # The first of two processes wins, and both read the winner's.
+    path = os.path.join(own_state_home(), "controller-id")
+    write_once(path, f"{secrets.token_hex(8)}\n".encode())
+    return controller_id()
+
+
+def known_state_home() -> str:
+    """Where the controller keeps its state, whether there is any or not.
+
+    Raises InputError for one that is another user's.
+    """
+    if os.path.lexists(state_home()):
+        own_state_home()
+    return state_home()
 
 
 def own_state_home(*names: str) -> str:
@@ -181,20 +212,58 @@ def key_of(folder: str, history: History, attempt: str) -> str | None:
     return hmac.new(key, attempt.encode(), "sha256").hexdigest()
 
 
-class RunRecord:
-    """A run's folder, opened by one engine at a time; another one gets an InputError.
+class RunFolder:
+    """A run's folder, whether there is one or not, for who only looks.
 
-    `history` is what earlier calls left, and what this one has added since.
+    `history` is what the calls of the run left, once it was read.
     """
 
     def __init__(self, run_id: str) -> None:
+        """Raises BadValue for what is no name."""
         self.run_id = run_id
         self.folder = run_folder(run_id)
+        self.history = History()
+
+    def read(self) -> None:
+        """Bring `history` up to date."""
+        self.history = read_history(self.folder)
+
+    def job_folder(self, name: str, teller: str | None = None) -> str:
+        """Where the harvest of the job of this name is.
+
+        teller: the node of whose word alone it is this run's; such harvests have a folder of their
+        own, `told-by/NODE`, so that none takes the place of a job's. Raises BadValue.
+        """
+        if teller is not None:
+            return path_of(os.path.join(self.folder, TOLD_BY, _folder_of_node(teller)), name)
+        folder = path_of(self.folder, name)
+        if name in OURS:
+            folder += "~"
+        return folder
+
+    def fetched(self, name: str, teller: str | None = None) -> str | None:
+        """The attempt whose harvest is the job's folder. teller: as for `job_folder`."""
+        path = os.path.join(self.job_folder(name, teller), "attempt")
+        try:
+            with open(path, encoding="ascii") as file:
+                return file.read().strip()
+        except (OSError, ValueError):
+            return None
+
+
+class RunRecord(RunFolder):
+    """A run's folder, opened by one engine at a time; another one gets an InputError.
+
+    `history` grows with what this call adds.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
         self._cancel = os.path.join(self.folder, CANCEL)
 
         own_state_home("runs", run_id)
         self._lock = _lock(os.path.join(self.folder, LOCK), run_id)
-        self.history = read_history(self.folder)
+        self.read()
         self._journal = _open_journal(os.path.join(self.folder, JOURNAL))
         self.uid = self.history.uid or secrets.token_hex(6)
 
@@ -248,19 +317,6 @@ class RunRecord:
         """Whether `cancel` was called for the run since it began."""
         return os.path.exists(self._cancel)
 
-    def job_folder(self, name: str, teller: str | None = None) -> str:
-        """Where the harvest of the job of this name is.
-
-        teller: the node of whose word alone it is this run's; such harvests have a folder of their
-        own, `told-by/NODE`, so that none takes the place of a job's. Raises BadValue.
-        """
-        if teller is not None:
-            return path_of(os.path.join(self.folder, TOLD_BY, _folder_of_node(teller)), name)
-        folder = path_of(self.folder, name)
-        if name in OURS:
-            folder += "~"
-        return folder
-
     def fetch_folder(self, attempt: str) -> str:
         """Where an attempt's harvest lies while it is fetched. Raises BadValue."""
         return path_of(self.folder, attempt, before=".fetch-")
@@ -284,15 +340,6 @@ class RunRecord:
         with open(os.path.join(folder, "attempt"), "w", encoding="ascii") as file:
             file.write(attempt + "\n")
         return folder
-
-    def fetched(self, name: str, teller: str | None = None) -> str | None:
-        """The attempt whose harvest is the job's folder. teller: as for `job_folder`."""
-        path = os.path.join(self.job_folder(name, teller), "attempt")
-        try:
-            with open(path, encoding="ascii") as file:
-                return file.read().strip()
-        except (OSError, ValueError):
-            return None
 
     def close(self) -> None:
         """Let another engine have the run."""

@@ -34,6 +34,12 @@ class AttemptRow(wire.AttemptRow, total=False):
     told: bool
     # What the signature of its end is worth (_links/signatures.py); None: it has not ended well.
     signature: Verdict | None
+    # What it printed, made harmless for a terminal.
+    log: str
+    # Whether `cancel` ended it or asked it to end, or would.
+    cancelled: bool
+    # Whether `harvest` fetched what it left, or made the branch that was asked for, or would.
+    fetched: bool
     # Where its harvest was brought, None if it could not be.
     folder: str | None
     # What a person should know of it.

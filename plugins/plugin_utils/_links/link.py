@@ -593,19 +593,19 @@ class Link:
         seconds: float,
         data: bytes = b"",
         opened: Callable[[Process], None] | None = None,
+        cap: int = RSYNC_OUTPUT_CAP,
     ) -> tuple[int, str, str]:
         """(exit status, stdout, stderr) of an rsync over this link, with data on its stdin.
 
-        `opened` gets the process, so that another thread can end it. Raises LinkError.
+        `opened` gets the process, so that another thread can end it; cap: bytes that it may print
+        on stdout. Raises LinkError.
         """
         env = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")}
         # Its messages are read, so they must be in English.
         env["LC_ALL"] = "C"
         with self._sessions:
             try:
-                status, out, errors = run(
-                    argv, data, seconds, env, cap=RSYNC_OUTPUT_CAP, opened=opened
-                )
+                status, out, errors = run(argv, data, seconds, env, cap=cap, opened=opened)
             except TooMuchOutput as exc:
                 raise self._too_much(exc) from None
             except DeadlinePassed:

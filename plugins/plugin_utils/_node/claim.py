@@ -95,6 +95,8 @@ class Claims:
             "workspace": self.free_workspace(key),
             "expires": 0.0,
         }
+        folder = self._store.workspace(key, row["workspace"])
+        os.makedirs(os.path.join(folder, "tree"), exist_ok=True)
         self.rows.append(row)
         return row
 
@@ -112,12 +114,14 @@ class Claims:
         return free[: max(0, slots - len(taken))]
 
     def free_workspace(self, key: str) -> int:
-        """The lowest number whose workspace nobody uses and in which no unharvested work lies."""
+        """The lowest number whose workspace nobody uses and in which no unharvested work lies.
+
+        It need not be there yet.
+        """
         taken = {row["workspace"] for row in self.rows if row["key"] == key}
         number = 0
         while True:
             folder = self._store.workspace(key, number)
-            os.makedirs(os.path.join(folder, "tree"), exist_ok=True)
             if (
                 number not in taken
                 and not is_locked(os.path.join(folder, "lock"))
@@ -179,6 +183,20 @@ def claim(store: Store, request: wire.ClaimRequest) -> wire.ClaimReply:
         "workspace": store.workspace(row["key"], row["workspace"]),
         "contended": len(waitlist) > 0,
     }
+
+
+def foresee(store: Store, key: str, slots: int) -> str | None:
+    """The workspace that a claim of this key would be given now; None: every slot is taken.
+
+    Nothing is claimed or made. Raises Refusal.
+    """
+    key = checked(key)
+    _refuse_full_disk(store)
+    with store.locked():
+        claims = Claims(store)
+        if not claims.free_slots(max(1, slots)):
+            return None
+        return store.workspace(key, claims.free_workspace(key))
 
 
 def _refuse_full_disk(store: Store) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator
 
 from .claim import Claims, harvested
 from .states import MARKS, state_of
-from .store import TYPE_CHECKING, Attempt, Store, try_lock
+from .store import TYPE_CHECKING, Attempt, Store, is_locked, try_lock
 
 if TYPE_CHECKING:
     from . import wire
@@ -204,14 +204,14 @@ def _may_go(store: Store, key: str, number: int, check: bool) -> bool:
         claimed = any((row["key"], row["workspace"]) == (key, number) for row in Claims(store).rows)
         if claimed or not harvested(store, path):
             return False
+        if check:
+            return not is_locked(os.path.join(path, "lock"))
         lock = try_lock(os.path.join(path, "lock"))
         if lock is None:
             return False
         name = "%s%s-%d-%d" % (GONE, key, number, os.getpid())
         aside = os.path.join(store.root, "workspaces", name)
         try:
-            if check:
-                return True
             os.rename(path, aside)
         except OSError:
             return False

@@ -157,8 +157,14 @@ def try_lock(path: str, patience: float = 0.0) -> int | None:
 
 
 def is_locked(path: str) -> bool:
-    """Whether somebody holds the lock; two who ask at once don't take each other for the holder."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Whether somebody holds the lock; two who ask at once don't take each other for the holder.
+
+    Nothing is made by asking.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

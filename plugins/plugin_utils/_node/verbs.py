@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 
@@ -313,8 +314,8 @@ def _clean(store: Store, request: wire.CleanRequest) -> Iterator[wire.CleanReply
     yield {"state": "cleaned"}
 
 
-# `receive` and `send` are not here, for nobody asks them in JSON: they are the two remote sides of
-# rsync, which has stdin and stdout for itself. main() calls them.
+# `receive`, `preview` and `send` are not here, for nobody asks them in JSON: they are the remote
+# sides of rsync, which has stdin and stdout for itself. main() calls them.
 VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
     "claim": _claim,
     "release": _release,
@@ -384,6 +385,21 @@ def _run_rsync(words: list[str], renew: Callable[[int, FrameType | None], None])
     return status
 
 
+def preview(store: Store, key: str, slots: int, words: list[str]) -> int:
+    """rsync's remote side of a sync that only says what it would send.
+
+    It looks at the workspace that a claim of this key would be given. Raises Refusal, also for an
+    rsync that would change something.
+    """
+    letters = [word.partition(".")[0] for word in words if re.match("-[a-zA-Z]", word)]
+    if not any("n" in each for each in letters):
+        raise Refusal("an rsync that changes files is no preview", "input", "ours")
+    workspace = claim.foresee(store, key, slots)
+    if workspace is None:
+        raise Refusal("every slot is taken: try again later", "lease", "node")
+    os.execvp("rsync", ["rsync", *words[:-1], os.path.join(workspace, "tree") + "/"])
+
+
 def send(store: Store, attempt: str, words: list[str]) -> int:
     """rsync's remote side of a fetch; its last word becomes the attempt's harvest."""
     os.execvp("rsync", ["rsync", *words[:-1], store.attempt(attempt).harvest + "/"])
@@ -396,11 +412,13 @@ def main(words: list[str]) -> int:
     """Do what the words of the command line ask for; returns an exit status."""
     verb = words[0] if words else ""
     # rsync's remote sides have no stdout of their own.
-    stream = sys.stderr if verb in ("receive", "send") else sys.stdout
+    stream = sys.stderr if verb in ("receive", "preview", "send") else sys.stdout
     try:
         store = Store()
         if verb == "receive":
             return receive(store, words[1], int(words[2]), words[3:])
+        if verb == "preview":
+            return preview(store, words[1], int(words[2]), words[3:])
         if verb == "send":
             return send(store, words[1], words[2:])
         if verb not in VERBS:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from .._errors import InputError
 from .._files.paths import write_once
-from .._files.record import own_state_home
+from .._files.record import known_state_home, own_state_home
 from .sync import Exclusions, sources, upload_argv
 
 # Names of files that usually hold a secret; what is an example by its name is none.
@@ -41,13 +41,13 @@ NAMES_OF_BRANCHES = re.compile(r"(^|/)\.git/(.*/)?(refs|logs)/")
 SHOWN_MOST = 10
 
 
-def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
+def look_for_secrets_once(excluded: Exclusions, key: str, *, note: bool = True) -> list[str]:
     """Paths that look like secrets among what goes to a node, sorted; none at a second look.
 
-    A project is known by the key of its workspaces; this notes that it was looked at. Raises
-    InputError.
+    A project is known by the key of its workspaces. note: whether it is noted that it was looked
+    at. Raises InputError.
     """
-    seen = os.path.join(own_state_home("projects"), key)
+    seen = os.path.join(known_state_home(), "projects", key)
     if os.path.exists(seen):
         return []
 
@@ -56,7 +56,8 @@ def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
     secrets = sorted(
         path for path in _sent_paths(excluded) if _looks_secret(path) and not hidden.search(path)
     )
-    write_once(seen, b"")
+    if note:
+        write_once(os.path.join(own_state_home("projects"), key), b"")
     return secrets
 
 

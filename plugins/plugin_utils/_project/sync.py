@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._links.link import Link, refusal_in
+from .._links.link import RSYNC_OUTPUT_CAP, Link, refusal_in
 from .._links.process import Process
 from .._links.reader import clean_line
 from .git import Project, portable_config, project_at
@@ -31,6 +31,14 @@ NODE_OWNED = ("/.gummy/specialists/*/session.txt", "/.gummy/specialists/*/meta.y
 # A specialist that was made on the node stays there whole, although the project at home has none:
 # gummy can't resume one without its prompt.
 KEPT_THERE = "/.gummy/specialists/**"
+# Has an rsync print a line for each change: what it is, and where.
+ITEMIZED = ("--out-format=%i", "--8-bit-output")
+ITEMIZED_WITH_PATHS = ("--out-format=%i %n", "--8-bit-output")
+# Such a line: a deletion, or what happens to which kind of file and what of it differs; the path.
+ITEM = re.compile(r"(?:(\*deleting) {0,2}|([<>ch.][fdLDS])([^ ]{5,12}))(?: (.*))?")
+# So many paths are kept, and so many bytes of such lines are read.
+PATHS_MOST = 1000
+ITEMS_CAP = 64 * 1024 * 1024
 # What a repository says of paths of this machine; submodules go as plain content.
 NOT_PORTABLE = ("/.git/worktrees", "/.git/modules")
 # What of a repository leads to its parts elsewhere, which the workspace gets in one piece.
@@ -94,13 +102,27 @@ class Exclusions:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """What an rsync made, changed or deleted in a workspace, or would."""
+
+    # How many files, folders and links that are.
+    count: int
+    # How many of them were deleted.
+    deleted: int
+    # The first of them as rsync lists them: their paths, a deleted one's behind `delete `.
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Sent:
-    """What an rsync has sent; 0 where it does not say."""
+    """What an rsync has sent, or would send; 0 where it does not say."""
 
     # Regular files that were not there yet, or not like this.
     files: int
     # Their size.
     bytes: int
+    # All that it changed there; None if it was not asked.
+    changes: Changes | None = None
 
     def describe(self) -> str:
         """`3 files, 12.3 kB`."""
@@ -161,27 +183,50 @@ def _anchored(path: bytes) -> bytes:
     return b"/" + path
 
 
-def send_project(link: Link, excluded: Exclusions, attempt: str, generation: int) -> Sent:
+def send_project(
+    link: Link, excluded: Exclusions, attempt: str, generation: int, *, itemized: bool = False
+) -> Sent:
     """Send a project into the workspace that the attempt claimed.
 
     generation: of the claim, so that one who lost the workspace meanwhile does no harm there.
+    itemized: whether each change is asked for.
 
     Raises LinkError, TransferError.
     """
     words = link.rsync_words("receive", attempt, str(generation))
+    return _upload(link, excluded, words, ITEMIZED if itemized else ())
+
+
+def preview_project(link: Link, excluded: Exclusions, key: str, slots: int) -> Sent:
+    """What a sync of the project would send now, itemized; nothing is claimed, sent or deleted.
+
+    key: of the workspace; slots: of the node. Raises LinkError, TransferError.
+    """
+    words = link.rsync_words("preview", key, str(slots))
+    return _upload(link, excluded, ["--dry-run", *words], ITEMIZED_WITH_PATHS)
+
+
+def _upload(
+    link: Link, excluded: Exclusions, words: Sequence[str], items: Sequence[str] = ()
+) -> Sent:
+    """The rsync to a node. words, items: its options. Raises LinkError, TransferError."""
+    before = ""
+    cap = ITEMS_CAP if items else RSYNC_OUTPUT_CAP
     with sources(excluded.project) as given:
-        argv = upload_argv(given, words, link.rsync_target())
-        status, out, errors = link.rsync(argv, RSYNC_SECONDS, excluded.rules)
+        argv = upload_argv(given, [*items, *words], link.rsync_target())
+        status, out, errors = link.rsync(argv, RSYNC_SECONDS, excluded.rules, cap=cap)
         if status == VANISHED:
             # Somebody works there: what is new meanwhile may need what was not there before.
-            status, out, errors = link.rsync(argv, RSYNC_SECONDS, excluded.rules)
+            before = out + "\n"
+            status, out, errors = link.rsync(argv, RSYNC_SECONDS, excluded.rules, cap=cap)
 
     refusal = refusal_in(errors)
     if refusal is not None:
         raise TransferError("refused", refusal["message"], refusal)
     if status not in (0, VANISHED):
         raise TransferError(*why_rsync_failed(status, errors))
-    return read_stats(out)
+    sent = read_stats(out)
+    return replace(sent, changes=read_changes(before + out)) if items else sent
 
 
 @contextlib.contextmanager
@@ -284,6 +329,28 @@ def read_stats(stats: str) -> Sent:
         files=_statistic("Number of (?:regular )?files transferred", stats),
         bytes=_statistic("Total transferred file size", stats),
     )
+
+
+def read_changes(out: str) -> Changes:
+    """What an rsync made, changed or deleted, from the lines in which it itemized that.
+
+    A folder of which nothing but its time differs is no change: what happens in it has a line.
+    """
+    count = 0
+    deleted = 0
+    paths: list[str] = []
+    for line in out.split("\n"):
+        match = ITEM.fullmatch(line)
+        if match is None:
+            continue
+        deletes, kind, differs, path = match.groups()
+        if not deletes and kind == ".d" and not differs.strip(".t"):
+            continue
+        count += 1
+        deleted += bool(deletes)
+        if path and len(paths) < PATHS_MOST:
+            paths.append(("delete " if deletes else "") + clean_line(path))
+    return Changes(count, deleted, tuple(paths))
 
 
 def _statistic(label: str, stats: str) -> int:

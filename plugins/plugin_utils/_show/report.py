@@ -31,6 +31,8 @@ NOT_HARVESTED = {"running": "still running", "dead": "its supervisor died"}
 # How many names, and how many files in conflict, stand in one line or below each other.
 NAMES_MOST = 5
 FILES_MOST = 5
+# How many paths that a sync would send are listed.
+PATHS_MOST = 50
 # From how many nodes on those with the same reason share a line.
 ALIKE_LEAST = 3
 MEGABYTE = 1e6
@@ -228,33 +230,89 @@ def left_out_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def sync_text(sync: Row) -> list[str]:
-    """What `sync` has done."""
+    """What `sync` has done, or would."""
+    check = sync.get("check", False)
+    outside = [
+        f"taken along, as a part of its repository: {folder}" for folder in sync.get("outside", [])
+    ]
+    head = f"sync {'(check) ' if check else ''}{sync['project']}; left out: {sync['excluded']}"
+    if check:
+        return [head, *outside, *_foreseen_sync(sync["nodes"])]
     rows = [
         [MARKS[row["status"]], row["node"], f"{row.get('seconds', 0):.1f} s", row["message"]]
         for row in sync["nodes"]
     ]
-    outside = [
-        f"taken along, as a part of its repository: {folder}" for folder in sync.get("outside", [])
-    ]
-    return [f"sync {sync['project']}; left out: {sync['excluded']}", *outside, *table(rows)]
+    return [head, *outside, *table(rows)]
+
+
+def _foreseen_sync(rows: Sequence[Row]) -> list[str]:
+    """What would be sent to each node, and the paths, once for nodes that would get the same."""
+    cells = []
+    names: dict[tuple[str, ...], list[str]] = {}
+    changes: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        good = row["status"] == "success"
+        message = f"would send {row['message']}" if good else row["message"]
+        if row.get("deleted"):
+            message += f", delete {row['deleted']}"
+        cells.append([MARKS[row["status"]], row["node"], message])
+        paths = tuple(row.get("paths", ()))
+        if paths:
+            names.setdefault(paths, []).append(row["node"])
+            changes[paths] = row["changes"]
+
+    lines = table(cells)
+    for paths, nodes in names.items():
+        lines.append(f"to {', '.join(nodes)}:")
+        lines += _indented(paths[:PATHS_MOST])
+        left = changes[paths] - len(paths[:PATHS_MOST])
+        if left:
+            lines.append(f"  and {left} more")
+    return lines
 
 
 def logs_text(logs: Row) -> list[str]:
-    """What is left to say after the logs: who gave no answer."""
-    return [f"no answer from {node}: {reason}" for node, reason in logs["no_answer"].items()]
+    """Each log under a head of its own, then who gave no answer."""
+    lines = []
+    for row in logs["attempts"]:
+        lines.append(
+            f"== {row['run_id']}/{row['job']} on {row['node']}, "
+            f"attempt {row['attempt']}, {row['state']}"
+        )
+        if row.get("log") is None:
+            lines.append(f"no log: {row['message']}")
+        else:
+            lines += row["log"].splitlines() or ["the log is empty"]
+    return [*lines, *_silent_lines(logs)]
+
+
+def _silent_lines(document: Row) -> list[str]:
+    """Who gave no answer."""
+    return [f"no answer from {node}: {reason}" for node, reason in document["no_answer"].items()]
 
 
 def cancel_text(cancel: Row) -> list[str]:
-    """What `cancel` has done."""
+    """What `cancel` has done, or would."""
+    check = cancel.get("check", False)
     rows = [
-        [f"{row['run_id']}/{row['job']}", row["node"], row.get("message") or _how_cancelled(row)]
+        [
+            f"{row['run_id']}/{row['job']}",
+            row["node"],
+            row.get("message") or _how_cancelled(row, check=check),
+        ]
         for row in cancel["attempts"]
     ]
-    return [*table(rows), *logs_text(cancel)]
+    stopped = []
+    if cancel.get("stopped"):
+        verb = "would begin" if check else "begins"
+        stopped.append(f"the run {verb} nothing more")
+    return [*table(rows), *stopped, *_silent_lines(cancel)]
 
 
-def _how_cancelled(row: Row) -> str:
+def _how_cancelled(row: Row, *, check: bool) -> str:
     state = str(row["state"])
+    if check and row.get("cancelled"):
+        return f"{state}: would be ended"
     if state == "ended":
         ended = row.get("ended") or {}
         return f"ended ({ended.get('class') or 'good'})"
@@ -269,7 +327,7 @@ def harvest_text(harvest: Row) -> list[str]:
         if not result:
             result = NOT_HARVESTED.get(row["state"], "never began")
         rows.append([f"{row['run_id']}/{row['job']}", row["node"], row["state"], result])
-    return [*table(rows), *logs_text(harvest)]
+    return [*table(rows), *_silent_lines(harvest)]
 
 
 def clean_text(clean: Row) -> list[str]:
@@ -287,7 +345,7 @@ def clean_text(clean: Row) -> list[str]:
         f"clean {verb} {_megabytes(clean['bytes'])}",
         *_indented(table(rows)),
         kept,
-        *logs_text(clean),
+        *_silent_lines(clean),
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible import options as _options
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.options import (
     check_names,
+    find_option,
     find_project,
     find_request,
 )
@@ -104,7 +105,22 @@ def test_extra_variables_that_look_like_settings_and_are_none_are_input_errors()
 
 
 def test_the_project_of_a_sync_is_a_real_path_none_or_an_input_error(homes):
-    assert find_project({}) == os.path.realpath(homes)
-    assert find_project({"gummy_project": "none"}) is None
+    assert find_project({}, {}) == os.path.realpath(homes)
+    assert find_project({}, {"gummy_project": "none"}) is None
     with pytest.raises(InputError, match="gummy_project: "):
-        find_project({"gummy_project": "nowhere"})
+        find_project({}, {"gummy_project": "nowhere"})
+    with pytest.raises(InputError, match="^project: "):
+        find_project({"project": "nowhere"}, {"gummy_project": str(homes)})
+
+
+def test_an_option_counts_before_the_setting_and_is_read_as_one():
+    settings = {"gummy_job": "of-setting", "gummy_harvest_limit": "1GB"}
+    assert find_option({"job": None}, settings, "job") == "of-setting"
+    assert find_option({"job": "r/mine"}, settings, "job") == "r/mine"
+    assert find_option({"harvest_limit": "500MB"}, settings, "harvest_limit") == 500_000_000
+    # Given and blank it says that nothing is meant, whatever the setting is.
+    assert find_option({"job": ""}, settings, "job") is None
+    with pytest.raises(InputError, match="^harvest_limit: 'much' is no size"):
+        find_option({"harvest_limit": "much"}, settings, "harvest_limit")
+    with pytest.raises(InputError, match="^gummy_harvest_limit: "):
+        find_option({}, {"gummy_harvest_limit": "much"}, "harvest_limit")

@@ -90,5 +90,6 @@ def test_a_row_takes_what_its_node_says_of_it_or_why_it_says_nothing():
 def test_a_document_shows_neither_links_nor_stores():
     rows = [{"attempt": "u-1", "link": object(), "store": "s"}]
     document = attempts_document("logs", rows, {"b": "why"}, failed=True)
-    assert list(document) == ["schema_version", "kind", "status", "attempts", "no_answer"]
+    keys = ["schema_version", "kind", "status", "check", "attempts", "no_answer"]
+    assert list(document) == keys
     assert (document["attempts"], document["status"]) == ([{"attempt": "u-1"}], "failed")

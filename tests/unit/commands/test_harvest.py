@@ -257,3 +257,82 @@ def test_a_run_of_another_name_than_was_asked_for_is_none(home):
     with pytest.raises(InputError, match="no attempt of r is known"):
         harvest({**ENDED, "run_id": "../r"})
     assert home.brought == []
+
+
+def foresee(*rows, **more):
+    link = PlayedLink("n", {"list": listed(*rows)})
+    fleet = play_fleet({"n": link})
+    document, diff = _harvest.harvest_and_compare(fleet, None, "r", check=True, **more)
+    return document, document["attempts"], [verb for verb, _request in link.asked][1:], diff
+
+
+def test_a_check_says_what_would_be_fetched_and_asks_and_writes_nothing(home, tmp_path):
+    document, rows, verbs, _diff = foresee(
+        ENDED,
+        {**ENDED, "attempt": "u-2", "state": "dead", "ended": None},
+        {**ENDED, "attempt": "u-3", "ended": {"class": "harvest"}},
+        {"attempt": "u-4", "state": "running"},
+        {**ENDED, "attempt": "u-5", "job": "../x"},
+    )
+    told = {row["attempt"]: (row.get("fetched"), row.get("message")) for row in rows}
+    assert told == {
+        "u-1": (True, "would be fetched"),
+        "u-2": (True, "its supervisor died: its harvest would be made and fetched"),
+        "u-3": (True, "its harvest would be made anew and fetched"),
+        "u-4": (None, None),
+        "u-5": (None, None),
+    }
+    (first,) = [row for row in rows if row["attempt"] == "u-1"]
+    assert first["folder"].endswith("runs/r/told-by/n/docs")
+    assert verbs == [] and home.brought == [] and list(tmp_path.iterdir()) == []
+    assert document["check"] and _harvest.has_changed(document)
+
+
+def test_a_check_tells_what_is_at_home_already(home):
+    folder = fetched("u-1")
+    document, rows, _verbs, _diff = foresee(ENDED)
+    assert (rows[0]["folder"], rows[0]["message"]) == (folder, "fetched before")
+    assert not _harvest.has_changed(document)
+
+
+def test_it_has_changed_something_only_if_something_was_fetched(home):
+    assert _harvest.has_changed(harvest(ENDED)[0])
+    fetched("u-1")
+    assert not _harvest.has_changed(harvest(ENDED)[0])
+    home.error = LinkError("timed out")
+    assert not _harvest.has_changed(harvest({**ENDED, "attempt": "u-2"})[0])
+
+
+def test_a_branch_that_could_be_made_at_last_is_made_once(home, monkeypatch):
+    folder = fetched("u-1", "deliver", branch=ORDER)
+    branch = {"branch": "gummy/r/docs", "commit": "c", "base": "b", "note": ""}
+    made = []
+
+    def deliver(*_args, **_more):
+        made.append(1)
+        return BroughtHome(folder, branch)
+
+    monkeypatch.setattr(_harvest, "deliver", deliver)
+    assert foresee(ENDED)[1][0]["message"] == "fetched before; its branch would be made"
+    assert made == []
+    assert _harvest.has_changed(harvest(ENDED)[0])
+    assert not _harvest.has_changed(harvest(ENDED)[0]) and made == [1]
+    assert not _harvest.has_changed(foresee(ENDED)[0])
+
+
+def test_a_difference_is_the_patch_made_harmless(home, monkeypatch, tmp_path):
+    def fetch(link, attempt, folder, limit):
+        Path(folder, "changes.patch").write_text("+++ b/new\n+\x1b[31mred\n")
+
+    monkeypatch.setattr(_harvest, "fetch_harvest", fetch)
+    recorded("u-1")
+    _document, _rows, _verbs, diff = foresee(ENDED, compare=True)
+    red = "+++ b/new\n+\N{REPLACEMENT CHARACTER}[31mred\n"
+    assert diff == [{"prepared": f"r/docs on n\n{red}"}]
+    assert foresee(ENDED)[3] == []
+
+    def fail(*_args):
+        raise TransferError("sync", "away")
+
+    monkeypatch.setattr(_harvest, "fetch_harvest", fail)
+    assert foresee(ENDED, compare=True)[3] == []

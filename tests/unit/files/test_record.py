@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.paths import state_home
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
     RunRecord,
     ask_to_cancel,
     controller_id,
+    is_driven,
+    known_controller_id,
     own_state_home,
     run_folder,
 )
@@ -99,6 +102,21 @@ def test_a_harvest_never_overwrites_an_earlier_one_or_the_run_s_own_files(state)
     assert json.loads((Path(record.folder) / "run.json").read_text()) == {"left_out": "caf\udce9"}
     record.close()
     RunRecord("r").close()
+
+
+def test_whether_a_run_is_driven_is_seen_without_a_trace():
+    assert not is_driven("r") and not Path(run_folder("r")).exists()
+    record = RunRecord("r")
+    assert is_driven("r")
+    record.close()
+    assert not is_driven("r")
+    # Who looks does not keep others from it.
+    RunRecord("r").close()
+
+
+def test_an_identity_is_made_only_by_who_needs_one():
+    assert known_controller_id() is None and not Path(state_home()).exists()
+    assert controller_id() == known_controller_id()
 
 
 # -- the keys that ends are signed with

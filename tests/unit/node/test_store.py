@@ -72,6 +72,9 @@ class StoreTest(NodeCase):
 
     def test_a_lock_has_one_holder_is_not_inherited_and_many_may_look(self) -> None:
         path = str(self.home / "lock")
+        # Who asks makes nothing.
+        self.assertFalse(is_locked(path))
+        self.assertFalse(os.path.exists(path))
         fd = try_lock(path)
         assert fd is not None
         self.assertIsNone(try_lock(path))

@@ -228,6 +228,56 @@ class VerbsTest(NodeCase):
         subprocess.run(["git", "apply", str(home / "changes.patch")], cwd=project, check=True)
         self.assertEqual("one\ntwo\n", (project / "a file").read_text())
 
+    def listing(self) -> dict[str, tuple[int, int]]:
+        """Mode and time of all that the state folder has, but for the programs."""
+        paths = list(Path(self.store.root).rglob("*"))
+        return {str(path): (path.lstat().st_mode, path.lstat().st_mtime_ns) for path in paths}
+
+    def preview(self, slots: int, *words: str) -> tuple[int, list[str], list[dict]]:
+        source = self.home / "source"
+        remote = self.argv("preview", "project", str(slots))
+        argv = ["rsync", "-rlpt", "--delete", "--out-format=%i %n", "-e", LOCAL]
+        argv += ["--rsync-path=" + shlex.join(remote), *words, str(source) + "/", "node:x/"]
+        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=60, check=False)
+        return done.returncode, done.stdout.decode().splitlines(), replies(done.stderr)
+
+    def test_a_preview_tells_what_a_sync_would_send_and_makes_nothing(self) -> None:
+        source = self.home / "source"
+        source.mkdir()
+        (source / "new").write_text("x")
+        # The store is there; it has no workspace yet.
+        self.ask("list")
+        before = self.listing()
+        status, lines, refused = self.preview(1, "--dry-run")
+        self.assertEqual((0, []), (status, refused))
+        self.assertIn("<f+++++++++ new", lines)
+        self.assertEqual(before, self.listing())
+
+        # Then it is compared with what the next claim would be given.
+        generation = self.ask("claim", attempt=A + "1", key="project", slots=1)["generation"]
+        (self.home / "source" / "old").touch()
+        words = ("--delete", str(source) + "/", "node:x/")
+        self.rsync(self.argv("receive", A + "1", str(generation)), *words)
+        (source / "old").unlink()
+        status, lines, refused = self.preview(1, "--dry-run")
+        self.assertEqual("refused", refused[0]["state"])
+        self.ask("release", attempt=A + "1")
+        before = self.listing()
+        status, lines, refused = self.preview(1, "--dry-run")
+        self.assertEqual((0, []), (status, refused))
+        self.assertEqual(["*deleting   old"], [line for line in lines if " ./" not in line])
+        self.assertEqual(before, self.listing())
+
+    def test_a_preview_that_would_change_files_is_refused(self) -> None:
+        (self.home / "source").mkdir()
+        (self.home / "source" / "new").touch()
+        self.ask("list")
+        before = self.listing()
+        status, _lines, (reply,) = self.preview(1)
+        self.assertNotIn(status, (0, 255))
+        self.assertEqual("refused", reply["state"])
+        self.assertEqual(before, self.listing())
+
     def test_a_sync_without_a_claim_is_refused_in_json_and_changes_nothing(self) -> None:
         generation = self.claim()["generation"]
         source = self.home / "source"

@@ -332,6 +332,38 @@ def test_stats_are_read_with_either_rsync_s_words_and_thousands(label):
     assert sync.read_stats("") == sync.Sent(files=0, bytes=0)
 
 
+def test_changes_are_counted_and_a_folder_s_mere_time_is_none():
+    lines = [
+        "cd+++++++++ ./",
+        "<f+++++++++  begins with a blank",
+        ".f...p..... tool",
+        "cL+++++++++ link",
+        ".d..t...... docs/",
+        ".d...p..... closed/",
+        "*deleting   old \x1b[31m",
+        "",
+        "Number of files: 5 (reg: 2, dir: 2, link: 1)",
+        "sent 139 bytes  received 73 bytes  424.00 bytes/sec",
+    ]
+    changes = sync.read_changes("\n".join(lines))
+    assert (changes.count, changes.deleted) == (6, 1)
+    assert changes.paths == (
+        "./",
+        " begins with a blank",
+        "tool",
+        "link",
+        "closed/",
+        "delete old \N{REPLACEMENT CHARACTER}[31m",
+    )
+    # Without names they are counted all the same.
+    assert sync.read_changes("<f+++++++++\n*deleting  \n.d..t......\n") == sync.Changes(2, 1, ())
+
+
+def test_of_very_many_changes_the_first_paths_are_kept_and_all_are_counted():
+    changes = sync.read_changes("<f+++++++++ a\n" * (sync.PATHS_MOST + 5))
+    assert (changes.count, len(changes.paths)) == (sync.PATHS_MOST + 5, sync.PATHS_MOST)
+
+
 @pytest.mark.parametrize(
     ("status", "errors", "failure", "reason"),
     [

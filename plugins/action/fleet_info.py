@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what nodes, jobs and specialists do; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.options import check_names, find_option, find_setting
+from ..plugin_utils._commands.fleet_info import THINGS, gather
+
+
+class ActionModule(FleetAction):
+    spec: ClassVar = {
+        "gather": {
+            "type": "list",
+            "elements": "str",
+            "choices": list(THINGS),
+            "default": ["status"],
+        },
+        "job": {"type": "str"},
+        "run_id": {"type": "str"},
+    }
+
+    def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        check_names(self)
+        documents, shown = gather(
+            find_fleet(self, variables),
+            args["gather"],
+            find_option(args, variables, "job"),
+            find_option(args, variables, "run_id"),
+        )
+        return {
+            "changed": False,
+            **documents,
+            "document": shown,
+            "output_file": find_setting(variables, "output_file"),
+        }

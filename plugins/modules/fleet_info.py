@@ -1,0 +1,293 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, where Ansible looks for it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_info
+short_description: Read what the nodes of the play, their jobs and their specialists do
+version_added: 0.1.0
+description:
+  - >-
+    Asks all nodes at once, over the links that jobs take too, and changes nothing: a node that
+    never saw a job gets the node program and an empty store. Nodes that the inventory has found
+    unreachable are not asked again.
+options:
+  gather:
+    description:
+      - What is read.
+      - >-
+        V(status) are each node's load, slots and agents, or why no job would go there, and the
+        attempts that run or ended today. A node whose load the inventory does not know is measured.
+      - >-
+        V(specialists) are those in each node's workspaces and home, which of them are active, and
+        what today cost. A specialist is active while a process holds its session in its arguments,
+        or works in its project; its C(meta.yaml) is no evidence.
+      - >-
+        V(logs) are those of the attempts that O(job) or O(run_id) name, from any controller that
+        has the same login there, any time later.
+      - >-
+        V(status) and V(specialists) have C(status) V(failed) if no node but the controller answers,
+        and not if some are away. M(distributed.gummy.show) fails then.
+    type: list
+    elements: str
+    choices: [status, specialists, logs]
+    default: [status]
+  job:
+    description:
+      - The id of an attempt, a unique prefix of one, or C(RUN/name).
+      - Without it C(gummy_job) counts, if that is set.
+    type: str
+  run_id:
+    description:
+      - Name of a run, all of whose attempts are meant.
+      - Without it C(gummy_run_id) counts, if that is set.
+    type: str
+extends_documentation_fragment:
+  - distributed.gummy._attributes
+attributes:
+  check_mode:
+    description: It does the same.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Ask what all nodes do, and which specialists they have
+  distributed.gummy.fleet_info:
+    gather: [status, specialists]
+  run_once: true
+  timeout: 0
+  register: fleet
+
+- name: Name the nodes that a job could go to now
+  ansible.builtin.debug:
+    msg: "{{ fleet.status.nodes | selectattr('usable') | map(attribute='name') }}"
+  run_once: true
+
+- name: Read the logs of the run release-42
+  distributed.gummy.fleet_info:
+    gather: [logs]
+    run_id: release-42
+  run_once: true
+  timeout: 0
+  register: read
+
+- name: Show them
+  distributed.gummy.show:
+    of: read
+  run_once: true
+"""
+
+RETURN = r"""
+status:
+  description: >-
+    The nodes, and the attempts that run or ended today. "Today" is the day of the controller; times
+    are seconds since 1970 by the clock of the node that says them.
+  returned: if it is gathered
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document's form.
+      type: int
+      returned: always
+    kind:
+      description: V(status).
+      type: str
+      returned: always
+    status:
+      description: V(success), or V(failed) if no node but the controller answers.
+      type: str
+      returned: always
+    message:
+      description: Why it failed; else null.
+      type: str
+      returned: always
+    nodes:
+      description: >-
+        One entry for each candidate, the controller (C(local)) last if it is one. What is not known
+        is null.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        name:
+          description: Its name in the inventory.
+          type: str
+        local:
+          description: Whether it is the controller itself.
+          type: bool
+        state:
+          description: V(measured), V(unknown) (its load) or V(unreachable).
+          type: str
+        reason:
+          description: Why it is in that state, or why no job would go there now.
+          type: str
+        score:
+          description: 0 (idle) to 1 (full).
+          type: float
+        usable:
+          description: Whether a job could go there now.
+          type: bool
+        load:
+          description: C(cpu), C(memory), C(load_average), C(io_wait), each 0 to 1.
+          type: dict
+        cpus:
+          description: Number of CPUs.
+          type: int
+        slots:
+          description: C(total) and C(busy).
+          type: dict
+        agents:
+          description: The agents that can be used there beside V(shell).
+          type: list
+          elements: str
+        measured_at:
+          description: Time of the measurement, by the controller's clock.
+          type: float
+        age:
+          description: Seconds since the measurement.
+          type: float
+    attempts:
+      description: >-
+        Running ones first, each with C(attempt), C(node), C(run_id), C(job), C(status)
+        (V(running), V(dead): its supervisor died, V(success), V(unproven), V(failed),
+        V(cancelled)), C(class), C(message), C(agent), C(project), C(controller), C(begun_at),
+        C(ended_at), C(seconds) and C(cost_usd).
+      type: list
+      elements: dict
+      returned: always
+    left_out:
+      description: Machines of the tailnet that are no candidates, with C(name) and C(reason).
+      type: list
+      elements: dict
+      returned: always
+    totals:
+      description: C(nodes), C(answered), C(running) and C(ended_today).
+      type: dict
+      returned: always
+specialists:
+  description: >-
+    The specialists in each node's workspaces and home.
+  returned: if it is gathered
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document's form.
+      type: int
+      returned: always
+    kind:
+      description: V(specialists).
+      type: str
+      returned: always
+    status:
+      description: V(success), or V(failed) if no node but the controller answers.
+      type: str
+      returned: always
+    message:
+      description: Why it failed; else null.
+      type: str
+      returned: always
+    nodes:
+      description: >-
+        One entry for each candidate, the controller (C(local)) last if it is one. What is not known
+        is null.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        name:
+          description: Its name in the inventory.
+          type: str
+        local:
+          description: Whether it is the controller itself.
+          type: bool
+        state:
+          description: >-
+            V(usable), V(unusable) (gummy is not there, or can't be used) or V(no_answer).
+          type: str
+        reason:
+          description: Why it is in that state, or why no job would go there now.
+          type: str
+        score:
+          description: 0 (idle) to 1 (full).
+          type: float
+        same_as:
+          description: >-
+            Another name of the same store; what is there counts under that name.
+          type: str
+        evidence:
+          description: >-
+            How active specialists are found there, V(argv_and_cwd), or V(argv) on macOS, which does
+            not see a session before its first end.
+          type: str
+        cost_today:
+          description: >-
+            US dollars of the results of today, of gummy's logs and of other attempts; null if none
+            says a cost.
+          type: float
+        more:
+          description: Whether it has more specialists than are read (1000).
+          type: bool
+        specialists:
+          description: >-
+            Each with C(name), C(status) (V(active), V(dormant)), C(seen_by) (V(session): a process
+            names its session; V(cwd): one works in the project, and which of the project's
+            specialists it belongs to can't be told; null), C(where) (V(workspace), V(home)),
+            C(workspace), C(project) (its path on the controller that sent it), C(sessions),
+            C(last_active), C(session_id), C(cost_usd) (null: gummy stores none) and C(reason) (why
+            something of it is not known).
+          type: list
+          elements: dict
+    totals:
+      description: >-
+        C(nodes), C(answered), C(active), C(dormant), C(sessions) and C(cost_today).
+      type: dict
+      returned: always
+logs:
+  description: The logs of the attempts that were asked for.
+  returned: if it is gathered
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document's form.
+      type: int
+      returned: always
+    kind:
+      description: V(logs).
+      type: str
+      returned: always
+    status:
+      description: V(success), or V(failed) if a log could not be read.
+      type: str
+      returned: always
+    check:
+      description: Always false.
+      type: bool
+      returned: always
+    attempts:
+      description: >-
+        The attempts, each with C(attempt), C(node), C(run_id), C(job), C(state) (V(running),
+        V(dead), V(ended), or V(void): it never began), C(ended) (how), C(told) (whether this
+        controller's own record does not know it) and
+        C(log), its last part if all of them together are more than 32 MB. Without a C(log) the
+        C(message) says why.
+      type: list
+      elements: dict
+      returned: always
+    no_answer:
+      description: Reasons by the names of nodes that gave no answer.
+      type: dict
+      returned: always
+document:
+  description: >-
+    What M(distributed.gummy.show) shows. That is what was gathered; if it is more than one thing,
+    it has the kind V(info), C(status), C(message), and C(documents), a list of them.
+  returned: success
+  type: dict
+output_file:
+  description: Where M(distributed.gummy.show) writes the document, if C(gummy_output_file) is set.
+  returned: success
+  type: str
+"""

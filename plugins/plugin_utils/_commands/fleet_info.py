@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be read of the fleet, and all of it together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from .._files.record import SCHEMA_VERSION
+from .._fleet.fleet import Fleet
+from .logs import logs
+from .specialists import specialists
+from .status import status
+
+# What can be gathered, in the order in which it is shown.
+THINGS = ("status", "specialists", "logs")
+
+
+class InfoDocument(TypedDict):
+    """Several documents in one."""
+
+    schema_version: int
+    kind: str
+    # failed if one of them has failed.
+    status: str
+    # Why they failed.
+    message: str | None
+    # Each is that of a command of its own.
+    documents: list[Mapping[str, Any]]
+
+
+def gather(
+    fleet: Fleet, things: Sequence[str], job: str | None, run_id: str | None
+) -> tuple[dict[str, Mapping[str, Any]], Mapping[str, Any]]:
+    """The documents of these things by name, and what is to be shown of them as one document.
+
+    things: of THINGS; job, run_id: whose logs, as in find_attempts, whose InputError it raises.
+    """
+    documents = {thing: _gather(fleet, thing, job, run_id) for thing in THINGS if thing in things}
+    if len(documents) == 1:
+        return documents, next(iter(documents.values()))
+    return documents, _together(list(documents.values()))
+
+
+def _gather(fleet: Fleet, thing: str, job: str | None, run_id: str | None) -> Mapping[str, Any]:
+    if thing == "status":
+        return status(fleet)
+    if thing == "specialists":
+        return specialists(fleet)
+    return logs(fleet, job, run_id)
+
+
+def _together(documents: list[Mapping[str, Any]]) -> InfoDocument:
+    reasons = [document["message"] for document in documents if document.get("message")]
+    failed = any(document["status"] == "failed" for document in documents)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "info",
+        "status": "failed" if failed else "success",
+        "message": "; ".join(dict.fromkeys(reasons)) or None,
+        "documents": documents,
+    }

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible.utils.display import Display
-
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.display import people_read_stdout, print_line
 from ..plugin_utils._ansible.options import check_names, find_setting
 from ..plugin_utils._commands.cancel import cancel
 from ..plugin_utils._commands.clean import clean
@@ -64,4 +63,6 @@ def _has_changed(verb: str, document: Mapping[str, Any]) -> bool:
 
 
 def _print_line(line: str) -> None:
-    Display().display(printable(line))
+    # Another callback writes a document of its own to stdout.
+    if people_read_stdout():
+        print_line(printable(line))

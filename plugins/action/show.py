@@ -8,14 +8,14 @@ It also writes the document to gummy_output_file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ansible.utils.display import Display
-
 from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.display import callback_writes_yaml, people_read_stdout, print_line
 from ..plugin_utils._files.paths import write_json
 from ..plugin_utils._show import panels, report
+from ..plugin_utils._show.kinds import kind_of
 from ..plugin_utils._show.text import printable
 
 # What shows a document, by its kind.
@@ -35,6 +35,9 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
 # Statuses of documents with which all is well; any other one fails the task.
 GOOD = frozenset({"success", "plan", "unfinished"})
 
+# The kind of the first line by the status of a document; "bad" for the others.
+HEADS = {"success": "good", "plan": None, "unfinished": "running"}
+
 
 class ActionModule(FleetAction):
     spec: ClassVar = {"of": {"required": True}}
@@ -44,14 +47,29 @@ class ActionModule(FleetAction):
         # template.
         result = variables[args["of"]]
         document = result["document"]
-        for line in PANELS[document["kind"]](document):
-            Display().display(printable(line))
+        lines = [printable(line) for line in PANELS[document["kind"]](document)]
+        shown = _show(lines, document["status"], variables)
 
         path = result.get("output_file")
         if path:
             write_json(path, document)
 
         if document["status"] in GOOD:
-            return {"changed": False, "failed": False}
+            return {"changed": False, "failed": False, **shown}
         message = document.get("message") or "not every job is good: see above"
-        return {"changed": False, "failed": True, "msg": message}
+        return {"changed": False, "failed": True, "msg": message, **shown}
+
+
+def _show(lines: Sequence[str], status: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Show the lines to people, if they are who reads stdout; what of them goes into the result."""
+    if not people_read_stdout():
+        return {}
+    if callback_writes_yaml(variables):
+        # The callback writes the lines as the block of text that they are.
+        return {"shown": "\n".join(lines), "_ansible_verbose_always": True}
+    for number, line in enumerate(lines):
+        kind = kind_of(line)
+        if number == 0 and kind is None:
+            kind = HEADS.get(status, "bad")
+        print_line(line, kind)
+    return {}

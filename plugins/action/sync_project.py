@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.utils.display import Display
-
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.display import print_line
 from ..plugin_utils._ansible.options import check_names, find_project, find_setting
 from ..plugin_utils._commands.sync import sync
 from ..plugin_utils._show.text import printable
@@ -21,7 +20,8 @@ class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         fleet = find_fleet(self, variables)
-        document = sync(fleet, find_project(variables), _print_note)
+        note = _print_note if find_setting(variables, "progress") else _say_nothing
+        document = sync(fleet, find_project(variables), note)
         return {
             "changed": True,
             "document": document,
@@ -30,4 +30,8 @@ class ActionModule(FleetAction):
 
 
 def _print_note(line: str) -> None:
-    Display().display(printable(line), stderr=True)
+    print_line(printable(line), stderr=True)
+
+
+def _say_nothing(line: str) -> None:
+    """Without progress stderr is for errors."""

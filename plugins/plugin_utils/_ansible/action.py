@@ -46,8 +46,8 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             result = {"failed": True, "msg": "\n".join(exc.problems)}
         if reader_is_gone():
             _end_calls()
-        if not result.get("_ansible_verbose_always"):
-            # -v must not dump a document; a callback that writes one of its own has it all the same.
+        if "document" in result:
+            # -v must not dump a document; a callback that writes all results has it all the same.
             result["_ansible_verbose_override"] = True
         return result
 

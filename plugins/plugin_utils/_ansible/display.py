@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from ansible import constants, context
 from ansible.plugins.loader import callback_loader
@@ -42,11 +42,11 @@ class _Line(str):
     color: str | None
     stderr: bool
 
-    def __new__(cls, line: str, color: str | None, stderr: bool) -> _Line:
-        self = super().__new__(cls, line)
-        self.color = color
-        self.stderr = stderr
-        return self
+    def __new__(cls, line: str, color: str | None, stderr: bool) -> Self:
+        made = super().__new__(cls, line)
+        made.color = color
+        made.stderr = stderr
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _print, (str(self), self.color, self.stderr)

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from .outputs import reader_is_gone
 from .process import kill_all
 
-# How often it is looked whether ansible-playbook and its reader are still there, and how long the worker then may
-# take to end by itself, in seconds.
+# How often it is looked whether ansible-playbook and its reader are still there, and how long the
+# worker then may take to end by itself, in seconds.
 LOOK = 2.0
 GRACE = 5.0
 

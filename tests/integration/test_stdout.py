@@ -315,7 +315,8 @@ def test_the_json_callback_makes_one_document_with_ours_in_the_result(
     (run,) = tasks[0]["hosts"].values()
     (shown,) = tasks[1]["hosts"].values()
     assert done.returncode == 2 and _failed_run(run["document"])
-    assert shown["failed"] and "document" not in shown, shown
+    assert shown["msg"].startswith("not every job is good"), shown
+    assert "document" not in shown and "shown" not in shown, shown
 
 
 def test_the_jsonl_callback_makes_a_document_of_every_line(
@@ -366,9 +367,14 @@ def test_the_null_callback_leaves_stdout_blank(controller: Controller) -> None:
         encoding="utf-8",
     )
     env = {**_env(controller, "null"), "ANSIBLE_CALLBACK_PLUGINS": str(callbacks)}
-    for playbook, words in (("run", FAILS), ("status", ()), ("logs", ("-e", "gummy_job=job-1"))):
+    named = ("-e", "gummy_run_id=null")
+    for playbook, words, status in (
+        ("run", (*FAILS, *named), 2),
+        ("logs", named, 0),
+        ("status", (), 0),
+    ):
         done = captured(controller, playbook, *words, env=env)
-        assert done.stdout == "", (playbook, done.stdout)
+        assert (done.stdout, done.returncode) == ("", status), (playbook, done)
 
 
 def test_results_as_yaml_are_all_that_the_default_callback_prints(controller: Controller) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible.utils.display import Display
-
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.display import print_line
 from ..plugin_utils._ansible.options import find_request
-from ..plugin_utils._run.run import PlanDocument, RunDocument, plan, run
+from ..plugin_utils._run.run import PlanDocument, ReaderGone, RunDocument, plan, run
 from ..plugin_utils._show.printer import Printer
 
 
@@ -37,11 +36,15 @@ class ActionModule(FleetAction):
                 document = plan(request, fleet)
             else:
                 document = run(request, fleet, printer)
+        except ReaderGone as exc:
+            # The callback can't tell it where nobody reads stdout.
+            _print_note(str(exc))
+            return {"changed": True, "failed": True, "msg": str(exc)}
         finally:
             printer.close()
         return {"changed": stage == "run", "document": document, "output_file": request.output_file}
 
 
 def _print_note(line: str) -> None:
-    # On stderr: stdout is flushed only where it is a terminal.
-    Display().display(line, stderr=True)
+    # On stderr: stdout belongs to the callback, and is flushed only where it is a terminal.
+    print_line(line, stderr=True)

@@ -8,14 +8,14 @@ It also writes the document to gummy_output_file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ansible.utils.display import Display
-
 from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.display import callback_writes_yaml, people_read_stdout, print_line
 from ..plugin_utils._files.output_file import write_output
 from ..plugin_utils._show import panels, report
+from ..plugin_utils._show.kinds import kind_of
 from ..plugin_utils._show.text import printable
 
 # What shows a document, by its kind.
@@ -35,6 +35,9 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
 # Statuses of documents with which all is well; any other one fails the task.
 GOOD = frozenset({"success", "plan", "unfinished"})
 
+# The kind of the first line by the status of a document; "bad" for the others.
+HEADS = {"success": "good", "plan": None, "unfinished": "running"}
+
 
 class ActionModule(FleetAction):
     spec: ClassVar = {"of": {"required": True}}
@@ -44,15 +47,39 @@ class ActionModule(FleetAction):
         # template.
         result = variables[args["of"]]
         document = result["document"]
+        shown: dict[str, Any] = {}
         for each in document.get("documents", [document]):
-            for line in PANELS[each["kind"]](each):
-                Display().display(printable(line))
+            shown.update(_show(each, variables))
 
         path = result.get("output_file")
         if path and not self._task.check_mode:
             write_output(path, document)
 
         if document["status"] in GOOD:
-            return {"changed": False, "failed": False}
+            return {"changed": False, "failed": False, **shown}
         message = document.get("message") or "not every job is good: see above"
-        return {"changed": False, "failed": True, "msg": message}
+        return {"changed": False, "failed": True, "msg": message, **shown}
+
+
+def _show(document: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Show a document to people, if they are who reads stdout; what of it goes into the result."""
+    if not people_read_stdout():
+        return {}
+    lines = [printable(line) for line in PANELS[document["kind"]](document)]
+    if callback_writes_yaml(variables):
+        # The callback writes the lines as the block of text that they are.
+        return {"shown": "\n".join(lines), "_ansible_verbose_always": True}
+    for line, kind in zip(lines, _kinds_of(document, lines), strict=True):
+        print_line(line, kind)
+    return {}
+
+
+def _kinds_of(document: Mapping[str, Any], lines: Sequence[str]) -> list[str | None]:
+    """The kind of each line of a document."""
+    if document["kind"] == "logs":
+        # What agents printed has no kind.
+        return [None] * len(lines)
+    kinds = [kind_of(line) for line in lines]
+    if kinds and kinds[0] is None:
+        kinds[0] = HEADS.get(document["status"], "bad")
+    return kinds

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible.utils.display import Display
-
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
+from ..plugin_utils._ansible.display import print_line
 from ..plugin_utils._ansible.options import check_names, find_project, find_setting
 from ..plugin_utils._commands.sync import has_changed, sync
 from ..plugin_utils._show.text import printable
@@ -23,9 +22,8 @@ class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         fleet = find_fleet(self, variables)
-        document = sync(
-            fleet, find_project(args, variables), _print_note, check=self._task.check_mode
-        )
+        note = _print_note if find_setting(variables, "progress") else _say_nothing
+        document = sync(fleet, find_project(args, variables), note, check=self._task.check_mode)
         return {
             "changed": has_changed(document),
             "document": document,
@@ -34,4 +32,8 @@ class ActionModule(FleetAction):
 
 
 def _print_note(line: str) -> None:
-    Display().display(printable(line), stderr=True)
+    print_line(printable(line), stderr=True)
+
+
+def _say_nothing(line: str) -> None:
+    """Without progress stderr is for errors."""

@@ -42,4 +42,11 @@ msg:
   description: Why it fails.
   returned: when it fails
   type: str
+shown:
+  description: What people are shown, in lines.
+  returned: >-
+    with the default callback and C(result_format=yaml), which writes it as a block of text. Else
+    that callback prints the lines themselves, in Ansible's colours, and any other one has the
+    document in the result of the task that made it.
+  type: str
 """

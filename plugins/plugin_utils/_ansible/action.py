@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from .._errors import InputError
+from .._links.outputs import reader_is_gone
 from .._links.parent import ended_with_parent
+from .._links.process import kill_all
+
+# From -vvv on Ansible itself prints for its connections from within a worker.
+WORKERS_PRINT = 3
 
 
 # Ansible has no types.
@@ -34,10 +41,25 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         _validation, args = self.validate_argument_spec(dict(self.spec))
         try:
             with ended_with_parent():
-                return self.act(args, task_vars or {})
+                result = self.act(args, task_vars or {})
         except InputError as exc:
-            return {"failed": True, "msg": "\n".join(exc.problems)}
+            result = {"failed": True, "msg": "\n".join(exc.problems)}
+        if reader_is_gone():
+            _end_calls()
+        if "document" in result:
+            # -v must not dump a document; a callback that writes all results has it all the same.
+            result["_ansible_verbose_override"] = True
+        return result
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         """The result of the action. args: as `spec` says; variables: of the play."""
         return {}
+
+
+def _end_calls() -> None:
+    """Nobody reads what the play prints: what threads still wait for must not keep this process."""
+    kill_all()
+    if Display().verbosity >= WORKERS_PRINT:
+        # If Ansible printed for us, nobody takes a result from us any more, and the play would wait
+        # for it without end. A worker that died ends it.
+        os._exit(1)

@@ -338,7 +338,7 @@ KEYS = (
         level="any",
         type="bool",
         default=True,
-        text="Show a line per event.",
+        text="Show a line per event on stderr; without it nothing but errors is printed there.",
     ),
     Key(
         "harvest_limit",

@@ -36,6 +36,7 @@ from .._fleet.fleet import Fleet
 from .._input.request import Job, Request
 from .._input.session_key import session_key
 from .._links.link import LinkError
+from .._links.outputs import reader_is_gone
 from .._project.sync import Exclusions
 from .._schedule import messages as ev
 from .._schedule.placement import Node
@@ -122,6 +123,9 @@ class Engine:
         # Harvests by node that are at home, and that their node was not told of yet.
         self._to_acknowledge: dict[str, list[str]] = {}
 
+        # Whether the call ended before its jobs because nobody read what it printed.
+        self.has_left = False
+
         self._is_measuring = False
         self._knows_cancel = False
         self._wake_at: float | None = None
@@ -158,14 +162,16 @@ class Engine:
         """Drive the jobs until each has ended or, in a detached run, goes on or waits.
 
         found: attempts of earlier calls that may have started. Returns the jobs' rows of run.json
-        by name. Raises ParentGone.
+        by name. Raises ParentGone. When nobody reads what it prints, the call leaves its jobs to
+        themselves, and `has_left` says so: the process should end soon, for what a thread waits for
+        is not waited for.
         """
         try:
             self._tell_what_is_known(found)
             self._loop()
         finally:
             self._watches.stop()
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=not self.has_left, cancel_futures=True)
         return {name: self._row(name) for name in self._results}
 
     def _tell_what_is_known(self, found: Iterable[ev.Found]) -> None:
@@ -195,6 +201,10 @@ class Engine:
             event = self._take(self._next_answer())
             if os.getppid() != self._parent:
                 raise ParentGone
+            if reader_is_gone():
+                self.has_left = True
+                self._keep_unfinished(self._scheduler.leave())
+                return
             self._look_for_cancel()
             if event is not None:
                 over = self._handle(event)
@@ -345,23 +355,29 @@ class Engine:
         self._report(command.job, "fetch", command.node or "-", describe_end(row))
 
     def _end(self, command: ev.End) -> None:
-        """All jobs have ended. What a detached run leaves is told, and is no end."""
+        """All jobs have ended, or the run is detached and leaves some of them."""
+        self._keep_unfinished(command)
+        for node in self._to_acknowledge:
+            self._acknowledge(node)
+        self._pool.shutdown(wait=True)
+
+    def _keep_unfinished(self, command: ev.End) -> None:
+        """What a call leaves is told, and is no end."""
+        what = "goes on"
+        if self.has_left and self._request.on_interrupt == "cancel":
+            what = "is being cancelled"
         for left in command.unfinished:
             if left.attempt is not None:
                 self._results[left.job] = JobResult(
                     "running",
                     None,
-                    f"goes on on {left.node}",
+                    f"{what} on {left.node}",
                     node=left.node,
                     log=self._logs.get(left.attempt),
                 )
             else:
                 message = f"waits for the run to be called again ({left.reason})"
                 self._results[left.job] = JobResult("waiting", None, message)
-
-        for node in self._to_acknowledge:
-            self._acknowledge(node)
-        self._pool.shutdown(wait=True)
 
     def _row(self, job: str) -> JobRow:
         """The job's row of run.json."""

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .._files.record import RunRecord, read_history
 from .._fleet.fleet import Fleet
 from .._links.link import LinkError
+from .._links.outputs import let_go_of_outputs
 
 # How long a node may take to cancel a job, in seconds, and how many are asked at once.
 CANCEL_SECONDS = 60.0
@@ -56,6 +57,7 @@ def _wait_and_cancel(read_end: int, folder: str, fleet: Fleet) -> None:
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
+        let_go_of_outputs()
 
         # The end of the pipe without a word is the end of the playbook.
         if not os.read(read_end, 1):

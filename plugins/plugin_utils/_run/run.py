@@ -40,6 +40,10 @@ AT_ONCE = 64
 Projects = Mapping[str, Exclusions]
 
 
+class ReaderGone(Exception):
+    """Nobody reads what the play prints: the call has left its jobs, and its record says so."""
+
+
 class RunDocument(TypedDict):
     """What `run` tells, and what lies in run.json."""
 
@@ -109,7 +113,7 @@ def read_projects(request: Request) -> dict[str, Exclusions]:
 
 
 def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
-    """Drive the run to its end. Raises InputError before anything is started."""
+    """Drive the run to its end. Raises InputError before anything is started, and ReaderGone."""
     projects = read_projects(request)
     record = RunRecord(request.run_id)
     controller = controller_id()
@@ -137,7 +141,8 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
     )
     say_over = _guard_against_our_death(request, fleet, record)
     rows = {**resume.rows, **engine.run(resume.found)}
-    say_over()
+    if not engine.has_left:
+        say_over()
 
     jobs = [rows[job.name] for job in request.jobs]
     statuses = {row["name"]: row["status"] for row in jobs}
@@ -158,7 +163,11 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         "jobs": jobs,
         "conflicts": find_conflicts(jobs),
     }
+    if engine.has_left:
+        document["message"] = "; ".join(["nobody reads stdout or stderr any more", *too_few])
     record.write("run.json", document)
+    if engine.has_left:
+        raise ReaderGone(_how_it_was_left(request, fleet))
     return document
 
 
@@ -244,6 +253,15 @@ def _guard_against_our_death(
     if request.on_interrupt == "cancel":
         return cancel_if_we_die(record, fleet)
     return lambda: None
+
+
+def _how_it_was_left(request: Request, fleet: Fleet) -> str:
+    what = "are cancelled" if request.on_interrupt == "cancel" else "go on"
+    return (
+        f"nobody reads stdout or stderr any more, so this call ends here. The jobs {what}; "
+        f"go on with the same command and -e gummy_run_id={request.run_id}, or see "
+        f"{fleet.command} distributed.gummy.logs -e gummy_run_id={request.run_id}"
+    )
 
 
 def verdict(statuses: set[str], too_few: bool) -> str:

@@ -238,6 +238,11 @@ class Scheduler:
         else:
             self._wake_up_in_time()
 
+    def leave(self) -> ev.End:
+        """The call of the run ends here; jobs that have not ended are left to themselves."""
+        self._ended = True
+        return ev.End(self._unfinished())
+
     def _may_detach(self) -> bool:
         """What is left either runs or can't be placed now, for that has just been tried."""
         if not self._detach or not self._begun:

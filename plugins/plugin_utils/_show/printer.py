@@ -21,8 +21,7 @@ CLOSE_SECONDS = 5.0
 class Printer:
     """Prints the lines that any thread hands in, one after the other, in a thread of its own.
 
-    print_line: prints one line, which is harmless by then. progress: whether events are shown;
-    other lines always are.
+    print_line: prints one line, which is harmless by then. progress: without it nothing is printed.
     """
 
     def __init__(self, print_line: Callable[[str], None], progress: bool = True) -> None:
@@ -37,12 +36,13 @@ class Printer:
 
     def event(self, job: str, verb: str, node: str, text: str) -> None:
         """One line for each event: time, job, verb, node, why."""
-        if self._progress:
-            now = time.strftime("%H:%M:%S")
-            self.say(f"{now}  {job or '-':<12}  {verb:<5}  {node or '-':<12}  {text}")
+        now = time.strftime("%H:%M:%S")
+        self.say(f"{now}  {job or '-':<12}  {verb:<5}  {node or '-':<12}  {text}")
 
     def say(self, line: str) -> None:
         """Hand in a line; returns at once, whatever the terminal does."""
+        if not self._progress:
+            return
         try:
             self._lines.put_nowait(line)
         except queue.Full:

@@ -27,9 +27,9 @@ def test_an_event_is_one_line_with_a_dash_for_what_it_does_not_know():
     assert re.fullmatch(r"\d\d:\d\d:\d\d  - {13}wait   - {13}no slot", second)
 
 
-def test_without_progress_events_are_left_out_and_other_lines_are_not():
+def test_without_progress_nothing_is_printed():
     event = ("docs", "place", "node-1", "why")
-    assert printed(event, lines=["run r: 1 jobs"], progress=False) == ["run r: 1 jobs"]
+    assert printed(event, lines=["run r: 1 jobs"], progress=False) == []
 
 
 def test_what_a_node_says_can_not_command_the_terminal():

@@ -47,9 +47,7 @@ class ActionModule(FleetAction):
         # template.
         result = variables[args["of"]]
         document = result["document"]
-        shown: dict[str, Any] = {}
-        for each in document.get("documents", [document]):
-            shown.update(_show(each, variables))
+        shown = _show(document.get("documents", [document]), variables)
 
         path = result.get("output_file")
         if path and not self._task.check_mode:
@@ -61,15 +59,19 @@ class ActionModule(FleetAction):
         return {"changed": False, "failed": True, "msg": message, **shown}
 
 
-def _show(document: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Show a document to people, if they are who reads stdout; what of it goes into the result."""
+def _show(documents: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Show documents to people, if they are who reads stdout; what of it goes into the result."""
     if not people_read_stdout():
         return {}
-    lines = [printable(line) for line in PANELS[document["kind"]](document)]
+    lines: list[tuple[str, str | None]] = []
+    for document in documents:
+        text = [printable(line) for line in PANELS[document["kind"]](document)]
+        lines += zip(text, _kinds_of(document, text), strict=True)
+
     if callback_writes_yaml(variables):
         # The callback writes the lines as the block of text that they are.
-        return {"shown": "\n".join(lines), "_ansible_verbose_always": True}
-    for line, kind in zip(lines, _kinds_of(document, lines), strict=True):
+        return {"shown": "\n".join(line for line, _kind in lines), "_ansible_verbose_always": True}
+    for line, kind in lines:
         print_line(line, kind)
     return {}
 

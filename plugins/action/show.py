@@ -14,8 +14,11 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.options import find_setting
+from ..plugin_utils._ansible.typed import was_typed, why_left_out
 from ..plugin_utils._files.paths import write_json
 from ..plugin_utils._show import panels, report
+from ..plugin_utils._show.outcome import find_document, why_bad
 from ..plugin_utils._show.text import printable
 
 # What shows a document, by its kind.
@@ -32,18 +35,20 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
 }
 
 
-# Statuses of documents with which all is well; any other one fails the task.
-GOOD = frozenset({"success", "plan", "unfinished"})
-
-
 class ActionModule(FleetAction):
     spec: ClassVar = {"of": {"required": True}}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         # Read raw, never as a task argument: what came from nodes and prompts must not meet a
         # template.
-        result = variables[args["of"]]
-        document = result["document"]
+        name = args["of"]
+        if name not in variables:
+            return _nothing_to_show(self._task, name, variables)
+        result = variables[name]
+        document, problem = find_document(result, name, PANELS)
+        if document is None:
+            return {"failed": True, "msg": problem}
+
         for line in PANELS[document["kind"]](document):
             Display().display(printable(line))
 
@@ -51,7 +56,17 @@ class ActionModule(FleetAction):
         if path:
             write_json(path, document)
 
-        if document["status"] in GOOD:
+        message = why_bad(document, find_setting(variables, "fail_on"))
+        if message is None:
             return {"changed": False, "failed": False}
-        message = document.get("message") or "not every job is good: see above"
         return {"changed": False, "failed": True, "msg": message}
+
+
+def _nothing_to_show(task: Any, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """No task has registered anything. Where --tags did that, nothing to do is no success."""
+    left_out = why_left_out(task, variables)
+    if left_out is None:
+        problem = f"there is no variable {name}: give the name that a task before this registered"
+        return {"failed": True, "msg": problem}
+    failed = was_typed(task)
+    return {"failed": failed, "skipped": not failed, "msg": left_out}

@@ -12,6 +12,8 @@ from ansible.plugins.action import ActionBase
 
 from .._errors import InputError
 from .._links.parent import ended_with_parent
+from .arguments import check_arguments
+from .manners import check_manners
 
 
 # Ansible has no types.
@@ -31,10 +33,12 @@ class FleetAction(ActionBase):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """What Ansible calls: checks the arguments, and turns an InputError into a failure."""
         super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(dict(self.spec))
+        variables = task_vars or {}
         try:
+            check_manners(self._task, variables)
+            args = check_arguments(self.spec, self._task.args)
             with ended_with_parent():
-                return self.act(args, task_vars or {})
+                return self.act(args, variables)
         except InputError as exc:
             return {"failed": True, "msg": "\n".join(exc.problems)}
 

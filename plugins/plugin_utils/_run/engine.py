@@ -122,6 +122,9 @@ class Engine:
         # Harvests by node that are at home, and that their node was not told of yet.
         self._to_acknowledge: dict[str, list[str]] = {}
 
+        # Whether anything was sent to a node, started there, or fetched from it.
+        self.has_acted = False
+
         self._is_measuring = False
         self._knows_cancel = False
         self._wake_at: float | None = None
@@ -220,6 +223,8 @@ class Engine:
                 return None
             answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
             log.learn(answer.facts)
+            if isinstance(answer.event, ev.Fetched) or log.sync.get("files"):
+                self.has_acted = True
             if answer.text:
                 self._report(log.job, answer.verb, log.node, answer.text)
 
@@ -384,6 +389,8 @@ class Engine:
 
     @_carry_out.register
     def _start(self, command: ev.Start) -> None:
+        # Whatever is heard of it, the agent may run.
+        self.has_acted = True
         job = self._jobs[command.job]
         log = self._logs[command.attempt]
         generation = log.generation

@@ -1,6 +1,6 @@
 """Prints plugins/modules/run_jobs.py with the options that the table of keys says.
 
-    .venv/bin/python scripts/options.py > /tmp/new && cp /tmp/new plugins/modules/run_jobs.py
+.venv/bin/python scripts/options.py > /tmp/new && cp /tmp/new plugins/modules/run_jobs.py
 """
 
 from __future__ import annotations

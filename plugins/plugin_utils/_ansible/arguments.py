@@ -57,18 +57,14 @@ def _check_list(
     return read
 
 
-def _check(
-    spec: Spec, given: Mapping[str, Any], where: str, problems: list[str]
-) -> dict[str, Any]:
+def _check(spec: Spec, given: Mapping[str, Any], where: str, problems: list[str]) -> dict[str, Any]:
     """What is given of these options, checked. where: the beginning of a sentence about it."""
     what = "key" if where else "option"
     for name in given:
         if name not in spec:
             problems.append(f"{where}unknown {what} {show(name)}; {hint(str(name), spec)}")
 
-    values = {
-        name: value for name, value in given.items() if name in spec and not _is_blank(value)
-    }
+    values = {name: value for name, value in given.items() if name in spec and not _is_blank(value)}
     result = ArgumentSpecValidator(spec).validate(values)
     problems += [where + message for message in result.error_messages]
 

@@ -39,9 +39,7 @@ PROBLEMS_MOST = 5
 HostVars = Mapping[str, Any]
 
 
-def find_fleet(
-    action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = None
-) -> Fleet:
+def find_fleet(action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = None) -> Fleet:
     """The fleet of the play that this action runs in.
 
     nodes: of the task's options, a host pattern of the whole inventory; None for the play's hosts.
@@ -127,9 +125,7 @@ def _hosts_of_play(action: ActionBase, task_vars: Mapping[str, Any]) -> list[str
     return hosts
 
 
-def _hosts_of_pattern(
-    action: ActionBase, task_vars: Mapping[str, Any], pattern: str
-) -> list[str]:
+def _hosts_of_pattern(action: ActionBase, task_vars: Mapping[str, Any], pattern: str) -> list[str]:
     """The inventory's hosts of a pattern, as far as --limit leaves them. Raises InputError."""
     inventory = action._task.get_variable_manager()._inventory
     failed = failed_hosts(task_vars)

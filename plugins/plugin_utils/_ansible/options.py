@@ -108,8 +108,8 @@ def _refuse_templates(settings: Mapping[str, Any], read_raw: Iterable[str]) -> N
     """
     raw = set(read_raw)
     problems = [
-        f"{name}: {where}it has an open '{{{{' and stands in the vars of a play, a group or a host, "
-        "and such a text is read as it is: give it as the option "
+        f"{name}: {where}it has an open '{{{{' and stands in the vars of a play, a group or a "
+        "host, and such a text is read as it is: give it as the option "
         f"{name.removeprefix('gummy_')} of distributed.gummy.run_jobs, which Ansible fills in, or "
         "mark it !unsafe if its braces are meant"
         for name, value in settings.items()

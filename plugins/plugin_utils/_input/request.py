@@ -569,7 +569,8 @@ class _Reader:
         for name in names:
             if name.lower() in seen:
                 self.problems.append(
-                    f"{self._prefix}jobs: two jobs have the {what} {name!r}; give each job its own {what}"
+                    f"{self._prefix}jobs: two jobs have the {what} {name!r}; "
+                    f"give each job its own {what}"
                 )
             seen.add(name.lower())
 

@@ -123,7 +123,7 @@ def test_the_document_of_a_run_is_what_lies_in_its_folder(world):
 def test_people_are_told_first_how_to_go_on_after_an_interruption(world):
     world.run(JOBS, PlayedNode("n"), notes=("a note",))
     assert world.lines.said == [
-        "run r: 2 jobs, 1 nodes",
+        "run r: 2 jobs, 1 node",
         "if this is interrupted, the jobs go on; how to go on with it:",
         "  the same command with -e gummy_run_id=r   (takes up what is left)",
         "  ansible-playbook -i hosts distributed.gummy.logs -e gummy_run_id=r",

@@ -58,7 +58,9 @@ def test_too_few_nodes_are_a_failure_of_the_run():
 
 
 def test_many_failed_jobs_and_what_a_terminal_obeys_still_make_one_line():
-    said = why_failed(run(*[row(f"j{number}", "failed", "agent") for number in range(99)]), BAD_ENDS)
+    said = why_failed(
+        run(*[row(f"j{number}", "failed", "agent") for number in range(99)]), BAD_ENDS
+    )
     assert "j9 (agent), and 89 more" in said and "j10" not in said
     assert "\x1b" not in why_failed(run(row("x", "failed", "agent", "\x1b[2J")), BAD_ENDS)
 

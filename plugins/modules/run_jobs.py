@@ -413,13 +413,12 @@ EXAMPLES = r"""
   distributed.gummy.run_jobs:
     nodes: all
     agent: claude
-    jobs: >-
-      [{% for part in parts %}
-      {'name': part, 'prompt': 'Write tests for ' ~ part},
-      {% endfor %}]
+    jobs: "{{ prompts | ansible.builtin.dict2items(key_name='name', value_name='prompt') }}"
     fail_on: []
   vars:
-    parts: [api, database]
+    prompts:
+      api: Write tests for the API
+      database: Write tests for the queries of the database
   register: tests
 
 - name: Run the jobs of the gummy_ variables on the best of the play's hosts

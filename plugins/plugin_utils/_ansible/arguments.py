@@ -34,7 +34,10 @@ def check_arguments(spec: Spec, given: Mapping[str, Any]) -> dict[str, Any]:
 
     read = _check(flat, given, "", problems)
     for name, options in lists.items():
-        if isinstance(read.get(name), list):
+        if isinstance(given.get(name), str) and name in read:
+            # Ansible would split it at commas.
+            problems.append(f"{name}: {show(given[name])} is no list; write '- ' for each of them")
+        elif isinstance(read.get(name), list):
             read[name] = _check_list(name, options, read[name], problems)
     if problems:
         raise InputError(problems)

@@ -53,4 +53,5 @@ def test_a_wrong_value_in_a_list_names_its_job_and_key(job, sentence):
 
 def test_all_that_is_wrong_is_told_together():
     said = problems(promt="x", detach="maybe", jobs=[{"agent": "x"}, 5])
+    assert problems(jobs="a, b") == ["jobs: 'a, b' is no list; write '- ' for each of them"]
     assert len(said) == 4 and said[0].startswith("unknown option 'promt'; did you mean 'prompt'?")

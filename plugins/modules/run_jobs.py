@@ -436,8 +436,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 document:
-  description: The run as in its C(run.json), or the plan.
-  returned: success
+  description: >-
+    The run as in its C(run.json), or the plan. C(docs/documents.schema.json) of the collection
+    describes it in full.
+  returned: when the input is good, also if jobs failed
   type: dict
   contains:
     schema_version:
@@ -445,7 +447,7 @@ document:
       type: int
       returned: always
     kind:
-      description: Which document it is.
+      description: V(run) or V(plan).
       type: str
       returned: always
     status:
@@ -454,10 +456,6 @@ document:
         every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
       type: str
       returned: always
-    message:
-      description: Which jobs ran on fewer nodes than C(gummy_min_nodes) asks for.
-      type: str
-      returned: for a run
     jobs:
       description: >-
         A row for each job. C(ranking) has every node as it stood for the job (the first 25):
@@ -466,8 +464,69 @@ document:
       type: list
       elements: dict
       returned: always
+    message:
+      description: Which jobs ran on fewer nodes than O(min_nodes) asks for.
+      type: str
+      returned: for a run
+    changed:
+      description: Whether this call sent, started or fetched anything.
+      type: bool
+      returned: for a run
+    run_id:
+      description: The run's name; the same name again goes on with it.
+      type: str
+      returned: for a run
+    uid:
+      description: What tells it from other runs of that name.
+      type: str
+      returned: for a run
+    folder:
+      description: Its folder on this controller.
+      type: str
+      returned: for a run
+    command:
+      description: How ansible-playbook is called for other commands of the collection.
+      type: str
+      returned: for a run
+    begun_at:
+      description: When this call began, in seconds since 1970.
+      type: float
+      returned: for a run
+    seconds:
+      description: How long it took.
+      type: float
+      returned: for a run
+    controller:
+      description: This controller's identity.
+      type: str
+      returned: for a run
+    secrets:
+      description: Projects with the paths in them that look like secrets and went to the nodes.
+      type: dict
+      returned: for a run
+    conflicts:
+      description: Files that several jobs changed, and an order in which the patches apply.
+      type: list
+      elements: dict
+      returned: for a run
+    left_out:
+      description: Machines that the inventory saw and made no host of, with C(name) and C(reason).
+      type: list
+      elements: dict
+      returned: for a plan
+    notes:
+      description: Sentences for people.
+      type: list
+      elements: str
+      returned: for a plan
+msg:
+  description: >-
+    What is wrong with the input, or which jobs failed and why, as in
+    V(1 of 5 jobs failed: lint (agent: exit status 4\)).
+  returned: when it fails
+  type: str
 output_file:
-  description: Where M(distributed.gummy.show) writes the document, if C(gummy_output_file) is set.
-  returned: success
+  description: Where M(distributed.gummy.show) writes the document, if O(output_file) says it.
+  returned: when the input is good
   type: str
 """

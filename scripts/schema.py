@@ -18,7 +18,6 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.find_a
     PRIVATE,
     AttemptsDocument,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.ask import AttemptRow
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.specialists import (
     SpecialistsDocument,
 )
@@ -26,6 +25,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.status
     StatusDocument,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.sync import SyncDocument
+from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.ask import AttemptRow
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.run import (
     PlanDocument,
     RunDocument,

@@ -56,7 +56,9 @@ def problems(value: Any, schema: Mapping[str, Any], where: str = "") -> Iterator
         yield f"{where} is {value!r}"
     if isinstance(value, dict):
         properties = schema.get("properties", {})
-        yield from (f"{where}.{name} lacks" for name in schema.get("required", ()) if name not in value)
+        yield from (
+            f"{where}.{name} lacks" for name in schema.get("required", ()) if name not in value
+        )
         for name, item in value.items():
             inner = properties.get(name, schema.get("additionalProperties", True))
             if inner is False:
@@ -69,9 +71,7 @@ def problems(value: Any, schema: Mapping[str, Any], where: str = "") -> Iterator
 
 
 def of_kind(kind: str) -> Mapping[str, Any]:
-    (found,) = (
-        each for each in SCHEMA["oneOf"] if each["properties"]["kind"]["const"] == kind
-    )
+    (found,) = (each for each in SCHEMA["oneOf"] if each["properties"]["kind"]["const"] == kind)
     return SCHEMA["$defs"][found["allOf"][0]["$ref"].rpartition("/")[2]]
 
 

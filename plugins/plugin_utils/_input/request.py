@@ -268,7 +268,8 @@ class _Reader:
         values = {name: texts.get(name, plain(variables.get(f"gummy_{name}"))) for name in keys}
 
         own = self._read_values({name: plain(raw) for name, raw in options.items()}, keys, "")
-        if own.keys() & WORK:
+        # With fail_on alone, our own playbook, all else is said by variables.
+        if own.keys() - {"fail_on"}:
             self._prefix = ""
         for name in self._overridden(own):
             if values[name] is not None and values[name] != "":
@@ -415,8 +416,9 @@ class _Reader:
             ]
         else:
             jobs = [self._read_job(self._job_input({}, "", top), 1)]
-        self._check_twice([job.name for job in jobs], "name")
-        self._check_twice([job.id for job in jobs if job.id], "id")
+        where = top["jobs"].where if "jobs" in top else ""
+        self._check_twice([job.name for job in jobs], "name", where)
+        self._check_twice([job.id for job in jobs if job.id], "id", where)
         return tuple(jobs)
 
     def _job_input(self, entry: object, where: str, top: Mapping[str, Given]) -> _JobInput:
@@ -563,13 +565,13 @@ class _Reader:
             )
         return names
 
-    def _check_twice(self, names: Iterable[str], what: str) -> None:
+    def _check_twice(self, names: Iterable[str], what: str, where: str) -> None:
         """Names that are taken; upper and lower case are one, for each job has a folder."""
         seen: set[str] = set()
         for name in names:
             if name.lower() in seen:
                 self.problems.append(
-                    f"{self._prefix}jobs: two jobs have the {what} {name!r}; "
+                    f"{where}: two jobs have the {what} {name!r}; "
                     f"give each job its own {what}"
                 )
             seen.add(name.lower())

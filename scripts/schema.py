@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import sys
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -130,16 +131,21 @@ def _required(hint: Any) -> set[str]:
 def _comments(hint: Any) -> dict[str, Schema]:
     """What stands above the fields of a class, as descriptions, its parents' too."""
     told: dict[str, Schema] = {}
-    for parent in getattr(hint, "__orig_bases__", ()):
-        if hasattr(parent, "__required_keys__"):
-            told |= _comments(parent)
     try:
         source = inspect.getsource(hint)
     except (OSError, TypeError):
+        # What is made by a call has no fields with comments.
         return told
 
     lines = source.splitlines()
     (tree,) = ast.parse(source).body
+    for base in getattr(tree, "bases", ()):
+        # (Python 3.11 does not tell the parents of such a class.)
+        parent: Any = sys.modules[hint.__module__]
+        for word in ast.unparse(base).split("."):
+            parent = getattr(parent, word)
+        if hasattr(parent, "__required_keys__"):
+            told |= _comments(parent)
     for statement in getattr(tree, "body", ()):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             words: list[str] = []

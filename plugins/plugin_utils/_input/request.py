@@ -571,8 +571,7 @@ class _Reader:
         for name in names:
             if name.lower() in seen:
                 self.problems.append(
-                    f"{where}: two jobs have the {what} {name!r}; "
-                    f"give each job its own {what}"
+                    f"{where}: two jobs have the {what} {name!r}; give each job its own {what}"
                 )
             seen.add(name.lower())
 

@@ -60,8 +60,8 @@ def test_options_are_defaults_of_the_jobs_of_a_list(read):
 def test_problems_name_the_option_and_not_a_variable(read):
     assert problems(read, {"command": "x", "timeout": "soon"}) == [
         (
-            "timeout: 'soon' is no duration; write 90s, 30m, 4h or a number of seconds, more than 0 "
-            "and at most 365d"
+            "timeout: 'soon' is no duration; write 90s, 30m, 4h or a number of seconds, "
+            "more than 0 and at most 365d"
         ),
         "command: the agent gummy takes a prompt, no command; add agent=shell",
     ]

@@ -159,6 +159,13 @@ def test_a_run_that_is_called_again_does_what_is_left_and_nothing_twice(world, o
     assert any(line.endswith("1 of 2 done, 0 may still run") for line in world.lines.said)
 
 
+def test_a_run_is_changed_by_the_calls_that_start_or_fetch_something(world, only_one_call):
+    assert world.run(JOBS[:1], PlayedNode("n"))["changed"]
+
+    idle = PlayedNode("n")
+    assert not world.run(JOBS[:1], idle)["changed"] and idle.requests("start") == []
+
+
 def test_a_run_whose_jobs_ask_for_what_is_not_set_here_begins_nothing(world):
     node = PlayedNode("n")
     with pytest.raises(InputError, match="GUMMY_TEST_IS_NOT_SET is not set here"):

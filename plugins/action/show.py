@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.options import find_setting
 from ..plugin_utils._ansible.typed import was_typed, why_left_out
-from ..plugin_utils._files.paths import write_json
+from ..plugin_utils._files.output_file import write_output
 from ..plugin_utils._show import panels, report
 from ..plugin_utils._show.outcome import find_document, why_bad
 from ..plugin_utils._show.text import printable
@@ -54,7 +54,7 @@ class ActionModule(FleetAction):
 
         path = result.get("output_file")
         if path:
-            write_json(path, document)
+            write_output(path, document)
 
         message = why_bad(document, find_setting(variables, "fail_on"))
         if message is None:

@@ -153,6 +153,32 @@ def test_a_store_with_half_a_file_tells_no_lie(
     assert after.status == 0, after
 
 
+# Writes a success in place of its supervisor, which would find that verify fails, and ends it.
+FORGER = """
+folder=$(echo "${XDG_STATE_HOME:-$HOME/.local/state}"/distributed-gummy/attempts/"$GUMMY_ATTEMPT")
+[ -d "$folder" ] || folder=$(dirname "$(find "$HOME" -path "*/$GUMMY_ATTEMPT/lock" | head -1)")
+mkdir -p "$folder/harvest"
+cat >"$folder/harvest/result.json" <<'END'
+{"class": null, "proof": "verify", "message": "", "exit_status": 0, "harvest": null,
+ "signature": "%s"}
+END
+kill -9 "$(cat "$folder/lock")"
+sleep 60
+"""
+
+
+@pytest.mark.parametrize("signature", ["", "0" * 64])
+def test_a_success_that_the_agent_writes_in_place_of_its_supervisor_is_unproven(
+    controller: Controller, fleet: Fleet, signature: str
+) -> None:
+    row = {"command": FORGER % signature, "verify": "false", "node": NODE, "deliver": "none"}
+    played = controller.run("-e", controller.jobs(row))
+    job = played.job
+    assert (job["status"], job["class"], job["signature"]) == ("unproven", None, "wrong"), played
+    assert "its signature is wrong" in job["message"]
+    assert played.status != 0
+
+
 def test_a_store_of_a_newer_schema_is_left_alone_and_its_jobs_are_waited_for(
     controller: Controller, fleet: Fleet, counter: Counter
 ) -> None:

@@ -27,7 +27,7 @@ from .._load.measure import measure_link
 from .._load.snapshots import Snapshots
 from .._schedule.placement import Node
 from .._tailnet.left_out import LEFT_OUT
-from .connect import LinkMaker, local_link, settings_of, why_no_node
+from .connect import LinkMaker, settings_of, why_no_node
 from .manners import failed_hosts, live_hosts
 
 # The controller's own name among the hosts of a play.
@@ -214,7 +214,7 @@ def _link_maker(
 
     def make_link(name: str) -> Link:
         if name == LOCAL:
-            return local_link(LOCAL)
+            return maker.local(LOCAL)
         return maker.make(name, templated[name])
 
     return make_link

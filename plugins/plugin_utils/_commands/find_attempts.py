@@ -10,11 +10,12 @@ from typing import Any, Literal, TypedDict, cast
 
 from .._errors import InputError
 from .._files.paths import NAME
-from .._files.record import SCHEMA_VERSION, History, read_history, run_folder
+from .._files.record import SCHEMA_VERSION, History, key_of, read_history, run_folder
 from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
 from .._fleet.fleet import Fleet
 from .._input.keys import hint, show
 from .._links.link import Link, LinkError
+from .._links.signatures import Verdict, judge
 from .._node import wire
 
 # How many attempts that a prefix fits are named.
@@ -103,6 +104,17 @@ class Records:
         if run_id not in self._histories:
             self._histories[run_id] = _history_of(run_id)
         return self._histories[run_id].attempts.get(str(row.get("attempt")))
+
+    def verdict(self, row: Mapping[str, Any]) -> Verdict | None:
+        """What the signature of the attempt's end is worth; None: it has not ended well."""
+        ended = row.get("ended")
+        if row.get("state") != "ended" or not isinstance(ended, Mapping):
+            return None
+        key = None
+        if self.entry_of(row) is not None:
+            run_id = str(row["run_id"])
+            key = key_of(run_folder(run_id), self._histories[run_id], str(row["attempt"]))
+        return judge(ended, str(row["attempt"]), key)
 
     def contradict(self, node: str, row: Mapping[str, Any]) -> bool:
         """Whether the attempt is of another job, or on another node or store, than this one says.

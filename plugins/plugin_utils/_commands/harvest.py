@@ -13,6 +13,7 @@ from .._files.record import RunRecord, controller_id
 from .._fleet.ask import AttemptRow
 from .._fleet.fleet import Fleet
 from .._links.link import LinkError
+from .._links.signatures import UNSIGNED, WRONG, judge
 from .._project.bring_home import BranchWish, bring_home, deliver
 from .._project.harvest_files import HarvestLimit, size_of
 from .._project.self_running import describe_self_running
@@ -22,6 +23,10 @@ from .find_attempts import AttemptsDocument, ask_about, attempts_document, find_
 # So many times the limit of one harvest comes home in one call from a node whose attempts this
 # controller has no record of: it could make up any number of them.
 TOLD_MOST = 10
+
+
+# What people should know of the signature of an end, by its verdict.
+SIGNATURES = {"wrong": WRONG, "unsigned": UNSIGNED}
 
 
 def harvest(
@@ -90,6 +95,8 @@ def _bring_home(
     try:
         if record.fetched(row["job"], teller) == row["attempt"] and not again:
             return _fetched_before(record, row)
+        key = None if row["told"] else record.key_of(row["attempt"])
+        row["signature"] = judge(row["ended"] or {}, row["attempt"], key)
         wish, unwished = _wish_of(record, row)
         home = bring_home(
             record,
@@ -106,7 +113,12 @@ def _bring_home(
         return None, str(exc)
     finally:
         record.close()
-    words = (home.describe(), unwished, describe_self_running(home.self_running))
+    words = (
+        home.describe(),
+        unwished,
+        SIGNATURES.get(row["signature"] or "", ""),
+        describe_self_running(home.self_running),
+    )
     return home.folder, "; ".join(filter(None, words))
 
 

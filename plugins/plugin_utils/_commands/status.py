@@ -14,6 +14,7 @@ from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet, with_load
 from .._links.link import Link, LinkError
+from .._links.signatures import WRONG, Verdict
 from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank
 from .find_attempts import Records
 from .views import (
@@ -84,6 +85,9 @@ class StatusAttempt(_Class):  # pylint: disable=inherit-non-class
     job: str | None
     # running, dead (its supervisor died), success, unproven, failed, or cancelled.
     status: str
+    # What the signature of a good end is worth: valid, wrong, or unsigned, if this controller has
+    # no key of the attempt. None: it has not ended well.
+    signature: str | None
     message: str | None
     agent: str | None
     # Where the project lies on the controller that began the attempt, and that one's identity.
@@ -138,7 +142,7 @@ def status(fleet: Fleet) -> StatusDocument:
     # What this controller knows better than a node is not shown.
     records = Records(answers)
     rows = _sorted_once(
-        attempt_row(name, reply)
+        attempt_row(name, reply, records.verdict(reply))
         for name, (_node, replies) in answers.items()
         for reply in replies
         if not records.contradict(name, reply)
@@ -231,20 +235,28 @@ def node_row(entry: Ranked) -> NodeRow:
     }
 
 
-def attempt_row(node: str, reply: Mapping[str, Any]) -> StatusAttempt:
-    """What a node, asked under this name, says of an attempt."""
+def attempt_row(
+    node: str, reply: Mapping[str, Any], signature: Verdict | None = None
+) -> StatusAttempt:
+    """What a node, asked under this name, says of an attempt, and what its signature is worth."""
     ended = reply.get("ended")
     if not isinstance(ended, Mapping):
         ended = {}
     failure = text_of(ended.get("class"))
+    proof = ended.get("proof")
+    message = text_of(ended.get("message"), SENTENCE_MOST)
+    if signature == "wrong":
+        proof = None
+        message = WRONG
     return {
         "attempt": text_of(reply.get("attempt")),
         "node": node,
         "run_id": text_of(reply.get("run_id")),
         "job": text_of(reply.get("job")),
-        "status": _status_of(str(reply.get("state")), failure, ended.get("proof")),
+        "status": _status_of(str(reply.get("state")), failure, proof),
+        "signature": signature,
         "class": failure,
-        "message": text_of(ended.get("message"), SENTENCE_MOST),
+        "message": message,
         "agent": text_of(reply.get("agent")),
         "project": text_of(reply.get("project_path"), PATH_MOST),
         "controller": text_of(reply.get("controller")),

@@ -114,9 +114,14 @@ def write_once(path: str, content: bytes, mode: int = USUAL) -> None:
 
 def write_json(path: str, document: Mapping[str, Any]) -> None:
     """Write a JSON document for people and programs to read, whole or not at all."""
+    write_whole(path, encode_json(document))
+
+
+def encode_json(document: Mapping[str, Any]) -> bytes:
+    """The document as the text of a file."""
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     # A path that is not UTF-8 becomes JSON's \udcxx.
-    write_whole(path, text.encode("utf-8", errors="backslashreplace"))
+    return text.encode("utf-8", errors="backslashreplace")
 
 
 @contextlib.contextmanager

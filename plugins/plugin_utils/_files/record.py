@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hmac
 import json
 import os
 import secrets
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO, TypedDict
 from urllib.parse import quote
 
 from .._errors import BadValue, InputError
-from .paths import path_of, private_folder, state_home, write_json, write_once
+from .paths import PRIVATE, path_of, private_folder, state_home, write_json, write_once
 
 # The version of the documents that the commands write for other programs.
 SCHEMA_VERSION = 1
@@ -28,10 +29,11 @@ SCHEMA_VERSION = 1
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
 CANCEL = "cancel"
+KEY = "key"
 
 # Names in the folder that are taken, although a job may be called so: its folder gets a `~` then.
 OURS = frozenset(
-    {LOCK, CANCEL, JOURNAL, "run.json", "junit.xml", "report.md", "report.html", "told-by"}
+    {LOCK, CANCEL, KEY, JOURNAL, "run.json", "junit.xml", "report.md", "report.html", "told-by"}
 )
 
 # Where in the folder harvests are of which only a node says that they are of this run.
@@ -41,8 +43,10 @@ TOLD_BY = "told-by"
 def run_folder(run_id: str) -> str:
     """Where the run of this name is kept, whether there is one or not.
 
-    Raises BadValue for what is no name.
+    Raises BadValue for what is no name, and InputError for a state that is another user's.
     """
+    if os.path.lexists(state_home()):
+        own_state_home()
     return path_of(os.path.join(state_home(), "runs"), run_id)
 
 
@@ -57,23 +61,30 @@ def ask_to_cancel(run_id: str) -> None:
 
 def controller_id() -> str:
     """This controller's identity: random, made at first use."""
-    path = os.path.join(state_home(), "controller-id")
+    path = os.path.join(own_state_home(), "controller-id")
     try:
         with open(path, encoding="ascii") as file:
             return file.read().strip()
     except FileNotFoundError:
-        _make_private(state_home())
         # The first of two processes wins, and both read the winner's.
         write_once(path, f"{secrets.token_hex(8)}\n".encode())
         return controller_id()
 
 
-def _make_private(folder: str) -> None:
-    """`private_folder`, whose error people get as one of their input."""
+def own_state_home(*names: str) -> str:
+    """Where the controller keeps its state, or the folder of these names in it.
+
+    Each folder on the way is made if it is not there. Raises InputError for one that is another
+    user's.
+    """
+    folder = state_home()
     try:
         private_folder(folder)
+        for name in names:
+            folder = private_folder(os.path.join(folder, name))
     except BadValue as exc:
         raise InputError([str(exc)]) from exc
+    return folder
 
 
 class BranchOrder(TypedDict):
@@ -151,6 +162,25 @@ def read_history(folder: str) -> History:
     return history
 
 
+def key_of(folder: str, history: History, attempt: str) -> str | None:
+    """The key, in hex, that the attempt's supervisor was given to sign its end with.
+
+    folder: the run's. Each attempt has its own, made of the run's key: an agent that reads the
+    memory of its supervisor learns nothing of other attempts. None: this controller gave it none.
+    """
+    entry = history.attempts.get(attempt)
+    if entry is None or entry.get("adopted"):
+        return None
+    try:
+        with open(os.path.join(folder, KEY), encoding="ascii") as file:
+            key = bytes.fromhex(file.read())
+    except (OSError, ValueError):
+        key = b""
+    if not key:
+        return None
+    return hmac.new(key, attempt.encode(), "sha256").hexdigest()
+
+
 class RunRecord:
     """A run's folder, opened by one engine at a time; another one gets an InputError.
 
@@ -162,8 +192,7 @@ class RunRecord:
         self.folder = run_folder(run_id)
         self._cancel = os.path.join(self.folder, CANCEL)
 
-        for folder in (state_home(), os.path.dirname(self.folder), self.folder):
-            _make_private(folder)
+        own_state_home("runs", run_id)
         self._lock = _lock(os.path.join(self.folder, LOCK), run_id)
         self.history = read_history(self.folder)
         self._journal = _open_journal(os.path.join(self.folder, JOURNAL))
@@ -191,6 +220,7 @@ class RunRecord:
 
         A cancel that was asked of an earlier call does not hold for this one.
         """
+        self._make_key()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._cancel)
         self.append(
@@ -202,6 +232,16 @@ class RunRecord:
             controller=controller,
             schema_version=SCHEMA_VERSION,
         )
+
+    def _make_key(self) -> None:
+        """Make the key of the run, unless supervisors were started without one."""
+        if all(entry.get("adopted") for entry in self.history.attempts.values()):
+            key = f"{secrets.token_hex(32)}\n".encode()
+            write_once(os.path.join(self.folder, KEY), key, PRIVATE)
+
+    def key_of(self, attempt: str) -> str | None:
+        """As the function of this name."""
+        return key_of(self.folder, self.history, attempt)
 
     @property
     def cancelled(self) -> bool:

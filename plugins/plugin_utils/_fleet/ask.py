@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
 from .._links.link import Link, LinkError
+from .._links.signatures import Verdict
 from .._node import wire
 from .fleet import Fleet
 
@@ -31,6 +32,8 @@ class AttemptRow(wire.AttemptRow, total=False):
     link: Link
     # Whether it is this run's by its node's word alone: this controller's record does not know it.
     told: bool
+    # What the signature of its end is worth (_links/signatures.py); None: it has not ended well.
+    signature: Verdict | None
     # Where its harvest was brought, None if it could not be.
     folder: str | None
     # What a person should know of it.

@@ -65,6 +65,25 @@ def clean_line(text: str) -> str:
     return text if text.isprintable() else text.translate(OBEYED)
 
 
+def escape_line(text: str) -> str:
+    """The text as one line in which what a terminal would obey stands as \\xNN or \\uNNNN.
+
+    For what a person or a script may want to find again, such as a path.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if number not in OBEYED:
+        return character
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}"
+
+
 def clean_lines(text: str) -> str:
     """The text with its lines and tabs, and without all else that a terminal obeys."""
     return text if text.isprintable() else text.replace("\r\n", "\n").translate(OBEYED_IN_LINES)
@@ -85,6 +104,8 @@ class Text:
     cut: bool = False
     # Whether it may have several lines.
     lines: bool = False
+    # Whether what a terminal obeys is escaped; otherwise it is replaced.
+    escaped: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +134,7 @@ COMMIT = re.compile(r"[0-9a-f]{40,64}")
 ID = Text(128, NAME)
 WORD = Text(128)
 SENTENCE = Text(4096, cut=True, lines=True)
-PATH = Text(4096, cut=True)
+PATH = Text(4096, cut=True, escaped=True)
 COUNT = Number(0, 2**63 - 1)
 # Until the year 5138.
 WHEN = Number(0, 1e11)
@@ -143,6 +164,8 @@ LIMITS: Mapping[str, Limit] = {
     "artifacts": COUNT,
     # Of an end.
     "proof": SENTENCE,
+    # One that is none is a wrong one, and no odd end.
+    "signature": Text(128, cut=True),
     "cost_usd": DOLLARS,
     "turns": COUNT,
     "session_id": Text(512),
@@ -414,7 +437,11 @@ def _number(limit: Number, whole: bool) -> Check:
 
 
 def _text(limit: Text) -> Check:
-    clean = clean_lines if limit.lines else clean_line
+    clean = clean_line
+    if limit.lines:
+        clean = clean_lines
+    elif limit.escaped:
+        clean = escape_line
 
     def check(value: object, where: str) -> object:
         if not isinstance(value, str):

@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from . import agents, harvest, launch, processes, runs
+from . import agents, harvest, launch, processes, runs, signature
 from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
 from .git import HarvestError
@@ -87,7 +87,7 @@ def start(store: Store, request: wire.StartRequest) -> wire.StartReply:
     if os.fork() == 0:
         # It keeps the lock open, so that the lock lives as long as the supervisor.
         os.pwrite(lock, b"%d\n" % os.getpid(), 0)
-        _run_detached(store, attempt, stored, path, passed)
+        _run_detached(store, attempt, stored, path, passed, request.get("key", ""))
     return {"state": "started", "workspace": stored["workspace"]}
 
 
@@ -167,9 +167,17 @@ def _end_stale_sync(workspace: str) -> None:
 
 
 def _run_detached(
-    store: Store, attempt: Attempt, spec: wire.StoredSpec, path: str, passed: dict[str, str]
+    store: Store,
+    attempt: Attempt,
+    spec: wire.StoredSpec,
+    path: str,
+    passed: dict[str, str],
+    key: str,
 ) -> None:
-    """The forked side, which never returns. Nothing of the caller's session stays open."""
+    """The forked side, which never returns. Nothing of the caller's session stays open.
+
+    key: what the end is signed with; blank: it is not signed.
+    """
     status = 1
     try:
         _leave_session(attempt)
@@ -181,7 +189,10 @@ def _run_detached(
         os.environ[processes.MARKER] = attempt.id
         # The probe counts the slots whose process lives.
         _sign(store.slot(spec["slot"]), "%d\n" % os.getpid())
-        _supervise(store, attempt, spec, path, passed)
+        ended = _supervise(store, attempt, spec, path, passed)
+        if key:
+            ended["signature"] = signature.sign(key, attempt.id, ended)
+        finish(attempt, spec, ended)
         _sign(store.slot(spec["slot"]), "")
         status = 0
     # Nobody else can say what happened.
@@ -212,7 +223,8 @@ def _sign(path: str, text: str) -> None:
 
 def _supervise(
     store: Store, attempt: Attempt, spec: wire.StoredSpec, path: str, passed: dict[str, str]
-) -> None:
+) -> wire.EndedRecord:
+    """Make the baseline and run the agent; returns how that ended."""
     workspace = spec["workspace"]
     tree = os.path.join(workspace, "tree")
     if not spec.get("project"):
@@ -223,8 +235,7 @@ def _supervise(
 
     run = _runner(spec, tree, path, store.umask)
     begin = launch.prepare(store, attempt, spec, path=path, passed=passed, run=run)
-    ended = _watch(attempt, spec, begin, run)
-    finish(attempt, spec, ended)
+    return _watch(attempt, spec, begin, run)
 
 
 def _runner(spec: wire.StoredSpec, tree: str, path: str, umask: int) -> launch.Run:

@@ -66,7 +66,8 @@ class RefusedReply(_Class):  # pylint: disable=inherit-non-class
 class Change(TypedDict):
     """A file that the patch changes."""
 
-    # From the top of the project; bytes that are not UTF-8 as \xNN.
+    # From the top of the project; bytes that are not UTF-8 as \xNN. (The controller's reader does
+    # the same to control characters, in every path.)
     path: str
     # added, deleted, modified or type changed.
     status: str
@@ -131,6 +132,8 @@ class EndedRecord(_ClassOrNone):  # pylint: disable=inherit-non-class
     cost_usd: NotRequired[float | None]
     # Turns of the conversation, if its agent counts them.
     turns: NotRequired[int | None]
+    # In hex, what its supervisor signed the end with (signature.py); only if it had a key.
+    signature: NotRequired[str]
     # The session of its agent, with which it can be gone on with.
     session_id: NotRequired[str | None]
     # The command with which a person on the node looks at it, for example `gummy-watch ID`.
@@ -292,6 +295,8 @@ class StartRequest(AttemptRequest):
     spec: JobSpec
     # Values of pass_env by name; the node keeps them in memory alone.
     env: dict[str, str]
+    # In hex, what the supervisor is to sign the end with. It too is kept in memory alone.
+    key: NotRequired[str]
 
 
 class StartedReply(FromStore):

@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 from .._errors import InputError
-from .._files.paths import state_home
+from .._files.paths import write_once
+from .._files.record import own_state_home
 from .sync import Exclusions, sources, upload_argv
 
 # Names of files that usually hold a secret; what is an example by its name is none.
@@ -46,7 +47,7 @@ def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
     A project is known by the key of its workspaces; this notes that it was looked at. Raises
     InputError.
     """
-    seen = os.path.join(state_home(), "projects", key)
+    seen = os.path.join(own_state_home("projects"), key)
     if os.path.exists(seen):
         return []
 
@@ -55,8 +56,7 @@ def look_for_secrets_once(excluded: Exclusions, key: str) -> list[str]:
     secrets = sorted(
         path for path in _sent_paths(excluded) if _looks_secret(path) and not hidden.search(path)
     )
-    os.makedirs(os.path.dirname(seen), mode=0o700, exist_ok=True)
-    open(seen, "w").close()
+    write_once(seen, b"")
     return secrets
 
 

@@ -222,6 +222,7 @@ class Engine:
             if not self._can_be(answer, log):
                 return None
             answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
+            answer = replies.with_weighed_signature(answer, self._record.key_of(answer.attempt))
             log.learn(answer.facts)
             if isinstance(answer.event, ev.Fetched) or log.sync.get("files"):
                 self.has_acted = True
@@ -395,7 +396,8 @@ class Engine:
         log = self._logs[command.attempt]
         generation = log.generation
         base = log.base
-        self._submit(command, lambda: self._verbs.start(command, job, generation, base))
+        key = self._record.key_of(command.attempt)
+        self._submit(command, lambda: self._verbs.start(command, job, generation, base, key))
 
     @_carry_out.register
     def _fence(self, command: ev.Fence) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._input.config import QUOTA_AGENTS
+from .._links import signatures
 from .._links.link import LinkError
 from .._node import wire
 from .._project.bring_home import BroughtHome
@@ -187,15 +188,16 @@ def ended(attempt: str, reply: Mapping[str, Any], *, now: float) -> Answer:
         result,
         _pause(reply, now),
     )
+    return _of_end(Answer(event, attempt, {"files": reply.get("files")}, verb="wait"), event)
 
+
+def _of_end(answer: Answer, event: ev.Ended) -> Answer:
+    """The answer, with this event and with what follows from it."""
+    facts = answer.facts.copy()
+    facts["result"] = event.result
     outcome = event.failure or ("good" if event.proof else "unproven")
-    return Answer(
-        event,
-        attempt,
-        {"result": result, "files": reply.get("files")},
-        verb="wait",
-        text=f"ended after {reply.get('seconds', 0):.1f} s: {outcome}",
-    )
+    text = f"ended after {event.result.get('seconds', 0):.1f} s: {outcome}"
+    return replace(answer, event=event, facts=facts, text=text)
 
 
 def without_false_quota(answer: Answer, agent: str) -> Answer:
@@ -205,10 +207,26 @@ def without_false_quota(answer: Answer, agent: str) -> Answer:
         return answer
 
     result = {**event.result, "class": "agent"}
-    event = replace(event, failure="agent", result=result, pause=None)
-    facts = answer.facts.copy()
-    facts["result"] = result
-    return replace(answer, event=event, facts=facts)
+    return _of_end(answer, replace(event, failure="agent", result=result, pause=None))
+
+
+def with_weighed_signature(answer: Answer, key: str | None) -> Answer:
+    """The same answer, but in a good end stands what its signature is worth, in its place.
+
+    One whose signature is wrong proves nothing. key: of the attempt; None: this controller has
+    none.
+    """
+    event = answer.event
+    if not isinstance(event, ev.Ended):
+        return answer
+
+    verdict = signatures.judge(event.result, event.attempt, key)
+    result = {**event.result, "signature": verdict}
+    event = replace(event, result=result)
+    if verdict == "wrong":
+        result |= {"proof": None, "message": signatures.WRONG}
+        event = replace(event, result=result, proof=None, message=signatures.WRONG, forged=True)
+    return _of_end(answer, event)
 
 
 def _pause(reply: Mapping[str, Any], now: float) -> float | None:

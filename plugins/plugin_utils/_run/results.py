@@ -167,6 +167,10 @@ class JobRow(_Class):  # pylint: disable=inherit-non-class
     # What shows that it succeeded.
     proof: str | None
 
+    # What the signature of a good end is worth: valid, wrong, or unsigned, if this controller has
+    # no key of the attempt. None: it did not end well.
+    signature: str | None
+
     cost_usd: float | None
     turns: int | None
     session_id: str | None
@@ -234,6 +238,7 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
         "why": log.why if result.log else None,
         "exit_status": ended.get("exit_status"),
         "proof": ended.get("proof"),
+        "signature": ended.get("signature"),
         "cost_usd": ended.get("cost_usd"),
         "turns": ended.get("turns"),
         "session_id": ended.get("session_id"),
@@ -270,6 +275,8 @@ def describe_end(row: JobRow) -> str:
     words = row["status"]
     if row["class"]:
         words += f" ({row['class']})"
+    elif row["signature"] == "unsigned":
+        words += " (unsigned)"
 
     went_wrong = row["message"] if row["status"] != "success" else ""
     if row["patch"]:

@@ -121,8 +121,14 @@ class Verbs:
             base=base,
         )
 
-    def start(self, command: ev.Start, job: Job, generation: int, base: str | None) -> Answer:
-        """The agent. generation: of the claim; base: the commit that a branch is to begin at."""
+    def start(
+        self, command: ev.Start, job: Job, generation: int, base: str | None, key: str | None
+    ) -> Answer:
+        """The agent.
+
+        generation: of the claim; base: the commit that a branch is to begin at; key: what the end
+        is to be signed with.
+        """
         try:
             values = values_for(job)
         except InputError as exc:
@@ -135,6 +141,8 @@ class Verbs:
             "spec": requests.job_spec(job, self.request, controller=self.controller, base=base),
             "env": values,
         }
+        if key is not None:
+            request["key"] = key
         try:
             reply = self.links.to(command.node).call("start", request, START_SECONDS)
         except LinkError as exc:

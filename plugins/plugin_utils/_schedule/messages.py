@@ -291,6 +291,10 @@ class Ended(AttemptEvent):
     # Seconds until the account has quota again, where the agent says so.
     pause: float | None = None
 
+    # Whether somebody else than its supervisor says so: then it is no success, whatever the job
+    # accepts.
+    forged: bool = False
+
     @property
     def word(self) -> str:
         """Class `start` says that the agent was never executed, so another node may take it."""

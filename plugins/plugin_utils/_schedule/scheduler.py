@@ -601,7 +601,7 @@ class Scheduler:
             self._finish(attempt, status, ended.failure, message)
         elif undelivered:
             self._finish(attempt, "failed", "deliver", undelivered)
-        elif ended.proof or job.spec.accept_unproven:
+        elif ended.proof or (job.spec.accept_unproven and not ended.forged):
             self._finish(attempt, "success", None, ended.message)
         else:
             message = ended.message or "nothing shows that the agent succeeded"

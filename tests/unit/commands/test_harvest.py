@@ -10,8 +10,12 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import I
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
     RunRecord,
     controller_id,
+    key_of,
+    read_history,
+    run_folder,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node.signature import sign
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.bring_home import (
     BranchWish,
     BroughtHome,
@@ -20,7 +24,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.harvest
     HarvestLimit,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import TransferError
-from played import PlayedLink, listed, play_fleet
+from played import ROW, PlayedLink, listed, play_fleet
 
 ENDED = {
     "state": "ended",
@@ -63,7 +67,18 @@ def home(monkeypatch, tmp_path):
     return Home(monkeypatch, tmp_path)
 
 
+def signed(row):
+    """The row as the node of an attempt that this controller started gives it."""
+    folder = run_folder("r")
+    attempt = row.get("attempt", ROW["attempt"])
+    key = key_of(folder, read_history(folder), attempt)
+    if key is None or "ended" not in row:
+        return row
+    return {**row, "ended": {"signature": sign(key, attempt, row["ended"]), **row["ended"]}}
+
+
 def harvest(*rows, **answers):
+    rows = [signed(row) for row in rows]
     link = PlayedLink("n", {"list": listed(*rows), **answers})
     document = _harvest.harvest(play_fleet({"n": link}), None, "r")
     return document, document["attempts"], [verb for verb, _request in link.asked][1:]
@@ -113,6 +128,19 @@ def test_what_a_branch_is_made_of_says_this_controller_s_record_alone(home, bran
     assert [wish for _attempt, _job, wish, _me in home.brought] == [wish, wish]
     says = "" if branch else "the record of the run does not say"
     assert says in rows[0]["message"] and rows[1]["message"] == ""
+
+
+def test_what_the_signature_of_a_good_end_is_worth_is_told(home):
+    recorded("u-1", "u-2", "u-3")
+    forged = {**ENDED, "ended": {**ENDED["ended"], "signature": "0" * 64}}
+    failed = {**forged, "attempt": "u-2", "ended": {**forged["ended"], "class": "agent"}}
+    _document, rows, _verbs = harvest(
+        forged, failed, {**ENDED, "attempt": "u-3"}, {**ENDED, "attempt": "u-9", "job": "other"}
+    )
+    told = {row["attempt"]: (row["signature"], row["message"]) for row in rows}
+    assert told["u-1"][0] == "wrong" and "its signature is wrong" in told["u-1"][1]
+    assert told["u-2"] == (None, "") and told["u-3"] == ("valid", "")
+    assert told["u-9"][0] == "unsigned" and "unsigned: this controller has no key" in told["u-9"][1]
 
 
 def test_a_later_list_that_asks_for_no_branch_leaves_the_attempts_before_it_as_they_were(home):

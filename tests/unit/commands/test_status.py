@@ -6,6 +6,7 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.status import status
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node.signature import sign
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 from played import KNOWN, listed, view_fleet
 
@@ -93,6 +94,32 @@ def test_status_says_how_each_attempt_stands_once():
         first["job"],
         first["begun_at"],
     ) == (0.25, 2.5, "/p", "docs", 5.0)
+
+
+def test_a_good_end_counts_as_proved_only_with_the_right_signature(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    record = RunRecord("r")
+    record.begin({}, {}, "c")
+    end = {"class": None, "proof": "verify", "exit_status": 0}
+    rows = []
+    for attempt in ("u-1", "u-2"):
+        record.append("attempt", attempt=attempt, job="docs", node="n", state="sent", store="s")
+        row = {"attempt": attempt, "state": "ended", "store": "s", "ended": end, "ended_at": 1.0}
+        rows.append(row)
+    right = sign(record.key_of("u-1"), "u-1", end)
+    record.close()
+    rows[0] = {**rows[0], "ended": {**end, "signature": right}}
+    rows[1] = {**rows[1], "ended": {**end, "signature": right}}
+    # This controller knows nothing of it.
+    rows.append({**rows[0], "attempt": "u-3", "run_id": "other"})
+
+    view = status(view_fleet([Node("n", **KNOWN)], {"n": listed(*rows)}))
+    told = {row["attempt"]: (row["status"], row["signature"]) for row in view["attempts"]}
+    assert told == {
+        "u-1": ("success", "valid"),
+        "u-2": ("unproven", "wrong"),
+        "u-3": ("success", "unsigned"),
+    }
 
 
 def test_what_this_controller_s_record_contradicts_is_not_shown(monkeypatch, tmp_path):

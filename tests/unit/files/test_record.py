@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
+    RunRecord,
+    ask_to_cancel,
+    controller_id,
+    own_state_home,
+    run_folder,
+)
 from job_builder import shell_job
 
 JOB = shell_job()
@@ -92,3 +99,76 @@ def test_a_harvest_never_overwrites_an_earlier_one_or_the_run_s_own_files(state)
     assert json.loads((Path(record.folder) / "run.json").read_text()) == {"left_out": "caf\udce9"}
     record.close()
     RunRecord("r").close()
+
+
+# -- the keys that ends are signed with
+
+
+def with_attempt(record, attempt, **more):
+    record.append("attempt", attempt=attempt, job="a", node="n", state="sent", **more)
+
+
+def test_each_attempt_has_a_key_of_its_own_which_a_later_call_finds_again(state):
+    record = RunRecord("r")
+    record.begin({}, {}, "c")
+    for attempt in ("u-1", "u-2"):
+        with_attempt(record, attempt)
+    keys = {attempt: record.key_of(attempt) for attempt in ("u-1", "u-2")}
+    record.close()
+    assert len(set(keys.values())) == 2 and None not in keys.values()
+
+    path = Path(record.folder, "key")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not [key for key in keys.values() if key in path.read_text(encoding="ascii")]
+
+    again = RunRecord("r")
+    again.begin({}, {}, "c")
+    assert {attempt: again.key_of(attempt) for attempt in keys} == keys
+    again.close()
+
+
+def test_there_is_no_key_of_an_attempt_that_another_controller_or_an_older_version_began(state):
+    record = RunRecord("r")
+    with_attempt(record, "u-old")
+    with_attempt(record, "u-adopted", adopted=True)
+    record.begin({}, {}, "c")
+    assert not Path(record.folder, "key").exists()
+    assert [record.key_of(attempt) for attempt in ("u-old", "u-adopted", "u-unknown")] == [None] * 3
+    record.close()
+
+
+@pytest.mark.parametrize("content", ["", "no hex", "\u00e9"])
+def test_a_damaged_key_is_none(state, content):
+    record = RunRecord("r")
+    record.begin({}, {}, "c")
+    with_attempt(record, "u-1")
+    Path(record.folder, "key").write_text(content, encoding="utf-8")
+    assert record.key_of("u-1") is None
+    record.close()
+
+
+# -- a state that is another user's
+
+
+@pytest.fixture
+def foreign(state, monkeypatch):
+    """A state folder of somebody else, with an id and a record in it."""
+    RunRecord("r").close()
+    Path(paths.state_home(), "controller-id").write_text("planted")
+    other = os.geteuid() + 1
+    monkeypatch.setattr(paths.os, "geteuid", lambda: other)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        controller_id,
+        lambda: RunRecord("r"),
+        lambda: run_folder("r"),
+        lambda: ask_to_cancel("r"),
+        lambda: own_state_home("projects"),
+    ],
+)
+def test_a_state_of_another_user_is_refused_whatever_it_is_wanted_for(foreign, use):
+    with pytest.raises(InputError, match="belongs to another user"):
+        use()

@@ -295,3 +295,11 @@ def test_reading_takes_linear_time():
 
     # Linear is a factor of 8; the rest is for a busy machine.
     assert seconds(800_000) < 8 * 6 * max(seconds(100_000), 0.002)
+
+
+def test_what_a_terminal_obeys_in_a_path_is_told_so_that_the_file_can_be_found():
+    row = {"path": "d\x1b[2J\n\u202ee\u00e9 f", "why": "a\x1bb"}
+    reply = read("poll", {**ENDED, "harvest": {**ENDED["harvest"], "left_out": [row]}})
+    (told,) = reply["harvest"]["left_out"]
+    assert told["path"] == "d\\x1b[2J\\x0a\\u202ee\u00e9 f"
+    assert told["why"] == "a\N{REPLACEMENT CHARACTER}b"

@@ -196,6 +196,7 @@ class Life:
                 "generation": generation,
                 "spec": {**spec, **changes},
                 "env": {"TOKEN": "x"},
+                "key": "00" * 32,
             },
         )
 

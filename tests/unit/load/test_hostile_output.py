@@ -23,6 +23,8 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placem
 )
 
 MB = 1_000_000
+# A busy machine makes one try slow; what is not linear takes a thousand times as long in each.
+TRIES = 3
 
 
 def probed(value):
@@ -87,12 +89,15 @@ def seconds_of(work, text):
     return time.process_time() - begun
 
 
+def is_read_in_time(parse, text):
+    scan = seconds_of(plain_scan, text)
+    return seconds_of(parse, text) < 20 * scan + 0.2
+
+
 @pytest.mark.parametrize("parser", PARSERS)
 def test_a_megabyte_of_anything_is_read_in_a_few_plain_scans(parser):
     for name, text in AWKWARD.items():
-        scan = seconds_of(plain_scan, text)
-        taken = seconds_of(PARSERS[parser], text)
-        assert taken < 20 * scan + 0.2, (name, taken, scan)
+        assert any(is_read_in_time(PARSERS[parser], text) for _time in range(TRIES)), name
 
 
 @pytest.mark.parametrize("key", ["disk", "python", "top", "vm", "programs", "loadavg"])

@@ -21,7 +21,18 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "plugins" / "plugin_utils"))
 
 from _links import program
-from _node import agents, claim, launch, processes, recorder, results, specialists, states, verbs
+from _node import (
+    agents,
+    claim,
+    launch,
+    processes,
+    recorder,
+    results,
+    signature,
+    specialists,
+    states,
+    verbs,
+)
 from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock, write_durably
 
 # the tests take the node program's parts from here, where the path is set
@@ -35,6 +46,7 @@ __all__ = [
     "processes",
     "recorder",
     "results",
+    "signature",
     "specialists",
     "states",
     "try_lock",
@@ -47,9 +59,12 @@ _folder = tempfile.TemporaryDirectory(prefix="gummy-node-")
 # Ids of attempts are random: what runs elsewhere on this machine is another attempt's.
 A = f"a{os.urandom(4).hex()}-"
 PROGRAM = program.build()
-ZIP = os.path.join(_folder.name, "bin", PROGRAM.digest + ".zip")
-_installer = [sys.executable, "-I", "-S", "-c", program.INSTALLER, ZIP, PROGRAM.digest]
-subprocess.run(_installer, input=PROGRAM.data, check=True)
+STARTER = program.STARTER
+_bin = os.path.join(_folder.name, "bin")
+_installer = [sys.executable, "-I", "-S", "-c", program.INSTALLER, _bin, PROGRAM.digest]
+subprocess.run(_installer, input=PROGRAM.data, stdout=subprocess.DEVNULL, check=True)
+# The only file there.
+ZIP = os.path.join(_bin, *os.listdir(_bin))
 
 
 def wait_for(condition):
@@ -110,7 +125,7 @@ class NodeCase(unittest.TestCase):
                 end(pid)
 
     def argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-I", "-S", ZIP, *words]
+        return [sys.executable, "-I", "-S", "-c", STARTER, ZIP, *words]
 
     def begin(self, verb: str, request: object, *words: str, **options: object) -> subprocess.Popen:
         """A verb's process, with its request sent and its stdin left open."""
@@ -156,14 +171,20 @@ class NodeCase(unittest.TestCase):
         return {**known, **changes}
 
     def start(
-        self, attempt: str = A + "1", key: str = "project", slots: int = 2, **spec: object
+        self,
+        attempt: str = A + "1",
+        key: str = "project",
+        slots: int = 2,
+        sign: str | None = None,
+        **spec: object,
     ) -> dict:
-        """Claim and start."""
+        """Claim and start. sign: what the end is to be signed with; None: it is not signed."""
         claimed = self.claim(attempt, key, slots)
         self.assertEqual("claimed", claimed["state"], claimed)
-        return self.ask(
-            "start", attempt=attempt, generation=claimed["generation"], spec=self.spec(**spec)
-        )
+        request = {"generation": claimed["generation"], "spec": self.spec(**spec)}
+        if sign is not None:
+            request["key"] = sign
+        return self.ask("start", attempt=attempt, **request)
 
     def end(self, attempt: str = A + "1") -> dict:
         """What a poll says of the attempt in the end: ended or unknown."""

@@ -5,13 +5,14 @@ Or it is proven not to have started.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from node_case import A, NodeCase, alive, is_locked, replies, wait_for
+from node_case import A, NodeCase, alive, is_locked, replies, signature, wait_for
 
 # Leaves a child in a session of its own and an orphan without our environment; both, and itself,
 # ignore TERM. Writes their pids.
@@ -302,6 +303,54 @@ class SupervisorTest(NodeCase):
         self.assertIn(str(self.tree()), ended["message"])
         self.assertEqual("precious\n", (self.tree() / "work").read_text())
         self.assertEqual(self.store.workspace("project", 1), self.claim(A + "2")["workspace"])
+
+    # -- the signature of the end
+
+    def test_the_end_is_signed_and_the_key_is_left_nowhere(self) -> None:
+        key = os.urandom(32).hex()
+        look = (
+            "env > seen; ps axww >> seen; cat ../holder.json >> seen;"
+            ' cat "$XDG_STATE_HOME"/distributed-gummy/*/attempts/*/* >> seen 2>/dev/null; true'
+        )
+        ended = self.run_job(sign=key, command=look, verify="true")
+        self.assertEqual(("verify", None), (ended["proof"], ended["class"]))
+        self.assertEqual(signature.sign(key, A + "1", ended), ended["signature"])
+
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(key.encode(), path.read_bytes(), path)
+        self.assertIn(b"GUMMY_ATTEMPT", (self.tree() / "seen").read_bytes())
+
+    def test_another_end_or_attempt_or_key_has_another_signature(self) -> None:
+        end = {"class": None, "proof": "verify", "exit_status": 0}
+        keys = {"00" * 32, "01" * 32}
+        ends = [end, {**end, "class": "agent"}, {**end, "proof": None}, {**end, "exit_status": 1}]
+        made = {signature.sign(key, name, each) for key in keys for name in "ab" for each in ends}
+        self.assertEqual(len(keys) * 2 * len(ends), len(made))
+
+    def test_without_a_key_nothing_is_signed(self) -> None:
+        self.assertNotIn("signature", self.run_job())
+
+    def test_an_end_that_is_written_in_place_of_a_supervisor_has_no_signature(self) -> None:
+        self.start(sign="00" * 32, command="sleep 60")
+        attempt = self.store.attempt(A + "1")
+        wait_for(lambda: attempt.has("agent"))
+        forged = {"class": None, "message": "", "proof": "verify", "harvest": None}
+        Path(attempt.harvest).mkdir(exist_ok=True)
+        Path(attempt.harvest, "result.json").write_text(json.dumps(forged))
+        os.kill(self.supervisor(), signal.SIGKILL)
+        wait_for(lambda: not is_locked(attempt.lock))
+        self.assertNotIn("signature", self.ask("fence", attempt=A + "1"))
+
+    def test_a_harvest_that_is_made_later_leaves_the_end_signed(self) -> None:
+        key = "00" * 32
+        ended = self.run_job(sign=key, command="echo x > work; mv ../baseline.git ../aside")
+        self.assertEqual("harvest", ended["class"])
+        workspace = self.tree().parent
+        (workspace / "aside").rename(workspace / "baseline.git")
+        again = self.ask("harvest", attempt=A + "1")
+        self.assertIsNone(again["class"], again)
+        self.assertEqual(signature.sign(key, A + "1", again), again["signature"])
 
     # -- damaged files
 

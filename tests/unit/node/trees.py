@@ -386,16 +386,23 @@ def apply(harvest, tree, plain, nested=()):
         shutil.copytree(harvest / "artifacts", str(tree), dirs_exist_ok=True)
 
 
+def shown(path):
+    """A path as the controller tells it: control characters as \\xNN."""
+    return re.sub(r"[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match.group()):02x}", path)
+
+
 def differences(have, want, left_out):
     """Paths that differ although nothing of them is listed.
 
     For a listed mode the rest must be the same.
     """
-    modes = {entry["path"].rstrip("/") for entry in left_out if entry["why"].startswith("mode ")}
-    out = tuple(entry["path"] for entry in left_out if not entry["why"].startswith("mode "))
+    modes = {
+        shown(entry["path"]).rstrip("/") for entry in left_out if entry["why"].startswith("mode ")
+    }
+    out = tuple(shown(entry["path"]) for entry in left_out if not entry["why"].startswith("mode "))
     found = []
     for path in have.keys() | want.keys():
-        text = path.decode("utf-8", "backslashreplace")
+        text = shown(path.decode("utf-8", "backslashreplace"))
         ours = have.get(path)
         theirs = want.get(path)
         if text in modes or text.rstrip("/") in modes:

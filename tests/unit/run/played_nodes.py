@@ -6,6 +6,8 @@ import queue
 import threading
 from collections import defaultdict
 
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node.signature import sign
+
 # No wait of a test is longer, in seconds. It ends a test that would hang, and sets no pace.
 AT_MOST = 10.0
 
@@ -112,6 +114,9 @@ class PlayedLink:
 
     # -- for the test
 
+    def will_answer(self, verb, *replies):
+        self._answers[verb] += replies
+
     def requests(self, verb):
         return [request for asked, request in self.asked if asked == verb]
 
@@ -169,6 +174,8 @@ class PlayedNode(PlayedLink):
         self._ends = None if ends is None else dict(ends)
         self._files = files if files is not None else {"log": "eA=="}
         self._turns = turns
+        # Attempt -> what its supervisor signs its end with.
+        self.keys = {}
         # Two threads meet here: the one that starts an attempt, and the one that opens a poll.
         self._lock = threading.Lock()
         self._ended = {}
@@ -176,12 +183,18 @@ class PlayedNode(PlayedLink):
 
     def end(self, attempt, **fields):
         """The attempt ends now."""
-        row = end_of(attempt, **fields)
-        row["files"] = self._files
+        row = self.signed(end_of(attempt, files=self._files, **fields))
         with self._lock:
             self._ended[attempt] = row
             if self._poll is not None:
                 self._poll.tell(row)
+
+    def signed(self, row):
+        """The end as its supervisor signs it, if it was given a key."""
+        attempt = row["attempt"]
+        if attempt not in self.keys:
+            return row
+        return {"signature": sign(self.keys[attempt], attempt, row), **row}
 
     def on_poll(self, poll):
         with self._lock:
@@ -197,6 +210,9 @@ class PlayedNode(PlayedLink):
             self._poll.tell(TURN)
 
     def call(self, verb, request, seconds):
+        # Its reply may be lost on the way.
+        if verb == "start" and "key" in request:
+            self.keys.setdefault(request["attempt"], request["key"])
         reply = super().call(verb, request, seconds)
         if verb == "start" and reply["state"] == "started" and self._ends is not None:
             self.end(request["attempt"], **self._ends)

@@ -17,6 +17,9 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.quarantin
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import (
     RunRecord,
     ask_to_cancel,
+    key_of,
+    read_history,
+    run_folder,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.sessions import Sessions
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.session_key import (
@@ -374,7 +377,7 @@ def test_a_node_tells_nothing_of_another_node_s_attempts(call):
     ids = [played.requests("claim")[0]["attempt"] for played in nodes]
 
     # It says that both have ended, the other's first.
-    polls[1].tell(end_of(ids[0]), end_of(ids[1]))
+    polls[1].tell(end_of(ids[0]), nodes[1].signed(end_of(ids[1])))
     wait_for(lambda: made.journal("finish"), "the end of its own")
     assert [row["name"] for row in made.journal("finish")] == ["b"]
     nodes[0].end(ids[0])
@@ -514,14 +517,20 @@ def test_a_playbook_that_is_killed_in_the_middle_leaves_what_runs(call, monkeypa
 # -- a run that is taken up again
 
 
-def left_behind(state="sent"):
+def left_behind(state="sent", **more):
     """What an earlier call of the run left: an attempt that may have begun."""
     record = RunRecord(RUN)
     record.begin({"a": JOB.digest()}, {"a": JOB.content()}, CONTROLLER)
     attempt = f"{record.uid}-1"
-    record.append("attempt", attempt=attempt, job="a", node="n", state=state, store="s")
+    record.append("attempt", attempt=attempt, job="a", node="n", state=state, store="s", **more)
     record.close()
     return ev.Found(attempt, "a", "n")
+
+
+def key_left_behind(found):
+    """What that attempt's supervisor was given then."""
+    folder = run_folder(RUN)
+    return key_of(folder, read_history(folder), found.attempt)
 
 
 def test_an_attempt_that_was_found_is_asked_for_first_and_gone_on_with(call):
@@ -531,6 +540,7 @@ def test_an_attempt_that_was_found_is_asked_for_first_and_gone_on_with(call):
     made.start([found])
 
     made.wait_for_state("running")
+    node.keys[found.attempt] = key_left_behind(found)
     node.end(found.attempt)
     row = made.rows()["a"]
     assert node.verbs() == ["fence", "ack"]
@@ -549,7 +559,9 @@ def test_an_attempt_that_was_found_and_never_began_is_made_anew(call):
 def test_an_attempt_that_was_found_is_proved_by_the_store_of_the_record_alone(call):
     found = left_behind()
     stranger = {**VOID, "store": "another"}
-    node = PlayedNode("n", fence=[stranger, end_of(found.attempt)])
+    node = PlayedNode("n")
+    node.keys[found.attempt] = key_left_behind(found)
+    node.will_answer("fence", stranger, node.signed(end_of(found.attempt)))
     made = call([JOB], node)
     row = made.run([found])["a"]
     assert (row["status"], len(row["attempts"])) == ("success", 1)
@@ -566,6 +578,80 @@ def test_a_harvest_that_came_home_before_is_fetched_once_more_and_the_old_one_is
     row = made.run([found])["a"]
     assert Path(row["folder"], "log").read_bytes() == b"new"
     assert Path(f"{folder}.before-{found.attempt}").is_dir()
+
+
+# -- what the signature of an end is worth
+
+
+class Forger(PlayedNode):
+    """Says that it ended well, with a signature that its test makes of the right one."""
+
+    def __init__(self, name, forge):
+        super().__init__(name)
+        self._forge = forge
+
+    def signed(self, row):
+        row = super().signed(row)
+        signature = self._forge(row["signature"])
+        return {**row, "signature": signature}
+
+
+@pytest.mark.parametrize("accept", [False, True])
+@pytest.mark.parametrize(
+    "forge",
+    [lambda right: "", lambda right: "0" * 64, lambda right: right[:-1], lambda right: "no hex"],
+)
+def test_a_good_end_with_a_wrong_signature_is_unproven_whatever_the_job_accepts(
+    call, forge, accept
+):
+    row = call([shell_job("a", accept_unproven=accept)], Forger("n", forge)).run()["a"]
+    assert (row["status"], row["class"], row["proof"]) == ("unproven", None, None)
+    assert row["signature"] == "wrong"
+    assert "its signature is wrong" in row["message"]
+
+
+def test_the_signature_of_a_failure_is_not_looked_at(call):
+    failed = PlayedNode("n", ends={"class": "agent", "proof": None, "exit_status": 4})
+    failed.signed = lambda row: row
+    row = call([JOB], failed).run()["a"]
+    assert (row["status"], row["class"], row["signature"]) == ("failed", "agent", None)
+
+
+def test_the_signature_of_another_attempt_is_a_wrong_one(call):
+    node = PlayedNode("n", ends=None)
+    made = call([JOB], node)
+    made.start()
+    attempt = made.wait_for_state("running")
+    node.keys["u-other"] = node.keys[attempt]
+    poll = node.next_poll()
+    poll.tell({**end_of(attempt), "signature": node.signed(end_of("u-other"))["signature"]})
+    assert made.rows()["a"]["status"] == "unproven"
+
+
+def test_a_good_end_with_the_right_signature_is_a_success_and_says_so(call):
+    row = call([JOB], PlayedNode("n")).run()["a"]
+    assert (row["status"], row["signature"]) == ("success", "valid")
+
+
+def test_an_attempt_that_was_taken_over_is_a_success_that_is_called_unsigned(call):
+    found = left_behind(adopted=True)
+    node = PlayedNode("n", fence=[RUNNING])
+    made = call([JOB], node)
+    made.start([found])
+    made.wait_for_state("running")
+    node.end(found.attempt)
+    row = made.rows()["a"]
+    assert (row["status"], row["signature"]) == ("success", "unsigned")
+    assert any(line[3].startswith("success (unsigned)") for line in made.lines)
+
+
+def test_without_its_key_a_run_goes_on_unsigned(call):
+    found = left_behind()
+    Path(run_folder(RUN), "key").unlink()
+    node = PlayedNode("n", fence=[VOID])
+    row = call([JOB], node).run([found])["a"]
+    assert [request.get("key") for request in node.requests("start")] == [None]
+    assert (row["status"], row["signature"]) == ("success", "unsigned")
 
 
 # -- nodes that are no candidates, and replies that make no sense

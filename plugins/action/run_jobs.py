@@ -11,21 +11,26 @@ from typing import Any, ClassVar
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.display import print_line
-from ..plugin_utils._ansible.options import find_request
+from ..plugin_utils._ansible.options import RUN_OPTIONS, find_request
 from ..plugin_utils._run.run import PlanDocument, ReaderGone, RunDocument, plan, run
+from ..plugin_utils._show.outcome import why_failed
 from ..plugin_utils._show.printer import Printer
 
 
 class ActionModule(FleetAction):
-    spec: ClassVar = {"stage": {"choices": ["check", "plan", "run"], "default": "run"}}
+    spec: ClassVar = {
+        "stage": {"choices": ["check", "plan", "run"], "default": "run"},
+        **RUN_OPTIONS,
+    }
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         stage = args["stage"]
         if stage == "run" and self._task.check_mode:
             stage = "plan"
 
-        fleet = find_fleet(self, variables)
-        request = find_request(self, variables, fleet)
+        options = {name: value for name, value in args.items() if name != "stage"}
+        fleet = find_fleet(self, variables, options.get("nodes"))
+        request = find_request(self, variables, fleet, options)
         if stage == "check":
             return {"changed": False}
 
@@ -42,7 +47,15 @@ class ActionModule(FleetAction):
             return {"changed": True, "failed": True, "msg": str(exc)}
         finally:
             printer.close()
-        return {"changed": stage == "run", "document": document, "output_file": request.output_file}
+        result = {
+            "changed": document.get("changed", False),
+            "document": document,
+            "output_file": request.output_file,
+        }
+        failure = why_failed(document, request.fail_on)
+        if failure is not None:
+            result |= {"failed": True, "msg": failure}
+        return result
 
 
 def _print_note(line: str) -> None:

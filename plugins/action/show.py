@@ -13,9 +13,12 @@ from typing import Any, ClassVar
 
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.display import callback_writes_yaml, people_read_stdout, print_line
+from ..plugin_utils._ansible.options import find_setting
+from ..plugin_utils._ansible.typed import was_typed, why_left_out
 from ..plugin_utils._files.output_file import write_output
 from ..plugin_utils._show import panels, report
 from ..plugin_utils._show.kinds import kind_of
+from ..plugin_utils._show.outcome import find_document, why_bad
 from ..plugin_utils._show.text import printable
 
 # What shows a document, by its kind.
@@ -32,11 +35,11 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
 }
 
 
-# Statuses of documents with which all is well; any other one fails the task.
-GOOD = frozenset({"success", "plan", "unfinished"})
-
 # The kind of the first line by the status of a document; "bad" for the others.
 HEADS = {"success": "good", "plan": None, "unfinished": "running"}
+
+# The kind of a document that holds several.
+SEVERAL = "info"
 
 
 class ActionModule(FleetAction):
@@ -45,17 +48,23 @@ class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         # Read raw, never as a task argument: what came from nodes and prompts must not meet a
         # template.
-        result = variables[args["of"]]
-        document = result["document"]
+        name = args["of"]
+        if name not in variables:
+            return _nothing_to_show(self._task, name, variables)
+        result = variables[name]
+        document, problem = find_document(result, name, (*PANELS, SEVERAL))
+        if document is None:
+            return {"failed": True, "msg": problem}
+
         shown = _show(document.get("documents", [document]), variables)
 
         path = result.get("output_file")
         if path and not self._task.check_mode:
             write_output(path, document)
 
-        if document["status"] in GOOD:
+        message = why_bad(document, find_setting(variables, "fail_on"))
+        if message is None:
             return {"changed": False, "failed": False, **shown}
-        message = document.get("message") or "not every job is good: see above"
         return {"changed": False, "failed": True, "msg": message, **shown}
 
 
@@ -85,3 +94,13 @@ def _kinds_of(document: Mapping[str, Any], lines: Sequence[str]) -> list[str | N
     if kinds and kinds[0] is None:
         kinds[0] = HEADS.get(document["status"], "bad")
     return kinds
+
+
+def _nothing_to_show(task: Any, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """No task has registered anything. Where --tags did that, nothing to do is no success."""
+    left_out = why_left_out(task, variables)
+    if left_out is None:
+        problem = f"there is no variable {name}: give the name that a task before this registered"
+        return {"failed": True, "msg": problem}
+    failed = was_typed(task)
+    return {"failed": failed, "skipped": not failed, "msg": left_out}

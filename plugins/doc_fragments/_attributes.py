@@ -20,14 +20,15 @@ attributes:
     description: Agents run as the login user.
     support: none
   bypass_host_loop:
-    description: It runs once for all hosts of the play.
+    description: >-
+      It runs once for all hosts of the play; if those are several, the task wants C(run_once=true).
     support: full
   connection:
     description: It reaches the hosts of the play itself, with their own connection settings.
     support: none
   delegation:
-    description: It can't be delegated.
-    support: none
+    description: To localhost, where it runs anyway; any other host is refused.
+    support: partial
   diff_mode:
     description: It shows no differences; a job's changes come home as a patch.
     support: none

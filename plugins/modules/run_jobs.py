@@ -12,15 +12,35 @@ short_description: >-
 version_added: 0.1.0
 description:
   - >-
-    Takes the jobs of the C(gummy_*) variables, chooses the best node for each, syncs the project
-    there, runs the agent detached and fetches patch, log and report.
+    Takes jobs, chooses the best node for each, syncs the project there, runs the agent detached and
+    fetches patch, log and report.
   - >-
-    The candidates are the hosts of the play. It runs once for all of them, and reads prompts and
-    commands raw: never as a task argument, never through a template.
+    What to do is given as options, which Ansible fills in once, as any argument, so loops, lookups,
+    C(set_fact) and vault work; what they yield is data, and nothing in it is a template. Or it is
+    given as C(gummy_*) variables, such as those of C(-e), which are read raw: no template in them
+    is filled in. One with an open brace pair in the vars of a play, a group or a host is an error.
+    Where both say the same, the option counts, and a note says so. Don't hand variables of C(-e) on
+    as options: Ansible takes those for templates.
+  - >-
+    Options that a job of O(jobs) has too hold for all jobs that do not say it themselves. What is
+    said of defaults holds where there is neither the option nor its C(gummy_*) variable.
+  - >-
+    The candidates are the hosts of the play, or those of O(nodes). It runs once for all of them, so
+    in a play of several hosts the task wants C(run_once=true). With O(nodes) the natural play is
+    one of C(hosts=localhost); there C(--limit) has to name localhost as well, as in
+    C(--limit localhost:webservers), for else Ansible itself skips the play.
+  - >-
+    It fails if a job ended as O(fail_on) says. The result has RV(document) all the same. It is
+    C(changed) only if something was sent, started or fetched, so a run that is called again under
+    its name is C(ok).
   - >-
     The values of the variables that C(pass_env) of a job names are read from the environment of
     C(ansible-playbook) when the job starts; they go to the agent's environment on the node, and are
     in no argument, file, log or result.
+  - >-
+    C(delegate_to) localhost is fine, and any other is refused, for nodes are reached from the
+    controller; so are C(become), C(async), C(serial) that makes several batches, and the strategies
+    C(free) and C(host_pinned).
   - >-
     The playbooks C(distributed.gummy.run) and C(distributed.gummy.plan) are this action and
     M(distributed.gummy.show).
@@ -33,6 +53,335 @@ options:
     type: str
     choices: [check, plan, run]
     default: run
+  name:
+    description:
+      - >-
+        Name of the job within its run; job-1, job-2, ... by default.
+    type: str
+  id:
+    description:
+      - >-
+        Identity of the job for resuming, where its text may have been edited.
+    type: str
+  prompt:
+    description:
+      - >-
+        What the agent is asked to do.
+    type: str
+  command:
+    description:
+      - >-
+        Command of the agent shell.
+    type: str
+  project:
+    description:
+      - >-
+        Directory the job works on; by default the one the command was typed in; none: no project.
+    type: path
+  task_type:
+    description:
+      - >-
+        Kind of work, for placement; auto reads it from the prompt. By default V(auto).
+    type: str
+    choices: [auto, general, database, api, frontend, testing, security]
+  agent:
+    description:
+      - >-
+        Program that does the job: gummy, claude, or shell for a command. By default V(gummy).
+    type: str
+    choices: [gummy, claude, shell]
+  specialist:
+    description:
+      - >-
+        Specialist of gummy that the job is for; the prompt has to lead gummy there.
+    type: str
+    choices:
+      - database-expert
+      - api-developer
+      - testing-specialist
+      - security-specialist
+      - frontend-specialist
+      - general-specialist
+  node:
+    description:
+      - >-
+        The only node that may take the job; local: here.
+    type: str
+  timeout:
+    description:
+      - >-
+        Longest time the agent may take. By default V(4h).
+    type: str
+  verify:
+    description:
+      - >-
+        Command run on the node after the agent; part of success.
+    type: str
+  expect_changes:
+    description:
+      - >-
+        Whether a success must change files: true (else it failed), false (no matter), auto (no
+        matter, but of gummy and claude it is said). By default V(auto).
+    type: str
+    choices: [auto, 'true', 'false']
+  pass_env:
+    description:
+      - >-
+        Names of variables that the agent gets with the values they have here; no argument, file,
+        log or result holds those, but another job of the same login can read them.
+    type: list
+    elements: str
+  accept_unproven:
+    description:
+      - >-
+        Take a success without evidence as success. By default V(false).
+    type: bool
+  artifacts:
+    description:
+      - >-
+        Globs of files to bring home whether git ignores them or not, as C(dist/*.whl); a list.
+    type: list
+    elements: str
+  deliver:
+    description:
+      - >-
+        What is made of the changes: a patch, a branch of the project too, or none. By default
+        V(patch).
+    type: str
+    choices: [patch, branch, none]
+  attempts:
+    description:
+      - >-
+        How many nodes may try the job. By default V(3).
+    type: int
+  priority:
+    description:
+      - >-
+        Jobs with a higher number are placed first, others in the order of the list. By default
+        V(0).
+    type: int
+  jobs:
+    description:
+      - >-
+        The jobs of a batch, a list.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - >-
+            Name of the job within its run; job-1, job-2, ... by default.
+        type: str
+      id:
+        description:
+          - >-
+            Identity of the job for resuming, where its text may have been edited.
+        type: str
+      prompt:
+        description:
+          - >-
+            What the agent is asked to do.
+        type: str
+      command:
+        description:
+          - >-
+            Command of the agent shell.
+        type: str
+      project:
+        description:
+          - >-
+            Directory the job works on; by default the one the command was typed in; none: no
+            project.
+        type: path
+      task_type:
+        description:
+          - >-
+            Kind of work, for placement; auto reads it from the prompt. By default V(auto).
+        type: str
+        choices: [auto, general, database, api, frontend, testing, security]
+      agent:
+        description:
+          - >-
+            Program that does the job: gummy, claude, or shell for a command. By default V(gummy).
+        type: str
+        choices: [gummy, claude, shell]
+      specialist:
+        description:
+          - >-
+            Specialist of gummy that the job is for; the prompt has to lead gummy there.
+        type: str
+        choices:
+          - database-expert
+          - api-developer
+          - testing-specialist
+          - security-specialist
+          - frontend-specialist
+          - general-specialist
+      node:
+        description:
+          - >-
+            The only node that may take the job; local: here.
+        type: str
+      nodes:
+        description:
+          - >-
+            Host pattern of the nodes that may take the job.
+        type: list
+        elements: str
+      timeout:
+        description:
+          - >-
+            Longest time the agent may take. By default V(4h).
+        type: str
+      verify:
+        description:
+          - >-
+            Command run on the node after the agent; part of success.
+        type: str
+      expect_changes:
+        description:
+          - >-
+            Whether a success must change files: true (else it failed), false (no matter), auto (no
+            matter, but of gummy and claude it is said). By default V(auto).
+        type: str
+        choices: [auto, 'true', 'false']
+      pass_env:
+        description:
+          - >-
+            Names of variables that the agent gets with the values they have here; no argument,
+            file, log or result holds those, but another job of the same login can read them.
+        type: list
+        elements: str
+      accept_unproven:
+        description:
+          - >-
+            Take a success without evidence as success. By default V(false).
+        type: bool
+      artifacts:
+        description:
+          - >-
+            Globs of files to bring home whether git ignores them or not, as C(dist/*.whl); a list.
+        type: list
+        elements: str
+      deliver:
+        description:
+          - >-
+            What is made of the changes: a patch, a branch of the project too, or none. By default
+            V(patch).
+        type: str
+        choices: [patch, branch, none]
+      attempts:
+        description:
+          - >-
+            How many nodes may try the job. By default V(3).
+        type: int
+      priority:
+        description:
+          - >-
+            Jobs with a higher number are placed first, others in the order of the list. By default
+            V(0).
+        type: int
+  run_id:
+    description:
+      - >-
+        Name of the run; the same name again resumes it.
+    type: str
+  only:
+    description:
+      - >-
+        failed: of a run that ended, do the failed jobs anew and nothing else.
+    type: str
+    choices: [failed]
+  each:
+    description:
+      - >-
+        Do every job once on each node, or on one node of each operating system.
+    type: str
+    choices: [node, os]
+  min_nodes:
+    description:
+      - >-
+        With each: on how many nodes, or systems, every job must have run; those out of reach are
+        skipped. By default V(1).
+    type: int
+  adopt:
+    description:
+      - >-
+        Take a run over whose record is gone or another controller's, from what the nodes know of
+        it. By default V(false).
+    type: bool
+  detach:
+    description:
+      - >-
+        Return when the free slots are used; call the run again for the rest. By default V(false).
+    type: bool
+  on_interrupt:
+    description:
+      - >-
+        What happens to the jobs when ansible-playbook is interrupted. By default V(leave).
+    type: str
+    choices: [leave, cancel]
+  local_fallback:
+    description:
+      - >-
+        Work on the controller when no node can. By default V(true).
+    type: bool
+  lost_after:
+    description:
+      - >-
+        How long a silent node keeps its job. By default V(1h).
+    type: str
+  queue_timeout:
+    description:
+      - >-
+        How long jobs may wait for a free slot; without it, as long as it takes.
+    type: str
+  load_weights:
+    description:
+      - >-
+        What each part of the load counts, instead of what the config says.
+    type: dict
+  host_preferences:
+    description:
+      - >-
+        Task types to nodes that are their first choice, instead of what the config says.
+    type: dict
+  fail_on:
+    description:
+      - >-
+        Ends of jobs that make the run fail; an empty list: none does. By default all of them.
+    type: list
+    elements: str
+    choices: [failed, lost, unproven, cancelled]
+  nodes:
+    description:
+      - >-
+        Host pattern of the candidates: hosts of the play or, as an option of run_jobs, hosts of the
+        whole inventory, as far as --limit leaves them.
+    type: list
+    elements: str
+  refresh:
+    description:
+      - >-
+        Ask the nodes anew, instead of taking what they said in the last half minute. By default
+        V(false).
+    type: bool
+  output_file:
+    description:
+      - >-
+        File for what is shown, for a script; ends in .json.
+    type: str
+  progress:
+    description:
+      - >-
+        Show a line per event. By default V(true).
+    type: bool
+  harvest_limit:
+    description:
+      - >-
+        How much of one harvest comes home, such as 500MB or 10GB; what is larger stays on its node.
+        By default what the config says, else 2GB.
+    type: str
 extends_documentation_fragment:
   - distributed.gummy._attributes
 attributes:
@@ -42,20 +391,55 @@ attributes:
 """
 
 EXAMPLES = r"""
+- name: Test and lint on the best nodes of the inventory
+  distributed.gummy.run_jobs:
+    nodes: all
+    agent: shell
+    jobs:
+      - name: test
+        command: make test
+        timeout: 30m
+      - name: lint
+        command: make lint
+
+- name: A prompt from a file, which is not a template
+  distributed.gummy.run_jobs:
+    nodes: all
+    prompt: "{{ lookup('ansible.builtin.file', 'prompt.md') }}"
+    verify: make test
+    deliver: branch
+
+- name: A job for each part of the project; the play goes on whatever becomes of them
+  distributed.gummy.run_jobs:
+    nodes: all
+    agent: claude
+    jobs: "{{ prompts | ansible.builtin.dict2items(key_name='name', value_name='prompt') }}"
+    fail_on: []
+  vars:
+    prompts:
+      api: Write tests for the API
+      database: Write tests for the queries of the database
+  register: tests
+
 - name: Run the jobs of the gummy_ variables on the best of the play's hosts
   distributed.gummy.run_jobs:
+    fail_on: []
   timeout: 0
+  run_once: true
   register: gummy_shown
 
 - name: Show how they ended, and fail if one of them is not good
   distributed.gummy.show:
     of: gummy_shown
+  run_once: true
 """
 
 RETURN = r"""
 document:
-  description: The run as in its C(run.json), or the plan.
-  returned: success
+  description: >-
+    The run as in its C(run.json), or the plan. C(docs/documents.schema.json) of the collection
+    describes it in full.
+  returned: when the input is good, also if jobs failed
   type: dict
   contains:
     schema_version:
@@ -63,7 +447,7 @@ document:
       type: int
       returned: always
     kind:
-      description: Which document it is.
+      description: V(run) or V(plan).
       type: str
       returned: always
     status:
@@ -72,10 +456,6 @@ document:
         every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
       type: str
       returned: always
-    message:
-      description: Which jobs ran on fewer nodes than C(gummy_min_nodes) asks for.
-      type: str
-      returned: for a run
     jobs:
       description: >-
         A row for each job. C(ranking) has every node as it stood for the job (the first 25):
@@ -84,8 +464,69 @@ document:
       type: list
       elements: dict
       returned: always
+    message:
+      description: Which jobs ran on fewer nodes than O(min_nodes) asks for.
+      type: str
+      returned: for a run
+    changed:
+      description: Whether this call sent, started or fetched anything.
+      type: bool
+      returned: for a run
+    run_id:
+      description: The run's name; the same name again goes on with it.
+      type: str
+      returned: for a run
+    uid:
+      description: What tells it from other runs of that name.
+      type: str
+      returned: for a run
+    folder:
+      description: Its folder on this controller.
+      type: str
+      returned: for a run
+    command:
+      description: How ansible-playbook is called for other commands of the collection.
+      type: str
+      returned: for a run
+    begun_at:
+      description: When this call began, in seconds since 1970.
+      type: float
+      returned: for a run
+    seconds:
+      description: How long it took.
+      type: float
+      returned: for a run
+    controller:
+      description: This controller's identity.
+      type: str
+      returned: for a run
+    secrets:
+      description: Projects with the paths in them that look like secrets and went to the nodes.
+      type: dict
+      returned: for a run
+    conflicts:
+      description: Files that several jobs changed, and an order in which the patches apply.
+      type: list
+      elements: dict
+      returned: for a run
+    left_out:
+      description: Machines that the inventory saw and made no host of, with C(name) and C(reason).
+      type: list
+      elements: dict
+      returned: for a plan
+    notes:
+      description: Sentences for people.
+      type: list
+      elements: str
+      returned: for a plan
+msg:
+  description: >-
+    What is wrong with the input, or which jobs failed and why, as in
+    V(1 of 5 jobs failed: lint (agent: exit status 4\)).
+  returned: when it fails
+  type: str
 output_file:
-  description: Where M(distributed.gummy.show) writes the document, if C(gummy_output_file) is set.
-  returned: success
+  description: Where M(distributed.gummy.show) writes the document, if O(output_file) says it.
+  returned: when the input is good
   type: str
 """

@@ -14,8 +14,12 @@ description:
     Prints the document of another module of this collection for people, and writes it to
     C(gummy_output_file) if that is set.
   - >-
-    Fails if not every job of the document is good, or if there is nothing to see because no node
-    answers.
+    Fails if not every job of the document is good (of a run, if a job ended as C(gummy_fail_on)
+    says), if there is nothing to see because no node answers, and if the variable has no document
+    of this collection.
+  - >-
+    In the playbooks of the collection it is tagged C(always), so that C(--tags) and
+    C(--start-at-task) that leave out the task before it are no success.
 options:
   of:
     description: >-
@@ -35,6 +39,7 @@ EXAMPLES = r"""
 - name: Show the result of the task before
   distributed.gummy.show:
     of: gummy_shown
+  run_once: true
 """
 
 RETURN = r"""

@@ -44,6 +44,17 @@ def batch(*jobs: object) -> dict[str, Any]:
     return {"gummy_agent": "shell", "gummy_jobs": list(jobs)}
 
 
+def own_play(**options: Any) -> str:
+    """A play of a user's own, with these options."""
+    task = {"distributed.gummy.run_jobs": {"nodes": "all", "agent": "shell", **options}}
+    return json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}])
+
+
+def third(**keys: Any) -> str:
+    """A play with three jobs, the last of which has these keys."""
+    return own_play(jobs=[{"command": "x"}, {"command": "y"}, {"command": "z", **keys}])
+
+
 CASES = {
     "nothing to do": Case("there is no prompt and no command", {}),
     "blank prompt": Case("there is no prompt and no command", {"gummy_prompt": " \n"}),
@@ -138,6 +149,58 @@ CASES = {
     "become of a host": Case(
         "builder is set to become another user",
         hosts={**HOSTS, "builder": {"ansible_become": True}},
+    ),
+    "option of a wrong type": Case(
+        "argument 'detach' is of type str and we were unable to convert to bool",
+        {},
+        play=own_play(command="x", detach="perhaps"),
+    ),
+    "unknown option": Case(
+        "unknown option 'comand'; did you mean 'command'", {}, play=own_play(comand="x")
+    ),
+    "job of options, wrong type": Case(
+        "job 3: argument 'attempts' is of type str", {}, play=third(attempts="many")
+    ),
+    "job of options, no count": Case("job 3: attempts: 0 is no count", {}, play=third(attempts=0)),
+    "job of options, no text": Case(
+        "job 3: command: True is no text; put it in quotes", {}, play=third(command=True)
+    ),
+    "job of options, agent": Case(
+        "job 3: value of agent must be one of: gummy, claude, shell", {}, play=third(agent="shel")
+    ),
+    "job of options, duration": Case(
+        "job 3: timeout: 'soon' is no duration", {}, play=third(timeout="soon")
+    ),
+    "job of options, key": Case(
+        "job 3: unknown key 'promt'; did you mean 'prompt'", {}, play=third(promt="x")
+    ),
+    "options, no list": Case("jobs: 'x' is no list", {}, play=own_play(jobs="x")),
+    "options, empty list": Case("jobs: the list is empty", {}, play=own_play(jobs=[])),
+    "options, no job": Case("job 1: 5 is no job", {}, play=own_play(jobs=[5])),
+    "options, nothing to do": Case(
+        "there is no prompt and no command; give prompt, or command with agent shell",
+        {},
+        play=own_play(),
+    ),
+    "options, pattern": Case(
+        "nodes: 'elsewhere' matches no host of the inventory",
+        {},
+        play=own_play(command="x", nodes="elsewhere"),
+    ),
+    "options, fail_on": Case(
+        "value of fail_on must be one or more of: failed, lost, unproven, cancelled",
+        {},
+        play=own_play(command="x", fail_on=["faild"]),
+    ),
+    "several hosts": Case(
+        "this play has 3 hosts.*add `run_once: true`",
+        play="[{hosts: all, gather_facts: false, tasks: [{distributed.gummy.run_jobs: {}}]}]",
+    ),
+    "a template in vars": Case(
+        "gummy_prompt: it has an open .*the option prompt of distributed.gummy.run_jobs",
+        {},
+        play="[{hosts: localhost, gather_facts: false, vars: {gummy_prompt: 'say {{ this }}'}, "
+        "tasks: [{distributed.gummy.run_jobs: {nodes: all}}]}]",
     ),
     "inventory": Case("a broken or missing -i", hosts={}),
     "limit": Case(

@@ -16,6 +16,8 @@ from .._errors import InputError
 from .._links.outputs import reader_is_gone
 from .._links.parent import ended_with_parent
 from .._links.process import kill_all
+from .arguments import check_arguments
+from .manners import check_manners
 
 # From -vvv on Ansible itself prints for its connections from within a worker.
 WORKERS_PRINT = 3
@@ -38,10 +40,12 @@ class FleetAction(ActionBase):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """What Ansible calls: checks the arguments, and turns an InputError into a failure."""
         super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(dict(self.spec))
+        variables = task_vars or {}
         try:
+            check_manners(self._task, variables)
+            args = check_arguments(self.spec, self._task.args)
             with ended_with_parent():
-                result = self.act(args, task_vars or {})
+                result = self.act(args, variables)
         except InputError as exc:
             result = {"failed": True, "msg": "\n".join(exc.problems)}
         if reader_is_gone():

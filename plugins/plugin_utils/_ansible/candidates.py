@@ -11,14 +11,16 @@ from typing import Any
 
 from ansible import constants as C
 from ansible import context
+from ansible.errors import AnsibleError
+from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-from .._errors import InputError
+from .._errors import BadValue, InputError
 from .._files.quarantines import Quarantines
 from .._fleet.fleet import Fleet
 from .._input.config import Config, load_config
-from .._input.keys import TOP_KEYS, setting
+from .._input.keys import TOP_KEYS, coerce, plain, setting, show
 from .._input.nodes import node_from_vars
 from .._links.link import Link
 from .._load.measure import measure_link
@@ -26,6 +28,7 @@ from .._load.snapshots import Snapshots
 from .._schedule.placement import Node
 from .._tailnet.left_out import LEFT_OUT
 from .connect import LinkMaker, settings_of, why_no_node
+from .manners import failed_hosts, live_hosts
 
 # The controller's own name among the hosts of a play.
 LOCAL = "localhost"
@@ -36,21 +39,30 @@ PROBLEMS_MOST = 5
 HostVars = Mapping[str, Any]
 
 
-def find_fleet(action: ActionBase, task_vars: Mapping[str, Any]) -> Fleet:
+def find_fleet(action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = None) -> Fleet:
     """The fleet of the play that this action runs in.
 
+    nodes: of the task's options, a host pattern of the whole inventory; None for the play's hosts.
     Raises InputError for hosts, settings and a config file that no job can be placed with.
     """
-    hosts = _hosts_of_play(action, task_vars)
+    pattern = _pattern(nodes, "nodes")
+    if pattern:
+        hosts = _hosts_of_pattern(action, task_vars, pattern)
+        # They are reached by their own variables: the play may be one of localhost, and say
+        # `connection: local` for that.
+        task = Task()
+    else:
+        hosts = _hosts_of_play(action, task_vars)
+        task = action._task
     config = load_config()
 
     all_hostvars = task_vars["hostvars"]
     hostvars = {name: all_hostvars.raw_get(name) for name in hosts if name != LOCAL}
-    _check_settings(hostvars, all_hostvars.raw_get(LOCAL), action)
+    _check_settings(hostvars, all_hostvars.raw_get(LOCAL), task)
 
-    make_link = _link_maker(action, task_vars)
+    make_link = _link_maker(action, task, task_vars)
     believe = _believes_caches(task_vars)
-    vias = {name: settings_of(variables, action._task) for name, variables in hostvars.items()}
+    vias = {name: settings_of(variables, task) for name, variables in hostvars.items()}
     slots = config.slots
 
     return Fleet(
@@ -87,18 +99,20 @@ def match(action: ActionBase, task_vars: Mapping[str, Any], pattern: str) -> lis
 # -- the steps of find_fleet
 
 
+def _pattern(raw: object, where: str) -> str:
+    """A host pattern that was given; blank: none was. Raises InputError."""
+    try:
+        return str(coerce(TOP_KEYS["nodes"], plain(raw)) or "")
+    except BadValue as exc:
+        raise InputError([f"{where}: {exc}"]) from exc
+
+
 def _hosts_of_play(action: ActionBase, task_vars: Mapping[str, Any]) -> list[str]:
     """The play's hosts, those of `gummy_nodes` alone if it is given. Raises InputError."""
-    hosts = [str(name) for name in task_vars["ansible_play_hosts_all"]]
-    if len(hosts) != len(task_vars["ansible_play_batch"]):
-        problem = (
-            "this play runs in batches (serial), and the nodes must all be seen at once: "
-            "remove serial"
-        )
-        raise InputError([problem])
+    hosts = live_hosts(task_vars)
 
     # The play may have chosen by this pattern already, but the guard play runs over all hosts.
-    pattern = str(task_vars.get("gummy_nodes") or "").strip()
+    pattern = _pattern(task_vars.get("gummy_nodes"), "gummy_nodes")
     if pattern:
         chosen = frozenset(match(action, task_vars, pattern))
         hosts = [name for name in hosts if name in chosen]
@@ -111,14 +125,51 @@ def _hosts_of_play(action: ActionBase, task_vars: Mapping[str, Any]) -> list[str
     return hosts
 
 
-def _check_settings(hostvars: Mapping[str, HostVars], common: HostVars, action: ActionBase) -> None:
+def _hosts_of_pattern(action: ActionBase, task_vars: Mapping[str, Any], pattern: str) -> list[str]:
+    """The inventory's hosts of a pattern, as far as --limit leaves them. Raises InputError."""
+    inventory = action._task.get_variable_manager()._inventory
+    failed = failed_hosts(task_vars)
+    try:
+        # The restriction is the play's own hosts.
+        everywhere = inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
+        limited = inventory.get_hosts(pattern, ignore_restrictions=True)
+    except AnsibleError as exc:
+        problem = f"nodes: {show(pattern)} is no host pattern ({exc}); write it as for --limit"
+        raise InputError([problem]) from exc
+
+    all_hosts = [str(host.name) for host in everywhere]
+    within_limit = [str(host.name) for host in limited]
+    hosts = [name for name in within_limit if name not in failed]
+    if hosts:
+        return hosts
+    if within_limit:
+        problem = (
+            f"nodes: {show(pattern)}: every host of it failed earlier in this play: "
+            f"{', '.join(within_limit[:PROBLEMS_MOST])}"
+        )
+    elif all_hosts:
+        limit = context.CLIARGS.get("subset")
+        problem = (
+            f"nodes: {show(pattern)} has {', '.join(all_hosts[:PROBLEMS_MOST])}, and --limit "
+            f"{limit} leaves none of them: name them there as well as the play's own hosts, "
+            f"as in --limit {shlex.quote(f'{limit}:{all_hosts[0]}')}"
+        )
+    else:
+        problem = (
+            f"nodes: {show(pattern)} matches no host of the inventory: "
+            "see `ansible-inventory --graph`"
+        )
+    raise InputError([problem])
+
+
+def _check_settings(hostvars: Mapping[str, HostVars], common: HostVars, task: Any) -> None:
     """Raise InputError for hosts with a setting that would count for all, or that are no nodes.
 
     common: the variables that every host has.
     """
     leaks = [_leak(name, variables, common) for name, variables in hostvars.items()]
     reasons = [
-        why_no_node(name, _without_templates(variables), action._task)
+        why_no_node(name, _without_templates(variables), task)
         for name, variables in hostvars.items()
     ]
     problems = [problem for problem in [*leaks, *reasons] if problem]
@@ -151,12 +202,14 @@ def _without_templates(variables: HostVars) -> dict[str, Any]:
     }
 
 
-def _link_maker(action: ActionBase, task_vars: Mapping[str, Any]) -> Callable[[str], Link]:
+def _link_maker(
+    action: ActionBase, task: Any, task_vars: Mapping[str, Any]
+) -> Callable[[str], Link]:
     """What makes the link to a candidate from its settings, with -k's password where it counts."""
     # Where the first host has a password of its own, that one stands where -k's was.
     own_password = any(name in task_vars for name in C.MAGIC_VARIABLE_MAPPING["password"])
     password = "" if own_password else action._play_context.password or ""
-    maker = LinkMaker(action._task, password)
+    maker = LinkMaker(task, password)
     templated = task_vars["hostvars"]
 
     def make_link(name: str) -> Link:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -14,18 +14,24 @@ from typing import Any
 from ansible import constants as C
 from ansible import context
 from ansible.plugins.action import ActionBase
+from ansible.template import is_trusted_as_template
 
 from .._errors import BadValue, InputError
 from .._files.record import run_folder
 from .._fleet.fleet import Fleet, with_load_or_reason
 from .._input.each import on_each
 from .._input.keys import TOP_KEYS, coerce, plain, setting
+from .._input.option_spec import run_options
 from .._input.pass_env import require_values
 from .._input.request import Request, read_project, read_request, unknown_settings
 from .candidates import LOCAL, match
 
 # How many nodes are asked for their operating system at the same time.
 AT_ONCE = 64
+# The options of run_jobs that are keys.
+RUN_OPTIONS = run_options()
+# What a template begins with.
+OPEN = ("{{", "{%")
 
 
 def extra_vars() -> list[str]:
@@ -40,11 +46,22 @@ def check_names(action: ActionBase) -> None:
         raise InputError(problems)
 
 
-def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet) -> Request:
-    """The request that was typed for this fleet. Raises InputError with all that is wrong."""
+def find_request(
+    action: ActionBase,
+    task_vars: Mapping[str, Any],
+    fleet: Fleet,
+    options: Mapping[str, Any] | None = None,
+) -> Request:
+    """The request for this fleet: the task's options, and what else was typed.
+
+    Raises InputError with all that is wrong.
+    """
+    options = options or {}
     settings = {
         f"gummy_{key}": task_vars[f"gummy_{key}"] for key in TOP_KEYS if f"gummy_{key}" in task_vars
     }
+    extra_names = _extra_var_names(action)
+    _refuse_templates(settings, [*extra_names, *(f"gummy_{name}" for name in options)])
     names = [*fleet.names]
     if fleet.fallback is not None:
         names.append(LOCAL)
@@ -59,7 +76,8 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
         os.getcwd(),
         fleet.config,
         match=match_hosts,
-        extra_var_names=_extra_var_names(action),
+        extra_var_names=extra_names,
+        options=options,
     )
 
     # Of an earlier call's jobs some may have ended, and need no value any more.
@@ -70,7 +88,8 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
         problem = (
             "no node is among the hosts of this play "
             "(a broken or missing -i leaves localhost alone): "
-            "give -i, or gummy_node=local to work here"
+            "give -i, or gummy_node=local to work here; in a play of localhost, give run_jobs its "
+            "option nodes"
         )
         raise InputError([problem])
 
@@ -78,6 +97,40 @@ def find_request(action: ActionBase, task_vars: Mapping[str, Any], fleet: Fleet)
     if request.each:
         return on_each(request, _systems(fleet))
     return request
+
+
+def _refuse_templates(settings: Mapping[str, Any], read_raw: Iterable[str]) -> None:
+    """Raise InputError for templates in variables, which nobody would fill in.
+
+    A text is one if Ansible would template it: it stands in the vars of a play, group or host. What
+    set_fact, a lookup or a node yielded is data. read_raw: names of variables whose braces are
+    meant as they are, or do not count.
+    """
+    raw = set(read_raw)
+    problems = [
+        f"{name}: {where}it has an open '{{{{' and stands in the vars of a play, a group or a "
+        "host, and such a text is read as it is: give it as the option "
+        f"{name.removeprefix('gummy_')} of distributed.gummy.run_jobs, which Ansible fills in, or "
+        "mark it !unsafe if its braces are meant"
+        for name, value in settings.items()
+        if name not in raw
+        for where in _templates_in(value)
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _templates_in(value: Any, where: str = "") -> Iterator[str]:
+    """Where templates stand in a value of a variable: beginnings of sentences."""
+    if isinstance(value, str):
+        if is_trusted_as_template(value) and any(sign in value for sign in OPEN):
+            yield where
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _templates_in(item, f"{where}{name}: ")
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value, 1):
+            yield from _templates_in(item, f"{where}{number}: ")
 
 
 def _warn_of_config(request: Request) -> list[str]:

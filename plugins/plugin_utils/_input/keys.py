@@ -40,6 +40,9 @@ BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 # How many bytes of one harvest come home, where nobody says it.
 HARVEST_LIMIT = 2 * 10**9
 
+# How a job can end that is not as it should be.
+BAD_ENDS = ("failed", "lost", "unproven", "cancelled")
+
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -313,11 +316,22 @@ KEYS = (
         text="Task types to nodes that are their first choice, instead of what the config says.",
     ),
     Key(
+        "fail_on",
+        level="run",
+        type="statuses",
+        default=BAD_ENDS,
+        text="Ends of jobs that make the run fail; an empty list: none does.",
+        choices=BAD_ENDS,
+    ),
+    Key(
         "nodes",
         level="any",
         type="pattern",
         default="all:localhost",
-        text="Host pattern of the play: the candidates.",
+        text=(
+            "Host pattern of the candidates: hosts of the play or, as an option of run_jobs, hosts "
+            "of the whole inventory, as far as --limit leaves them."
+        ),
     ),
     Key(
         "refresh",
@@ -443,6 +457,8 @@ def coerce(key: Key, raw: object) -> object:
         return None
     if key.type in READ_AS_IT_STANDS:
         return READ_AS_IT_STANDS[key.type](raw)
+    if key.type == "statuses":
+        return _statuses(key, raw)
     if key.type == "pattern" and isinstance(raw, list) and _are_texts(raw):
         return ",".join(raw) or None
     # A path may begin or end with a blank.
@@ -568,6 +584,17 @@ def _variables(raw: object) -> tuple[str, ...]:
         if SET_BY_US.fullmatch(name):
             raise BadValue(f"{name} is set on the node for every agent; take it out")
     return tuple(dict.fromkeys(names))
+
+
+def _statuses(key: Key, raw: object) -> tuple[str, ...]:
+    """Some of the key's choices, maybe none; a text holds several, as `-e` gives them."""
+    words = re.findall(r"[^\s,\[\]]+", raw) if isinstance(raw, str) else raw
+    if not isinstance(words, (list, tuple)):
+        raise BadValue(f"{show(raw)} is no list; write '- failed' for each, or [] for none")
+    for word in words:
+        if word not in key.choices:
+            raise BadValue(f"unknown value {show(word)}; {hint(str(word), key.choices)}")
+    return tuple(dict.fromkeys(words))
 
 
 def _globs(raw: object) -> tuple[str, ...] | None:

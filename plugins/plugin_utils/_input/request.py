@@ -37,6 +37,9 @@ RAW_WORD = re.compile(r"gummy_(prompt|command|verify)=")
 # One of the two: where a job names one itself, the other one's default for all jobs does not hold.
 EITHER = {"prompt": "command", "command": "prompt", "node": "nodes", "nodes": "node"}
 
+# What there is to do. Where options of a task say it, variables that say it too do not count.
+WORK = frozenset({"jobs", "prompt", "command"})
+
 # What a run is called where the user gives no name: no letters and digits that look alike.
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -135,6 +138,8 @@ class Request:
     notes: tuple[str, ...] = ()
     # How many bytes of one harvest come home; None for what the config says.
     harvest_limit: int | None = None
+    # Ends of jobs that make the task fail; none: it does not fail for its jobs.
+    fail_on: tuple[str, ...] = ()
 
 
 class Given(NamedTuple):
@@ -155,14 +160,16 @@ def read_request(
     *,
     match: Callable[[str], list[str]],
     extra_var_names: Iterable[str] = (),
+    options: Mapping[str, object] | None = None,
 ) -> Request:
-    """The request in the `-e` words as typed and the variables, untemplated.
+    """The request in the `-e` words as typed and the variables, untemplated, and in the options.
 
     hosts: the candidates; cwd: what relative paths start at; match: a host pattern -> the hosts
-    that it means; extra_var_names: all names that -e sets. InputError: all that is wrong.
+    that it means; extra_var_names: all names that -e sets; options: of the task, by the names of
+    keys: they count more than variables. InputError: all that is wrong.
     """
     reader = _Reader(hosts, cwd, match)
-    top = reader.read_top(extra_var_words, variables, extra_var_names)
+    top = reader.read_top(extra_var_words, variables, extra_var_names, options or {})
     jobs = reader.read_jobs(top)
     output_file = reader.read_output_file(top)
     reader.check_settings(top)
@@ -186,7 +193,8 @@ def read_request(
         output_file=output_file,
         progress=_value(top, "progress"),
         config=config,
-        notes=notes,
+        notes=(*reader.notes, *notes),
+        fail_on=_value(top, "fail_on"),
     )
 
 
@@ -238,7 +246,11 @@ class _Reader:
         self._hosts = hosts
         self._cwd = cwd
         self._match = match
+        # What stands before a key of the top level where the user wrote, or would write it.
+        self._prefix = "gummy_"
         self.problems: list[str] = []
+        # Sentences for people.
+        self.notes: list[str] = []
 
     # Settings: what holds for the whole run
 
@@ -247,19 +259,45 @@ class _Reader:
         extra_var_words: Sequence[str],
         variables: Mapping[str, object],
         extra_var_names: Iterable[str],
+        options: Mapping[str, object],
     ) -> dict[str, Given]:
         """The keys of the top level that are given."""
         texts, names = self._read_words(extra_var_words, variables)
         self.problems += unknown_settings([*names, *extra_var_names])
         keys = {name: key for name, key in TOP_KEYS.items() if key.level in ("job", "run", "any")}
         values = {name: texts.get(name, plain(variables.get(f"gummy_{name}"))) for name in keys}
-        return self._read_values(values, keys, "gummy_")
+
+        own = self._read_values({name: plain(raw) for name, raw in options.items()}, keys, "")
+        # With fail_on alone, our own playbook, all else is said by variables.
+        if own.keys() - {"fail_on"}:
+            self._prefix = ""
+        for name in self._overridden(own):
+            if values[name] is not None and values[name] != "":
+                self._note_of_two(name, own)
+            del values[name]
+        return {**self._read_values(values, keys, "gummy_"), **own}
+
+    def _overridden(self, own: Mapping[str, Given]) -> list[str]:
+        """The keys that do not count as variables, for options say the same or the work itself."""
+        names = set(own)
+        if names & WORK:
+            names |= WORK
+        return [name for name in TOP_KEYS if name in names]
+
+    def _note_of_two(self, name: str, own: Mapping[str, Given]) -> None:
+        if name in own:
+            # A playbook of ours says that it does not fail by itself; `show` reads the variable.
+            if name != "fail_on" or own[name].value:
+                self.notes.append(f"gummy_{name} does not count: the task has the option {name}")
+            return
+        work = ", ".join(sorted(own.keys() & WORK))
+        self.notes.append(f"gummy_{name} does not count: the task says what to do ({work})")
 
     def read_output_file(self, top: Mapping[str, Given]) -> str | None:
         """The absolute path of the file for what is shown, if one is asked for."""
         raw = _value(top, "output_file")
         if raw:
-            with self._collect("gummy_output_file"):
+            with self._collect(top["output_file"].where):
                 return _output_file(raw, self._cwd)
         return None
 
@@ -267,13 +305,15 @@ class _Reader:
         """Settings that need another one."""
         if "run_id" not in top:
             self.problems += [
-                f"gummy_{name}: give the run's name as well (gummy_run_id)"
+                f"{top[name].where}: give the run's name as well ({self._prefix}run_id)"
                 for name in ("only", "adopt")
                 if _value(top, name)
             ]
         if _value(top, "each") is None and "min_nodes" in top:
+            each = f"{self._prefix}each"
             self.problems.append(
-                "gummy_min_nodes: it goes with gummy_each=node or gummy_each=os; give that as well"
+                f"{top['min_nodes'].where}: it goes with {each}=node or {each}=os; "
+                "give that as well"
             )
 
     def read_placement(
@@ -281,12 +321,12 @@ class _Reader:
     ) -> tuple[Config, tuple[str, ...]]:
         """The config with this run's weights and preferences, and notes."""
         if "load_weights" in top:
-            with self._collect("gummy_load_weights"):
+            with self._collect(top["load_weights"].where):
                 weights = check_weights(top["load_weights"].value)
                 config = replace(config, load_weights=weights)
 
         if "host_preferences" in top:
-            with self._collect("gummy_host_preferences"):
+            with self._collect(top["host_preferences"].where):
                 preferences = check_preferences(top["host_preferences"].value)
                 for _task_type, name in self._strangers(preferences):
                     raise BadValue(f"no host {show(name)} in this play; {hint(name, self._hosts)}")
@@ -376,8 +416,9 @@ class _Reader:
             ]
         else:
             jobs = [self._read_job(self._job_input({}, "", top), 1)]
-        self._check_twice([job.name for job in jobs], "name")
-        self._check_twice([job.id for job in jobs if job.id], "id")
+        where = top["jobs"].where if "jobs" in top else ""
+        self._check_twice([job.name for job in jobs], "name", where)
+        self._check_twice([job.id for job in jobs if job.id], "id", where)
         return tuple(jobs)
 
     def _job_input(self, entry: object, where: str, top: Mapping[str, Given]) -> _JobInput:
@@ -389,7 +430,8 @@ class _Reader:
             entry = {}
         for name in entry:
             if name not in JOB_KEYS:
-                self.problems.append(f"{where}: unknown key {show(name)}; {_key_hint(str(name))}")
+                key_hint = _key_hint(str(name), self._prefix)
+                self.problems.append(f"{where}: unknown key {show(name)}; {key_hint}")
         values = {name: raw for name, raw in entry.items() if name in JOB_KEYS}
         own = self._read_values(values, JOB_KEYS, f"{where}: ")
         defaults = {
@@ -397,7 +439,7 @@ class _Reader:
             for name, given in top.items()
             if TOP_KEYS[name].level == "job" and EITHER.get(name) not in own
         }
-        return _JobInput({**defaults, **own}, where)
+        return _JobInput({**defaults, **own}, where, self._prefix)
 
     def _read_job(self, job: _JobInput, number: int) -> Job:
         """The job, with what is wrong with it added to the problems."""
@@ -523,13 +565,13 @@ class _Reader:
             )
         return names
 
-    def _check_twice(self, names: Iterable[str], what: str) -> None:
+    def _check_twice(self, names: Iterable[str], what: str, where: str) -> None:
         """Names that are taken; upper and lower case are one, for each job has a folder."""
         seen: set[str] = set()
         for name in names:
             if name.lower() in seen:
                 self.problems.append(
-                    f"gummy_jobs: two jobs have the {what} {name!r}; give each job its own {what}"
+                    f"{where}: two jobs have the {what} {name!r}; give each job its own {what}"
                 )
             seen.add(name.lower())
 
@@ -566,6 +608,8 @@ class _JobInput:
     given: Mapping[str, Given]
     # Which of the list it is, as the beginning of a sentence; blank for the one of the top level.
     where: str
+    # What stands before a key of the top level.
+    prefix: str
 
     def value(self, name: str) -> Any:
         """The value of a key: as given, else the default of the table."""
@@ -573,7 +617,7 @@ class _JobInput:
 
     def key(self, name: str) -> str:
         """The key as a user writes it there."""
-        return name if self.where else f"gummy_{name}"
+        return name if self.where else self.prefix + name
 
     @property
     def begin(self) -> str:
@@ -592,13 +636,13 @@ def _value(given: Mapping[str, Given], name: str) -> Any:
     return given[name].value if name in given else TOP_KEYS[name].default
 
 
-def _key_hint(name: str) -> str:
-    """The end of a sentence about a key that a job can't have."""
+def _key_hint(name: str, prefix: str) -> str:
+    """The end of a sentence about a key that a job can't have. prefix: of keys of the top level."""
     bare = name.removeprefix("gummy_")
     if bare in JOB_KEYS:
         return f"in a job it is {bare!r}"
     if bare in TOP_KEYS:
-        return f"it holds for the whole run: write 'gummy_{bare}' beside gummy_jobs"
+        return f"it holds for the whole run: write '{prefix}{bare}' beside {prefix}jobs"
     return hint(name, JOB_KEYS)
 
 

@@ -125,6 +125,8 @@ class Engine:
 
         # Whether the call ended before its jobs because nobody read what it printed.
         self.has_left = False
+        # Whether anything was sent to a node, started there, or fetched from it.
+        self.has_acted = False
 
         self._is_measuring = False
         self._knows_cancel = False
@@ -231,6 +233,8 @@ class Engine:
             answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
             answer = replies.with_weighed_signature(answer, self._record.key_of(answer.attempt))
             log.learn(answer.facts)
+            if isinstance(answer.event, ev.Fetched) or log.sync.get("files"):
+                self.has_acted = True
             if answer.text:
                 self._report(log.job, answer.verb, log.node, answer.text)
 
@@ -401,6 +405,8 @@ class Engine:
 
     @_carry_out.register
     def _start(self, command: ev.Start) -> None:
+        # Whatever is heard of it, the agent may run.
+        self.has_acted = True
         job = self._jobs[command.job]
         log = self._logs[command.attempt]
         generation = log.generation

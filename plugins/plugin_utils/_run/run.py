@@ -28,6 +28,7 @@ from .._project.sync import Exclusions, exclusions, workspace_key
 from .._schedule.placement import Node
 from .._schedule.plan import PlannedJob, plan_work
 from .._show.printer import Printer
+from .._show.text import how_many
 from .engine import Engine
 from .interrupt import cancel_if_we_die
 from .requests import branch_orders, placement_spec
@@ -59,6 +60,9 @@ class RunDocument(TypedDict):
 
     # success, failed or unfinished; see `verdict`.
     status: str
+
+    # Whether this call sent, started or fetched anything.
+    changed: bool
 
     # Why the run failed though its jobs did not; None: it is not so.
     message: str | None
@@ -154,6 +158,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         "uid": record.uid,
         "folder": record.folder,
         "status": verdict(set(statuses.values()), bool(too_few)),
+        "changed": engine.has_acted,
         "message": "; ".join(too_few) or None,
         "command": fleet.command,
         "begun_at": round(begun_at, 3),
@@ -201,7 +206,8 @@ def _introduce(
     run_id = request.run_id
     on_interrupt = "are cancelled" if request.on_interrupt == "cancel" else "go on"
 
-    printer.say(f"run {run_id}: {jobs} jobs, {len(fleet.nodes)} nodes")
+    nodes = len(fleet.nodes)
+    printer.say(f"run {run_id}: {how_many(jobs, 'job')}, {how_many(nodes, 'node')}")
     printer.say(f"if this is interrupted, the jobs {on_interrupt}; how to go on with it:")
     printer.say(f"  the same command with -e gummy_run_id={run_id}   (takes up what is left)")
     printer.say(f"  {fleet.command} distributed.gummy.logs -e gummy_run_id={run_id}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import table
+from .text import how_many, table
 
 # What stands before a job, by its status.
 MARKS = {
@@ -48,7 +48,7 @@ Row = Mapping[str, Any]
 def run_summary(run: Row) -> list[str]:
     """The summary of a run, from run.json."""
     jobs: Sequence[Row] = run["jobs"]
-    counts = [f"{_count(jobs, status='success')} of {len(jobs)} jobs good"]
+    counts = [f"{_count(jobs, status='success')} of {how_many(len(jobs), 'job')} good"]
     for status in ("running", "waiting"):
         count = _count(jobs, status=status)
         if count:
@@ -354,8 +354,7 @@ def _cleaned_cells(row: Row) -> list[str]:
     for what in ("attempt", "workspace", "program"):
         count = _count(row["removed"], what=what)
         if count:
-            plural = "s" if count > 1 else ""
-            counts.append(f"{count} {what}{plural}")
+            counts.append(how_many(count, what))
     return [row["node"], _megabytes(row["bytes"]), ", ".join(counts) or "nothing"]
 
 

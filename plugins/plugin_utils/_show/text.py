@@ -29,6 +29,11 @@ def _printable_char(char: str) -> str:
     return "\N{REPLACEMENT CHARACTER}"
 
 
+def how_many(number: int, what: str) -> str:
+    """`1 job`, `2 jobs`. what: a word that takes an s."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def width(text: str) -> int:
     """How many columns a text takes, or one more where terminals differ."""
     return sum(map(_columns, text))

@@ -32,16 +32,33 @@ def homes(tmp_path, monkeypatch):
     return tmp_path
 
 
-def found(hosts, batch=None, password=None, **variables):
-    """hosts: name -> variables; localhost is always known."""
+class Inventory:
+    """Ansible's, for patterns that are names or `all`."""
+
+    def __init__(self, names, limit):
+        self.names = names
+        self.limit = names if limit is None else limit
+
+    def get_hosts(self, pattern, ignore_limits=False, ignore_restrictions=False):
+        assert ignore_restrictions
+        words = self.names if pattern == "all" else pattern.split(",")
+        known = self.names if ignore_limits else self.limit
+        return [SimpleNamespace(name=name) for name in words if name in known]
+
+
+def found(hosts, failed=(), password=None, nodes=None, play=None, limit=None, **variables):
+    """hosts: name -> variables; localhost is always known. play: names of the play's hosts."""
     task_vars = {
         "hostvars": HostVars({"localhost": {}, **hosts}),
-        "ansible_play_hosts_all": list(hosts),
-        "ansible_play_batch": list(hosts if batch is None else batch),
+        "ansible_play_hosts_all": list(play or hosts),
+        "ansible_play_hosts": [name for name in play or hosts if name not in failed],
         **variables,
     }
-    action = SimpleNamespace(_task=Task(), _play_context=SimpleNamespace(password=password))
-    return find_fleet(action, task_vars)
+    inventory = Inventory([name for name in hosts if name != "localhost"], limit)
+    task = Task()
+    task.get_variable_manager = lambda: SimpleNamespace(_inventory=inventory)
+    action = SimpleNamespace(_task=task, _play_context=SimpleNamespace(password=password))
+    return find_fleet(action, task_vars, nodes)
 
 
 def test_hosts_are_nodes_and_localhost_is_the_fallback_of_a_play_that_holds_it():
@@ -73,8 +90,14 @@ def test_slots_of_the_config_file_count_more_than_measured_ones(homes):
 
 
 def test_gummy_nodes_chooses_among_the_play_s_hosts(monkeypatch):
-    monkeypatch.setattr(_candidates, "match", lambda _action, _vars, pattern: [pattern, "other"])
+    monkeypatch.setattr(
+        _candidates, "match", lambda _action, _vars, pattern: [*pattern.split(","), "other"]
+    )
     assert found({"a": {}, "b": {}}, gummy_nodes="b").names == ("b",)
+    # In a file of -e it may be a list.
+    assert found({"a": {}, "b": {}, "c": {}}, gummy_nodes=["a", "c"]).names == ("a", "c")
+    with pytest.raises(InputError, match="gummy_nodes: 1.5 is no text"):
+        found({"a": {}}, gummy_nodes=1.5)
     with pytest.raises(InputError, match="gummy_nodes=c matches no host"):
         found({"a": {}}, gummy_nodes="c")
 
@@ -107,6 +130,30 @@ def test_leaks_are_told_before_hosts_that_are_no_nodes_and_five_problems_at_most
     assert len(refused.value.problems) == 5 and "gummy_prompt" in refused.value.problems[0]
 
 
-def test_a_play_in_batches_is_refused():
-    with pytest.raises(InputError, match="remove serial"):
-        found({"a": {}, "b": {}}, batch=["a"])
+def test_a_host_that_failed_earlier_is_no_candidate():
+    hosts = {"a": {}, "b": {}, "c": {}}
+    assert found(hosts, failed=["b"]).names == ("a", "c")
+    assert found(hosts, failed=["b"], nodes=["all"]).names == ("a", "c")
+    with pytest.raises(InputError, match="every host of it failed earlier in this play: b"):
+        found(hosts, failed=["b"], nodes="b")
+
+
+def test_the_option_nodes_means_the_whole_inventory_as_far_as_a_limit_leaves_it(monkeypatch):
+    hosts = {"localhost": {}, "a": {}, "b": {}}
+    fleet = found(hosts, play=["localhost"], nodes=["all"])
+    assert fleet.names == ("a", "b") and fleet.fallback is None
+    assert found(hosts, play=["localhost"], nodes=["b"]).names == ("b",)
+    assert found(hosts, play=["localhost"], nodes=["all"], limit=["a"]).names == ("a",)
+
+    monkeypatch.setattr(_candidates.context, "CLIARGS", {"subset": "localhost"})
+    with pytest.raises(InputError, match="--limit localhost leaves none.* --limit localhost:a"):
+        found(hosts, play=["localhost"], nodes=["all"], limit=[])
+    with pytest.raises(InputError, match="'c' matches no host of the inventory"):
+        found(hosts, play=["localhost"], nodes=["c"])
+
+
+def test_nodes_outside_of_the_play_are_reached_by_their_own_variables():
+    hosts = {"localhost": {}, "a": {"ansible_host": "x"}}
+    assert found(hosts, play=["localhost"], nodes=["a"]).make_link("a").host == "x"
+    with pytest.raises(InputError, match="a is set to become another user"):
+        found({"a": {"ansible_become": True}}, play=["localhost"], nodes="a")

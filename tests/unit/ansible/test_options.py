@@ -6,6 +6,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
+from ansible.template import trust_as_template
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible import options as _options
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.options import (
     check_names,
@@ -60,6 +61,25 @@ def test_a_configuration_of_ansible_s_that_lies_in_a_job_s_project_is_told(homes
         assert request(play_fleet({}, nodes(None)), **settings).notes == ()
     monkeypatch.setattr(_options.C, "CONFIG_FILE", None)
     assert request(play_fleet({}, nodes(None)), gummy_project=str(project)).notes == ()
+
+
+def test_a_template_in_the_vars_of_a_play_is_refused_and_what_is_data_or_from_minus_e_is_not():
+    fleet = play_fleet({}, nodes(None))
+    text = trust_as_template("say {{ this }}")
+    jobs = [{"command": "make"}, {"command": text}]
+    with pytest.raises(InputError) as refused:
+        request(fleet, gummy_command=text, gummy_jobs=jobs)
+    first, second = refused.value.problems
+    assert "gummy_command: it has an open '{{'" in first and "the option command of" in first
+    assert "gummy_jobs: 2: command: it has" in second and "the option jobs of" in second
+
+    # Data of set_fact, -e, and what an option says in its place.
+    assert request(fleet, gummy_command="say {{ this }}").jobs[0].command == "say {{ this }}"
+    settings = {"gummy_command": text, "gummy_agent": "shell"}
+    (job,) = find_request(action("gummy_command"), settings, fleet).jobs
+    assert job.command == "say {{ this }}"
+    (job,) = find_request(action(), settings, fleet, {"command": "make"}).jobs
+    assert job.command == "make"
 
 
 def test_words_of_minus_e_are_read_as_they_were_typed(monkeypatch):

@@ -123,7 +123,7 @@ def test_the_document_of_a_run_is_what_lies_in_its_folder(world):
 def test_people_are_told_first_how_to_go_on_after_an_interruption(world):
     world.run(JOBS, PlayedNode("n"), notes=("a note",))
     assert world.lines.said == [
-        "run r: 2 jobs, 1 nodes",
+        "run r: 2 jobs, 1 node",
         "if this is interrupted, the jobs go on; how to go on with it:",
         "  the same command with -e gummy_run_id=r   (takes up what is left)",
         "  ansible-playbook -i hosts distributed.gummy.logs -e gummy_run_id=r",
@@ -157,6 +157,13 @@ def test_a_run_that_is_called_again_does_what_is_left_and_nothing_twice(world, o
     assert start["spec"]["job"] == "b"
     assert any(line.startswith("resuming the run of ") for line in world.lines.said)
     assert any(line.endswith("1 of 2 done, 0 may still run") for line in world.lines.said)
+
+
+def test_a_run_is_changed_by_the_calls_that_start_or_fetch_something(world, only_one_call):
+    assert world.run(JOBS[:1], PlayedNode("n"))["changed"]
+
+    idle = PlayedNode("n")
+    assert not world.run(JOBS[:1], idle)["changed"] and idle.requests("start") == []
 
 
 def test_a_run_whose_jobs_ask_for_what_is_not_set_here_begins_nothing(world):

@@ -14,10 +14,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints
 
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.cancel import (
+    CancelDocument,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.clean import CleanDocument
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.find_attempts import (
     PRIVATE,
     AttemptsDocument,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.fleet_info import (
+    InfoDocument,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.specialists import (
     SpecialistsDocument,
@@ -36,9 +42,10 @@ FILE = Path(__file__).resolve().parents[1] / "docs" / "documents.schema.json"
 
 # Kind of a document -> its type.
 DOCUMENTS: Mapping[str, Any] = {
-    "cancel": AttemptsDocument,
+    "cancel": CancelDocument,
     "clean": CleanDocument,
     "harvest": AttemptsDocument,
+    "info": InfoDocument,
     "logs": AttemptsDocument,
     "plan": PlanDocument,
     "run": RunDocument,

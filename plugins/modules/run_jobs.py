@@ -374,7 +374,8 @@ options:
   progress:
     description:
       - >-
-        Show a line per event. By default V(true).
+        Show a line per event on stderr; without it nothing but errors is printed there. By default
+        V(true).
     type: bool
   harvest_limit:
     description:

@@ -136,7 +136,9 @@ def test_every_command_tells_what_the_schema_says(controller: Controller, fleet:
         "cancel": ("-e", "gummy_run_id=told"),
         "clean": (),
     }
-    assert given.keys() == {each["properties"]["kind"]["const"] for each in SCHEMA["oneOf"]}
+    # What fleet_info tells of several things has no playbook; test_modules.py plays it.
+    known = {each["properties"]["kind"]["const"] for each in SCHEMA["oneOf"]}
+    assert given.keys() == known - {"info"}
     for kind, words in given.items():
         path = controller.folder / f"{kind}.json"
         played = controller.play(kind, *words, "-e", f"gummy_output_file={path}")

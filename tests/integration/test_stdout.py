@@ -315,7 +315,7 @@ def test_the_json_callback_makes_one_document_with_ours_in_the_result(
     (run,) = tasks[0]["hosts"].values()
     (shown,) = tasks[1]["hosts"].values()
     assert done.returncode == 2 and _failed_run(run["document"])
-    assert shown["msg"].startswith("not every job is good"), shown
+    assert shown["msg"].startswith("1 of 1 job failed: job-1"), shown
     assert "document" not in shown and "shown" not in shown, shown
 
 
@@ -407,7 +407,7 @@ def test_junit_beside_the_default_callback_gets_its_file_and_people_their_summar
     (file,) = folder.iterdir()
     suite = ElementTree.parse(file).getroot()
     bad = int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
-    assert bad == 1 and "0 of 1 jobs good" in done.stdout
+    assert bad == 1 and "0 of 1 job good" in done.stdout
 
 
 def test_ansible_runner_reads_its_events_and_finds_the_document_in_the_result(

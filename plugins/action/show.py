@@ -59,7 +59,7 @@ class ActionModule(FleetAction):
         shown = _show(document.get("documents", [document]), variables)
 
         path = result.get("output_file")
-        if path and not self._task.check_mode:
+        if path:
             write_output(path, document)
 
         message = why_bad(document, find_setting(variables, "fail_on"))

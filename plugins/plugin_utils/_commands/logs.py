@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._fleet.ask import AttemptRow
 from .._fleet.fleet import Fleet
-from .._links.link import LinkError
 from .find_attempts import AttemptsDocument, attempts_document, find_attempts
-
-# How long a node may take to send one log, in seconds.
-LOG_SECONDS = 120.0
+from .read_log import read_log
 
 
 def logs(
@@ -22,7 +18,7 @@ def logs(
     """Show the log of every attempt that is asked for, line by line under a head of its own.
 
     job, run_id: as in find_attempts, whose InputError it raises. It fails if a log could not be
-    read to its end; the others are shown nevertheless.
+    read to its end; what came of it is shown, and so are the others.
     """
     rows, silent = find_attempts(fleet, job, run_id)
     failed = False
@@ -31,19 +27,11 @@ def logs(
             f"== {row['run_id']}/{row['job']} on {row['node']}, "
             f"attempt {row['attempt']}, {row['state']}"
         )
-        try:
-            text = _read(row)
-        except LinkError as exc:
-            failed = True
-            row["message"] = str(exc)
-            show_line(f"no log: {exc}")
-            continue
-        for line in text.splitlines():
+        log = read_log(row)
+        for line in log.text.splitlines():
             show_line(line)
+        if log.message:
+            row["message"] = log.message
+            show_line(f"({log.message})")
+        failed = failed or not log.is_whole
     return attempts_document("logs", rows, silent, failed=failed)
-
-
-def _read(row: AttemptRow) -> str:
-    """The whole log of an attempt, for a line may lie across two pieces. Raises LinkError."""
-    replies = row["link"].stream("logs", {"attempt": row["attempt"]}, LOG_SECONDS)
-    return "".join(reply["text"] for reply in replies if reply["state"] == "log")

@@ -23,6 +23,7 @@ from .views import (
     SENTENCE_MOST,
     away,
     number_of,
+    status_of,
     text_of,
     today,
     why_it_fails,
@@ -253,7 +254,7 @@ def attempt_row(
         "node": node,
         "run_id": text_of(reply.get("run_id")),
         "job": text_of(reply.get("job")),
-        "status": _status_of(str(reply.get("state")), failure, proof),
+        "status": status_of(str(reply.get("state")), failure, proof),
         "signature": signature,
         "class": failure,
         "message": message,
@@ -265,14 +266,3 @@ def attempt_row(
         "seconds": number_of(reply.get("seconds")),
         "cost_usd": number_of(ended.get("cost_usd")),
     }
-
-
-def _status_of(state: str, failure: str | None, proof: object) -> str:
-    """The state of an attempt; of one that has ended, how."""
-    if state != "ended":
-        return state
-    if failure == "cancelled":
-        return "cancelled"
-    if failure is not None:
-        return "failed"
-    return "success" if proof else "unproven"

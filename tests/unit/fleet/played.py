@@ -17,6 +17,7 @@ KNOWN = {
 }
 ROW = {
     "attempt": "u-1",
+    "state": "running",
     "run_id": "r",
     "job": "docs",
     "agent": "gummy",

@@ -48,6 +48,9 @@ class PlayedLink:
         # (verb, request), in their order.
         self.asked = []
 
+    def connect(self):
+        """It is there, or its first verb says that it is not."""
+
     def stream(self, verb, request, seconds):
         self.asked.append((verb, request))
         answer = self.answers[verb] if isinstance(self.answers, dict) else self.answers

@@ -187,7 +187,9 @@ def _nothing_found(
 
     known = known_jobs()
     recorded = [each for each in known if asked in (each.name, each.run_id)]
-    if recorded:
+    if job in {each.run_id for each in known}:
+        sentence += f"it is the name of a run: give gummy_run_id={job}, or {job}/NAME of a job"
+    elif recorded:
         sentence += recorded_jobs(recorded)
     else:
         answers, _silent = _list_on_all(fleet, {}, without=silent)

@@ -85,20 +85,15 @@ def _only_one(
     for each in hidden:
         meaning = each.name if each.job == word else str(each.attempt)
         meanings[meaning] = f"{each.name} (attempt {each.attempt} on {_why_away(each, silent)})"
-    # An attempt whose id begins with the name of its own job says the same twice.
-    by_name = {_name(row) for row in candidates if row["job"] == word}
-    for row in candidates:
-        if _name(row) in by_name and row["job"] != word:
-            meanings.pop(row["attempt"], None)
-
     if len(meanings) > 1:
         raise InputError([_ambiguous(word, meanings)])
     if hidden and not candidates:
         (said,) = meanings.values()
         raise InputError([f"gummy_job={word} is {said}: call again when it answers"])
+    by_name = {_name(row) for row in candidates if row["job"] == word}
     if by_name:
         # RUN/name means the same.
-        return [row for row in fitting if _name(row) in by_name and row["job"] == word]
+        return [row for row in fitting if _name(row) in by_name]
     return list(candidates)
 
 

@@ -220,6 +220,13 @@ def test_an_unknown_word_is_answered_with_the_nearest_names_and_their_states(rec
     )
 
 
+def test_who_gives_a_run_s_name_as_a_job_is_told_so(record):
+    record("release/docs", "aa-1", "n")
+    assert find({"n": [row("release/docs", "aa-1")]}, "release").endswith(
+        "it is the name of a run: give gummy_run_id=release, or release/NAME of a job"
+    )
+
+
 def test_made_up_rows_do_not_crowd_out_what_is_known(record):
     record("r/docs", "aa-1", "n")
     made_up = [row("x/docss1", f"e-{number}", begun_at=9e9) for number in range(3000)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -206,8 +207,15 @@ def test_another_controller_sees_a_job_while_it_runs_and_how_it_ended(
     started = controller.begin("run", "-e", jobs, "-e", "gummy_run_id=seen")
     started.wait_for(lambda: "  start  " in started.said(), "the start")
 
+    slots: list[dict[str, int]] = []
+
     def mine() -> tuple[Played, list[dict[str, Any]]]:
+        asked_at = time.time()
         played, document = look(other, "status")
+        for node in NODES:
+            # The inventory believes what nodes said in the last half minute; this is of now.
+            assert of_node(document, node)["measured_at"] > asked_at, document
+        slots.append(of_node(document, "node-2")["slots"])
         return played, [
             row
             for row in document["attempts"]
@@ -219,6 +227,7 @@ def test_another_controller_sees_a_job_while_it_runs_and_how_it_ended(
     assert [
         (row["status"], row["node"], row["job"], row["agent"], row["ended_at"]) for row in rows
     ] == [("running", "node-2", "slow", "shell", None)]
+    assert slots[-1] == {"total": 2, "busy": 1}
     assert re.search(
         r"^seen/slow +node-2 +▶ running +\d\d:\d\d +\d+ s ", running.output, re.MULTILINE
     ), running
@@ -235,6 +244,7 @@ def test_another_controller_sees_a_job_while_it_runs_and_how_it_ended(
     assert started.end().status == 2, started.said()
 
     ended, rows = mine()
+    assert slots[-1] == {"total": 2, "busy": 0}
     assert [(row["status"], row["class"], row["seconds"] > 0) for row in rows] == [
         ("failed", "agent", True)
     ], ended
@@ -266,6 +276,10 @@ def test_status_measures_what_the_inventory_does_not_know_and_fails_when_no_node
         re.search(r"^node-1  not reachable: \S", played.output, re.MULTILINE)
         and of_node(document, "localhost")["local"] is True
     )
+    _played, document = look(
+        controller, "status", "-e", "gummy_local_fallback=false", inventory=inventory
+    )
+    assert [row["name"] for row in document["nodes"]] == [*NODES]
     for node in NODES[1:]:
         repaired.stop(node)
     nobody, document = look(controller, "status", inventory=inventory)

@@ -64,6 +64,7 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = No
     believe = _believes_caches(task_vars)
     vias = {name: settings_of(variables, task) for name, variables in hostvars.items()}
     slots = config.slots
+    snapshots = Snapshots(believe)
 
     return Fleet(
         nodes=tuple(
@@ -72,7 +73,9 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = No
         ),
         fallback=Node(LOCAL, local=True) if LOCAL in hosts else None,
         make_link=make_link,
-        measure=_measurer(hostvars, Snapshots(believe), slots, config),
+        measure=_measurer(hostvars, snapshots, slots, config),
+        measure_now=_measurer(hostvars, snapshots, slots, config, now=True),
+        falls_back=setting(task_vars, "local_fallback"),
         config=config,
         command=command(),
         left_out=tuple(row for rows in LEFT_OUT.values() for row in rows),
@@ -230,11 +233,13 @@ def _measurer(
     snapshots: Snapshots,
     slots: Mapping[str, int],
     config: Config,
+    *,
+    now: bool = False,
 ) -> Callable[[str, Link], Node]:
     """What measures a candidate over its link. slots: of the config file, by name."""
 
     def measure(name: str, link: Link) -> Node:
-        facts = measure_link(link, snapshots, slots.get(name), config.load_weights)
+        facts = measure_link(link, snapshots, slots.get(name), config.load_weights, now=now)
         return node_from_vars(name, {**hostvars.get(name, {}), "gummy_facts": facts})
 
     return measure

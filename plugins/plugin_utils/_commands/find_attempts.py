@@ -9,17 +9,17 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Any, Literal, TypedDict, cast
 
 from .._errors import InputError
+from .._files.known_jobs import known_jobs
 from .._files.paths import NAME
 from .._files.record import SCHEMA_VERSION, History, key_of, read_history, run_folder
 from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
 from .._fleet.fleet import Fleet
-from .._input.keys import hint, show
+from .._input.keys import show
 from .._links.link import Link, LinkError
 from .._links.signatures import Verdict, judge
 from .._node import wire
+from .meant import nearest_jobs, recorded_jobs, rows_meant_by
 
-# How many attempts that a prefix fits are named.
-NAMED_MOST = 10
 # How long a node may take for a verb about one attempt, in seconds.
 VERB_SECONDS = 60.0
 # What of a row is no business of people: it leads nowhere outside of this process, or says nothing.
@@ -46,29 +46,27 @@ def find_attempts(
 ) -> tuple[list[AttemptRow], dict[str, str]]:
     """The attempts that are asked for, and the nodes that gave no answer, with the reason.
 
-    job: an attempt's id, a unique prefix of one, or RUN/name; run_id: a run's name.
+    job: RUN/name, or a word: an attempt's id, a unique prefix of one, or the name of a job that
+    only one known run has (`meant.py` says which counts); run_id: a run's name.
 
     A row that this controller's record contradicts is dropped; one of which the record knows
     nothing is `told`. Raises InputError if that says nothing, fits several attempts, or none.
     """
     _check(job, run_id)
     run, slash, name = (job or "").partition("/")
-    request: wire.ListRequest = {"run_id": run_id, "prefix": job or ""}
+    request: wire.ListRequest = {"run_id": run_id}
     if slash:
-        request = {"run_id": run, "prefix": ""}
+        request = {"run_id": run}
+    elif job:
+        request = {"run_id": run_id, "word": job}
 
     answers, silent = _list_on_all(fleet, request)
     rows = _checked_by_the_record(answers)
     if slash:
         rows = [row for row in rows if row["job"] == name]
     elif job:
-        rows = _nearest_to(job, rows)
+        rows = rows_meant_by(job, rows, known_jobs(job, run_id), answers, silent)
 
-    ids = sorted({row["attempt"] for row in rows})
-    if job and not slash and len(ids) > 1:
-        raise InputError(
-            [f"gummy_job={job} fits {len(ids)} attempts: {', '.join(ids[:NAMED_MOST])}"]
-        )
     if not rows:
         raise InputError([_nothing_found(fleet, job, run_id, answers, silent)])
     return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
@@ -86,6 +84,7 @@ def _checked_by_the_record(answers: Mapping[str, list[AttemptRow]]) -> list[Atte
             if records.contradict(row["node"], row):
                 continue
             row["told"] = records.entry_of(row) is None
+            row["signature"] = records.verdict(row)
             rows.setdefault((row["attempt"], row.get("store")), row)
     return list(rows.values())
 
@@ -144,28 +143,18 @@ def _history_of(run_id: str) -> History:
         return History()
 
 
-def _nearest_to(job: str, rows: list[AttemptRow]) -> list[AttemptRow]:
-    """Of the rows whose ids begin like this, those that are meant.
-
-    A node could make any id up that begins so. It is not to keep a person from the attempt whose
-    whole id was typed, or that this controller knows.
-    """
-    exact = [row for row in rows if row["attempt"] == job]
-    known = [row for row in exact or rows if not row["told"]]
-    return known or exact or rows
-
-
 def _check(job: str | None, run_id: str | None) -> None:
     """Raise InputError for what names no attempt."""
     if not job and not run_id:
         problem = (
-            "say which: gummy_job=ID (a unique prefix is enough, or RUN/name), or gummy_run_id=NAME"
+            "say which: gummy_job=NAME (RUN/name, a job's name, or an attempt's id or a unique "
+            "prefix of one), or gummy_run_id=NAME"
         )
         raise InputError([problem])
     if job and not all(NAME.fullmatch(part) for part in job.split("/", 1)):
         problem = (
             f"gummy_job={show(job)} is no job: "
-            "give the id of an attempt, a unique prefix of one, or RUN/name"
+            "give RUN/name, a job's name, or the id of an attempt or a unique prefix of one"
         )
         raise InputError([problem])
 
@@ -193,21 +182,21 @@ def _nothing_found(
     answered: Iterable[str],
     silent: Mapping[str, str],
 ) -> str:
-    """A sentence that names what is nearest among all that the nodes know."""
-    answers, _silent = _list_on_all(fleet, {}, without=silent)
-    rows = [row for listed in answers.values() for row in listed]
-    if job and "/" in job:
-        known = {f"{row['run_id']}/{row['job']}" for row in rows}
-    elif job:
-        known = {row["attempt"] for row in rows}
-    else:
-        known = {row["run_id"] for row in rows}
+    """A sentence that names what is nearest among all that the nodes and the records know."""
+    asked = str(job or run_id)
+    within = f" in run {run_id}" if job and run_id and "/" not in job else ""
+    sentence = f"no attempt of {asked}{within} is known to {', '.join(answered) or 'any node'}; "
 
-    asked = job or run_id
-    sentence = (
-        f"no attempt of {asked} is known to {', '.join(answered) or 'any node'}; "
-        f"{hint(str(asked), known)}"
-    )
+    known = known_jobs()
+    recorded = [each for each in known if asked in (each.name, each.run_id)]
+    if job in {each.run_id for each in known}:
+        sentence += f"it is the name of a run: give gummy_run_id={job}, or {job}/NAME of a job"
+    elif recorded:
+        sentence += recorded_jobs(recorded)
+    else:
+        answers, _silent = _list_on_all(fleet, {}, without=silent)
+        rows = _checked_by_the_record(answers)
+        sentence += nearest_jobs(asked, rows, known, is_run=not job)
     if silent:
         reasons = ", ".join(f"{node} ({reason})" for node, reason in silent.items())
         sentence += f"; no answer from {reasons}"

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import all_replies, ask_all_nodes
-from .._fleet.fleet import Fleet, with_load
+from .._fleet.fleet import Fleet, with_load_of_now
 from .._links.link import Link, LinkError
 from .._links.signatures import WRONG, Verdict
 from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank
@@ -23,6 +24,7 @@ from .views import (
     SENTENCE_MOST,
     away,
     number_of,
+    status_of,
     text_of,
     today,
     why_it_fails,
@@ -131,11 +133,23 @@ class StatusDocument(TypedDict):
     totals: StatusTotals
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a node says of itself."""
+
+    # With the load that it has now.
+    node: Node
+    # Its attempts.
+    rows: list[Mapping[str, Any]]
+    # The id of its store; None if it can't tell it.
+    store: object = None
+
+
 def status(fleet: Fleet) -> StatusDocument:
-    """Ask every candidate for its load, if that is not known, and for its attempts."""
+    """Ask every candidate for the load that it has now, and for its attempts."""
     nodes = fleet.candidates
 
-    def question(name: str, link: Link) -> tuple[Node, list[Mapping[str, Any]]]:
+    def question(name: str, link: Link) -> Answer:
         return _ask(fleet, nodes[name], link)
 
     answers, silent = ask_all_nodes(fleet, question, without=away(nodes))
@@ -143,45 +157,67 @@ def status(fleet: Fleet) -> StatusDocument:
     records = Records(answers)
     rows = _sorted_once(
         attempt_row(name, reply, records.verdict(reply))
-        for name, (_node, replies) in answers.items()
-        for reply in replies
+        for name, answer in answers.items()
+        for reply in answer.rows
         if not records.contradict(name, reply)
     )
     failure = why_it_fails(nodes, answers)
+    node_rows = _node_rows(fleet, answers, silent)
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "status",
         "status": "failed" if failure else "success",
         "message": failure,
-        "nodes": _node_rows(fleet, {name: node for name, (node, _rows) in answers.items()}, silent),
+        "nodes": node_rows,
         "attempts": rows,
         "left_out": [{"name": name, "reason": reason} for name, reason in fleet.left_out],
         "totals": {
-            "nodes": len(nodes),
-            "answered": len(answers),
+            "nodes": len(node_rows),
+            "answered": sum(row["name"] in answers for row in node_rows),
             "running": sum(row["status"] == "running" for row in rows),
             "ended_today": sum(row["ended_at"] is not None for row in rows),
         },
     }
 
 
-def _ask(fleet: Fleet, node: Node, link: Link) -> tuple[Node, list[Mapping[str, Any]]]:
+def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
     """The node with its load, and its attempts. Raises LinkError if nobody is there.
 
-    A node that has a load and can't tell its attempts, for want of a Python perhaps, takes no job:
-    the reason is in the node.
+    Both are asked at once, so they cost one round trip. A node that has a load and can't tell its
+    attempts, for want of a Python perhaps, takes no job: the reason is in the node.
     """
-    node = with_load(fleet, node, link)
-    if node.state == "unreachable":
-        raise LinkError(node.reason or "not reachable")
     try:
-        stream = link.stream("list", {"within": today()}, SECONDS)
-        replies = all_replies(link, stream, last="listed")
+        # Else each of the two would wait for a node that is not there.
+        link.connect()
     except LinkError as exc:
-        if exc.kind in NO_CONTACT:
+        # A shell that takes no commands is somebody.
+        if exc.kind != "reply":
             raise
-        return replace(node, excluded=str(exc)), []
-    return node, [reply for reply in replies if _is_shown(reply)]
+
+    with ThreadPoolExecutor(1) as beside:
+        measuring = beside.submit(_measure, fleet, node, link)
+        try:
+            stream = link.stream("list", {"within": today()}, SECONDS)
+            replies = all_replies(link, stream, last="listed")
+        except LinkError as exc:
+            if exc.kind in NO_CONTACT:
+                raise
+            return Answer(replace(measuring.result(), excluded=str(exc)), [])
+        measured = measuring.result()
+    return Answer(
+        measured, [reply for reply in replies if _is_shown(reply)], replies[-1].get("store")
+    )
+
+
+def _measure(fleet: Fleet, node: Node, link: Link) -> Node:
+    """The node with its load; one that is there, and does not tell it, is `unknown`."""
+    try:
+        measured = with_load_of_now(fleet, node, link)
+    except LinkError as exc:
+        measured = replace(node, state="unreachable", reason=str(exc))
+    if measured.state == "unreachable":
+        return replace(measured, state="unknown", reason=f"no load: {measured.reason}")
+    return measured
 
 
 def _is_shown(reply: Mapping[str, Any]) -> bool:
@@ -196,20 +232,38 @@ def _sorted_once(rows: Iterable[StatusAttempt]) -> list[StatusAttempt]:
         newest = row["ended_at"] or row["begun_at"] or 0.0
         return row["ended_at"] is not None, -newest
 
-    attempts = {row["attempt"]: row for row in rows}
+    attempts: dict[str | None, StatusAttempt] = {}
+    for row in rows:
+        # The controller is the last one, and may be a node by its own address too.
+        attempts.setdefault(row["attempt"], row)
     return sorted(attempts.values(), key=order)
 
 
 def _node_rows(
-    fleet: Fleet, answered: Mapping[str, Node], silent: Mapping[str, str]
+    fleet: Fleet, answers: Mapping[str, Answer], silent: Mapping[str, str]
 ) -> list[NodeRow]:
     """All candidates as a general job would find them."""
-    nodes = {**fleet.candidates, **answered}
+    nodes = {**fleet.candidates, **{name: answer.node for name, answer in answers.items()}}
     for name, reason in silent.items():
         nodes[name] = Node(name, "unreachable", reason, local=nodes[name].local)
+    if fleet.fallback is not None and not _takes_over(fleet, fleet.fallback.name, answers):
+        del nodes[fleet.fallback.name]
     ranking = rank(nodes.values(), Need(), fleet.config.load_weights)
     ranked = {entry.host: entry for entry in ranking}
     return [node_row(ranked[name]) for name in nodes]
+
+
+def _takes_over(fleet: Fleet, name: str, answers: Mapping[str, Answer]) -> bool:
+    """Whether the controller of this name could get a job that no node takes.
+
+    Not if it is one of the nodes already, by its own address: that one's row tells all of it. And
+    not without any node, as a broken -i leaves it: a run refuses to begin then.
+    """
+    if not fleet.falls_back or not fleet.names:
+        return False
+    own = answers.get(name)
+    others = {answer.store for other, answer in answers.items() if other != name}
+    return own is None or own.store is None or own.store not in others
 
 
 def node_row(entry: Ranked) -> NodeRow:
@@ -253,7 +307,7 @@ def attempt_row(
         "node": node,
         "run_id": text_of(reply.get("run_id")),
         "job": text_of(reply.get("job")),
-        "status": _status_of(str(reply.get("state")), failure, proof),
+        "status": status_of(str(reply.get("state")), failure, proof),
         "signature": signature,
         "class": failure,
         "message": message,
@@ -265,14 +319,3 @@ def attempt_row(
         "seconds": number_of(reply.get("seconds")),
         "cost_usd": number_of(ended.get("cost_usd")),
     }
-
-
-def _status_of(state: str, failure: str | None, proof: object) -> str:
-    """The state of an attempt; of one that has ended, how."""
-    if state != "ended":
-        return state
-    if failure == "cancelled":
-        return "cancelled"
-    if failure is not None:
-        return "failed"
-    return "success" if proof else "unproven"

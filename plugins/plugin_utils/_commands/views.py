@@ -73,3 +73,14 @@ def number_of(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if 0 <= value < NUMBER_LIMIT else None
+
+
+def status_of(state: str, failure: str | None, proof: object) -> str:
+    """The state of an attempt; of one that has ended, how."""
+    if state != "ended":
+        return state
+    if failure == "cancelled":
+        return "cancelled"
+    if failure is not None:
+        return "failed"
+    return "success" if proof else "unproven"

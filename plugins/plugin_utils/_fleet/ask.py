@@ -117,8 +117,10 @@ def _was_asked_for(reply: Mapping[str, object], request: wire.ListRequest) -> bo
     """Whether it is an attempt that this request chooses."""
     attempt = reply.get("attempt")
     run_id = request.get("run_id")
+    word = request.get("word") or ""
     return (
         isinstance(attempt, str)
         and attempt.startswith(request.get("prefix") or "")
+        and (attempt.startswith(word) or reply.get("job") == word)
         and (not run_id or reply.get("run_id") == run_id)
     )

@@ -32,6 +32,10 @@ class Fleet:
     measure: Callable[[str, Link], Node]
     # The controller's config file.
     config: Config
+    # As `measure`, but the load is not older than the question; None: `measure` is as good.
+    measure_now: Callable[[str, Link], Node] | None = None
+    # Whether a job that no node can take goes to the controller.
+    falls_back: bool = True
     # How this ansible-playbook was called, as far as a command that people are told to type needs.
     command: str = "ansible-playbook"
     # (name, reason) of machines that the inventory has seen and made no host of.
@@ -62,6 +66,20 @@ def with_load(fleet: Fleet, node: Node, link: Link | None = None) -> Node:
         return node
 
     measured = fleet.measure(node.name, link or fleet.make_link(node.name))
+    return _as_it_is_used(node, measured)
+
+
+def with_load_of_now(fleet: Fleet, node: Node, link: Link) -> Node:
+    """The node with the load that it has at this moment, whatever is known of it.
+
+    Raises LinkError.
+    """
+    measure = fleet.measure_now or fleet.measure
+    return _as_it_is_used(node, measure(node.name, link))
+
+
+def _as_it_is_used(node: Node, measured: Node) -> Node:
+    """The measured node; the controller keeps its own slots."""
     if not node.local:
         return measured
     return replace(measured, local=True, slots=node.slots)

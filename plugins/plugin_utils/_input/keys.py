@@ -369,7 +369,10 @@ KEYS = (
         level="other",
         type="str",
         default=None,
-        text="Job for logs, cancel and harvest: an id, a unique prefix of one, or RUN/name.",
+        text=(
+            "Job for logs, cancel and harvest: RUN/name, the name if only one known job has it, "
+            "or the id of an attempt or a unique prefix of one."
+        ),
     ),
     Key(
         "fleet_state",

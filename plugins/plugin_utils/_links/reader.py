@@ -294,6 +294,9 @@ def _check_asked(request: Mapping[str, object], reply: Mapping[str, object]) -> 
     prefix = request.get("prefix")
     if prefix and not str(reply["attempt"]).startswith(str(prefix)):
         raise NotValid(f"attempt {reply['attempt']} was not asked for")
+    word = request.get("word")
+    if word and not str(reply["attempt"]).startswith(str(word)) and reply.get("job") != word:
+        raise NotValid(f"attempt {reply['attempt']} of {reply.get('job')} was not asked for")
     run_id = request.get("run_id")
     if run_id is not None and reply.get("run_id", run_id) != run_id:
         raise NotValid(f"run {reply['run_id']} was not asked for")

@@ -15,7 +15,7 @@ from .._links.link import Link, LinkError
 from .._schedule.placement import DEFAULT_WEIGHTS
 from .dw import dw_argv, parse_load
 from .facts import NodeFacts, default_slots, make_facts, no_facts, score_of
-from .probe import LOAD_SCRIPT, SCRIPT, facts_of, has_answered, is_silent
+from .probe import LOAD_SCRIPT, NOW_SCRIPT, SCRIPT, facts_of, has_answered, is_silent
 from .snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 
 T = TypeVar("T")
@@ -81,14 +81,27 @@ def measure_all(
 
 
 def measure_link(
-    link: Link, snapshots: Snapshots, slots: int | None, weights: Mapping[str, float]
+    link: Link,
+    snapshots: Snapshots,
+    slots: int | None,
+    weights: Mapping[str, float],
+    *,
+    now: bool = False,
 ) -> NodeFacts:
-    """`gummy_facts` of one node over its link, which may know a password. Raises nothing."""
+    """`gummy_facts` of one node over its link, which may know a password. Raises nothing.
+
+    now: ask for the load whatever the snapshots say; they still tell what does not change fast.
+    """
     key = f"probe {link.key}"
     answer = snapshots.get(key)
-    if _is_due(answer, snapshots):
+    if now and answer is not None and not has_answered(answer.outcome):
+        answer = None
+    if now or _is_due(answer, snapshots):
+        script = _script(answer)
+        if now and answer is not None:
+            script = NOW_SCRIPT
         try:
-            out = link.shell(_script(answer), LINK_SECONDS)
+            out = link.shell(script, LINK_SECONDS)
         except LinkError as exc:
             state = "unknown" if exc.kind == "reply" else "unreachable"
             return no_facts(state, str(exc), slots)

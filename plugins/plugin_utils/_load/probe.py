@@ -27,6 +27,9 @@ SCRIPT = LOAD_FUNCTIONS + _PROBE
 # The same for a node whose other facts are known: its CPU is what it did since the sample before.
 LOAD_SCRIPT = LOAD_FUNCTIONS + "{ load; say done; } < /dev/null 2> /dev/null\n"
 
+# The same with two samples of the CPU, so that it tells the load of this moment.
+NOW_SCRIPT = LOAD_FUNCTIONS + "{ load; second_cpu_sample; say done; } < /dev/null 2> /dev/null\n"
+
 # How a line of the script's begins and ends. It may begin anywhere: start-up files may print others
 # without a line break.
 LINE_BEGIN = "@gummy-probe "

@@ -51,7 +51,7 @@ probe() {
   load
   df -Pk "${HOME:-/}" | { read -r line; read -r line; say disk "$line"; }
   find_python
-  [ ! -r /proc/stat ] || { sleep 0.2 || sleep 1; cpu_sample; }
+  second_cpu_sample
   find_agents
   # shellcheck disable=SC1010  # `done` is the key of a line here
   say done

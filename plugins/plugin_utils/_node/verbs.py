@@ -216,10 +216,17 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
         if ended_at and ended_at < oldest:
             continue
         spec = attempt.spec()
-        if spec and request.get("run_id") in (None, spec.get("run_id")):
+        if not spec or not _is_called(attempt, spec, request.get("word") or ""):
+            continue
+        if request.get("run_id") in (None, spec.get("run_id")):
             # What an attempt changed may be long, and is not asked for by age.
             yield _row(attempt, spec, with_harvest=within is None)
     yield {"state": "listed"}
+
+
+def _is_called(attempt: Attempt, spec: wire.StoredSpec, word: str) -> bool:
+    """Whether the word is what people call the attempt: its job's name, or its id's beginning."""
+    return attempt.id.startswith(word) or spec.get("job") == word
 
 
 def _row(attempt: Attempt, spec: wire.StoredSpec, with_harvest: bool) -> wire.AttemptRow:

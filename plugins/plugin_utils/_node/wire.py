@@ -384,6 +384,8 @@ class ListRequest(TypedDict):
     run_id: NotRequired[str | None]
     # With ids that begin with this.
     prefix: NotRequired[str]
+    # With ids that begin with this, or of jobs of this name.
+    word: NotRequired[str]
     # That run, or ended at most so many seconds ago; their `ended` comes without the harvest.
     within: NotRequired[float]
 

@@ -279,10 +279,9 @@ def logs_text(logs: Row) -> list[str]:
             f"== {row['run_id']}/{row['job']} on {row['node']}, "
             f"attempt {row['attempt']}, {row['state']}"
         )
-        if row.get("log") is None:
-            lines.append(f"no log: {row['message']}")
-        else:
-            lines += row["log"].splitlines() or ["the log is empty"]
+        lines += row["log"].splitlines()
+        if row.get("message"):
+            lines.append(f"({row['message']})")
     return [*lines, *_silent_lines(logs)]
 
 

@@ -28,8 +28,8 @@ def test_attempts_are_found_by_run_by_prefix_and_by_name_sorted_by_job():
     assert ids(fleet, "r/ui") == [("u-2", "a")]
     asked = fleet.make_link("a").asked
     assert [request for _verb, request in asked] == [
-        {"run_id": "r", "prefix": ""},
-        {"run_id": "r", "prefix": ""},
+        {"run_id": "r"},
+        {"run_id": "r"},
     ]
     assert find_attempts(fleet, None, "r")[1] == {"b": "timed out"}
     assert ids(fleet_of(a=listed({})), "u-", "r") == [("u-1", "a")]
@@ -42,11 +42,11 @@ def test_two_names_of_one_store_tell_an_attempt_once():
 @pytest.mark.parametrize(
     ("job", "run_id", "sentence"),
     [
-        (None, None, "say which: gummy_job=ID"),
+        (None, None, "say which: gummy_job=NAME"),
         ("../x", None, "gummy_job='../x' is no job"),
-        ("u", None, "gummy_job=u fits 2 attempts: u-1, u-2"),
-        ("r/dcs", None, "no attempt of r/dcs is known to a, b; did you mean 'r/docs'?"),
-        (None, "q", "no attempt of q is known to a, b; "),
+        ("u", None, "gummy_job=u fits 2: r/docs (running on a, attempt u-1), r/docs ("),
+        ("r/dcs", None, "no attempt of r/dcs is known to a, b; the nearest: r/docs (running on "),
+        (None, "q", "no attempt of q is known to a, b; known: r (1 running)"),
     ],
 )
 def test_what_fits_nothing_or_too_much_is_an_input_error_with_the_nearest(job, run_id, sentence):

@@ -16,7 +16,14 @@ def fleet(answers=None):
         "specialists": told(),
         "logs": [{"state": "log", "text": "said"}, {"state": "read", "size": 4}],
     }
-    return play_fleet({"n": PlayedLink("n", answers)}, [Node("n", **KNOWN)])
+
+    def measure(name, _link):
+        if isinstance(answers, LinkError):
+            raise answers
+        return Node(name, **KNOWN)
+
+    node = Node("n", **KNOWN)
+    return play_fleet({"n": PlayedLink("n", answers)}, [node], measure=measure)
 
 
 @pytest.mark.parametrize("thing", ["status", "specialists", "logs"])

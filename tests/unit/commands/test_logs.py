@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands import logs as _logs
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.logs import logs
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
@@ -36,20 +37,67 @@ def test_a_log_that_can_not_be_read_hides_no_other_log():
     document = logs(play_fleet(links), None, "r")
     assert logs_text(document) == [
         "== r/docs on a, attempt u-1, ended",
-        "no log: text is no text",
+        "(no log: text is no text)",
         "== r/ui on b, attempt u-2, ended",
         "one",
     ]
-    assert (document["status"], document["attempts"][0]["message"]) == ("failed", "text is no text")
+    assert (document["status"], document["attempts"][0]["message"]) == (
+        "failed",
+        "no log: text is no text",
+    )
 
 
-def test_of_very_long_logs_the_ends_are_told_and_an_empty_one_says_so(monkeypatch):
+def test_of_very_long_logs_the_ends_are_told(monkeypatch):
     monkeypatch.setattr(_logs, "LOGS_MOST", 8)
     rows = listed({"state": "ended"}, {"attempt": "u-2", "job": "ui", "state": "ended"})
     text = [{"state": "log", "text": "0123456\x1b89"}, {"state": "read", "size": 10}]
     document = logs(play_fleet({"n": PlayedLink("n", {"list": rows, "logs": text})}), None, "r")
     assert [row["log"] for row in document["attempts"]] == ["6\N{REPLACEMENT CHARACTER}89"] * 2
 
-    nothing = {"list": listed({"state": "ended"}), "logs": [{"state": "read", "size": 0}]}
-    document = logs(play_fleet({"n": PlayedLink("n", nothing)}), None, "r")
-    assert logs_text(document)[1:] == ["the log is empty"]
+
+def read(state, *replies, fails=None):
+    """What is shown below the head, and how that is judged."""
+
+    class Leaving(PlayedLink):
+        def stream(self, verb, request, seconds):
+            yield from super().stream(verb, request, seconds)
+            if verb == "logs" and fails is not None:
+                raise fails
+
+    link = Leaving("n", {"list": listed({"state": state}), "logs": list(replies)})
+    document = logs(play_fleet({"n": link}), None, "r")
+    return logs_text(document)[1:], document["status"], document["attempts"][0].get("message")
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ("ended", "its log is empty"),
+        ("running", "its log is empty so far"),
+        ("void", "it never began, so it has no log"),
+    ],
+)
+def test_an_empty_log_is_said_to_be_empty(state, message):
+    assert read(state, {"state": "read", "size": 0}) == ([f"({message})"], "success", message)
+
+
+@pytest.mark.parametrize(
+    ("fails", "why"),
+    [
+        (LinkError("no route to n"), "no route to n"),
+        (None, "the answer of n is cut short: try again"),
+    ],
+)
+def test_of_a_node_that_goes_away_in_the_middle_is_shown_what_came_and_why_it_stops(fails, why):
+    stops = f"the log stops here: {why}"
+    shown = read("running", {"state": "log", "text": "one\ntw"}, fails=fails)
+    assert shown == (["one", "tw", f"({stops})"], "failed", stops)
+
+
+def test_a_node_that_refuses_is_told_in_its_words():
+    reply = {"state": "refused", "class": "refused", "blame": "node", "message": "a full disk"}
+    assert read("ended", reply) == (
+        ["(no log: a full disk)"],
+        "failed",
+        "no log: a full disk",
+    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.status import status
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node.signature import sign
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
-from played import KNOWN, listed, view_fleet
+from played import KNOWN, ViewLink, listed, play_fleet, view_fleet
 
 
 def test_status_has_every_node_with_its_load_or_the_reason_why_it_is_left_out():
@@ -137,3 +140,84 @@ def test_what_this_controller_s_record_contradicts_is_not_shown(monkeypatch, tmp
     view = status(view_fleet(nodes, {"good": listed(running), "evil": listed(*lies)}))
     shown = {(row["attempt"], row["node"], row["status"]) for row in view["attempts"]}
     assert shown == {("u-1", "good", "running"), ("u-2", "evil", "running")}
+
+
+def of(view, name):
+    (row,) = [row for row in view["nodes"] if row["name"] == name]
+    return row
+
+
+def test_the_load_is_that_of_now_and_not_what_the_inventory_knows():
+    busy = {**KNOWN, "load": {"cpu": 1.0}, "busy": 4, "measured_at": 2e6}
+    fleet = view_fleet([Node("n", **KNOWN)], {"n": listed()})
+    row = of(status(replace(fleet, measure_now=lambda name, _link: Node(name, **busy))), "n")
+    assert (row["load"]["cpu"], row["slots"]["busy"], row["measured_at"]) == (1.0, 4, 2e6)
+    assert row["usable"] is False
+
+
+def test_load_and_attempts_are_asked_for_at_once():
+    asked = {"load": threading.Event(), "list": threading.Event()}
+
+    def meet(mine, other):
+        asked[mine].set()
+        assert asked[other].wait(30), f"{other} was not asked before {mine} was told"
+
+    class Meeting(ViewLink):
+        def stream(self, verb, request, seconds):
+            meet("list", "load")
+            return super().stream(verb, request, seconds)
+
+    def measure(name, _link):
+        meet("load", "list")
+        return Node(name, **KNOWN)
+
+    view = status(play_fleet({"n": Meeting("n", listed({}))}, measure=measure))
+    assert of(view, "n")["state"] == "measured" and view["totals"]["running"] == 1
+
+
+@pytest.mark.parametrize("why", [Node("n", "unreachable", "timed out"), LinkError("timed out")])
+def test_a_node_that_tells_its_jobs_and_not_its_load_is_there(why):
+    def measure(_name, _link):
+        if isinstance(why, Exception):
+            raise why
+        return why
+
+    view = status(play_fleet({"n": ViewLink("n", listed({}))}, measure=measure))
+    row = of(view, "n")
+    assert (row["state"], row["reason"]) == ("unknown", "no load: timed out")
+    assert (view["totals"]["answered"], view["totals"]["running"]) == (1, 1)
+
+
+def test_a_node_that_is_not_there_is_asked_for_nothing_more():
+    class Gone(ViewLink):
+        def connect(self):
+            raise LinkError("no route")
+
+    # Nothing measures here.
+    view = status(play_fleet({"n": Gone("n", None)}))
+    assert of(view, "n")["reason"] == "not reachable: no route"
+
+
+def names(fleet):
+    return [row["name"] for row in status(fleet)["nodes"]]
+
+
+def test_the_controller_is_a_row_only_if_a_job_could_go_there():
+    def fleet(nodes, own="c", **more):
+        here = [*listed({"attempt": "u-2"})[:-1], {"state": "listed", "store": own}]
+        there = [*listed()[:-1], {"state": "listed", "store": "s"}]
+        answers = {"n": there, "localhost": here}
+        return replace(view_fleet(nodes, answers, Node("localhost", local=True)), **more)
+
+    node = Node("n", **KNOWN)
+    assert names(fleet([node])) == ["n", "localhost"]
+    # The inventory has the controller itself as a node.
+    assert names(fleet([node], own="s")) == ["n"]
+    # It was said that no job is to go there.
+    assert names(fleet([node], falls_back=False)) == ["n"]
+    # A broken -i leaves it alone.
+    assert names(fleet([])) == []
+    # Its jobs are told nevertheless, and it counts as no node.
+    view = status(fleet([node], falls_back=False))
+    assert [row["node"] for row in view["attempts"]] == ["localhost"]
+    assert (view["totals"]["nodes"], view["totals"]["answered"]) == (1, 1)

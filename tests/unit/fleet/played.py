@@ -17,6 +17,7 @@ KNOWN = {
 }
 ROW = {
     "attempt": "u-1",
+    "state": "running",
     "run_id": "r",
     "job": "docs",
     "agent": "gummy",
@@ -46,6 +47,9 @@ class PlayedLink:
         self.invalid_rows = ""
         # (verb, request), in their order.
         self.asked = []
+
+    def connect(self):
+        """It is there, or its first verb says that it is not."""
 
     def stream(self, verb, request, seconds):
         self.asked.append((verb, request))

@@ -280,7 +280,9 @@ def test_what_was_not_asked_for_is_not_valid():
     line = b"\x1e" + json.dumps(row).encode()
     assert reader.read("list", {"run_id": "x", "prefix": "u-"}, line) == row
     assert reader.read("list", {"run_id": None, "prefix": ""}, line) == row
-    for request in ({"run_id": "other"}, {"prefix": "v-"}):
+    assert reader.read("list", {"word": row["job"]}, line) == row
+    assert reader.read("list", {"word": row["attempt"][:2]}, line) == row
+    for request in ({"run_id": "other"}, {"prefix": "v-"}, {"word": "v-"}):
         with pytest.raises(reader.NotValid, match="was not asked for"):
             reader.read("list", request, line)
 

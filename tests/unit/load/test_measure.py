@@ -271,6 +271,42 @@ def test_a_link_measures_and_shares_its_snapshot(world):
         )
 
 
+def test_the_load_of_now_is_asked_for_whatever_is_known_and_is_not_that_since_the_last_question(
+    world,
+):
+    def now(link):
+        return measure_link(link, world.snapshots(), None, DEFAULT_WEIGHTS, now=True)
+
+    known = _linux(idle=100, busy=0) + _linux(idle=200, busy=0) + "@gummy-probe programs jq @end\n"
+    measure_link(FakeLink(known), world.snapshots(), None, DEFAULT_WEIGHTS)
+    world.moved = 1.0
+    # Since the last question the node has been idle, and this moment it is busy.
+    link = FakeLink(_linux(idle=1000, busy=0) + _linux(idle=1000, busy=50))
+    facts = now(link)
+    assert link.scripts == [False]
+    assert (facts["load"]["cpu"], facts["measured_at"]) == (1.0, world.now())
+    # What does not change so fast is still known.
+    assert facts["agents"] == []
+    # A later question for the load gets what was told now.
+    later = FakeLink("")
+    assert measure_link(later, world.snapshots(), None, DEFAULT_WEIGHTS)["load"] == facts["load"]
+    assert later.scripts == []
+    # Of one that was silent nothing is known.
+    world.measure("silent", snapshots=world.snapshots())
+    link = FakeLink(_linux(idle=1, busy=0))
+    link.key = "key of silent"
+    now(link)
+    assert link.scripts == [True]
+
+
+def _linux(idle, busy):
+    return (
+        "@gummy-probe begin @end\n"
+        f"@gummy-probe stat cpu {busy} 0 0 {idle} 0 0 0 0 @end\n"
+        "@gummy-probe done @end\n"
+    )
+
+
 def test_a_probe_asks_nothing_and_its_host_is_no_option():
     argv = Link("n", "-oProxyCommand=x", ["ssh", "-F", "f"], None).probe_argv(2)  # type: ignore[arg-type]
     assert argv[:3] == ["ssh", "-o", "ConnectTimeout=1"] and argv[-5:] == [

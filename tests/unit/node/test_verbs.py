@@ -142,6 +142,8 @@ class VerbsTest(NodeCase):
             ],
         )
         self.assertEqual([], self.listed("nothing"))
+        for word, ids in ((A + "2", [A + "2"]), ("job-1", [A + "1", A + "2"]), ("job", [])):
+            self.assertEqual(ids, [row["attempt"] for row in self.listed(word=word)])
         (self.tree() / "go").touch()
 
     def test_the_list_says_when_attempts_began_and_ended_and_may_leave_out_what_ended_long_ago(

@@ -38,6 +38,10 @@ _running: set[Process] = set()
 _one_at_a_time = threading.Lock()
 
 
+class NotStarted(Exception):
+    """The program could not be started; the text says why."""
+
+
 class DeadlinePassed(Exception):
     """The process was ended because it took longer than it was given."""
 
@@ -65,17 +69,22 @@ class Process:
         """data: what it gets on stdin; env: its environment, ours if it is None.
 
         keep_stdin leaves stdin open until close(), for verbs that end with their caller. Raises
-        OSError, and ValueError for a word that no argv may hold.
+        NotStarted.
         """
-        self._process = subprocess.Popen(
-            argv,
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=env,
-        )
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                env=env,
+            )
+        # A ValueError is for a word that no argv may hold, an OSError for one that is too long too.
+        except (OSError, ValueError) as exc:
+            reason = getattr(exc, "strerror", None) or exc
+            raise NotStarted(f"can't start {argv[0]}: {reason}") from None
         with _one_at_a_time:
             _running.add(self)
         # All are there, for all are pipes.
@@ -258,7 +267,7 @@ def run(
     """(exit status, stdout, stderr's end) of a short call; `data` goes to its stdin.
 
     cap: as for `lines`; `opened` gets the process before it is waited for. Raises DeadlinePassed,
-    TooMuchOutput, OSError.
+    TooMuchOutput, NotStarted.
     """
     process = Process(argv, data, env=env)
     try:

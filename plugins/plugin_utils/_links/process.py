@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One process of ours: own process group, deadline, caps on what it prints, lines as they come.
 
+It ends with us, whatever ends us (guardian.py).
+
 What it prints may be a hostile node's: taking it costs linear time and bounded memory.
 """
 
@@ -13,10 +15,11 @@ import os
 import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, NoReturn, cast
+
+from .guardian import guardian
 
 # Bytes of stdout after which a call is ended.
 OUTPUT_CAP = 64 * 1024 * 1024
@@ -31,11 +34,6 @@ CHUNK = 65536
 WAIT_MOST = 86400.0
 # How often is looked whether a process has ended whose stderr somebody else holds, in seconds.
 STATUS_LOOK = 0.02
-
-
-# The processes that run now, for who ends them all at once.
-_running: set[Process] = set()
-_one_at_a_time = threading.Lock()
 
 
 class NotStarted(Exception):
@@ -72,6 +70,7 @@ class Process:
         NotStarted.
         """
         try:
+            guardian.call()
             self._process = subprocess.Popen(
                 argv,
                 bufsize=0,
@@ -85,8 +84,7 @@ class Process:
         except (OSError, ValueError) as exc:
             reason = getattr(exc, "strerror", None) or exc
             raise NotStarted(f"can't start {argv[0]}: {reason}") from None
-        with _one_at_a_time:
-            _running.add(self)
+        guardian.begun(self._process.pid)
         # All are there, for all are pipes.
         self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._in = cast(IO[bytes], self._process.stdin).fileno()
@@ -232,8 +230,6 @@ class Process:
 
     def close(self) -> None:
         """End stdin, if it was kept, and the process; it may be called twice."""
-        with _one_at_a_time:
-            _running.discard(self)
         self.end_input()
         if self._keep_stdin:
             try:
@@ -242,6 +238,7 @@ class Process:
                 self.kill()
         elif self._process.poll() is None:
             self.kill()
+        guardian.ended(self._process.pid)
         if self._process.stdout is not None:
             self._process.stdout.close()
         if self._process.stderr is not None:
@@ -277,16 +274,6 @@ def run(
         return process.status(), out, process.errors()
     finally:
         process.close()
-
-
-def kill_all() -> None:
-    """End all processes that were called and not closed: this one is about to end."""
-    with _one_at_a_time:
-        processes = [*_running]
-    for process in processes:
-        # The id of one that has ended may be another program's by now.
-        if process._process.poll() is None:
-            process.kill()
 
 
 def _megabytes(size: int) -> str:

@@ -10,8 +10,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .process import kill_all
-
 # How often it is looked whether ansible-playbook is still there, and how long the worker then may
 # take to end by itself, in seconds.
 LOOK = 2.0
@@ -20,7 +18,9 @@ GRACE = 5.0
 
 @contextmanager
 def ended_with_parent(look: float = LOOK, grace: float = GRACE) -> Iterator[None]:
-    """While this lasts, the end of the parent process ends this one and the programs it called.
+    """While this lasts, the end of the parent process ends this one.
+
+    With it end the programs that it called, as always (guardian.py).
 
     A parent that was killed can't tell its workers, and one that waits for a node that never
     answers would stay for ever. Nothing is lost by it: what a worker does may end at any moment.
@@ -45,5 +45,4 @@ def _watch(parent: int, is_over: threading.Event, look: float, grace: float) -> 
 
     # What it does now may end in order: the engine notices by itself and gives the run up.
     is_over.wait(grace)
-    kill_all()
     os._exit(1)

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One process of ours: own process group, deadline, caps on what it prints, lines as they come.
 
+It ends with us, whatever ends us (guardian.py).
+
 What it prints may be a hostile node's: taking it costs linear time and bounded memory.
 """
 
@@ -13,10 +15,11 @@ import os
 import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, NoReturn, cast
+
+from .guardian import guardian
 
 # Bytes of stdout after which a call is ended.
 OUTPUT_CAP = 64 * 1024 * 1024
@@ -33,9 +36,8 @@ WAIT_MOST = 86400.0
 STATUS_LOOK = 0.02
 
 
-# The processes that run now, for who ends them all at once.
-_running: set[Process] = set()
-_one_at_a_time = threading.Lock()
+class NotStarted(Exception):
+    """The program could not be started; the text says why."""
 
 
 class DeadlinePassed(Exception):
@@ -65,19 +67,24 @@ class Process:
         """data: what it gets on stdin; env: its environment, ours if it is None.
 
         keep_stdin leaves stdin open until close(), for verbs that end with their caller. Raises
-        OSError, and ValueError for a word that no argv may hold.
+        NotStarted.
         """
-        self._process = subprocess.Popen(
-            argv,
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=env,
-        )
-        with _one_at_a_time:
-            _running.add(self)
+        try:
+            guardian.call()
+            self._process = subprocess.Popen(
+                argv,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                env=env,
+            )
+        # A ValueError is for a word that no argv may hold, an OSError for one that is too long too.
+        except (OSError, ValueError) as exc:
+            reason = getattr(exc, "strerror", None) or exc
+            raise NotStarted(f"can't start {argv[0]}: {reason}") from None
+        guardian.begun(self._process.pid)
         # All are there, for all are pipes.
         self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._in = cast(IO[bytes], self._process.stdin).fileno()
@@ -223,8 +230,6 @@ class Process:
 
     def close(self) -> None:
         """End stdin, if it was kept, and the process; it may be called twice."""
-        with _one_at_a_time:
-            _running.discard(self)
         self.end_input()
         if self._keep_stdin:
             try:
@@ -233,6 +238,7 @@ class Process:
                 self.kill()
         elif self._process.poll() is None:
             self.kill()
+        guardian.ended(self._process.pid)
         if self._process.stdout is not None:
             self._process.stdout.close()
         if self._process.stderr is not None:
@@ -258,7 +264,7 @@ def run(
     """(exit status, stdout, stderr's end) of a short call; `data` goes to its stdin.
 
     cap: as for `lines`; `opened` gets the process before it is waited for. Raises DeadlinePassed,
-    TooMuchOutput, OSError.
+    TooMuchOutput, NotStarted.
     """
     process = Process(argv, data, env=env)
     try:
@@ -268,16 +274,6 @@ def run(
         return process.status(), out, process.errors()
     finally:
         process.close()
-
-
-def kill_all() -> None:
-    """End all processes that were called and not closed: this one is about to end."""
-    with _one_at_a_time:
-        processes = [*_running]
-    for process in processes:
-        # The id of one that has ended may be another program's by now.
-        if process._process.poll() is None:
-            process.kill()
 
 
 def _megabytes(size: int) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._links.link import Link, refusal_in
-from .._links.process import Process
+from .._links.process import WITH_LITTLE_MEMORY, Process
 from .._links.reader import clean_line
 from .git import Project, portable_config, project_at
 from .harvest_files import KNOWN, GrowthWatch, HarvestLimit
@@ -37,10 +37,6 @@ NOT_PORTABLE = ("/.git/worktrees", "/.git/modules")
 BOUND_TO_HERE = ("/.git/commondir", "/.git/gitdir", "/.git/objects/info/alternates")
 # How sync_exclude says that the repository stays at home.
 GIT = frozenset({".git", ".git/", "/.git", "/.git/"})
-
-# Calls a program that may take 2 GB of memory, where the system can hold it to that: the list of
-# files that a node sends lies in rsync's memory, and it may have no end.
-WITH_LITTLE_MEMORY = ("/bin/sh", "-c", 'ulimit -v 2000000 2>/dev/null; exec "$@"', "sh")
 
 # Exit status of an rsync for which a file went away meanwhile.
 VANISHED = 24
@@ -215,6 +211,7 @@ def fetch_harvest(link: Link, attempt: str, folder: str, limit: HarvestLimit) ->
     TransferError.
     """
     words = link.rsync_words("send", attempt)
+    # The list of files that a node sends lies in rsync's memory.
     argv = [*WITH_LITTLE_MEMORY, *download_argv(folder, words, link.rsync_target())]
     growth = GrowthWatch(folder, limit)
 

@@ -31,6 +31,8 @@ QUIET = (
     # Newer gits take hooks from settings too; these are the events of the commands used here.
     "hook.reference-transaction.enabled=false",
     "hook.post-index-change.enabled=false",
+    # A repository that borrows objects would be asked by it for what it has.
+    "core.alternateRefsCommand=true",
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",
@@ -147,6 +149,17 @@ def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
         env[f"GIT_CONFIG_KEY_{number}"] = name
         env[f"GIT_CONFIG_VALUE_{number}"] = value
     return env
+
+
+def without_hooks(folder: str) -> dict[str, str]:
+    """Settings that turn off each hook that the settings of this repository name.
+
+    A git since 2.54 takes hooks from there, by whatever names, and 2.54 itself knows no way to turn
+    off all of them. Raises GitError.
+    """
+    listing = git(folder, "config", "--list", "--name-only", "-z")
+    names = {name.rpartition(b".")[0] for name in listing.split(b"\0") if name.startswith(b"hook.")}
+    return {os.fsdecode(name) + ".enabled": "false" for name in sorted(names) if b"." in name}
 
 
 def _environment(index: str | None, objects: str | None) -> dict[str, str]:

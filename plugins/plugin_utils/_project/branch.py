@@ -51,6 +51,8 @@ class DeliveredBranch(TypedDict):
     base: str
     # What a person has to know of it; blank if nothing.
     note: str
+    # How many files it changes against its base.
+    files: int
 
 
 class DeliverableJob(Protocol):
@@ -315,7 +317,9 @@ class _BranchMaker:
             base = self._base
             tip = self._commit_steps(start, steps)
         name = self._create_ref(run_id, job, tip)
-        return {"branch": name, "commit": tip, "base": base, "note": "; ".join(self._notes)}
+        note = "; ".join(self._notes)
+        files = len(paths_between(self._git, base, tip))
+        return {"branch": name, "commit": tip, "base": base, "note": note, "files": files}
 
     def _commit_steps(self, start: str, steps: Sequence[Step]) -> str:
         """The steps on top of where the job began; one that changes nothing makes no commit."""
@@ -494,6 +498,12 @@ class _BranchMaker:
                 return False
             raise
         return True
+
+
+def paths_between(scratch: Scratch, base: str, tip: str) -> list[bytes]:
+    """The paths in which two commits differ: what a branch brings. Raises GitError."""
+    words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff")
+    return scratch(*words, "--no-textconv", base, tip, "--").split(b"\0")[:-1]
 
 
 def parse_changes(raw: bytes, prefix: bytes) -> list[Change]:

@@ -172,8 +172,10 @@ def problems(call, ours):
             found.append(f"{name} is {value}")
 
     own = call.git_dir is not None and os.path.join(call.folder, call.git_dir).startswith(ours)
-    if command == "diff-index":
-        found += [w for w in ("--no-ext-diff", "--no-textconv", "--cached") if w not in call.words]
+    if command in ("diff-index", "diff-tree"):
+        found += [w for w in ("--no-ext-diff", "--no-textconv") if w not in call.words]
+        if command == "diff-index" and "--cached" not in call.words:
+            found.append("files are read")
     elif command == "bundle":
         # To take one in, git would look around in the project.
         if call.words[1] != "create":

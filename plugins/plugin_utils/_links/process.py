@@ -34,6 +34,9 @@ CHUNK = 65536
 WAIT_MOST = 86400.0
 # How often is looked whether a process has ended whose stderr somebody else holds, in seconds.
 STATUS_LOOK = 0.02
+# Calls a program that may take 2 GB of memory, where the system can hold it to that: for one that
+# keeps in memory what came from a node, which may have no end.
+WITH_LITTLE_MEMORY = ("/bin/sh", "-c", 'ulimit -v 2000000 2>/dev/null; exec "$@"', "sh")
 
 
 class NotStarted(Exception):
@@ -63,9 +66,12 @@ class Process:
         data: bytes = b"",
         keep_stdin: bool = False,
         env: Mapping[str, str] | None = None,
+        folder: str | None = None,
+        source: IO[bytes] | None = None,
     ) -> None:
         """data: what it gets on stdin; env: its environment, ours if it is None.
 
+        folder: where it runs, here if it is None; source: a file that is its stdin instead of data.
         keep_stdin leaves stdin open until close(), for verbs that end with their caller. Raises
         NotStarted.
         """
@@ -74,7 +80,8 @@ class Process:
             self._process = subprocess.Popen(
                 argv,
                 bufsize=0,
-                stdin=subprocess.PIPE,
+                cwd=folder,
+                stdin=subprocess.PIPE if source is None else source,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
@@ -85,18 +92,21 @@ class Process:
             reason = getattr(exc, "strerror", None) or exc
             raise NotStarted(f"can't start {argv[0]}: {reason}") from None
         guardian.begun(self._process.pid)
-        # All are there, for all are pipes.
+        # All are there, for all are pipes, but for a stdin that is a file.
         self._out = cast(IO[bytes], self._process.stdout).fileno()
-        self._in = cast(IO[bytes], self._process.stdin).fileno()
         self._err = cast(IO[bytes], self._process.stderr).fileno()
         self._errors = b""
         self._errors_size = 0
         self._errors_ended = False
-        self._unsent = memoryview(data)
+        self._unsent = memoryview(b"")
         self._keep_stdin = keep_stdin
-        os.set_blocking(self._in, False)
         os.set_blocking(self._err, False)
-        self._send()
+        self._in = -1
+        if self._process.stdin is not None:
+            self._in = self._process.stdin.fileno()
+            self._unsent = memoryview(data)
+            os.set_blocking(self._in, False)
+            self._send()
 
     def _send(self) -> bool:
         """Give stdin what it takes now, and say whether it has got all."""
@@ -136,6 +146,10 @@ class Process:
         rest = b"".join(pieces)
         if rest:
             yield rest
+
+    def output(self, seconds: float, cap: int) -> bytes:
+        """All of stdout, byte by byte. Raises as `lines`."""
+        return b"".join(self._chunks(seconds, cap))
 
     def _chunks(self, seconds: float, cap: int) -> Iterator[bytes]:
         """stdout as it comes, while stdin is fed and stderr emptied."""
@@ -226,7 +240,8 @@ class Process:
 
     def end_input(self) -> None:
         """Tell a verb that waits for its caller that the caller has gone."""
-        self._process.stdin.close()  # type: ignore[union-attr]
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
     def close(self) -> None:
         """End stdin, if it was kept, and the process; it may be called twice."""

@@ -13,9 +13,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from .._errors import InputError
+from .._links.guardian import guardian
 from .._links.outputs import reader_is_gone
 from .._links.parent import ended_with_parent
-from .._links.process import kill_all
 from .arguments import check_arguments
 from .manners import check_manners
 
@@ -62,7 +62,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
 
 def _end_calls() -> None:
     """Nobody reads what the play prints: what threads still wait for must not keep this process."""
-    kill_all()
+    guardian.end_all()
     if Display().verbosity >= WORKERS_PRINT:
         # If Ansible printed for us, nobody takes a result from us any more, and the play would wait
         # for it without end. A worker that died ends it.

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .process import DeadlinePassed, Process
+from .process import DeadlinePassed, NotStarted, Process
 
 K = TypeVar("K")
 
@@ -69,9 +69,8 @@ def _run(
     env = {**os.environ, "LC_ALL": "C"}
     try:
         process = Process(argv, data, env=env)
-    except (OSError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        return CompletedCommand(None, trouble=f"can't start {argv[0]}: {reason}")
+    except NotStarted as exc:
+        return CompletedCommand(None, trouble=str(exc))
 
     status = None
     trouble = None

@@ -47,7 +47,7 @@ from typing import Any, Literal, Protocol, cast, overload
 
 from .._node import wire
 from . import reader
-from .process import DeadlinePassed, Process, TooMuchOutput, run
+from .process import DeadlinePassed, NotStarted, Process, TooMuchOutput, run
 from .program import INSTALLER, STARTER, Program
 from .ssh_failures import why_ssh_failed
 
@@ -256,6 +256,8 @@ class Link:
         """stdout of a command. Raises LinkError, also if it fails."""
         try:
             status, out, errors = run(self._argv(command), data, seconds)
+        except NotStarted as exc:
+            raise self._not_started(exc) from None
         except TooMuchOutput as exc:
             raise self._too_much(exc) from None
         except DeadlinePassed:
@@ -269,6 +271,9 @@ class Link:
 
     def _no_answer(self, seconds: float) -> LinkError:
         return LinkError(f"{self.name} did not answer within {seconds:.0f} s", "timeout")
+
+    def _not_started(self, error: NotStarted) -> LinkError:
+        return LinkError(f"{self.name}: {error}")
 
     def _too_much(self, error: TooMuchOutput) -> LinkError:
         return InvalidReply(f"{self.name} was cut off: {error}")
@@ -284,7 +289,7 @@ class Link:
         """End the master: its connection no longer answers."""
         self.connected = False
         if self._ssh is not None:
-            with contextlib.suppress(DeadlinePassed):
+            with contextlib.suppress(DeadlinePassed, NotStarted):
                 run([*self._ssh, "-O", "exit", "--", self.host], seconds=5)
 
     def shell(self, script: str, seconds: float) -> str:
@@ -341,11 +346,12 @@ class Link:
         out = self.shell(f"set -- {words}\n{hello()}", 30)
         if out.partition("\x1e")[0].strip():
             self._noisy = True
-        return dict(
-            line.rpartition("\x1e")[2].split("=", 1)
-            for line in out.split("\n")
-            if "\x1e" in line and "=" in line
-        )
+        try:
+            return reader.read_facts(out)
+        except reader.NotValid as exc:
+            raise InvalidReply(
+                f"what {self.name} says of its Python and its state is not valid: {exc}"
+            ) from None
 
     def _install(self, python: str, folder: str) -> str:
         """The hash of the program as it lies in the node's folder now. Raises LinkError."""
@@ -508,7 +514,10 @@ class Link:
     ) -> Iterator[dict[str, Any]]:
         data = json.dumps(request).encode() + b"\n"
         with self._sessions:
-            process = Process(self._argv(command), data, keep_stdin=opened is not None)
+            try:
+                process = Process(self._argv(command), data, keep_stdin=opened is not None)
+            except NotStarted as exc:
+                raise self._not_started(exc) from None
             if opened is not None:
                 opened(process)
             try:
@@ -606,6 +615,8 @@ class Link:
         with self._sessions:
             try:
                 status, out, errors = run(argv, data, seconds, env, cap=cap, opened=opened)
+            except NotStarted as exc:
+                raise self._not_started(exc) from None
             except TooMuchOutput as exc:
                 raise self._too_much(exc) from None
             except DeadlinePassed:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .outputs import reader_is_gone
-from .process import kill_all
 
 # How often it is looked whether ansible-playbook and its reader are still there, and how long the
 # worker then may take to end by itself, in seconds.
@@ -24,7 +23,9 @@ GRACE = 5.0
 
 @contextmanager
 def ended_with_parent(look: float = LOOK, grace: float = GRACE) -> Iterator[None]:
-    """While this lasts, the end of the parent process ends this one and the programs it called.
+    """While this lasts, the end of the parent process ends this one.
+
+    With it end the programs that it called, as always (guardian.py).
 
     So does the end of whoever read stdout or stderr, as it does with every other program.
 
@@ -52,5 +53,4 @@ def _watch(parent: int, is_over: threading.Event, look: float, grace: float) -> 
     # What it does now may end in order: the engine notices by itself and gives the run up.
     if is_over.wait(grace) and os.getppid() == parent:
         return
-    kill_all()
     os._exit(1)

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One process of ours: own process group, deadline, caps on what it prints, lines as they come.
 
+It ends with us, whatever ends us (guardian.py).
+
 What it prints may be a hostile node's: taking it costs linear time and bounded memory.
 """
 
@@ -13,10 +15,11 @@ import os
 import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, NoReturn, cast
+
+from .guardian import guardian
 
 # Bytes of stdout after which a call is ended.
 OUTPUT_CAP = 64 * 1024 * 1024
@@ -31,11 +34,13 @@ CHUNK = 65536
 WAIT_MOST = 86400.0
 # How often is looked whether a process has ended whose stderr somebody else holds, in seconds.
 STATUS_LOOK = 0.02
+# Calls a program that may take 2 GB of memory, where the system can hold it to that: for one that
+# keeps in memory what came from a node, which may have no end.
+WITH_LITTLE_MEMORY = ("/bin/sh", "-c", 'ulimit -v 2000000 2>/dev/null; exec "$@"', "sh")
 
 
-# The processes that run now, for who ends them all at once.
-_running: set[Process] = set()
-_one_at_a_time = threading.Lock()
+class NotStarted(Exception):
+    """The program could not be started; the text says why."""
 
 
 class DeadlinePassed(Exception):
@@ -61,35 +66,47 @@ class Process:
         data: bytes = b"",
         keep_stdin: bool = False,
         env: Mapping[str, str] | None = None,
+        folder: str | None = None,
+        source: IO[bytes] | None = None,
     ) -> None:
         """data: what it gets on stdin; env: its environment, ours if it is None.
 
+        folder: where it runs, here if it is None; source: a file that is its stdin instead of data.
         keep_stdin leaves stdin open until close(), for verbs that end with their caller. Raises
-        OSError, and ValueError for a word that no argv may hold.
+        NotStarted.
         """
-        self._process = subprocess.Popen(
-            argv,
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=env,
-        )
-        with _one_at_a_time:
-            _running.add(self)
-        # All are there, for all are pipes.
+        try:
+            guardian.call()
+            self._process = subprocess.Popen(
+                argv,
+                bufsize=0,
+                cwd=folder,
+                stdin=subprocess.PIPE if source is None else source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                env=env,
+            )
+        # A ValueError is for a word that no argv may hold, an OSError for one that is too long too.
+        except (OSError, ValueError) as exc:
+            reason = getattr(exc, "strerror", None) or exc
+            raise NotStarted(f"can't start {argv[0]}: {reason}") from None
+        guardian.begun(self._process.pid)
+        # All are there, for all are pipes, but for a stdin that is a file.
         self._out = cast(IO[bytes], self._process.stdout).fileno()
-        self._in = cast(IO[bytes], self._process.stdin).fileno()
         self._err = cast(IO[bytes], self._process.stderr).fileno()
         self._errors = b""
         self._errors_size = 0
         self._errors_ended = False
-        self._unsent = memoryview(data)
+        self._unsent = memoryview(b"")
         self._keep_stdin = keep_stdin
-        os.set_blocking(self._in, False)
         os.set_blocking(self._err, False)
-        self._send()
+        self._in = -1
+        if self._process.stdin is not None:
+            self._in = self._process.stdin.fileno()
+            self._unsent = memoryview(data)
+            os.set_blocking(self._in, False)
+            self._send()
 
     def _send(self) -> bool:
         """Give stdin what it takes now, and say whether it has got all."""
@@ -129,6 +146,10 @@ class Process:
         rest = b"".join(pieces)
         if rest:
             yield rest
+
+    def output(self, seconds: float, cap: int) -> bytes:
+        """All of stdout, byte by byte. Raises as `lines`."""
+        return b"".join(self._chunks(seconds, cap))
 
     def _chunks(self, seconds: float, cap: int) -> Iterator[bytes]:
         """stdout as it comes, while stdin is fed and stderr emptied."""
@@ -219,12 +240,11 @@ class Process:
 
     def end_input(self) -> None:
         """Tell a verb that waits for its caller that the caller has gone."""
-        self._process.stdin.close()  # type: ignore[union-attr]
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
     def close(self) -> None:
         """End stdin, if it was kept, and the process; it may be called twice."""
-        with _one_at_a_time:
-            _running.discard(self)
         self.end_input()
         if self._keep_stdin:
             try:
@@ -233,6 +253,7 @@ class Process:
                 self.kill()
         elif self._process.poll() is None:
             self.kill()
+        guardian.ended(self._process.pid)
         if self._process.stdout is not None:
             self._process.stdout.close()
         if self._process.stderr is not None:
@@ -258,7 +279,7 @@ def run(
     """(exit status, stdout, stderr's end) of a short call; `data` goes to its stdin.
 
     cap: as for `lines`; `opened` gets the process before it is waited for. Raises DeadlinePassed,
-    TooMuchOutput, OSError.
+    TooMuchOutput, NotStarted.
     """
     process = Process(argv, data, env=env)
     try:
@@ -268,16 +289,6 @@ def run(
         return process.status(), out, process.errors()
     finally:
         process.close()
-
-
-def kill_all() -> None:
-    """End all processes that were called and not closed: this one is about to end."""
-    with _one_at_a_time:
-        processes = [*_running]
-    for process in processes:
-        # The id of one that has ended may be another program's by now.
-        if process._process.poll() is None:
-            process.kill()
 
 
 def _megabytes(size: int) -> str:

@@ -130,6 +130,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # A name that becomes a folder of the controller, as `_files/paths.py` has it.
 SHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COMMIT = re.compile(r"[0-9a-f]{40,64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+# Characters of a path that becomes a word of a command line here: a word may have 128 kB on Linux,
+# and a command line 256 kB on macOS.
+COMMAND_PATH_MOST = 1024
 
 ID = Text(128, NAME)
 WORD = Text(128)
@@ -276,6 +280,31 @@ def read_value(verb: str, value: object) -> dict[str, Any]:
     if check is None:
         raise NotValid(f"state is {_shown(state)}")
     return cast(dict[str, Any], check(value, ""))
+
+
+def read_facts(text: str) -> dict[str, str]:
+    """What hello.sh says of a node in lines of KEY=VALUE, each after a record separator.
+
+    The keys are python, state and program. A key that it says nothing of is missing or blank. The
+    first two become words of a command line here, so they are paths that can be. Raises NotValid.
+    """
+    said = {}
+    for line in text.split("\n"):
+        _noise, separator, fact = line.rpartition("\x1e")
+        if separator:
+            key, _equals, said[key] = fact.partition("=")
+    facts = {key: said.get(key, "") for key in ("python", "state", "program")}
+    for key in ("python", "state"):
+        if facts[key] and not is_path(facts[key]):
+            raise NotValid(f"{key} is {_shown(facts[key])}, which is no path")
+    if facts["program"] and not SHA256.fullmatch(facts["program"]):
+        raise NotValid(f"program is {_shown(facts['program'])}, which is no hash")
+    return facts
+
+
+def is_path(text: str) -> bool:
+    """Whether it is an absolute path that any command line takes and any person can read."""
+    return text.startswith("/") and len(text) <= COMMAND_PATH_MOST and text.isprintable()
 
 
 def _parse(text: bytes) -> object:

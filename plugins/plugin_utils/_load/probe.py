@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._links.at_once import CompletedCommand
+from .._links.reader import is_path
 from .._links.ssh_failures import why_ssh_failed
 from .facts import NodeFacts, default_slots, make_facts, no_facts, no_load, score_of
 
@@ -96,7 +97,7 @@ def parse(text: str) -> Measurement:
         agents=None if programs is None else _agents(set(programs.split())),
         free=int(free.group(1)[:15]) * 1024 if free else None,
         python=python.group(1) if python else None,
-        python_path=python.group(2) if python else None,
+        python_path=python.group(2) if python and is_path(python.group(2)) else None,
     )
 
 

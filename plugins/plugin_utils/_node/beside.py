@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 NESTED = "nested"
 # The commit of a nested repository's bundle that holds its files as the agent left them.
 WORK = "refs/gummy/work"
+# The mode of a submodule in a tree.
+SUBMODULE = b"160000"
 COMMITS = "commits.bundle"
 RAW = "branch.raw"
 PACK = "branch.pack"
@@ -351,19 +353,30 @@ def _copy(file: Path, tree: str, target: Path) -> str | None:
 # -- what a branch is made of
 
 
-def branch(git: Git, out: str, listing: bytes) -> None:
+def branch(
+    git: Git, out: str, listing: bytes, old: str | None = None, new: str | None = None
+) -> None:
     """Write the changes as git's raw records, and a pack of the contents before and after.
 
     The contents need not be in the project's own repository. listing: the output of diff-index -z
-    --raw, with or without counts.
+    --raw, with or without counts; old, new: HEAD of the workspace's own repository at the baseline
+    and now. What the agent committed and then made undone is a record too, although it changed
+    nothing since the baseline: else the branch would hold it.
     """
     records = []
     contents = dict[str, None]()
+    paths = set[bytes]()
     words = iter(listing.split(b"\0"))
     for word in words:
         if not word.startswith(b":"):
             break
-        records += [word, next(words)]
+        path = next(words)
+        records += [word, path]
+        paths.add(path)
+    if old and new and old != new:
+        records += _undone(git, old, new, paths)
+
+    for word in records[::2]:
         blobs = word.split(b" ")[2:4]
         # A blob of zeros stands for a file that is not there.
         contents.update(dict.fromkeys(blob.decode() for blob in blobs if blob.strip(b"0")))
@@ -379,3 +392,36 @@ def branch(git: Git, out: str, listing: bytes) -> None:
             stdin="".join(f"{blob}\n" for blob in contents).encode(),
             out=file,
         )
+
+
+def _undone(git: Git, old: str, new: str, known: Collection[bytes]) -> list[bytes]:
+    """Records of the paths that the commits from old to new change and that are otherwise now.
+
+    They are what they were at the baseline, or `known` would have them: before and after are the
+    same.
+    """
+    objects = os.path.join(git.tree, ".git", "objects")
+    if not is_real_folder(os.path.dirname(objects)) or not is_real_folder(objects):
+        return []
+    at = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects)}
+    plain = ("-r", "-z", "--raw", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-abbrev")
+    index = ("diff-index", "--cached", *plain[1:], new, "--")
+    try:
+        committed = set(git("diff-tree", *plain, old, new, "--", at=at).split(b"\0")[1::2])
+        words = git(*index, at=at).split(b"\0")
+    except HarvestError:
+        # The agent broke its repository. What its branch brings is looked at at home in any case.
+        return []
+
+    records = []
+    for word, path in zip(words[::2], words[1::2]):
+        old_mode, mode, _old_id, object_id, _letter = word[1:].split(b" ")
+        is_gone = not mode.strip(b"0")
+        if path in known or path not in committed or SUBMODULE in (old_mode, mode):
+            continue
+        # What is ignored, or no file that an index can hold, is there and not in the index.
+        if is_gone and os.path.lexists(os.path.join(os.fsencode(git.tree), path)):
+            continue
+        same = b"%s %s %s %s" % (mode, mode, object_id, object_id)
+        records += [b":" + same + b" M", path]
+    return records

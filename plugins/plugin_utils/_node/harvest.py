@@ -103,8 +103,9 @@ def _harvest(git: Git, out: str, deliver: str, artifacts: Sequence[str]) -> wire
     )
     record["commits"], broken = beside.commits(git, out, baseline["refs"])
     left_out += unread + broken
-    if deliver == "branch" and changes:
-        beside.branch(git, out, listing)
+    new_head = record["commits"].get("HEAD")
+    if deliver == "branch" and (changes or new_head):
+        beside.branch(git, out, listing, baseline["refs"].get("HEAD"), new_head)
     return record
 
 

@@ -13,10 +13,11 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any, NamedTuple, Protocol, TypedDict
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 from .._errors import InputError
-from .git import GitError, git, in_git
+from .git import LARGE_SECONDS_MOST, GitError, git, in_git, without_hooks
+from .scratch import Scratch
 
 # The id of what is not there, and its mode.
 NO_ID = "0" * 40
@@ -50,6 +51,8 @@ class DeliveredBranch(TypedDict):
     base: str
     # What a person has to know of it; blank if nothing.
     note: str
+    # How many files it changes against its base.
+    files: int
 
 
 class DeliverableJob(Protocol):
@@ -169,8 +172,9 @@ class _BranchMaker:
     """Reads a harvest into the project's repository, and makes commits and a branch of it.
 
     The harvest has the changes against what the job found (branch.raw names them, branch.pack has
-    their contents) and the agent's own commits (commits.bundle). Raises GitError, OSError, and
-    KeyError or ValueError for a harvest that is not what it should be.
+    their contents) and the agent's own commits (commits.bundle). The work is done in a repository
+    of our own that has the project's objects; the project's itself is asked for refs only. Raises
+    GitError, OSError, and KeyError or ValueError for a harvest that is not what it should be.
     """
 
     def __init__(self, project: str, folder: str, result: Mapping[str, Any], scratch: str) -> None:
@@ -179,6 +183,7 @@ class _BranchMaker:
         self._folder = folder
         # For indexes and the sides of a merge.
         self._scratch = scratch
+        self._git = Scratch(scratch, project)
         self._indexes = 0
         # All commits have the time at which the job began, so that making them again gives the
         # very same ones.
@@ -193,15 +198,10 @@ class _BranchMaker:
                 f"is not in {project} any more"
             )
         self._base = str(base)
-        top = self._git("rev-parse", "--show-toplevel").decode(errors="surrogateescape")
-        self._top = top.removesuffix("\n")
         self._changes = self._read_changes()
         self._commits = self._read_commits(harvest.get("commits") or {})
 
     # -- git
-
-    def _git(self, *words: str, stdin: bytes | IO[bytes] = b"", index: str | None = None) -> bytes:
-        return git(self._project, *words, stdin=stdin, index=index)
 
     def _word(self, *words: str, stdin: bytes = b"", index: str | None = None) -> str:
         """The one word that this git prints."""
@@ -225,7 +225,7 @@ class _BranchMaker:
         if not os.path.exists(path):
             return []
         # Paths in the harvest are the project's, which may be a folder of the repository.
-        prefix = self._git("rev-parse", "--show-prefix").removesuffix(b"\n")
+        prefix = git(self._project, "rev-parse", "--show-prefix").removesuffix(b"\n")
         with open(path, "rb") as file:
             changes = parse_changes(file.read(), prefix)
 
@@ -241,7 +241,7 @@ class _BranchMaker:
         if len(changes) < LOOSE_MOST:
             unpack = ["unpack-objects", "-q"]
         with open(os.path.join(self._folder, "branch.pack"), "rb") as pack:
-            self._git(*unpack, stdin=pack)
+            self._git(*unpack, stdin=pack, seconds=LARGE_SECONDS_MOST)
         self._check_contents(kept)
         return kept
 
@@ -269,14 +269,23 @@ class _BranchMaker:
         bundle = os.path.join(self._folder, "commits.bundle")
         if tip is None or not os.path.exists(bundle):
             return []
-        self._git("bundle", "unbundle", os.path.abspath(bundle))
+        self._git.take_bundle(bundle, LARGE_SECONDS_MOST)
         try:
             self._git("merge-base", self._base, tip)
         except GitError:
             self._notes.append("the agent's commits begin anew, and are in commits.bundle only")
             return []
         listing = self._word("rev-list", "--reverse", "--topo-order", f"{self._base}..{tip}")
+        self._check_commits(tip)
         return listing.split()
+
+    def _check_commits(self, tip: str) -> None:
+        """A branch with a hole would break the repository; a partial clone's own holes are none."""
+        packs = os.path.join(str(self._git.objects), "pack")
+        if os.path.isdir(packs) and any(name.endswith(".promisor") for name in os.listdir(packs)):
+            return
+        words = ("rev-list", "--objects", "--quiet", tip, "--not", self._base)
+        self._git(*words, seconds=LARGE_SECONDS_MOST)
 
     # -- making the branch
 
@@ -308,7 +317,9 @@ class _BranchMaker:
             base = self._base
             tip = self._commit_steps(start, steps)
         name = self._create_ref(run_id, job, tip)
-        return {"branch": name, "commit": tip, "base": base, "note": "; ".join(self._notes)}
+        note = "; ".join(self._notes)
+        files = len(paths_between(self._git, base, tip))
+        return {"branch": name, "commit": tip, "base": base, "note": note, "files": files}
 
     def _commit_steps(self, start: str, steps: Sequence[Step]) -> str:
         """The steps on top of where the job began; one that changes nothing makes no commit."""
@@ -372,8 +383,7 @@ class _BranchMaker:
         # What goes makes room for what comes: a file may become a folder.
         ordered = sorted(entries, key=lambda entry: entry.mode.strip(b"0") != b"")
         lines = [b"%s %s\t%s\0" % entry for entry in ordered]
-        words = ("-C", self._top, "update-index", "-z", "--index-info")
-        self._git(*words, stdin=b"".join(lines), index=index)
+        self._git("update-index", "-z", "--index-info", stdin=b"".join(lines), index=index)
 
     def _merge(self, base: str, ours: str, theirs: str, conflicts: list[str]) -> str:
         """The tree of a three-way merge.
@@ -404,7 +414,7 @@ class _BranchMaker:
     def _unmerged(self, index: str) -> dict[bytes, Stages]:
         """The files for which git itself has no merge."""
         found: dict[bytes, dict[bytes, tuple[bytes, bytes]]] = {}
-        listing = self._git("-C", self._top, "ls-files", "-u", "-z", index=index)
+        listing = self._git("ls-files", "-u", "-z", index=index)
         for line in listing.split(b"\0")[:-1]:
             words, _tab, path = line.partition(b"\t")
             mode, object_id, stage = words.split(b" ")
@@ -473,7 +483,8 @@ class _BranchMaker:
 
     def _commit_of(self, branch: str) -> str | None:
         try:
-            return self._word("rev-parse", "-q", "--verify", f"refs/heads/{branch}")
+            words = ("rev-parse", "-q", "--verify", f"refs/heads/{branch}")
+            return git(self._project, *words).decode().strip()
         except GitError:
             return None
 
@@ -481,12 +492,18 @@ class _BranchMaker:
         """Whether the branch could be made; not if somebody made it this very moment."""
         words = ("update-ref", "-m", f"gummy: {reason}", f"refs/heads/{branch}", tip, NO_ID)
         try:
-            self._git(*words)
+            git(self._project, *words, settings=without_hooks(self._project))
         except GitError as exc:
             if "already exists" in str(exc):
                 return False
             raise
         return True
+
+
+def paths_between(scratch: Scratch, base: str, tip: str) -> list[bytes]:
+    """The paths in which two commits differ: what a branch brings. Raises GitError."""
+    words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff")
+    return scratch(*words, "--no-textconv", base, tip, "--").split(b"\0")[:-1]
 
 
 def parse_changes(raw: bytes, prefix: bytes) -> list[Change]:

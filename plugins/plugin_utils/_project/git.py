@@ -9,14 +9,21 @@ Only read, never written.
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO
+from typing import IO, Any
 
 from .._errors import InputError
+from .._links.process import (
+    WITH_LITTLE_MEMORY,
+    DeadlinePassed,
+    NotStarted,
+    Process,
+    TooMuchOutput,
+)
 
 # Settings with which nothing of the user's runs, and nothing but what was asked for is written,
 # whatever the settings of the user and the repository say. Whose folders git looks into at all is
@@ -28,11 +35,11 @@ QUIET = (
     "core.splitIndex=false",
     "core.sparseCheckout=false",
     f"core.hooksPath={os.devnull}",
-    # Since git 2.40 a command that takes in objects asks this one what an alternate has.
-    "core.alternateRefsCommand=true",
     # Newer gits take hooks from settings too; these are the events of the commands used here.
     "hook.reference-transaction.enabled=false",
     "hook.post-index-change.enabled=false",
+    # A repository that borrows objects would be asked by it for what it has.
+    "core.alternateRefsCommand=true",
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",
@@ -57,6 +64,13 @@ NOTHING_RUNS = {
 USERS_OWN = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 # How many of the last characters that a git says of its failure are passed on.
 MESSAGE_MOST = 1000
+# How long a git may take, in seconds. Of a strange project it may read a pipe to which nobody
+# writes.
+SECONDS_MOST = 300.0
+# The same for one that takes in a harvest.
+LARGE_SECONDS_MOST = 3600.0
+# Bytes of what it prints.
+OUTPUT_MOST = 1 << 30
 
 
 class ProjectError(InputError):
@@ -73,11 +87,16 @@ def git(
     stdin: bytes | IO[bytes] = b"",
     index: str | None = None,
     objects: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+    little_memory: bool = False,
 ) -> bytes:
     """What a git prints about the repository that this folder is in.
 
     words: command and options; stdin: its input, or a file of it; index: path of a file used in
-    place of the repository's own index; objects: of a folder in place of its objects.
+    place of the repository's own index; objects: of a folder in place of its objects; settings:
+    more than QUIET, whatever their names hold; seconds: after which it is ended with all that it
+    called, SECONDS_MOST if it is None; little_memory: end it when it takes much of that.
 
     Raises GitError, and ProjectError where there is no git.
     """
@@ -85,32 +104,71 @@ def git(
     for setting in QUIET:
         argv += ["-c", setting]
     argv += words
+    if little_memory:
+        argv = [*WITH_LITTLE_MEMORY, *argv]
 
-    content: bytes | None = None
-    file: IO[bytes] | None = None
-    if isinstance(stdin, bytes):
-        content = stdin
-    else:
-        file = stdin
+    env = {**_environment(index, objects), **_as_variables(settings or {})}
+    given: dict[str, Any] = {"data": stdin} if isinstance(stdin, bytes) else {"source": stdin}
+    most = SECONDS_MOST if seconds is None else seconds
+    command = _command_in(words)
     try:
-        done = subprocess.run(
-            argv,
-            cwd=folder,
-            env=_environment(index, objects),
-            input=content,
-            stdin=file,
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError:
+        process = Process(argv, env=env, folder=folder, **given)
+    except NotStarted as exc:
+        if shutil.which("git") is not None:
+            raise GitError(f"{exc} in {folder}") from None
         raise ProjectError(
             [f"{folder} is a git project, and git is not on this machine's PATH: install git"]
         ) from None
+    try:
+        out = process.output(most, OUTPUT_MOST)
+        status = process.status()
+        errors = process.errors()
+    except TooMuchOutput as exc:
+        raise GitError(f"git {command} in {folder} was ended, for {exc}") from None
+    except DeadlinePassed:
+        raise GitError(
+            f"git {command} in {folder} took longer than {most:.0f} s and was ended: look for a "
+            "named pipe among its settings and its files .gitignore, or for a disk that is silent"
+        ) from None
+    finally:
+        process.close()
 
-    if done.returncode:
-        message = done.stderr.decode(errors="backslashreplace").strip()[-MESSAGE_MOST:]
-        raise GitError(message or f"git {words[0]} ended with {done.returncode}")
-    return done.stdout
+    if status:
+        message = errors.strip()[-MESSAGE_MOST:]
+        raise GitError(message or f"git {command} ended with {status}")
+    return out
+
+
+def _command_in(words: Sequence[str]) -> str:
+    """The command's name, behind options and their settings."""
+    before = ("", *words)
+    return next(
+        word
+        for last, word in zip(before, words, strict=False)
+        if not word.startswith("-") and last != "-c"
+    )
+
+
+def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings as variables of git's, for `-c` splits at the first = of a name."""
+    env = {}
+    if settings:
+        env["GIT_CONFIG_COUNT"] = str(len(settings))
+    for number, (name, value) in enumerate(settings.items()):
+        env[f"GIT_CONFIG_KEY_{number}"] = name
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    return env
+
+
+def without_hooks(folder: str) -> dict[str, str]:
+    """Settings that turn off each hook that the settings of this repository name.
+
+    A git since 2.54 takes hooks from there, by whatever names, and 2.54 itself knows no way to turn
+    off all of them. Raises GitError.
+    """
+    listing = git(folder, "config", "--list", "--name-only", "-z")
+    names = {name.rpartition(b".")[0] for name in listing.split(b"\0") if name.startswith(b"hook.")}
+    return {os.fsdecode(name) + ".enabled": "false" for name in sorted(names) if b"." in name}
 
 
 def _environment(index: str | None, objects: str | None) -> dict[str, str]:

@@ -46,9 +46,18 @@ BOUND_TO_HERE = ("/.git/commondir", "/.git/gitdir", "/.git/objects/info/alternat
 # How sync_exclude says that the repository stays at home.
 GIT = frozenset({".git", ".git/", "/.git", "/.git/"})
 
-# Calls a program that may take 2 GB of memory, where the system can hold it to that: the list of
-# files that a node sends lies in rsync's memory, and it may have no end.
-WITH_LITTLE_MEMORY = ("/bin/sh", "-c", 'ulimit -v 2000000 2>/dev/null; exec "$@"', "sh")
+# Calls a program that may take 2 GB of memory, and write files of so many blocks of 512 bytes (the
+# first argument) and no larger ones, where the system can hold it to that. The list of files that a
+# node sends lies in rsync's memory, and it may have no end; a large file is a second wall, behind
+# the measuring.
+LIMITED = (
+    "/bin/sh",
+    "-c",
+    'for limit in "c 0" "v 2000000" "f $1"; do ulimit -$limit; done 2>/dev/null; shift; exec "$@"',
+    "sh",
+)
+# No program gets a smaller limit of a file, in bytes: ssh has files of its own to write.
+FILE_LEAST = 1_000_000
 
 # Exit status of an rsync for which a file went away meanwhile.
 VANISHED = 24
@@ -260,7 +269,7 @@ def fetch_harvest(link: Link, attempt: str, folder: str, limit: HarvestLimit) ->
     TransferError.
     """
     words = link.rsync_words("send", attempt)
-    argv = [*WITH_LITTLE_MEMORY, *download_argv(folder, words, link.rsync_target())]
+    argv = limited(limit, download_argv(folder, words, link.rsync_target()))
     growth = GrowthWatch(folder, limit)
 
     def watch(process: Process) -> None:
@@ -274,6 +283,13 @@ def fetch_harvest(link: Link, attempt: str, folder: str, limit: HarvestLimit) ->
         raise _too_large(link, attempt, too_much)
     if status:
         raise TransferError(*why_rsync_failed(status, errors))
+
+
+def limited(limit: HarvestLimit, argv: Sequence[str]) -> list[str]:
+    """The argv of the same program which can write no file that is much over the limit."""
+    # One that is over it shall be seen to be so.
+    blocks = max(limit.bytes, FILE_LEAST) // 512 + 2
+    return [*LIMITED, str(blocks), *argv]
 
 
 def _too_large(link: Link, attempt: str, too_much: str) -> TransferError:

@@ -188,7 +188,12 @@ class Engine:
             log.base = entry.get("base")
             self._logs[event.attempt] = log
             self._active.add(event.attempt)
+            self._watches.expect(event.node, event.attempt)
             self._answers.put(Answer(event))
+
+        for attempt, entry in self._record.history.attempts.items():
+            if attempt not in self._active:
+                self._watches.pass_over(entry["node"], attempt)
 
         for quarantined in self._fleet.quarantines.known():
             self._answers.put(Answer(quarantined))
@@ -295,6 +300,7 @@ class Engine:
             counts=False,
         )
         self._active.add(command.attempt)
+        self._watches.expect(command.node, command.attempt)
         self._report(command.job, "place", command.node, why)
 
     @_carry_out.register

@@ -8,6 +8,10 @@ stays open and tells what happens there. A poll ends after a while and is asked 
 as the scheduler wants the node watched; one that breaks off is told, and tried again after a
 pause.
 
+A node may tell anything, as often as it likes. What counts is what it says of attempts that this
+call has there, and each word once; the rest is dropped here, where it costs nobody else anything,
+and a poll with too much of it is broken off.
+
 Who may touch what: the engine's thread calls the methods of Watches. A NodeWatch's own thread runs
 `run` and what that calls. What both need lies under the NodeWatch's lock.
 """
@@ -16,8 +20,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._links.link import InvalidReply
 from .._links.process import Process
@@ -45,8 +50,38 @@ EARLY = 5.0
 PAUSE = 0.5
 PAUSE_MOST = 5.0
 
+# How many words that say nothing new one poll may bring.
+IDLE_WORDS_MOST = 5000
+
 # How often a thread looks whether its node is watched again, in seconds.
 LOOK = 0.05
+
+
+class Attempts:
+    """The run's attempts on each node, as this controller knows them. Used by several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._expected = defaultdict[str, set[str]](set)
+        self._earlier = defaultdict[str, set[str]](set)
+
+    def expect(self, node: str, attempt: str) -> None:
+        """From now on the node may tell of this attempt."""
+        with self._lock:
+            self._expected[node].add(attempt)
+
+    def pass_over(self, node: str, attempt: str) -> None:
+        """The node has it from an earlier call, and need not tell of it."""
+        with self._lock:
+            self._earlier[node].add(attempt)
+
+    def may_tell(self, node: str, attempt: str) -> bool:
+        with self._lock:
+            return attempt in self._expected[node]
+
+    def earlier_on(self, node: str) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self._earlier[node] - self._expected[node])
 
 
 @dataclass(frozen=True)
@@ -63,6 +98,9 @@ class Surroundings:
 
     # Set when the run is over.
     over: threading.Event
+
+    # What nodes may tell of.
+    attempts: Attempts = field(default_factory=Attempts)
 
 
 class NodeWatch:
@@ -182,20 +220,26 @@ class NodeWatch:
             slots = self._slots
         request: wire.PollRequest = {
             "prefix": self._surroundings.prefix,
-            "told": sorted(self._ended),
+            "told": sorted(self._ended | self._surroundings.attempts.earlier_on(self._node)),
             "watchable": sorted(self._watchable),
             "slots": slots,
         }
+        said: set[tuple[str, str]] = set()
+        idle_words = 0
         try:
             for reply in link.stream("poll", request, POLL_SECONDS, self._on_opened):
                 answer = replies.after_poll(self._node, reply, now=time.time())
+                if answer is None or not self._is_news(reply, said):
+                    idle_words += 1
+                    if idle_words > IDLE_WORDS_MOST:
+                        raise InvalidReply(f"{self._node} goes on telling what is no news")
+                    continue
                 # First, for what is told may bring new words for this poll at once.
                 self._remember(reply)
                 if reply["state"] == "watching" and self._is_doubted:
                     continue
                 self._tell_contact()
-                if answer is not None:
-                    self._surroundings.tell(answer)
+                self._surroundings.tell(answer)
             self._tell_contact()
         except InvalidReply:
             self._is_doubted = True
@@ -215,6 +259,30 @@ class NodeWatch:
         with self._lock:
             self._poll_process = process
             self._ended_by_us = False
+
+    def _is_news(self, reply: wire.PollReply, said: set[tuple[str, str]]) -> bool:
+        """Whether it is for the node to tell, and was not told before.
+
+        said: what this poll has told by now, which this adds to.
+        """
+        if reply["state"] == "turn":
+            with self._lock:
+                return self._enqueued
+
+        attempt = ""
+        if reply["state"] != "watching" and reply["state"] != "refused":
+            attempt = reply["attempt"]
+            if not self._surroundings.attempts.may_tell(self._node, attempt):
+                return False
+        word = (reply["state"], attempt)
+        if (
+            word in said
+            or (reply["state"] == "ended" and attempt in self._ended)
+            or (reply["state"] == "progress" and attempt in self._watchable)
+        ):
+            return False
+        said.add(word)
+        return True
 
     def _remember(self, reply: wire.PollReply) -> None:
         """Keep what the next poll need not tell, and what this one may be told from now on."""
@@ -238,8 +306,17 @@ class Watches:
     def __init__(self, links: Links, prefix: str, tell: Callable[[Answer], None]) -> None:
         """prefix: what the ids of the run's attempts begin with; tell: takes what is told."""
         self._over = threading.Event()
-        self._surroundings = Surroundings(links, prefix, tell, self._over)
+        self._attempts = Attempts()
+        self._surroundings = Surroundings(links, prefix, tell, self._over, self._attempts)
         self._watches: dict[str, NodeWatch] = {}
+
+    def expect(self, node: str, attempt: str) -> None:
+        """From now on this node may tell of this attempt; of others it tells in vain."""
+        self._attempts.expect(node, attempt)
+
+    def pass_over(self, node: str, attempt: str) -> None:
+        """The node has it from an earlier call, and need not tell of it."""
+        self._attempts.pass_over(node, attempt)
 
     def watch(self, node: str, slots: int) -> None:
         """Follow this node from now on. slots: how many we believe it has."""

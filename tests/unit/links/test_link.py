@@ -384,9 +384,49 @@ def test_what_one_node_told_counts_for_no_other(home, pwned):
     assert Programs().hash_of("b", build().digest) == only_program(home).stem
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        # A word of a command line can't hold it, or can't be so long.
+        r"printf '\036python=/usr/bin/py\000thon3\n\036state=/x\n\036program=\n'",
+        r"printf '\036python=/usr/bin/python3\n\036state=/x\000y\n\036program=\n'",
+        r"printf '\036python=/'; head -c 200000 /dev/zero | tr '\0' a; printf '\n\036state=/x\n'",
+        r"printf '\036python=/x\n\036state=/'; head -c 200000 /dev/zero | tr '\0' a; echo",
+        # A path that is none leads to another place, and a terminal would obey it.
+        r"printf '\036python=bin/python3\n\036state=/x\n'",
+        r"printf '\036python=/usr/bin/python3\n\036state=x\n'",
+        r"printf '\036python=/usr/bin/python3\033[2J\n\036state=/x\n'",
+        r"printf '\036python=/usr/bin/python3\n\036state=/x\n\036program=%s\n' ../0",
+        # A line that says nothing is passed over, as are those of others.
+        r"printf 'a=b\036c\n\036python=/x\n\036state=\036\n'",
+    ],
+)
+def test_what_a_node_says_of_its_python_and_state_is_held_to_its_form(home, facts):
+    odd = Link("node", "host", ["/bin/sh", "-c", facts, "sh"], build(), known=Programs())
+    for ask in (lambda: odd.call("list", {}), lambda: odd.rsync_words("send", "a")):
+        with pytest.raises(LinkError, match="node (says|does not say)|what node says") as failed:
+            ask()
+        assert str(failed.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "argv", [["/no/such/ssh"], ["/bin/sh", "a\0b"], ["/bin/echo", "a" * 3_000_000]]
+)
+def test_a_program_that_can_not_be_started_here_is_an_error_of_that_node(argv):
+    odd = Link("node", "host", argv, build())
+    for ask in (
+        lambda: odd.shell("", 5),
+        lambda: odd.rsync(argv, 5),
+        lambda: next(odd._ask("x", "list", {}, 5, None)),
+    ):
+        with pytest.raises(LinkError, match="node: can't start /"):
+            ask()
+    odd.drop()
+
+
 @pytest.mark.parametrize("said", ["", "\\036", "\\036" + "0" * 63, "\\036../x", "0" * 64])
 def test_a_node_that_does_not_say_what_it_has_installed_is_an_error(home, said):
-    answers = f"printf '\\036python=python3\\n\\036state=/x\\n\\036program=\\n'; printf '{said}\\n'"
+    answers = f"printf '\\036python=/python3\\n\\036state=/x\\n'; printf '{said}\\n'"
     odd = Link("node", "host", ["/bin/sh", "-c", answers, "sh"], build(), known=Programs())
     with pytest.raises(LinkError, match="does not say which program it has installed"):
         odd.call("list", {})

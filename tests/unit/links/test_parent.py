@@ -1,8 +1,9 @@
-"""A worker whose parent was killed ends, and with it whatever it called."""
+"""A worker whose parent was killed ends, and whatever a process called ends with it."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import parent
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.guardian import (
+    PROGRAM as PROGRAM_OF_GUARDIAN,
+)
 
 PROGRAM = """
 import os, sys, time
@@ -30,6 +34,46 @@ else:
 """
 
 
+# What called it may have left a fork behind, as a run does that is to be cancelled.
+FORKED = """
+import os, sys, time
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.process import Process, run
+
+run(["true"])
+process = Process(["/bin/sh", "-c", "sleep 600 & echo $!; exec sleep 600"])
+its_own = int(next(process.lines(30)))
+Process(["true"]).close()
+left_behind = os.fork()
+if left_behind == 0:
+    time.sleep(600)
+print(os.getpid(), left_behind, process._process.pid, its_own, flush=True)
+time.sleep(600)
+"""
+
+
+def start(program):
+    """The program, with this collection."""
+    collections = next(
+        str(folder.parent)
+        for folder in Path(parent.__file__).parents
+        if folder.name == "ansible_collections"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": collections},
+        start_new_session=True,
+    )
+
+
+def wait_until_all_are_gone(*pids):
+    until = time.monotonic() + 20.0
+    while any(map(is_alive, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(is_alive, pids))
+
+
 def is_alive(pid):
     """Whether it runs. A zombie does not."""
     try:
@@ -42,27 +86,44 @@ def is_alive(pid):
 
 
 def test_a_worker_that_waits_for_a_node_ends_with_its_play():
-    collections = next(
-        str(folder.parent)
-        for folder in Path(parent.__file__).parents
-        if folder.name == "ansible_collections"
-    )
-    play = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": collections},
-    )
+    play = start(PROGRAM)
     worker, called = map(int, play.stdout.readline().split())
     assert is_alive(worker) and is_alive(called)
 
     play.kill()
     play.wait()
     play.stdout.close()
-    until = time.monotonic() + 20.0
-    while (is_alive(worker) or is_alive(called)) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not is_alive(worker) and not is_alive(called)
+    wait_until_all_are_gone(worker, called)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_what_a_process_called_ends_with_it_whatever_ends_it(number):
+    """A terminal tells the whole group, and a fork that stays behind keeps nothing alive."""
+    caller = start(FORKED)
+    pid, left_behind, *called = map(int, caller.stdout.readline().split())
+    assert all(map(is_alive, called))
+    if number == signal.SIGINT:
+        os.kill(left_behind, signal.SIGSTOP)
+        os.killpg(pid, number)
+    else:
+        os.kill(pid, number)
+
+    caller.wait()
+    caller.stdout.close()
+    wait_until_all_are_gone(*called)
+    assert is_alive(left_behind)
+    os.kill(left_behind, signal.SIGKILL)
+
+
+def test_what_has_ended_is_no_business_of_the_guardian_any_more(tmp_path):
+    """Its number may be another's by then."""
+    told = tmp_path / "told"
+    kills = f"kill() {{ echo \"$@\" >> '{told}'; }}\n"
+    words = "begun 1\nbegun 22\nbegun 2\nended 7\nended 22\nbegun 3\nended 1\n"
+    subprocess.run(
+        ["/bin/sh", "-c", kills + PROGRAM_OF_GUARDIAN], input=words, text=True, check=True
+    )
+    assert told.read_text() == "-KILL -2\n-KILL -3\n"
 
 
 def test_nothing_is_left_of_the_watch_where_all_goes_well():

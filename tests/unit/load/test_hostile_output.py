@@ -110,3 +110,10 @@ def test_a_line_of_the_probe_that_is_too_long_counts_as_not_there(key):
 def test_a_statistic_that_is_none_costs_no_sync(number):
     sent = read_stats(f"Number of files transferred: {number}\n")
     assert sent.files < 10**31
+
+
+@pytest.mark.parametrize("path", ["/usr/bin/py\0thon3", "/" + "a" * 2000, "/x\x1b[2J", "python3"])
+def test_a_python_that_is_no_path_for_a_command_line_is_not_known(path):
+    """People name it as the interpreter of the node."""
+    answer = CompletedCommand(0, probed(f"python Python 3.11.7 {path}"))
+    assert facts_of(answer, None, DEFAULT_WEIGHTS, 0.0)["python_path"] is None

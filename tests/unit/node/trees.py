@@ -62,6 +62,11 @@ def git(folder, *words):
         "core.fsmonitor=false",
         "-c",
         "core.fsync=none",
+        # Newer gits would tidy up in the background while a test copies the folder.
+        "-c",
+        "maintenance.auto=false",
+        "-c",
+        "gc.auto=0",
     ]
     who += ["-c", "init.defaultBranch=main"]
     done = subprocess.run(

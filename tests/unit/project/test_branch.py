@@ -98,6 +98,55 @@ def test_a_base_that_moved_takes_the_work_on_top_with_messages_and_authors(work)
     )
 
 
+def test_what_the_agent_committed_and_took_back_is_not_in_the_tree_that_the_branch_ends_with(work):
+    (work.project / "mine").write_text("mine\n")
+    (work.project / "committed").write_text("committed\n")
+    (work.project / "b").write_text("my b\n")
+    (work.project / ".gitignore").write_text("ignored\n")
+
+    def commits(tree):
+        workflow = tree / ".github" / "workflows"
+        workflow.mkdir(parents=True)
+        (workflow / "ci.yml").write_text("x\n")
+        (tree / "c").write_text("C\n")
+        (tree / "b").write_text("B\n")
+        (tree / "a").unlink()
+        (tree / "a").mkdir()
+        (tree / "a" / "inner").write_text("x\n")
+        (tree / "new").write_text("new\n")
+        (tree / "ignored").write_text("x\n")
+        trees.git(tree, "add", "-f", "ignored")
+        trees.git(tree, "add", "-A", ":!mine")
+        trees.git(tree, "commit", "-q", "-m", "all")
+        (workflow / "ci.yml").unlink()
+        (tree / "c").write_text("c\n")
+        (tree / "b").write_text("my b\n")
+        shutil.rmtree(tree / "a")
+        (tree / "a").write_text("1\n2\n3\n4\n5\n")
+
+    folder, result = work.job(commits)
+    assert "ci.yml" not in Path(folder, "changes.patch").read_text()
+    made = work.deliver((folder, result))
+    listed = said(work.project, "ls-tree", "-r", "--name-only", made["branch"]).split("\n")
+    # What the user had not committed is in it as far as the agent committed it or changed it.
+    assert listed == [".gitignore", "a", "b", "c", "committed", "ignored", "new"]
+    assert work.show(made["branch"], "b") == "my b\n" and work.show(made["branch"], "c") == "c\n"
+    assert made["files"] == 5
+    assert work.log(made["branch"])[1:] == ["An Agent|all", "An Agent|first"]
+
+
+def test_commits_that_leave_nothing_changed_end_with_the_tree_that_was_there(work):
+    def commits(tree):
+        work.commit(tree, "in", evil="x\n")
+        (tree / "evil").unlink()
+
+    folder, result = work.job(commits)
+    assert result["harvest"]["patch"] is None
+    made = work.deliver((folder, result))
+    assert made["files"] == 0
+    assert said(work.project, "diff", "--name-only", "HEAD", made["branch"]) == ""
+
+
 @pytest.mark.parametrize("commits", [True, False])
 def test_a_conflict_starts_at_the_old_base_and_says_so(work, commits):
     job = work.job(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.bring_h
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.harvest_files import (
     HarvestLimit,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import TransferError
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import (
+    TransferError,
+    limited,
+)
 
 BRANCH = {"branch": "gummy/r/a", "commit": "c", "base": "b", "note": "a note"}
 RESULT = {"harvest": {"patch": "changes.patch"}}
@@ -200,6 +204,16 @@ def test_what_is_over_the_limit_stays_on_the_node_and_is_told(record, events):
         limit = HarvestLimit(files=1)
         bring_home(record, Link(events, files), "u-1", "a", result=RESULT, limit=limit)
     assert sorted(os.listdir(record.folder)) == ["journal.jsonl", "lock"]
+
+
+@pytest.mark.parametrize("limit", [10, 3_000_000])
+def test_who_fetches_can_write_no_file_that_is_much_over_the_limit(tmp_path, limit):
+    """As a second wall: who measures may have been ended."""
+    argv = limited(HarvestLimit(limit), ["/bin/sh", "-c", "head -c 5000000 /dev/zero > sent"])
+    subprocess.run(argv, cwd=tmp_path, check=False, stderr=subprocess.DEVNULL)
+    size = (tmp_path / "sent").stat().st_size
+    assert HarvestLimit(limit).why_over(str(tmp_path)) and size < limit + 1_010_000
+    assert os.listdir(tmp_path) == ["sent"]
 
 
 def test_a_branch_begins_where_this_controller_saw_the_project(record, monkeypatch):

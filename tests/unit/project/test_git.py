@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import git as _git
@@ -84,3 +85,33 @@ def test_a_portable_config_has_no_path_of_this_machine_and_its_old_time(project,
     portable = tmp_path / "out" / "config"
     assert "worktree" in config.read_text() and "worktree" not in portable.read_text()
     assert portable.stat().st_mtime == 5
+
+
+@pytest.mark.parametrize("where", ["ignored", "included"])
+def test_a_pipe_to_which_nobody_writes_ends_git_with_words_that_name_folder_and_call(
+    where, project, monkeypatch
+):
+    os.mkfifo(project / "pipe")
+    if where == "ignored":
+        (project / "pipe").rename(project / ".gitignore")
+    else:
+        git(str(project), "config", "include.path", str(project / "pipe"))
+    monkeypatch.setattr(_git, "SECONDS_MOST", 0.3)
+    with pytest.raises(ProjectError, match=f"git \\S+ in {project}/? took longer .* named pipe"):
+        project_at(str(project))
+
+
+def test_a_git_that_takes_too_long_ends_with_all_that_it_called(project, tmp_path):
+    pid = tmp_path / "pid"
+    alias = f"!sleep 600 & echo $! > {pid}; wait"
+    with pytest.raises(GitError, match=f"git slow in {project} took longer than 1 s"):
+        git(str(project), "slow", seconds=1, settings={"alias.slow": alias})
+    words = ["ps", "-o", "stat=", "-p", pid.read_text().strip()]
+    state = subprocess.run(words, check=False, capture_output=True, text=True).stdout
+    assert state.strip()[:1] in ("", "Z")
+
+
+def test_a_git_that_prints_without_end_is_ended(project, monkeypatch):
+    monkeypatch.setattr(_git, "OUTPUT_MOST", 1000)
+    with pytest.raises(GitError, match="git yes in .* was ended, for it printed more than"):
+        git(str(project), "yes", settings={"alias.yes": "!yes"})

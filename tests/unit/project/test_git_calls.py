@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 
@@ -58,6 +60,9 @@ PLACES = {
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_PROTOCOL_FROM_USER",
 }
+# Settings of a call that are given in variables: their names may hold what `-c` can't take.
+HARMLESS = {"init.defaultObjectFormat", "core.sharedRepository"}
+GIVEN = re.compile(r"GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+)")
 SETTINGS = {
     "safe.bareRepository": "explicit",
     "core.fsmonitor": "false",
@@ -72,10 +77,10 @@ SETTINGS = {
     "submodule.recurse": "false",
     "protocol.allow": "never",
 }
-# Commands that run nothing that a repository names, whatever their words.
+# Commands that run nothing that a repository names, whatever their words. None of them is one of
+# those in test_git_settings.py.
 PLAIN = {
     "apply",
-    "bundle",
     "cat-file",
     "config",
     "count-objects",
@@ -109,6 +114,13 @@ class Call:
     # Of the options before the command, those that are no settings.
     options: list[str]
     env: dict[str, str]
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The settings in variables."""
+        count = int(self.env.get("GIT_CONFIG_COUNT", "0"))
+        keys = [self.env[f"GIT_CONFIG_KEY_{number}"] for number in range(count)]
+        return {key: self.env[f"GIT_CONFIG_VALUE_{at}"] for at, key in enumerate(keys)}
 
     @property
     def git_dir(self) -> str | None:
@@ -150,11 +162,28 @@ def problems(call, ours):
         # A node's calls name their work tree.
         known |= ON_A_NODE.keys()
         found += [f"{k} is {call.env.get(k)}" for k, v in ON_A_NODE.items() if call.env.get(k) != v]
-    found += [k for k in call.env if k.startswith("GIT_") and k not in known]
+    found += [
+        k for k in call.env if k.startswith("GIT_") and k not in known and not GIVEN.fullmatch(k)
+    ]
+    for name, value in call.given.items():
+        if name not in HARMLESS and not (
+            name.startswith("hook.") and name.endswith(".enabled") and value == "false"
+        ):
+            found.append(f"{name} is {value}")
 
     own = call.git_dir is not None and os.path.join(call.folder, call.git_dir).startswith(ours)
-    if command == "diff-index":
-        found += [w for w in ("--no-ext-diff", "--no-textconv", "--cached") if w not in call.words]
+    if command in ("diff-index", "diff-tree"):
+        found += [w for w in ("--no-ext-diff", "--no-textconv") if w not in call.words]
+        if command == "diff-index" and "--cached" not in call.words:
+            found.append("files are read")
+    elif command == "bundle":
+        # To take one in, git would look around in the project.
+        if call.words[1] != "create":
+            found.append(call.words[1])
+    elif command == "update-ref":
+        # The one of them whose hooks a project's own settings could name.
+        if call.given.get("hook.any name=x.enabled") != "false":
+            found.append("hooks by whatever names")
     elif command == "hash-object":
         if not {"--no-filters", "commit"} & {*call.words} or "--stdin" not in call.words:
             found.append("filters")
@@ -167,11 +196,28 @@ def problems(call, ours):
     return [f"git {' '.join(call.words)}: {problem}" for problem in found]
 
 
-@pytest.fixture
-def calls(tmp_path, monkeypatch):
-    """The folder where each call of git is written down."""
+# Since then git asks what a repository borrows from, and since 2.54 it takes hooks from settings.
+NEWER = (2, 40)
+
+
+def git_named(which):
+    """The path of this machine's git, or of a newer one, which GUMMY_NEWER_GIT may name."""
     real = shutil.which("git")
     assert real is not None
+    if which == "usual":
+        return real
+    real = os.environ.get("GUMMY_NEWER_GIT") or real
+    said = subprocess.run([real, "version"], capture_output=True, check=True, text=True).stdout
+    numbers = re.search(r"(\d+)\.(\d+)", said)
+    if numbers is None or tuple(map(int, numbers.groups())) < NEWER:
+        pytest.skip(f"{said.strip()} is older than 2.40; name a newer one in GUMMY_NEWER_GIT")
+    return real
+
+
+@pytest.fixture(params=["usual", "newer"])
+def calls(request, tmp_path, monkeypatch):
+    """The folder where each call of git is written down."""
+    real = git_named(request.param)
     folder = tmp_path / "calls"
     stand_in = tmp_path / "bin" / "git"
     folder.mkdir()
@@ -180,6 +226,12 @@ def calls(tmp_path, monkeypatch):
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", f"{stand_in.parent}:{os.environ['PATH']}")
     return folder
+
+
+def set_hooks(folder):
+    """Hooks in settings, where a newer git takes them from."""
+    for event in ("reference-transaction", "post-index-change"):
+        trees.git(folder, "config", "--add", "hook.any name=x.event", event)
 
 
 def set_traps(folder, trace):
@@ -212,8 +264,11 @@ def set_traps(folder, trace):
         "remote.origin.uploadpack",
         "uploadpack.packObjectsHook",
         "gpg.program",
+        "gc.recentObjectsHook",
+        "hook.any name=x.command",
     ):
         trees.git(folder, "config", setting, str(trap))
+    set_hooks(folder)
     for setting, value in {
         "core.hooksPath": str(hooks),
         "core.repositoryFormatVersion": "1",
@@ -275,10 +330,13 @@ def do_job(work, text, trace):
 
     for folder in (tree, tree / "own"):
         (folder / "a").write_text(f"1\n{text}\n3\n4\n5\n")
+        # They would stop the agent's own commit.
+        trees.git(folder, "config", "--unset-all", "hook.any name=x.event")
         settings = ("core.hooksPath=/dev/null", "filter.t.process=", "filter.t.clean=cat")
         words = [word for setting in settings for word in ("-c", setting)]
         trees.git(folder, *words, "add", "a")
         trees.git(folder, *words, "commit", "-q", "-m", text)
+        set_hooks(folder)
     (tree / "b").write_text(text)
     (tree / "own" / "new").write_text(text)
     with nothing_runs(trace):
@@ -318,6 +376,12 @@ def test_no_git_of_ours_runs_or_fetches_what_a_repository_names(tmp_path, calls,
             patch = f"{folder}/changes.patch"
             rows.append({"name": name, "project": str(work.project), "patch": patch})
         assert _conflicts.find_conflicts(rows)
+        # A repository that borrows objects could be asked for the refs of the other one.
+        borrower = str(tmp_path / "shared")
+        folder, result = jobs["one"]
+        assert _branch.deliver_branch(
+            borrower, folder, result, run_id="run", job="one", title="one"
+        )
 
     made_calls = [read_call(path) for path in calls.iterdir()]
     ours = [call for call in made_calls if call.settings.get("user.name") != "An Agent"]

@@ -396,8 +396,13 @@ def test_how_an_attempt_can_be_watched_is_told_while_it_runs(call):
     node.next_poll().tell({"state": "progress", "attempt": attempt, "watch": "gummy-watch 1"})
     line = ("a", "wait", "n", "watch it there: gummy-watch 1")
     wait_for(lambda: line in made.lines, "how it can be watched")
+    # Once, whatever the node goes on saying.
+    for number in range(100):
+        odd = {"state": "progress", "attempt": attempt, "watch": f"call 555-{number}"}
+        node.polls[0].tell(odd)
     node.end(attempt)
     assert made.rows()["a"]["status"] == "success"
+    assert len([each for each in made.lines if "watch it there" in each[-1]]) == 1
 
 
 def test_a_poll_that_breaks_off_is_told_and_asked_again_and_the_job_goes_on(call):
@@ -578,6 +583,14 @@ def test_a_harvest_that_came_home_before_is_fetched_once_more_and_the_old_one_is
     row = made.run([found])["a"]
     assert Path(row["folder"], "log").read_bytes() == b"new"
     assert Path(f"{folder}.before-{found.attempt}").is_dir()
+
+
+def test_what_a_node_has_of_earlier_calls_it_need_not_tell(call):
+    earlier = left_behind("ended").attempt
+    node = PlayedNode("n")
+    row = call([JOB], node).run([])["a"]
+    assert row["status"] == "success" and row["attempts"][0]["id"] != earlier
+    assert node.requests("poll")[0]["told"] == [earlier]
 
 
 # -- what the signature of an end is worth

@@ -29,6 +29,8 @@ class Watched:
         self.link = PlayedLink("n")
         self.answers = queue.Queue()
         self.watches = Watches(Links(lambda _name: self.link), "u-", self.answers.put)
+        for number in range(1, 5):
+            self.watches.expect("n", f"u-{number}")
 
     def watch(self, slots=2):
         """Watch the node; returns the poll that is opened."""
@@ -85,6 +87,7 @@ def test_what_a_poll_told_is_not_asked_for_by_the_next_one(watched):
 
 def test_what_a_poll_tells_is_passed_on_in_its_order(watched):
     poll = watched.watch()
+    watched.watches.enqueue("n", 2)
     poll.tell(WATCHING, end_of("u-1"), {"state": "unknown", "attempt": "u-2"}, TURN)
     events = [watched.next_event() for _time in range(4)]
     assert [type(event) for event in events] == [ev.LinkUp, ev.Ended, ev.Unknown, ev.Granted]
@@ -94,6 +97,48 @@ def test_what_nobody_knows_is_passed_over(watched):
     poll = watched.watch()
     poll.tell({"state": "weather", "text": "rain"}, WATCHING)
     assert watched.next_event() == UP
+
+
+def progress_of(attempt):
+    return {"state": "progress", "attempt": attempt, "watch": f"gummy-watch {attempt}"}
+
+
+def test_each_word_counts_once_and_only_of_attempts_that_this_call_has_there(watched):
+    """A node could tell 90,000 lines, or make up as many ids that would be kept for ever."""
+    watched.watches.expect("another node", "u-9")
+    poll = watched.watch()
+    made_up = [end_of("u-9"), progress_of("u-9"), *(end_of(f"u-{n}") for n in range(100, 400))]
+    again = [progress_of("u-1"), WATCHING, end_of("u-2"), TURN]
+    poll.tell(WATCHING, progress_of("u-1"), end_of("u-2"), *made_up, *(again * 100))
+    poll.tell({"state": "unknown", "attempt": "u-3"})
+    poll.end()
+    request = watched.link.next_poll().request
+    assert request == {**TOLD_NOTHING, "told": ["u-2"], "watchable": ["u-1"]}
+
+    watched.link.polls[-1].tell(progress_of("u-1"), end_of("u-2"), end_of("u-4"))
+    answers = [watched.answers.get(timeout=AT_MOST) for _time in range(5)]
+    assert [answer.attempt for answer in answers] == ["", "u-1", "u-2", "u-3", "u-4"]
+    assert [bool(answer.text) for answer in answers] == [False, True, True, False, True]
+
+
+def test_a_poll_that_goes_on_telling_what_is_no_news_is_broken_off(watched, monkeypatch):
+    monkeypatch.setattr(_watch, "IDLE_WORDS_MOST", 10)
+    poll = watched.watch()
+    poll.tell(WATCHING, *[progress_of("made-up")] * 10, end_of("u-1"), progress_of("made-up"))
+    assert [type(watched.next_event()) for _time in range(3)] == [ev.LinkUp, ev.Ended, ev.LinkDown]
+
+    # It shows no contact by going on so.
+    watched.link.next_poll().tell(WATCHING, *[progress_of("made-up")] * 11)
+    assert watched.next_event() == ev.LinkDown("n", "n goes on telling what is no news")
+    watched.link.next_poll().tell(WATCHING, end_of("u-2"))
+    assert [type(watched.next_event()) for _time in range(2)] == [ev.LinkUp, ev.Ended]
+
+
+def test_a_node_need_not_tell_of_attempts_of_earlier_calls(watched):
+    watched.watches.pass_over("n", "u-7")
+    watched.watches.pass_over("n", "u-1")
+    watched.watches.pass_over("another node", "u-8")
+    assert watched.watch().request["told"] == ["u-7"]
 
 
 def test_slots_that_were_measured_meanwhile_go_with_the_next_poll(watched):

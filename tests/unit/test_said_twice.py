@@ -126,8 +126,8 @@ def test_the_first_script_of_a_link_finds_the_program_in_the_same_state(home: pa
 
 
 def test_the_guess_of_a_link_starts_the_program_of_the_same_state(home: pathlib.Path) -> None:
-    printed = sh(link.GUESS.format(python="printf '%s|'", digest="0"))
-    assert printed.split("|")[2] == os.path.join(paths.state_home(), "bin", "0.zip")
+    printed = sh("set -- code\n" + link.GUESS.format(python="printf '%s|'", installed="0"))
+    assert printed.split("|")[3:5] == ["code", os.path.join(paths.state_home(), "bin", "0.zip")]
 
 
 def test_the_probe_counts_the_slots_of_the_same_state(home: pathlib.Path) -> None:

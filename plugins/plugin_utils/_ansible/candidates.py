@@ -25,7 +25,7 @@ from .._load.measure import measure_link
 from .._load.snapshots import Snapshots
 from .._schedule.placement import Node
 from .._tailnet.left_out import LEFT_OUT
-from .connect import LinkMaker, local_link, settings_of, why_no_node
+from .connect import LinkMaker, settings_of, why_no_node
 
 # The controller's own name among the hosts of a play.
 LOCAL = "localhost"
@@ -164,7 +164,7 @@ def _link_maker(action: ActionBase, task_vars: Mapping[str, Any]) -> Callable[[s
 
     def make_link(name: str) -> Link:
         if name == LOCAL:
-            return local_link(LOCAL)
+            return maker.local(LOCAL)
         return maker.make(name, templated[name])
 
     return make_link

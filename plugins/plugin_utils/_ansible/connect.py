@@ -8,6 +8,7 @@ A node is reached as `ansible` would reach it: with the same options, config fil
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import threading
@@ -21,7 +22,9 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
+from ansible.utils.display import Display
 
+from .._files.programs import Programs
 from .._links.link import Link, LinkError, control_folder, digest
 from .._links.program import build
 
@@ -86,11 +89,6 @@ class _SshCommand:
     connection: Any = None
 
 
-def local_link(name: str, python: str | None = None) -> Link:
-    """A link to this machine. python: the path of its Python, found by itself if None."""
-    return Link(name, name, None, build(), python)
-
-
 class LinkMaker:
     """Makes the links of one play.
 
@@ -105,8 +103,13 @@ class LinkMaker:
         self._password = password
         # By what tells the settings from others; none with a password, whose plugin is of one host.
         self._known: dict[tuple[tuple[str, str], ...], _SshCommand] = {}
+        self._programs = Programs()
         # Loaders and templates are not made for threads.
         self._one_at_a_time = threading.Lock()
+
+    def local(self, name: str, python: str | None = None) -> Link:
+        """A link to this machine. python: the path of its Python, found by itself if None."""
+        return Link(name, name, None, build(), python, known=self._programs, warn=_warn)
 
     def make(self, name: str, variables: Variables) -> Link:
         """The link of a host with these variables, templated; called from any thread.
@@ -128,7 +131,7 @@ class LinkMaker:
 
         python = _python_of(variables)
         if KINDS[_connection_name(variables, self._task)] == "local":
-            return local_link(name, python)
+            return self.local(name, python)
 
         setting_names = C.config.get_plugin_vars("connection", _ssh_plugin_name())
         settings = {key: variables[key] for key in setting_names if key in variables}
@@ -138,15 +141,24 @@ class LinkMaker:
         key = digest(name, host, command.argv)
         socket = os.path.join(control_folder(), key)
         argv = [word.replace(SOCKET, socket) for word in command.argv]
-        if command.connection is None:
-            return Link(name, host, argv, build(), python, key=key)
-
-        # The plugin opens the master; sessions of ours must not try to open another.
-        ssh_args = command.connection.get_option("ssh_args")
-        command.connection.set_option("ssh_args", ssh_args.replace(SOCKET, shlex.quote(socket)))
-        argv = [argv[0], "-o", "ControlMaster=no", *argv[1:]]
-        opener = _opener(name, command.connection)
-        return Link(name, host, argv, build(), python, opener=opener, key=key)
+        opener = None
+        if command.connection is not None:
+            # The plugin opens the master; sessions of ours must not try to open another.
+            ssh_args = command.connection.get_option("ssh_args")
+            command.connection.set_option("ssh_args", ssh_args.replace(SOCKET, shlex.quote(socket)))
+            argv = [argv[0], "-o", "ControlMaster=no", *argv[1:]]
+            opener = _opener(name, command.connection)
+        return Link(
+            name,
+            host,
+            argv,
+            build(),
+            python,
+            opener=opener,
+            key=key,
+            known=self._programs,
+            warn=_warn,
+        )
 
     def _ssh_command(self, settings: Variables) -> _SshCommand:
         """How ssh is called with these settings. Raises AnsibleError."""
@@ -163,6 +175,12 @@ class LinkMaker:
             return _SshCommand(argv, connection)
         self._known[same] = _SshCommand(argv)
         return self._known[same]
+
+
+def _warn(sentence: str) -> None:
+    # Who would read it may have gone.
+    with contextlib.suppress(OSError):
+        Display().warning(sentence)
 
 
 # -- settings

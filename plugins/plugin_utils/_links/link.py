@@ -8,17 +8,23 @@ is a process of our own. What is asked and answered is in `_node/wire.py`.
 
 How the node program comes alive on a machine that has nothing of ours:
 
-1. Guess. The program is one zip, and its name is its hash. The first verb is simply asked, by
-   `python3` and that name: on a node that knows us this is all, and it costs one command.
-2. Look. If no reply came, hello.sh says which Python there is new enough, and whether the zip is
-   there.
-3. Install. If it is not, the zip is sent to a few lines of Python (INSTALLER), which compare its
-   hash and rename it into place, so that nobody ever runs half of it.
+1. Guess. The program is one file, whose name on the node is its hash; we know that from when it was
+   installed from here (`KnownPrograms`). The verb is simply asked, by `python3` and that name: on a
+   node that we know this is all, and it costs one command.
+2. Look. If we know of none there, or no reply came, hello.sh says which Python there is new enough,
+   and which hash the file of that name has now.
+3. Install. If it is not its name, the zip is sent to a few lines of Python (INSTALLER), which
+   compare its hash, rename it into place, so that nobody ever runs half of it, and say its name.
 4. Retry. The verb is asked again, with the interpreter that was found. Every verb may be asked
    twice, so nothing is lost if the guess did arrive.
 
-Another version of the program has another hash and lies beside the first one: what already runs on
-the node goes on with the program that it was started from.
+Each start of the program, rsync's remote side too, goes through STARTER, which runs nothing but a
+file whose hash is its name: a file that somebody has changed gives no reply, and is replaced. Who
+changes the Python there, or the login shell, is not found out by this (docs/security.md).
+
+Another version of the program, or what another Python has made of it, has another hash and lies
+beside the first one: what already runs on the node goes on with the program that it was started
+from.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
 import socket
 import stat
@@ -36,12 +43,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast, overload
+from typing import Any, Literal, Protocol, cast, overload
 
 from .._node import wire
 from . import reader
 from .process import DeadlinePassed, Process, TooMuchOutput, run
-from .program import INSTALLER, Program
+from .program import INSTALLER, STARTER, Program
 from .ssh_failures import why_ssh_failed
 
 # Interpreters to try on a node; the probe tries those of them that have no path (probe.sh).
@@ -52,11 +59,14 @@ PYTHONS = (
 # How scripts are run: the same in every login shell.
 REMOTE_SHELL = "/bin/sh -s"
 # How the program is started where nobody has looked yet, as an argument of `/bin/sh -c`: any login
-# shell passes that on. Where python3 or the program is not, no reply comes.
+# shell passes that on. The first of its words is STARTER. Where python3 or the program is not, no
+# reply comes.
 GUESS = (
-    'exec {python} -I -S "${{XDG_STATE_HOME:-$HOME/.local/state}}'
-    '/distributed-gummy/bin/{digest}.zip" "$@"'
+    'code=$1; shift; exec {python} -I -S -c "$code" "${{XDG_STATE_HOME:-$HOME/.local/state}}'
+    '/distributed-gummy/bin/{installed}.zip" "$@"'
 )
+# What INSTALLER says: the hash of the file as it has written it.
+SAYS_INSTALLED = re.compile(rb"\x1e([0-9a-f]{64})\r?$", re.MULTILINE)
 # How rsync starts its remote side where there is no ssh: it gives the host first, then the command.
 LOCAL_RSYNC_SHELL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
 # How many calls may go on at once on one node: the MaxSessions of an sshd is 10.
@@ -65,6 +75,8 @@ SESSIONS = 6
 VERBS_OF_ROWS = frozenset({"list", "clean", "specialists"})
 # How many replies a call may bring.
 REPLIES_MOST = 100_000
+# Rsync's exit status when the other side ended without a word of rsync.
+RSYNC_BROKEN_OFF = 12
 # Bytes that rsync may print here, which are a few lines.
 RSYNC_OUTPUT_CAP = 4 * 1024 * 1024
 
@@ -94,6 +106,16 @@ class InvalidReply(LinkError):
         super().__init__(message, "reply")
 
 
+class KnownPrograms(Protocol):
+    """What is remembered of the programs that were installed from here, in this call or before."""
+
+    def hash_of(self, link: str, program: str) -> str | None:
+        """The hash that a program of this digest has on the node of this link, by their keys."""
+
+    def keep(self, link: str, program: str, installed: str) -> None:
+        """Note this hash, as the node told it."""
+
+
 @dataclass(frozen=True)
 class Installed:
     """The node program as it can be started on one node."""
@@ -102,6 +124,10 @@ class Installed:
     python: str
     # Path of the program's zip there.
     path: str
+
+    def command(self, *words: str) -> str:
+        """The program's command line for these words, as a login shell reads it."""
+        return shlex.join([self.python, "-I", "-S", "-c", STARTER, self.path, *words])
 
 
 def control_folder(parent: str = "/tmp") -> str:
@@ -144,12 +170,16 @@ class Link:
         *,
         opener: Callable[[str], None] | None = None,
         key: str = "local",
+        known: KnownPrograms | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         """host: the address; ssh: argv without host and command, None for a local connection.
 
         program: what the node is to run; python: the interpreter for it, if the user names one.
         opener: for password logins. It runs a command through Ansible's connection plugin, which
         knows the password, and thereby opens the master. key: tells these settings from others.
+        known: without it the program is installed by each link anew; warn: takes a sentence about a
+        program that was changed.
         """
         self.name = name
         self.host = host
@@ -158,8 +188,12 @@ class Link:
         self._program = program
         self._given_python = python
         self._opener = opener
+        self._known = known
+        self._warn = warn
         self._opening = threading.Lock()
         self._sessions = threading.Semaphore(SESSIONS)
+        # The hash of the program as it was installed from here; None: not looked up, or unknown.
+        self._hash: str | None = None
         self._installed: Installed | None = None
         self._guess_works = False
         # Whether the login shell prints something of its own, which breaks rsync.
@@ -265,15 +299,23 @@ class Link:
 
     # -- the node program
 
+    def _known_hash(self) -> str | None:
+        """The hash of the program that lies there, as far as we know."""
+        if self._hash is None and self._known is not None:
+            self._hash = self._known.hash_of(self.key, self._program.digest)
+        return self._hash
+
     def _find_program(self) -> Installed:
-        """Interpreter and program on the node; the program is sent if it is not there.
+        """Interpreter and program on the node; the program is sent if it is not there as it was.
 
         Raises LinkError.
         """
-        if self._installed is not None:
-            return self._installed
+        installed = self._installed
+        if installed is not None:
+            return installed
 
-        facts = self._look()
+        expected = self._known_hash()
+        facts = self._look(expected)
         if not facts.get("python"):
             raise LinkError(
                 f"no Python 3.9 or newer runs on {self.name} (tried {PYTHONS}):"
@@ -282,17 +324,20 @@ class Link:
             )
         if not facts.get("state"):
             raise LinkError(f"{self.name} does not say where its state lies", "reply")
-        installed = Installed(facts["python"], f"{facts['state']}/bin/{self._program.digest}.zip")
-        if facts.get("program") != "there":
-            self._install(installed)
+        folder = f"{facts['state']}/bin"
+        if expected is None or facts.get("program") != expected:
+            if expected is not None and facts.get("program"):
+                self._warn_of_change()
+            expected = self._install(facts["python"], folder)
 
+        installed = Installed(facts["python"], f"{folder}/{expected}.zip")
         self._installed = installed
         return installed
 
-    def _look(self) -> dict[str, str]:
+    def _look(self, expected: str | None) -> dict[str, str]:
         """What hello.sh says of the node: python, state, program."""
         given = [self._given_python] if self._given_python else []
-        words = shlex.join([self._program.digest, *given, *PYTHONS.split()])
+        words = shlex.join([expected or "", *given, *PYTHONS.split()])
         out = self.shell(f"set -- {words}\n{hello()}", 30)
         if out.partition("\x1e")[0].strip():
             self._noisy = True
@@ -302,25 +347,45 @@ class Link:
             if "\x1e" in line and "=" in line
         )
 
-    def _install(self, wanted: Installed) -> None:
-        words = [wanted.python, "-I", "-S", "-c", INSTALLER, wanted.path, self._program.digest]
-        self._run(shlex.join(words), self._program.data, 60)
+    def _install(self, python: str, folder: str) -> str:
+        """The hash of the program as it lies in the node's folder now. Raises LinkError."""
+        words = [python, "-I", "-S", "-c", INSTALLER, folder, self._program.digest]
+        out = self._run(shlex.join(words), self._program.data, 60)
+        said = SAYS_INSTALLED.findall(out)
+        if not said:
+            raise LinkError(f"{self.name} does not say which program it has installed", "reply")
+
+        self._hash = str(said[-1], "ascii")
+        if self._known is not None:
+            self._known.keep(self.key, self._program.digest, self._hash)
+        return self._hash
+
+    def _warn_of_change(self) -> None:
+        """Say once that the program on the node is not what was installed there."""
+        warn, self._warn = self._warn, None
+        if warn is not None:
+            warn(
+                f"the node program on {self.name} has been changed since it was installed, and is"
+                " put there anew: what changed it has all rights of the login there"
+                " (docs/security.md)"
+            )
 
     def command(self, *words: str) -> str:
         """The node program's command line for these words, as a login shell reads it.
 
         Raises LinkError.
         """
-        if self._guess_works:
-            return self._guess(*words)
-        installed = self._find_program()
-        return shlex.join([installed.python, "-I", "-S", installed.path, *words])
+        guess = self._guess(*words) if self._guess_works else None
+        return guess or self._find_program().command(*words)
 
-    def _guess(self, *words: str) -> str:
-        script = GUESS.format(
-            python=shlex.quote(self._given_python or "python3"), digest=self._program.digest
-        )
-        return shlex.join(["/bin/sh", "-c", script, "sh", *words])
+    def _guess(self, *words: str) -> str | None:
+        """The same where nobody has looked yet, or None if we know of no program there."""
+        expected = self._known_hash()
+        if expected is None:
+            return None
+        python = shlex.quote(self._given_python or "python3")
+        script = GUESS.format(python=python, installed=expected)
+        return shlex.join(["/bin/sh", "-c", script, "sh", STARTER, *words])
 
     # The verbs with one reply. Each has its own types, so that mypy finds a misspelt key.
 
@@ -420,10 +485,12 @@ class Link:
     ) -> Iterator[dict[str, Any]]:
         """The walk of the head: on a warm node its first step is enough."""
         self.connect()
-        if self._installed is None:
+        installed = self._installed
+        known = self._guess(verb) if installed is None else installed.command(verb)
+        if known is not None:
             try:
-                yield from self._ask(self._guess(verb), verb, request, seconds, opened)
-                self._guess_works = True
+                yield from self._ask(known, verb, request, seconds, opened)
+                self._guess_works = installed is None
                 return
             except LinkError as exc:
                 if exc.kind not in ("reply", "python") or isinstance(exc, InvalidReply):
@@ -546,6 +613,10 @@ class Link:
                     f"rsync with {self.name} took longer than {seconds:.0f} s", "timeout"
                 ) from None
         self._check(status, errors)
+        if status == RSYNC_BROKEN_OFF:
+            # The program may be gone or changed: who asks next for its command line looks first.
+            self._guess_works = False
+            self._installed = None
         return status, out.decode("utf-8", "backslashreplace"), errors
 
 

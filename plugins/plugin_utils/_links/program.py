@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The node program as one zip, named by its hash."""
+"""The node program as one zip: how it is made here, put on a node, and started there."""
 
 from __future__ import annotations
 
@@ -12,21 +12,39 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-# Writes the program that comes on stdin to the path in argv, if it has the hash in argv.
+# These two run on the node from `python3 -c`: any login shell reads them, so each is one line
+# without single quotes.
+
+# Writes the program that comes on stdin into the folder in argv, if it has the hash in argv.
 #
-# It runs on the node from `python3 -c`: any login shell reads it, so it is one line without single
-# quotes. Beside each source it puts the code as that Python compiles it (PEP 552, unchecked), which
-# spares a verb a third of its time; another Python skips it.
+# Beside each source it puts the code as that Python compiles it (PEP 552, unchecked), which spares
+# a verb a third of its time; another Python skips it. So the file is another one than was sent: its
+# name is its own hash, which is printed after a record separator. One Python always makes the same
+# file, and a file that is there and right is left alone, for supervisors hold it.
 INSTALLER = (
     "import sys,os,hashlib,io,zipfile,marshal,importlib.util as u;"
-    "p,h=sys.argv[1:];d=sys.stdin.buffer.read();"
-    'hashlib.sha256(d).hexdigest()==h or sys.exit("the program arrived damaged");'
+    "f,h=sys.argv[1:];d=sys.stdin.buffer.read();s=lambda x:hashlib.sha256(x).hexdigest();"
+    's(d)==h or sys.exit("the program arrived damaged");'
     'b=io.BytesIO(d);z=zipfile.ZipFile(b,"a");m=u.MAGIC_NUMBER+bytes([1]+[0]*11);'
-    '[z.writestr(n+"c",m+marshal.dumps(compile(z.read(n),n,"exec",0,True)))'
-    " for n in z.namelist()];z.close();"
-    "os.umask(63);os.makedirs(os.path.dirname(p),exist_ok=True);"
-    't=p+"."+str(os.getpid());f=open(t,"wb");f.write(b.getvalue());'
-    "f.flush();os.fsync(f.fileno());f.close();os.replace(t,p)"
+    '[z.writestr(zipfile.ZipInfo(n+"c"),m+marshal.dumps(compile(z.read(n),n,"exec",0,True)))'
+    " for n in z.namelist()];z.close();b=b.getvalue();"
+    "os.umask(63);os.makedirs(f,exist_ok=True);"
+    'p=os.path.join(f,s(b)+".zip");t=p+"."+os.urandom(8).hex();'
+    "w=lambda o:(o.write(b),o.flush(),os.fsync(o.fileno()),o.close(),os.replace(t,p));"
+    'os.path.isfile(p) and open(p,"rb").read()==b or w(open(t,"wb"));'
+    "print(chr(30)+s(b))"
+)
+
+# Runs the installed program whose path is the first word in argv, if the hash of the file is its
+# name; the other words are the program's. For the program it is as if Python had been given the
+# path. The hash is taken from where it costs least, for hashlib loads all of OpenSSL.
+STARTER = (
+    "import sys,os,zipimport;del sys.argv[0];p=sys.argv[0];"
+    'n=next((n for n in ("_sha2","_sha256") if any(f.find_spec(n) for f in sys.meta_path)),'
+    '"hashlib");'
+    'f=open(p,"rb");h=__import__(n).sha256(f.read()).hexdigest();f.close();'
+    'h==os.path.basename(p)[:-4] or sys.exit("the node program is not the one of its name");'
+    'sys.path.insert(0,p);exec(zipimport.zipimporter(p).get_code("__main__"))'
 )
 
 # These are types alone: no node imports them, and some node's Python could not.
@@ -41,7 +59,7 @@ class Program:
 
     # The zip.
     data: bytes
-    # Its sha256 in hex, which is also its name on the node.
+    # Its sha256 in hex. What lies on a node has another one: INSTALLER says why.
     digest: str
 
 

@@ -41,6 +41,7 @@ OWN = (
     "safe.bareRepository=explicit",
     "hook.reference-transaction.enabled=false",
     "hook.post-index-change.enabled=false",
+    "core.alternateRefsCommand=true",
     f"core.hooksPath={os.devnull}",
     f"core.excludesFile={os.devnull}",
     f"core.attributesFile={os.devnull}",
@@ -57,6 +58,7 @@ FOREIGN = (
     "safe.bareRepository=explicit",
     "hook.reference-transaction.enabled=false",
     "hook.post-index-change.enabled=false",
+    "core.alternateRefsCommand=true",
     f"core.hooksPath={os.devnull}",
 )
 # What a repository's own settings could undo: nothing is fetched, by no protocol, however old this

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 # Attempts in these states are still somebody's to bring home.
-OPEN = frozenset({"starting", "running", "ended"})
+OPEN = ("starting", "running", "ended")
 
 
 def _path(store: Store, uid: str) -> str:

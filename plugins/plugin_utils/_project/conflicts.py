@@ -8,6 +8,7 @@ The order is found by trying, in a repository and indexes of our own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -63,7 +64,7 @@ def _find_in_project(project: str, patches: Mapping[str, str]) -> Conflict | Non
     try:
         with tempfile.TemporaryDirectory(prefix="gummy-order-") as scratch:
             git(scratch, "init", "-q", "--bare", "--template=", "repository")
-            changed = {name: _changed_paths(scratch, patch) for name, patch in patches.items()}
+            changed = _changed_by_each(scratch, patches)
             shared = _shared(changed)
             if not shared:
                 return None
@@ -86,6 +87,15 @@ def _find_in_project(project: str, patches: Mapping[str, str]) -> Conflict | Non
         "order": order,
         "left": [name for name in involved if name not in order],
     }
+
+
+def _changed_by_each(scratch: str, patches: Mapping[str, str]) -> dict[str, set[bytes]]:
+    """What each job changed, by its name; a patch that git can't read is left out."""
+    changed = {}
+    for name, patch in patches.items():
+        with contextlib.suppress(GitError):
+            changed[name] = _changed_paths(scratch, patch)
+    return changed
 
 
 def _changed_paths(folder: str, patch: str) -> set[bytes]:

@@ -28,6 +28,8 @@ QUIET = (
     "core.splitIndex=false",
     "core.sparseCheckout=false",
     f"core.hooksPath={os.devnull}",
+    # Since git 2.40 a command that takes in objects asks this one what an alternate has.
+    "core.alternateRefsCommand=true",
     # Newer gits take hooks from settings too; these are the events of the commands used here.
     "hook.reference-transaction.enabled=false",
     "hook.post-index-change.enabled=false",

@@ -154,7 +154,8 @@ def _paths_of_the_patch(patch: str) -> set[bytes]:
     try:
         with tempfile.TemporaryDirectory(prefix="gummy-paths-") as scratch:
             git(scratch, "init", "-q", "--bare", "--template=", "repository")
-            listing = git(scratch, "apply", "--numstat", "-z", patch)
+            # The repository is named: none that lies above the folder has a say.
+            listing = git(scratch, "--git-dir=repository", "apply", "--numstat", "-z", patch)
     except (GitError, OSError):
         return set()
     return {entry.split(b"\t", 2)[-1] for entry in listing.split(b"\0") if entry}

@@ -91,7 +91,7 @@ def seconds_of(work, text):
 
 def is_read_in_time(parse, text):
     scan = seconds_of(plain_scan, text)
-    return seconds_of(parse, text) < 20 * scan + 0.2
+    return seconds_of(parse, text) < 20 * scan + 1.0
 
 
 @pytest.mark.parametrize("parser", PARSERS)

@@ -59,9 +59,12 @@ _folder = tempfile.TemporaryDirectory(prefix="gummy-node-")
 # Ids of attempts are random: what runs elsewhere on this machine is another attempt's.
 A = f"a{os.urandom(4).hex()}-"
 PROGRAM = program.build()
-ZIP = os.path.join(_folder.name, "bin", PROGRAM.digest + ".zip")
-_installer = [sys.executable, "-I", "-S", "-c", program.INSTALLER, ZIP, PROGRAM.digest]
-subprocess.run(_installer, input=PROGRAM.data, check=True)
+STARTER = program.STARTER
+_bin = os.path.join(_folder.name, "bin")
+_installer = [sys.executable, "-I", "-S", "-c", program.INSTALLER, _bin, PROGRAM.digest]
+subprocess.run(_installer, input=PROGRAM.data, stdout=subprocess.DEVNULL, check=True)
+# The only file there.
+ZIP = os.path.join(_bin, *os.listdir(_bin))
 
 
 def wait_for(condition):
@@ -122,7 +125,7 @@ class NodeCase(unittest.TestCase):
                 end(pid)
 
     def argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-I", "-S", ZIP, *words]
+        return [sys.executable, "-I", "-S", "-c", STARTER, ZIP, *words]
 
     def begin(self, verb: str, request: object, *words: str, **options: object) -> subprocess.Popen:
         """A verb's process, with its request sent and its stdin left open."""

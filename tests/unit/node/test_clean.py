@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from node_case import PROGRAM, ZIP, A, NodeCase, replies, wait_for
+from node_case import ZIP, A, NodeCase, replies, wait_for
 
 OLD = time.time() - 40 * 86400
 ALL = {"days": 30, "most": 1e15, "free": 0}
@@ -109,7 +109,7 @@ class CleanTest(NodeCase):
         with held.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH)
             self.assertEqual([("program", free.name, "old")], self.clean())
-        self.assertEqual({PROGRAM.digest + ".zip", held.name, young.name}, set(os.listdir(folder)))
+        self.assertEqual({Path(ZIP).name, held.name, young.name}, set(os.listdir(folder)))
         held.unlink()
         young.unlink()
 

@@ -11,7 +11,18 @@ import sys
 import time
 from pathlib import Path
 
-from node_case import ROOT, ZIP, A, NodeCase, alive, end, is_locked, replies, wait_for
+from node_case import (
+    ROOT,
+    STARTER,
+    ZIP,
+    A,
+    NodeCase,
+    alive,
+    end,
+    is_locked,
+    replies,
+    wait_for,
+)
 
 # As a link does where there is no ssh.
 LOCAL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
@@ -77,10 +88,14 @@ class VerbsTest(NodeCase):
         if not old:
             self.skipTest("no Python older than 3.9 on this machine")
         for python in old:
-            for program in (ZIP, str(ROOT / "plugins/plugin_utils/_node/__main__.py")):
-                with self.subTest(python=python, program=program):
+            for argv in (
+                ["-c", STARTER, ZIP],
+                [ZIP],
+                [str(ROOT / "plugins/plugin_utils/_node/__main__.py")],
+            ):
+                with self.subTest(python=python, argv=argv):
                     done = subprocess.run(
-                        [str(python), program, "claim"],
+                        [str(python), *argv, "claim"],
                         input=b"{}\n",
                         capture_output=True,
                         timeout=60,

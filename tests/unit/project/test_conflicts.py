@@ -86,3 +86,10 @@ def test_a_patch_that_git_can_not_read_spoils_no_run(work):
     one, two = rows(work, one=agent, two=agent)
     Path(two["patch"]).write_text("no patch\n")
     assert conflicts.find_conflicts([one, two]) == []
+
+
+def test_a_patch_that_git_can_not_read_hides_no_conflict_of_others(work):
+    one, two, bad = rows(work, one=agent, two=agent, bad=agent)
+    Path(bad["patch"]).write_text("no patch\n")
+    (found,) = conflicts.find_conflicts([bad, one, two])
+    assert {name for file in found["files"] for name in file["jobs"]} == {"one", "two"}

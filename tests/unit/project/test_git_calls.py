@@ -66,6 +66,7 @@ SETTINGS = {
     "core.hooksPath": os.devnull,
     "hook.reference-transaction.enabled": "false",
     "hook.post-index-change.enabled": "false",
+    "core.alternateRefsCommand": "true",
     "gc.auto": "0",
     "maintenance.auto": "false",
     "submodule.recurse": "false",
@@ -307,6 +308,11 @@ def test_no_git_of_ours_runs_or_fetches_what_a_repository_names(tmp_path, calls,
         for name, (folder, result) in jobs.items():
             made = _branch.deliver_branch(
                 str(work.project), folder, result, run_id="run", job=name, title=name
+            )
+            assert made is not None
+            # Here the base's objects are an alternate's, which newer gits ask by a command.
+            made = _branch.deliver_branch(
+                str(tmp_path / "shared"), folder, result, run_id="run", job=name, title=name
             )
             assert made is not None
             patch = f"{folder}/changes.patch"

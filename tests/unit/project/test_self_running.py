@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.self_running import (
@@ -66,6 +67,17 @@ def test_the_paths_are_those_of_the_patch_and_of_the_branch(tmp_path, monkeypatc
     many = b"".join(b":0\0%03d/.envrc\0" % number for number in range(100))
     (tmp_path / "branch.raw").write_bytes(many)
     assert len(self_running_in(str(tmp_path))) == NAMED_MOST
+
+
+def test_a_repository_above_the_temporary_folder_changes_nothing(tmp_path, monkeypatch):
+    above = tmp_path / "above"
+    (above / "tmp").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", "."], cwd=above, check=True)
+    (above / "tmp" / "x").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(above / "tmp" / "x"))
+    patch = b"diff --git a/.envrc b/.envrc\nnew file mode 100644\n--- /dev/null\n+++ b/.envrc\n"
+    (tmp_path / "changes.patch").write_bytes(patch + b"@@ -0,0 +1 @@\n+x\n")
+    assert self_running_in(str(tmp_path)) == [".envrc"]
 
 
 def test_without_a_patch_that_can_be_read_there_are_none(tmp_path):

@@ -88,7 +88,7 @@ def _only_one(
     if len(meanings) > 1:
         raise InputError([_ambiguous(word, meanings)])
     if hidden and not candidates:
-        (said,) = meanings.values()
+        said = next(iter(meanings.values()))
         raise InputError([f"gummy_job={word} is {said}: call again when it answers"])
     by_name = {_name(row) for row in candidates if row["job"] == word}
     if by_name:

@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from .._errors import BadValue
@@ -24,6 +29,8 @@ from .find_attempts import AttemptsDocument, ask_about, attempts_document, find_
 # controller has no record of: it could make up any number of them.
 TOLD_MOST = 10
 
+# From how many nodes harvests come at once.
+AT_ONCE = 64
 
 # What people should know of the signature of an end, by its verdict.
 SIGNATURES = {"wrong": WRONG, "unsigned": UNSIGNED}
@@ -40,29 +47,83 @@ def harvest(
     Of an attempt that this controller has no record of only its node says whose it is: its harvest
     gets a folder of its own, `told-by/NODE` in the run's, and no branch is made of it.
 
+    Nodes that bring theirs slowly hold up no others: those of one node come one after the other,
+    and nodes at once.
+
     It fails if a harvest could not be brought home; why stands in the attempt's row.
     """
     rows, silent = find_attempts(fleet, job, run_id)
+    by_node = defaultdict[str, list[AttemptRow]](list)
+    for row in rows:
+        by_node[row["node"]].append(row)
+
     controller = controller_id()
     most = HarvestLimit(limit or fleet.config.harvest_limit)
-    # What each node has filled this controller's disk with, by its own word alone.
-    taken: dict[str, int] = {}
-    for row in rows:
-        if not row["told"]:
-            _harvest(row, controller, most)
-            continue
-        node = row["node"]
-        left = TOLD_MOST * most.bytes - taken.get(node, 0)
-        _harvest(row, controller, replace(most, bytes=max(0, min(most.bytes, left))))
-        folder = row.get("folder")
-        if folder:
-            taken[node] = taken.get(node, 0) + size_of(folder)
+    records = _OpenRecords()
+
+    def harvest_node(rows: Sequence[AttemptRow]) -> None:
+        _harvest_node(rows, controller, most, records)
+
+    with ThreadPoolExecutor(min(AT_ONCE, len(by_node))) as pool:
+        # What any of them raises is raised here, after the others are done.
+        list(pool.map(harvest_node, by_node.values()))
 
     failed = any(row.get("folder", "") is None for row in rows)
     return attempts_document("harvest", rows, silent, failed=failed)
 
 
-def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit) -> None:
+class _OpenRecords:
+    """The records of runs, each opened once for all threads that use it at that moment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # Run -> its record, and how many use it.
+        self._open: dict[str, tuple[RunRecord, int]] = {}
+
+    @contextlib.contextmanager
+    def of(self, run_id: str) -> Iterator[RunRecord]:
+        """Raises InputError for a run that another ansible-playbook drives."""
+        with self._lock:
+            record, users = self._open.get(run_id) or (RunRecord(run_id), 0)
+            self._open[run_id] = (record, users + 1)
+        try:
+            yield record
+        finally:
+            with self._lock:
+                record, users = self._open.pop(run_id)
+                if users > 1:
+                    self._open[run_id] = (record, users - 1)
+                else:
+                    record.close()
+
+
+def _harvest_node(
+    rows: Sequence[AttemptRow], controller: str, most: HarvestLimit, records: _OpenRecords
+) -> None:
+    """Bring the attempts of one node home, one after the other. It has a thread of its own."""
+    # What the node has filled this controller's disk with, by its own word alone.
+    taken = 0
+    for row in rows:
+        limit = most
+        if row["told"]:
+            left = TOLD_MOST * most.bytes - taken
+            limit = replace(most, bytes=max(0, min(most.bytes, left)))
+
+        _harvest(row, controller, limit, records)
+        folder = row.get("folder")
+        if row["told"] and folder:
+            taken += _size_or_limit(folder, most)
+
+
+def _size_or_limit(folder: str, most: HarvestLimit) -> int:
+    """What can't be measured counts as much as there may be: a node may choose paths so long."""
+    try:
+        return size_of(folder)
+    except OSError:
+        return most.bytes
+
+
+def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit, records: _OpenRecords) -> None:
     """Bring one attempt's harvest home if it has ended, and say in its row where it is now."""
     if row["state"] == "dead":
         # Who sees first that a supervisor died has the node make the harvest.
@@ -80,17 +141,17 @@ def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit) -> None:
         NAME.fullmatch(str(name)) for name in (row["run_id"], row["job"], row["attempt"])
     )
     if row["state"] == "ended" and named_well:
-        row["folder"], row["message"] = _bring_home(row, controller, limit, again)
+        with records.of(row["run_id"]) as record:
+            row["folder"], row["message"] = _bring_home(record, row, controller, limit, again)
 
 
 def _bring_home(
-    row: AttemptRow, controller: str, limit: HarvestLimit, again: bool
+    record: RunRecord, row: AttemptRow, controller: str, limit: HarvestLimit, again: bool
 ) -> tuple[str | None, str]:
     """The folder of the harvest, None if it is not there, and what a person should know of it.
 
     again: it was just made anew, so one that is here already does not count.
     """
-    record = RunRecord(row["run_id"])
     teller = row["node"] if row["told"] else None
     try:
         if record.fetched(row["job"], teller) == row["attempt"] and not again:
@@ -109,10 +170,9 @@ def _bring_home(
             limit=limit,
             teller=teller,
         )
-    except (LinkError, TransferError, BadValue) as exc:
+    except (LinkError, TransferError, BadValue, OSError) as exc:
+        # An OSError may be the node's doing as well: it sends paths that are too long, say.
         return None, str(exc)
-    finally:
-        record.close()
     words = (
         home.describe(),
         unwished,

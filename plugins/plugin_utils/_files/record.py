@@ -14,6 +14,7 @@ import hmac
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -197,6 +198,8 @@ class RunRecord:
         self.history = read_history(self.folder)
         self._journal = _open_journal(os.path.join(self.folder, JOURNAL))
         self.uid = self.history.uid or secrets.token_hex(6)
+        # Two attempts of one job may come home at once.
+        self._keeping = threading.Lock()
 
     def append(self, kind: str, **data: Any) -> None:
         """Add an entry to the journal: it is on disk when this returns."""
@@ -274,15 +277,16 @@ class RunRecord:
         # It becomes a part of a name below.
         path_of(self.folder, attempt)
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
-        if os.path.lexists(folder):
-            aside = f"{folder}.before-{attempt}"
-            # There is one already if the attempt is fetched again after an interruption.
-            while os.path.lexists(aside):
-                aside += "~"
-            os.rename(folder, aside)
-        os.rename(fetched, folder)
-        with open(os.path.join(folder, "attempt"), "w", encoding="ascii") as file:
-            file.write(attempt + "\n")
+        with self._keeping:
+            if os.path.lexists(folder):
+                aside = f"{folder}.before-{attempt}"
+                # There is one already if the attempt is fetched again after an interruption.
+                while os.path.lexists(aside):
+                    aside += "~"
+                os.rename(folder, aside)
+            os.rename(fetched, folder)
+            with open(os.path.join(folder, "attempt"), "w", encoding="ascii") as file:
+                file.write(attempt + "\n")
         return folder
 
     def fetched(self, name: str, teller: str | None = None) -> str | None:

@@ -19,7 +19,7 @@ from .._links.link import Link
 from .branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery
 from .harvest_files import HarvestLimit, keep_known, remove_tree
 from .self_running import self_running_in
-from .sync import fetch_harvest, unpack
+from .sync import RSYNC_SECONDS, fetch_harvest, unpack
 
 # What is let in of a harvest where nobody says another limit.
 USUAL_LIMIT = HarvestLimit()
@@ -68,6 +68,7 @@ def bring_home(
     wish: BranchWish | None = None,
     acknowledge_as: str | None = None,
     limit: HarvestLimit = USUAL_LIMIT,
+    seconds: float = RSYNC_SECONDS,
     teller: str | None = None,
 ) -> BroughtHome:
     """Fetch the harvest of an ended attempt, keep it as the job's folder, and deliver it.
@@ -76,8 +77,8 @@ def bring_home(
     attempt ended, in the node's words; files: the harvest itself, as name -> content in base64, if
     it came with that word; wish: the branch that is to be made of it; acknowledge_as: this
     controller's identity, if the node is to be told at once that the harvest is at home; limit: how
-    much is let in; teller: the node of whose word alone it is that run's, as for
-    `RunRecord.job_folder`.
+    much is let in; seconds: how long the fetch may take; teller: the node of whose word alone it is
+    that run's, as for `RunRecord.job_folder`.
 
     Raises LinkError, TransferError, and BadValue for what is no name. A harvest that was kept may
     then still be on the node as well, for what is not acknowledged stays there: it can be brought
@@ -94,7 +95,7 @@ def bring_home(
 
     try:
         if not unpack(files, sent):
-            fetch_harvest(link, attempt, sent, limit)
+            fetch_harvest(link, attempt, sent, limit, seconds)
         keep_known(sent, known)
         folder = record.keep(job, known, attempt, teller)
     finally:

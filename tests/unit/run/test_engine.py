@@ -6,6 +6,7 @@ What is decided stands in the tests of the scheduler, and what a reply means in 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -55,6 +56,7 @@ from played_nodes import (
 from played_run import CONTROLLER, RUN, measured
 
 JOB = shell_job("a")
+SIX_SLOTS = [measured(name, slots=6) for name in ("slow", "quick")]
 JOBS = [shell_job(name) for name in ("a", "b", "c")]
 
 
@@ -324,6 +326,30 @@ def test_a_fetch_that_fails_is_tried_again_and_told(call, monkeypatch, error, re
     made = call([JOB], PlayedNode("n"))
     assert made.run()["a"]["status"] == "success"
     assert ("a", "fetch", "n", f"{reason}; trying again") in made.lines
+
+
+def test_a_node_whose_harvests_come_slowly_takes_no_thread_that_another_needs(call, monkeypatch):
+    monkeypatch.setattr(_engine, "THREADS_A_NODE", 1)
+    monkeypatch.setattr(_engine, "THREADS_TO_SPARE", 0)
+    bring_home = _verbs.bring_home
+    others_are_done = threading.Event()
+    seconds = []
+
+    def play(record, link, *args, **words):
+        seconds.append(words["seconds"])
+        if link.name == "slow":
+            assert others_are_done.wait(10)
+        return bring_home(record, link, *args, **words)
+
+    monkeypatch.setattr(_verbs, "bring_home", play)
+    jobs = [shell_job(name, node="slow") for name in "abcdef"]
+    jobs += [shell_job(name, node="quick") for name in "gh"]
+    made = call(jobs, PlayedNode("slow"), PlayedNode("quick"), nodes=SIX_SLOTS)
+    made.start()
+    wait_for(lambda: {"g", "h"} <= {each["job"] for each in made.journal("finish")}, "the others")
+    others_are_done.set()
+    assert {row["status"] for row in made.rows().values()} == {"success"}
+    assert set(seconds) == {4000.0}
 
 
 def test_variables_that_are_not_set_any_more_end_the_run_before_a_start(call):

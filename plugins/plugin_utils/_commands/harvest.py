@@ -21,7 +21,6 @@ from .._links.link import LinkError
 from .._links.signatures import UNSIGNED, WRONG, judge
 from .._project.bring_home import BranchWish, bring_home, deliver
 from .._project.harvest_files import HarvestLimit, size_of
-from .._project.self_running import describe_self_running
 from .._project.sync import TransferError
 from .find_attempts import AttemptsDocument, ask_about, attempts_document, find_attempts
 
@@ -177,7 +176,7 @@ def _bring_home(
         home.describe(),
         unwished,
         SIGNATURES.get(row["signature"] or "", ""),
-        describe_self_running(home.self_running),
+        home.self_running.describe(),
     )
     return home.folder, "; ".join(filter(None, words))
 
@@ -194,7 +193,8 @@ def _fetched_before(record: RunRecord, row: AttemptRow) -> tuple[str, str]:
 
     wish, unwished = _wish_of(record, row)
     home = deliver(record, folder, row["job"], result=row["ended"] or {}, wish=wish)
-    return folder, "; ".join(filter(None, ("fetched before", home.describe(), unwished)))
+    words = ("fetched before", home.describe(), unwished, home.self_running.describe())
+    return folder, "; ".join(filter(None, words))
 
 
 def _wish_of(record: RunRecord, row: AttemptRow) -> tuple[BranchWish | None, str]:

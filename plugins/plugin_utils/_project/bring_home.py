@@ -10,7 +10,7 @@ and later, when the job's end is in its record; harvest acknowledges at once.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from .._files.record import RunRecord
 from .._links.link import Link
 from .branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery
 from .harvest_files import HarvestLimit, keep_known, remove_tree
-from .self_running import self_running_in
+from .self_running import NOTHING, SelfRunning, look_for_self_running
 from .sync import RSYNC_SECONDS, fetch_harvest, unpack
 
 # What is let in of a harvest where nobody says another limit.
@@ -47,8 +47,8 @@ class BroughtHome:
     delivered: DeliveredBranch | None = None
     # Why the branch that was asked for could not be made; blank otherwise.
     undelivered: str = ""
-    # The paths that the work changes and that run by themselves elsewhere.
-    self_running: tuple[str, ...] = ()
+    # What of the work runs by itself elsewhere.
+    self_running: SelfRunning = NOTHING
 
     def describe(self) -> str:
         """The branch, or why there is none, for people; blank if there is nothing to say."""
@@ -103,8 +103,7 @@ def bring_home(
 
     if acknowledge_as is not None:
         link.call("ack", {"attempts": [attempt], "controller": acknowledge_as})
-    home = deliver(record, folder, job, result=result, wish=wish)
-    return replace(home, self_running=tuple(self_running_in(folder)))
+    return deliver(record, folder, job, result=result, wish=wish)
 
 
 def deliver(
@@ -115,10 +114,33 @@ def deliver(
     result: Mapping[str, Any],
     wish: BranchWish | None,
 ) -> BroughtHome:
-    """Make the branch that is asked for of a harvest that is at home in this folder.
+    """Make the branch that is asked for of a harvest that is at home, and look at what came.
 
-    Without a wish, and where the attempt left no harvest, there is nothing to do. Raises nothing.
+    Without a wish, and where the attempt left no harvest, there is no branch to make. Raises
+    nothing.
     """
+    home = _make_branch(record, folder, job, result=result, wish=wish)
+    harvest = result.get("harvest")
+    nested: Sequence[str] = ()
+    if isinstance(harvest, Mapping):
+        nested = harvest.get("nested") or ()
+    found = look_for_self_running(
+        folder,
+        nested=nested,
+        project=wish.project if wish is not None else None,
+        delivered=home.delivered,
+    )
+    return replace(home, self_running=found)
+
+
+def _make_branch(
+    record: RunRecord,
+    folder: str,
+    job: str,
+    *,
+    result: Mapping[str, Any],
+    wish: BranchWish | None,
+) -> BroughtHome:
     harvest = result.get("harvest")
     if wish is None or not harvest or not isinstance(harvest, Mapping):
         return BroughtHome(folder)

@@ -28,6 +28,9 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.bring_h
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.harvest_files import (
     HarvestLimit,
 )
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.self_running import (
+    NOTHING,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import (
     TransferError,
     limited,
@@ -88,6 +91,7 @@ def events(monkeypatch):
         return BRANCH
 
     monkeypatch.setattr(_home, "deliver_branch", deliver_branch)
+    monkeypatch.setattr(_home, "look_for_self_running", lambda folder, **words: NOTHING)
     return happened
 
 
@@ -271,6 +275,9 @@ def test_a_branch_begins_where_this_controller_saw_the_project(record, monkeypat
 
     monkeypatch.setattr(_home, "deliver_branch", deliver_branch)
     result = {"base": "theirs", "harvest": {"head": "theirs"}}
-    deliver(record, "/f", "a", result=result, wish=BranchWish("/p", "t", "ours"))
+    home = deliver(record, "/f", "a", result=result, wish=BranchWish("/p", "t", "ours"))
+    # What the branch brings is looked at, and here there is none.
+    (line,) = home.self_running.not_looked_at
+    assert line.startswith("the branch (") and "/p is not there" in line
     deliver(record, "/f", "a", result=result, wish=BranchWish("/p", "t"))
     assert seen == [("ours", "ours"), ("theirs", "theirs")]

@@ -24,7 +24,6 @@ from .find_attempts import AttemptsDocument, ask_about, attempts_document, find_
 # controller has no record of: it could make up any number of them.
 TOLD_MOST = 10
 
-
 # What people should know of the signature of an end, by its verdict.
 SIGNATURES = {"wrong": WRONG, "unsigned": UNSIGNED}
 

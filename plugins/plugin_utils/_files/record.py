@@ -46,9 +46,7 @@ def run_folder(run_id: str) -> str:
 
     Raises BadValue for what is no name, and InputError for a state that is another user's.
     """
-    if os.path.lexists(state_home()):
-        own_state_home()
-    return path_of(os.path.join(state_home(), "runs"), run_id)
+    return path_of(os.path.join(known_state_home(), "runs"), run_id)
 
 
 def ask_to_cancel(run_id: str) -> None:
@@ -70,6 +68,16 @@ def controller_id() -> str:
         # The first of two processes wins, and both read the winner's.
         write_once(path, f"{secrets.token_hex(8)}\n".encode())
         return controller_id()
+
+
+def known_state_home() -> str:
+    """Where the controller keeps its state, whether there is any or not.
+
+    Raises InputError for one that is another user's.
+    """
+    if os.path.lexists(state_home()):
+        own_state_home()
+    return state_home()
 
 
 def own_state_home(*names: str) -> str:

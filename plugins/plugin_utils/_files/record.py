@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, BinaryIO, TypedDict
 from urllib.parse import quote
 
@@ -46,9 +47,7 @@ def run_folder(run_id: str) -> str:
 
     Raises BadValue for what is no name, and InputError for a state that is another user's.
     """
-    if os.path.lexists(state_home()):
-        own_state_home()
-    return path_of(os.path.join(state_home(), "runs"), run_id)
+    return path_of(os.path.join(known_state_home(), "runs"), run_id)
 
 
 def ask_to_cancel(run_id: str) -> None:
@@ -70,6 +69,16 @@ def controller_id() -> str:
         # The first of two processes wins, and both read the winner's.
         write_once(path, f"{secrets.token_hex(8)}\n".encode())
         return controller_id()
+
+
+def known_state_home() -> str:
+    """Where the controller keeps its state, whether there is any or not.
+
+    Raises InputError for one that is another user's.
+    """
+    if os.path.lexists(state_home()):
+        own_state_home()
+    return state_home()
 
 
 def own_state_home(*names: str) -> str:
@@ -163,23 +172,26 @@ def read_history(folder: str) -> History:
     return history
 
 
-def key_of(folder: str, history: History, attempt: str) -> str | None:
-    """The key, in hex, that the attempt's supervisor was given to sign its end with.
-
-    folder: the run's. Each attempt has its own, made of the run's key: an agent that reads the
-    memory of its supervisor learns nothing of other attempts. None: this controller gave it none.
-    """
-    entry = history.attempts.get(attempt)
-    if entry is None or entry.get("adopted"):
-        return None
+def read_key(folder: str) -> bytes:
+    """The key of the run in this folder; blank if it has none that can be read."""
     try:
         with open(os.path.join(folder, KEY), encoding="ascii") as file:
-            key = bytes.fromhex(file.read())
+            return bytes.fromhex(file.read())
     except (OSError, ValueError):
-        key = b""
-    if not key:
+        return b""
+
+
+def key_of(run_key: bytes, history: History, attempt: str) -> str | None:
+    """The key, in hex, that the attempt's supervisor was given to sign its end with.
+
+    run_key: as `read_key` gives it. Each attempt has its own, made of the run's: an agent that
+    reads the memory of its supervisor learns nothing of other attempts. None: this controller gave
+    it none.
+    """
+    entry = history.attempts.get(attempt)
+    if not run_key or entry is None or entry.get("adopted"):
         return None
-    return hmac.new(key, attempt.encode(), "sha256").hexdigest()
+    return hmac.new(run_key, attempt.encode(), "sha256").hexdigest()
 
 
 class RunRecord:
@@ -242,9 +254,14 @@ class RunRecord:
             key = f"{secrets.token_hex(32)}\n".encode()
             write_once(os.path.join(self.folder, KEY), key, PRIVATE)
 
+    @cached_property
+    def _key(self) -> bytes:
+        """The run's key, which is there since the run began."""
+        return read_key(self.folder)
+
     def key_of(self, attempt: str) -> str | None:
         """As the function of this name."""
-        return key_of(self.folder, self.history, attempt)
+        return key_of(self._key, self.history, attempt)
 
     @property
     def cancelled(self) -> bool:

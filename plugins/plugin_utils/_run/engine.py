@@ -231,7 +231,9 @@ class Engine:
             if not self._can_be(answer, log):
                 return None
             answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
-            answer = replies.with_weighed_signature(answer, self._record.key_of(answer.attempt))
+            if isinstance(answer.event, ev.Ended):
+                key = self._record.key_of(answer.attempt)
+                answer = replies.with_weighed_signature(answer, answer.event, key)
             log.learn(answer.facts)
             if answer.text:
                 self._report(log.job, answer.verb, log.node, answer.text)

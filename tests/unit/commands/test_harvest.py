@@ -13,6 +13,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
     controller_id,
     key_of,
     read_history,
+    read_key,
     run_folder,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
@@ -72,7 +73,7 @@ def signed(row):
     """The row as the node of an attempt that this controller started gives it."""
     folder = run_folder("r")
     attempt = row.get("attempt", ROW["attempt"])
-    key = key_of(folder, read_history(folder), attempt)
+    key = key_of(read_key(folder), read_history(folder), attempt)
     if key is None or "ended" not in row:
         return row
     return {**row, "ended": {"signature": sign(key, attempt, row["ended"]), **row["ended"]}}

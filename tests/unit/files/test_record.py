@@ -16,6 +16,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
     RunRecord,
     ask_to_cancel,
     controller_id,
+    known_state_home,
     own_state_home,
     run_folder,
 )
@@ -167,6 +168,7 @@ def foreign(state, monkeypatch):
         lambda: run_folder("r"),
         lambda: ask_to_cancel("r"),
         lambda: own_state_home("projects"),
+        known_state_home,
     ],
 )
 def test_a_state_of_another_user_is_refused_whatever_it_is_wanted_for(foreign, use):

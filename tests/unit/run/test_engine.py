@@ -20,6 +20,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
     ask_to_cancel,
     key_of,
     read_history,
+    read_key,
     run_folder,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.sessions import Sessions
@@ -561,7 +562,7 @@ def left_behind(state="sent", **more):
 def key_left_behind(found):
     """What that attempt's supervisor was given then."""
     folder = run_folder(RUN)
-    return key_of(folder, read_history(folder), found.attempt)
+    return key_of(read_key(folder), read_history(folder), found.attempt)
 
 
 def test_an_attempt_that_was_found_is_asked_for_first_and_gone_on_with(call):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pathlib
 import secrets
 import threading
@@ -124,9 +125,10 @@ class Argvs:
 
     def _look(self) -> None:
         while not self._end.wait(0.01):
-            for file in PROC.glob("[0-9]*/cmdline"):
+            # A glob looks into each folder, and ends at one whose process has ended meanwhile.
+            for pid in filter(str.isdigit, os.listdir(PROC)):
                 try:
-                    text = file.read_bytes()
+                    text = (PROC / pid / "cmdline").read_bytes()
                 except OSError:
                     # The process has ended.
                     continue

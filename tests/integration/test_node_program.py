@@ -48,6 +48,10 @@ def test_what_an_agent_put_in_the_place_of_the_program_is_not_run_and_is_replace
     tmp_path: pathlib.Path,
     make_controller: Callable[[pathlib.Path], Controller],
 ) -> None:
+    # Another test may have left a program of another version there, which nobody would repair.
+    for path in programs(fleet):
+        path.unlink()
+
     # The agent replaces it while its run goes on, and the run ends as any other.
     first = controller.shell(CHANGE, "-e", "gummy_node=node-1")
     assert first.status == 0 and applies(first.job["patch"], controller.project), first

@@ -24,9 +24,11 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
+from .._files.private_file import cache_file
 from .._files.programs import Programs
-from .._links.link import Link, LinkError, control_folder, digest
+from .._links.link import Link, LinkError, digest
 from .._links.program import build
+from .._links.sockets import control_folder
 
 SSH = "ansible.builtin.ssh"
 # What Ansible calls the two connections that a node can have, and what they are here.
@@ -139,7 +141,7 @@ class LinkMaker:
         command = self._ssh_command(settings)
 
         key = digest(name, host, command.argv)
-        socket = os.path.join(control_folder(), key)
+        socket = os.path.join(control_folder(cache_file("sockets")), key)
         argv = [word.replace(SOCKET, socket) for word in command.argv]
         opener = None
         if command.connection is not None:

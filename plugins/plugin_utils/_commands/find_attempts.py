@@ -11,7 +11,14 @@ from typing import Any, Literal, TypedDict, cast
 from .._errors import InputError
 from .._files.known_jobs import known_jobs
 from .._files.paths import NAME
-from .._files.record import SCHEMA_VERSION, History, key_of, read_history, run_folder
+from .._files.record import (
+    SCHEMA_VERSION,
+    History,
+    key_of,
+    read_history,
+    read_key,
+    run_folder,
+)
 from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
 from .._fleet.fleet import Fleet
 from .._input.keys import show
@@ -98,6 +105,7 @@ class Records:
     def __init__(self, answered: Container[str]) -> None:
         self._answered = answered
         self._histories: dict[str, History] = {}
+        self._keys: dict[str, bytes] = {}
 
     def entry_of(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What is known of the attempt; None: nothing."""
@@ -114,7 +122,9 @@ class Records:
         key = None
         if self.entry_of(row) is not None:
             run_id = str(row["run_id"])
-            key = key_of(run_folder(run_id), self._histories[run_id], str(row["attempt"]))
+            if run_id not in self._keys:
+                self._keys[run_id] = read_key(run_folder(run_id))
+            key = key_of(self._keys[run_id], self._histories[run_id], str(row["attempt"]))
         return judge(ended, str(row["attempt"]), key)
 
     def contradict(self, node: str, row: Mapping[str, Any]) -> bool:

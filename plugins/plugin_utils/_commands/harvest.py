@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypedDict
 
@@ -22,18 +25,25 @@ from .._links.reader import clean_lines
 from .._links.signatures import UNSIGNED, WRONG, judge
 from .._project.bring_home import BranchWish, bring_home, deliver
 from .._project.harvest_files import HarvestLimit, size_of
-from .._project.self_running import describe_self_running
 from .._project.sync import TransferError, fetch_harvest
 from .find_attempts import AttemptsDocument, ask_about, attempts_document, find_attempts
 
 # So many times the limit of one harvest comes home in one call from a node whose attempts this
 # controller has no record of: it could make up any number of them.
 TOLD_MOST = 10
+
+# From how many nodes harvests come at once.
+AT_ONCE = 64
+
 # Beside a harvest, the name of the branch that this command could make of it at last.
 DELIVERED = "delivered"
+
 # The patch in a harvest, and how many bytes of one are shown as a difference.
 PATCH = "changes.patch"
 DIFF_MOST = 1_000_000
+
+# What people should know of the signature of an end, by its verdict.
+SIGNATURES = {"wrong": WRONG, "unsigned": UNSIGNED}
 
 
 class Difference(TypedDict):
@@ -41,10 +51,6 @@ class Difference(TypedDict):
 
     # RUN/JOB in a line, then the patch, made harmless for a terminal.
     prepared: str
-
-
-# What people should know of the signature of an end, by its verdict.
-SIGNATURES = {"wrong": WRONG, "unsigned": UNSIGNED}
 
 
 def harvest(
@@ -62,6 +68,9 @@ def harvest(
 
     Of an attempt that this controller has no record of only its node says whose it is: its harvest
     gets a folder of its own, `told-by/NODE` in the run's, and no branch is made of it.
+
+    Nodes that bring theirs slowly hold up no others: those of one node come one after the other,
+    and nodes at once.
 
     It fails if a harvest could not be brought home; why stands in the attempt's row.
     """
@@ -95,23 +104,74 @@ def has_changed(document: AttemptsDocument) -> bool:
     return any(row.get("fetched") for row in document["attempts"])
 
 
-def _harvest_all(rows: list[AttemptRow], most: HarvestLimit) -> None:
-    controller = controller_id()
-    # What each node has filled this controller's disk with, by its own word alone.
-    taken: dict[str, int] = {}
+def _harvest_all(rows: Sequence[AttemptRow], most: HarvestLimit) -> None:
+    by_node = defaultdict[str, list[AttemptRow]](list)
     for row in rows:
-        if not row["told"]:
-            _harvest(row, controller, most)
-            continue
-        node = row["node"]
-        left = TOLD_MOST * most.bytes - taken.get(node, 0)
-        _harvest(row, controller, replace(most, bytes=max(0, min(most.bytes, left))))
+        by_node[row["node"]].append(row)
+
+    controller = controller_id()
+    records = _OpenRecords()
+
+    def harvest_node(rows: Sequence[AttemptRow]) -> None:
+        _harvest_node(rows, controller, most, records)
+
+    with ThreadPoolExecutor(min(AT_ONCE, len(by_node))) as pool:
+        # What any of them raises is raised here, after the others are done.
+        list(pool.map(harvest_node, by_node.values()))
+
+
+class _OpenRecords:
+    """The records of runs, each opened once for all threads that use it at that moment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # Run -> its record, and how many use it.
+        self._open: dict[str, tuple[RunRecord, int]] = {}
+
+    @contextlib.contextmanager
+    def of(self, run_id: str) -> Iterator[RunRecord]:
+        """Raises InputError for a run that another ansible-playbook drives."""
+        with self._lock:
+            record, users = self._open.get(run_id) or (RunRecord(run_id), 0)
+            self._open[run_id] = (record, users + 1)
+        try:
+            yield record
+        finally:
+            with self._lock:
+                record, users = self._open.pop(run_id)
+                if users > 1:
+                    self._open[run_id] = (record, users - 1)
+                else:
+                    record.close()
+
+
+def _harvest_node(
+    rows: Sequence[AttemptRow], controller: str, most: HarvestLimit, records: _OpenRecords
+) -> None:
+    """Bring the attempts of one node home, one after the other. It has a thread of its own."""
+    # What the node has filled this controller's disk with, by its own word alone.
+    taken = 0
+    for row in rows:
+        limit = most
+        if row["told"]:
+            left = TOLD_MOST * most.bytes - taken
+            limit = replace(most, bytes=max(0, min(most.bytes, left)))
+
+        _harvest(row, controller, limit, records)
         folder = row.get("folder")
-        if folder:
-            taken[node] = taken.get(node, 0) + size_of(folder)
+        if row["told"] and folder:
+            taken += _size_or_limit(folder, most)
 
 
-def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit) -> None:
+def _size_or_limit(folder: str, most: HarvestLimit) -> int:
+    """What can't be measured counts as much as there may be: a node may choose paths so long."""
+    try:
+        return size_of(folder)
+    except OSError:
+        return most.bytes
+
+
+def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit, records: _OpenRecords) -> None:
     """Bring one attempt's harvest home if it has ended, and say in its row where it is now."""
     if row["state"] == "dead":
         # Who sees first that a supervisor died has the node make the harvest.
@@ -123,7 +183,8 @@ def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit) -> None:
         ask_about(row, "harvest")
 
     if row["state"] == "ended" and _is_named_well(row):
-        row["folder"], row["message"] = _bring_home(row, controller, limit, again)
+        with records.of(row["run_id"]) as record:
+            row["folder"], row["message"] = _bring_home(record, row, controller, limit, again)
 
 
 def _has_failed(row: AttemptRow) -> bool:
@@ -171,7 +232,7 @@ def _differences(rows: list[AttemptRow], limit: HarvestLimit, check: bool) -> It
             continue
         if check and not os.path.isdir(folder):
             with (
-                contextlib.suppress(LinkError, TransferError),
+                contextlib.suppress(LinkError, TransferError, OSError),
                 tempfile.TemporaryDirectory(prefix="gummy-check-") as there,
             ):
                 fetch_harvest(row["link"], row["attempt"], there, limit)
@@ -191,13 +252,12 @@ def _difference(row: AttemptRow, folder: str) -> Iterator[Difference]:
 
 
 def _bring_home(
-    row: AttemptRow, controller: str, limit: HarvestLimit, again: bool
+    record: RunRecord, row: AttemptRow, controller: str, limit: HarvestLimit, again: bool
 ) -> tuple[str | None, str]:
     """The folder of the harvest, None if it is not there, and what a person should know of it.
 
     again: it was just made anew, so one that is here already does not count.
     """
-    record = RunRecord(row["run_id"])
     teller = row["node"] if row["told"] else None
     try:
         if record.fetched(row["job"], teller) == row["attempt"] and not again:
@@ -216,16 +276,15 @@ def _bring_home(
             limit=limit,
             teller=teller,
         )
-    except (LinkError, TransferError, BadValue) as exc:
+    except (LinkError, TransferError, BadValue, OSError) as exc:
+        # An OSError may be the node's doing as well: it sends paths that are too long, say.
         return None, str(exc)
-    finally:
-        record.close()
     row["fetched"] = True
     words = (
         home.describe(),
         unwished,
         SIGNATURES.get(row["signature"] or "", ""),
-        describe_self_running(home.self_running),
+        home.self_running.describe(),
     )
     return home.folder, "; ".join(filter(None, words))
 
@@ -242,7 +301,8 @@ def _fetched_before(record: RunRecord, row: AttemptRow) -> tuple[str, str]:
         row["fetched"] = True
         with open(os.path.join(folder, DELIVERED), "w", encoding="utf-8") as file:
             file.write(home.delivered["branch"] + "\n")
-    return folder, "; ".join(filter(None, ("fetched before", home.describe(), unwished)))
+    words = ("fetched before", home.describe(), unwished, home.self_running.describe())
+    return folder, "; ".join(filter(None, words))
 
 
 def _is_undelivered(run: RunFolder, row: AttemptRow) -> bool:

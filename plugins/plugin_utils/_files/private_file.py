@@ -45,6 +45,21 @@ def read_private(path: str) -> Any:
         return None
 
 
+def read_rows(path: str, file_format: int, name: str) -> dict[str, Any]:
+    """The rows that the file has under this name; none if it is of another format, or is not what
+    it should be. Raises nothing.
+
+    What a row is, who asks has to look at.
+    """
+    data = read_private(path)
+    try:
+        if data["format"] != file_format:
+            return {}
+        return dict(data[name].items())
+    except (TypeError, KeyError, AttributeError):
+        return {}
+
+
 def write_private(path: str, data: Mapping[str, Any]) -> None:
     """Write the file whole. Raises nothing.
 

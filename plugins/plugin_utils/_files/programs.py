@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 
-from .private_file import cache_file, read_private, write_private
+from .private_file import cache_file, read_rows, write_private
 
 FORMAT = 1
 
@@ -61,16 +61,10 @@ class Programs:
             write_private(self._path, {"format": FORMAT, "programs": self._hashes})
 
     def _read(self) -> dict[str, str]:
-        data = read_private(self._path)
-        try:
-            if data["format"] != FORMAT:
-                return {}
-            rows = data["programs"].items()
-        except (TypeError, KeyError, AttributeError):
-            return {}
+        rows = read_rows(self._path, FORMAT, "programs")
         return {
             key: installed
-            for key, installed in rows
+            for key, installed in rows.items()
             if isinstance(installed, str) and SHA256.fullmatch(installed)
         }
 

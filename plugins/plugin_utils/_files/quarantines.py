@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 
 from .._schedule import messages as ev
 from .._schedule.nodes import QUARANTINE_MOST
-from .private_file import cache_file, read_private, write_private
+from .private_file import cache_file, read_rows, write_private
 
 FORMAT = 1
 
@@ -87,11 +87,9 @@ class Quarantines:
 
     def _read(self) -> dict[str, Row]:
         """The rows that still count; none if the file is not what it should be."""
-        data = read_private(self._path)
         try:
-            if data["format"] != FORMAT:
-                return {}
-            rows = {key: _row(raw) for key, raw in data["nodes"].items()}
+            found = read_rows(self._path, FORMAT, "nodes")
+            rows = {key: _row(raw) for key, raw in found.items()}
         except (TypeError, KeyError, AttributeError, ValueError, OverflowError):
             return {}
         now = self._now()

@@ -14,9 +14,11 @@ import hmac
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, BinaryIO, TypedDict
 from urllib.parse import quote
 
@@ -193,23 +195,26 @@ def read_history(folder: str) -> History:
     return history
 
 
-def key_of(folder: str, history: History, attempt: str) -> str | None:
-    """The key, in hex, that the attempt's supervisor was given to sign its end with.
-
-    folder: the run's. Each attempt has its own, made of the run's key: an agent that reads the
-    memory of its supervisor learns nothing of other attempts. None: this controller gave it none.
-    """
-    entry = history.attempts.get(attempt)
-    if entry is None or entry.get("adopted"):
-        return None
+def read_key(folder: str) -> bytes:
+    """The key of the run in this folder; blank if it has none that can be read."""
     try:
         with open(os.path.join(folder, KEY), encoding="ascii") as file:
-            key = bytes.fromhex(file.read())
+            return bytes.fromhex(file.read())
     except (OSError, ValueError):
-        key = b""
-    if not key:
+        return b""
+
+
+def key_of(run_key: bytes, history: History, attempt: str) -> str | None:
+    """The key, in hex, that the attempt's supervisor was given to sign its end with.
+
+    run_key: as `read_key` gives it. Each attempt has its own, made of the run's: an agent that
+    reads the memory of its supervisor learns nothing of other attempts. None: this controller gave
+    it none.
+    """
+    entry = history.attempts.get(attempt)
+    if not run_key or entry is None or entry.get("adopted"):
         return None
-    return hmac.new(key, attempt.encode(), "sha256").hexdigest()
+    return hmac.new(run_key, attempt.encode(), "sha256").hexdigest()
 
 
 class RunFolder:
@@ -266,6 +271,8 @@ class RunRecord(RunFolder):
         self.read()
         self._journal = _open_journal(os.path.join(self.folder, JOURNAL))
         self.uid = self.history.uid or secrets.token_hex(6)
+        # Two attempts of one job may come home at once.
+        self._keeping = threading.Lock()
 
     def append(self, kind: str, **data: Any) -> None:
         """Add an entry to the journal: it is on disk when this returns."""
@@ -308,9 +315,14 @@ class RunRecord(RunFolder):
             key = f"{secrets.token_hex(32)}\n".encode()
             write_once(os.path.join(self.folder, KEY), key, PRIVATE)
 
+    @cached_property
+    def _key(self) -> bytes:
+        """The run's key, which is there since the run began."""
+        return read_key(self.folder)
+
     def key_of(self, attempt: str) -> str | None:
         """As the function of this name."""
-        return key_of(self.folder, self.history, attempt)
+        return key_of(self._key, self.history, attempt)
 
     @property
     def cancelled(self) -> bool:
@@ -330,15 +342,16 @@ class RunRecord(RunFolder):
         # It becomes a part of a name below.
         path_of(self.folder, attempt)
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
-        if os.path.lexists(folder):
-            aside = f"{folder}.before-{attempt}"
-            # There is one already if the attempt is fetched again after an interruption.
-            while os.path.lexists(aside):
-                aside += "~"
-            os.rename(folder, aside)
-        os.rename(fetched, folder)
-        with open(os.path.join(folder, "attempt"), "w", encoding="ascii") as file:
-            file.write(attempt + "\n")
+        with self._keeping:
+            if os.path.lexists(folder):
+                aside = f"{folder}.before-{attempt}"
+                # There is one already if the attempt is fetched again after an interruption.
+                while os.path.lexists(aside):
+                    aside += "~"
+                os.rename(folder, aside)
+            os.rename(fetched, folder)
+            with open(os.path.join(folder, "attempt"), "w", encoding="ascii") as file:
+                file.write(attempt + "\n")
         return folder
 
     def close(self) -> None:

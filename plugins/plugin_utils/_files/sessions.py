@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 
-from .private_file import cache_file, read_private, write_private
+from .private_file import cache_file, read_rows, write_private
 
 FORMAT = 1
 
@@ -48,11 +48,5 @@ class Sessions:
             write_private(self._path, {"format": FORMAT, "sessions": newest})
 
     def _read(self) -> dict[str, str]:
-        data = read_private(self._path)
-        try:
-            if data["format"] != FORMAT:
-                return {}
-            rows = data["sessions"].items()
-            return {key: node for key, node in rows if isinstance(node, str)}
-        except (TypeError, KeyError, AttributeError):
-            return {}
+        rows = read_rows(self._path, FORMAT, "sessions")
+        return {key: node for key, node in rows.items() if isinstance(node, str)}

@@ -36,8 +36,6 @@ import os
 import re
 import shlex
 import socket
-import stat
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -128,22 +126,6 @@ class Installed:
     def command(self, *words: str) -> str:
         """The program's command line for these words, as a login shell reads it."""
         return shlex.join([self.python, "-I", "-S", "-c", STARTER, self.path, *words])
-
-
-def control_folder(parent: str = "/tmp") -> str:
-    """A private folder for ssh's sockets, whose name is short enough for them.
-
-    A socket's path may have 104 bytes on macOS.
-    """
-    path = os.path.join(parent, f"gummy-{os.getuid()}")
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-    info = os.lstat(path)
-
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
-        # Somebody else made it: never use theirs.
-        return tempfile.mkdtemp(prefix="gummy-", dir=parent)
-    return path
 
 
 @cache

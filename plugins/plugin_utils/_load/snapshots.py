@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .._files.private_file import cache_file, read_private, write_private
+from .._files.private_file import cache_file, read_rows, write_private
 from .._links.at_once import CompletedCommand
 
 # How long the load that a node said is believed, in seconds.
@@ -95,15 +95,8 @@ class Snapshots:
         write_private(self._path, {"format": FORMAT, "nodes": rows})
 
     def _read(self) -> dict[str, Snapshot]:
-        data = read_private(self._path)
-        try:
-            if data["format"] != FORMAT:
-                return {}
-            rows = data["nodes"].items()
-        except (TypeError, KeyError, AttributeError):
-            return {}
         snapshots = {}
-        for key, row in rows:
+        for key, row in read_rows(self._path, FORMAT, "nodes").items():
             snapshot = _snapshot(row)
             if snapshot is not None:
                 snapshots[key] = snapshot

@@ -188,12 +188,12 @@ def _run_detached(
         # A git of ours that outlives us is found as the agent is.
         os.environ[processes.MARKER] = attempt.id
         # The probe counts the slots whose process lives.
-        _sign(store.slot(spec["slot"]), "%d\n" % os.getpid())
+        _write_in_place(store.slot(spec["slot"]), "%d\n" % os.getpid())
         ended = _supervise(store, attempt, spec, path, passed)
         if key:
             ended["signature"] = signature.sign(key, attempt.id, ended)
         finish(attempt, spec, ended)
-        _sign(store.slot(spec["slot"]), "")
+        _write_in_place(store.slot(spec["slot"]), "")
         status = 0
     # Nobody else can say what happened.
     except BaseException as exc:  # noqa: BLE001
@@ -215,7 +215,7 @@ def _leave_session(attempt: Attempt) -> None:
         os.dup2(source, target)
 
 
-def _sign(path: str, text: str) -> None:
+def _write_in_place(path: str, text: str) -> None:
     """Write in place: a rename would leave the lock on the old file."""
     with open(path, "w", encoding="ascii") as file:
         file.write(text)

@@ -10,7 +10,7 @@ and later, when the job's end is in its record; harvest acknowledges at once.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +18,8 @@ from .._files.record import RunRecord
 from .._links.link import Link
 from .branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery
 from .harvest_files import HarvestLimit, keep_known, remove_tree
-from .self_running import self_running_in
-from .sync import fetch_harvest, unpack
+from .self_running import NOTHING, SelfRunning, look_for_self_running
+from .sync import RSYNC_SECONDS, fetch_harvest, unpack
 
 # What is let in of a harvest where nobody says another limit.
 USUAL_LIMIT = HarvestLimit()
@@ -47,8 +47,8 @@ class BroughtHome:
     delivered: DeliveredBranch | None = None
     # Why the branch that was asked for could not be made; blank otherwise.
     undelivered: str = ""
-    # The paths that the work changes and that run by themselves elsewhere.
-    self_running: tuple[str, ...] = ()
+    # What of the work runs by itself elsewhere.
+    self_running: SelfRunning = NOTHING
 
     def describe(self) -> str:
         """The branch, or why there is none, for people; blank if there is nothing to say."""
@@ -68,6 +68,7 @@ def bring_home(
     wish: BranchWish | None = None,
     acknowledge_as: str | None = None,
     limit: HarvestLimit = USUAL_LIMIT,
+    seconds: float = RSYNC_SECONDS,
     teller: str | None = None,
 ) -> BroughtHome:
     """Fetch the harvest of an ended attempt, keep it as the job's folder, and deliver it.
@@ -76,8 +77,8 @@ def bring_home(
     attempt ended, in the node's words; files: the harvest itself, as name -> content in base64, if
     it came with that word; wish: the branch that is to be made of it; acknowledge_as: this
     controller's identity, if the node is to be told at once that the harvest is at home; limit: how
-    much is let in; teller: the node of whose word alone it is that run's, as for
-    `RunRecord.job_folder`.
+    much is let in; seconds: how long the fetch may take; teller: the node of whose word alone it is
+    that run's, as for `RunRecord.job_folder`.
 
     Raises LinkError, TransferError, and BadValue for what is no name. A harvest that was kept may
     then still be on the node as well, for what is not acknowledged stays there: it can be brought
@@ -94,7 +95,7 @@ def bring_home(
 
     try:
         if not unpack(files, sent):
-            fetch_harvest(link, attempt, sent, limit)
+            fetch_harvest(link, attempt, sent, limit, seconds)
         keep_known(sent, known)
         folder = record.keep(job, known, attempt, teller)
     finally:
@@ -102,8 +103,7 @@ def bring_home(
 
     if acknowledge_as is not None:
         link.call("ack", {"attempts": [attempt], "controller": acknowledge_as})
-    home = deliver(record, folder, job, result=result, wish=wish)
-    return replace(home, self_running=tuple(self_running_in(folder)))
+    return deliver(record, folder, job, result=result, wish=wish)
 
 
 def deliver(
@@ -114,10 +114,33 @@ def deliver(
     result: Mapping[str, Any],
     wish: BranchWish | None,
 ) -> BroughtHome:
-    """Make the branch that is asked for of a harvest that is at home in this folder.
+    """Make the branch that is asked for of a harvest that is at home, and look at what came.
 
-    Without a wish, and where the attempt left no harvest, there is nothing to do. Raises nothing.
+    Without a wish, and where the attempt left no harvest, there is no branch to make. Raises
+    nothing.
     """
+    home = _make_branch(record, folder, job, result=result, wish=wish)
+    harvest = result.get("harvest")
+    nested: Sequence[str] = ()
+    if isinstance(harvest, Mapping):
+        nested = harvest.get("nested") or ()
+    found = look_for_self_running(
+        folder,
+        nested=nested,
+        project=wish.project if wish is not None else None,
+        delivered=home.delivered,
+    )
+    return replace(home, self_running=found)
+
+
+def _make_branch(
+    record: RunRecord,
+    folder: str,
+    job: str,
+    *,
+    result: Mapping[str, Any],
+    wish: BranchWish | None,
+) -> BroughtHome:
     harvest = result.get("harvest")
     if wish is None or not harvest or not isinstance(harvest, Mapping):
         return BroughtHome(folder)

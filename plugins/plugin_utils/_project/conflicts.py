@@ -8,17 +8,20 @@ The order is found by trying, in a repository and indexes of our own.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from .git import GitError, git
+from .scratch import PATCH_SECONDS, REPOSITORY, Scratch, paths_of_patch
 
 # How many patches are applied at most for one project; then the longest order so far counts.
 TRIES_MOST = 100
+# How long the search may take for one project, in seconds; likewise.
+SEARCH_SECONDS = 120.0
 # How many files are told of one project.
 FILES_MOST = 1000
 # Attributes by which git takes the content of files as it is.
@@ -44,6 +47,9 @@ class Conflict(TypedDict):
     order: list[str]
     # Jobs whose patches don't apply after those.
     left: list[str]
+    # Jobs whose patches git can't read, or not with little memory and in a minute: they are not
+    # looked at.
+    unread: list[str]
 
 
 def find_conflicts(rows: Iterable[Mapping[str, Any]]) -> list[Conflict]:
@@ -62,17 +68,17 @@ def find_conflicts(rows: Iterable[Mapping[str, Any]]) -> list[Conflict]:
 def _find_in_project(project: str, patches: Mapping[str, str]) -> Conflict | None:
     """patches: the paths of the jobs' patches, by name."""
     try:
-        with tempfile.TemporaryDirectory(prefix="gummy-order-") as scratch:
-            git(scratch, "init", "-q", "--bare", "--template=", "repository")
-            changed = _changed_by_each(scratch, patches)
+        with tempfile.TemporaryDirectory(prefix="gummy-order-") as folder:
+            scratch = Scratch(folder)
+            changed, unread = _read_patches(scratch, patches)
             shared = _shared(changed)
             if not shared:
                 return None
 
-            involved = [name for name in patches if any(name in names for names in shared.values())]
-            paths = {path for name in involved for path in changed[name]}
-            search = _OrderSearch(project, scratch, paths)
-            order = search.find({name: patches[name] for name in involved})
+            involved = [name for name in changed if any(name in names for names in shared.values())]
+            search = _OrderSearch(project, folder)
+            tried = [name for name in involved if search.takes_files(changed[name])]
+            order = search.find({name: patches[name] for name in tried})
     except (GitError, OSError):
         # A report that can't be made spoils no run.
         return None
@@ -86,22 +92,25 @@ def _find_in_project(project: str, patches: Mapping[str, str]) -> Conflict | Non
         "files": files[:FILES_MOST],
         "order": order,
         "left": [name for name in involved if name not in order],
+        "unread": unread,
     }
 
 
-def _changed_by_each(scratch: str, patches: Mapping[str, str]) -> dict[str, set[bytes]]:
-    """What each job changed, by its name; a patch that git can't read is left out."""
+def _read_patches(
+    scratch: Scratch, patches: Mapping[str, str]
+) -> tuple[dict[str, set[bytes]], list[str]]:
+    """The paths that each patch changes, and the jobs whose patch can't be read.
+
+    One bad patch hides nothing of the others.
+    """
     changed = {}
+    unread = []
     for name, patch in patches.items():
-        with contextlib.suppress(GitError):
-            changed[name] = _changed_paths(scratch, patch)
-    return changed
-
-
-def _changed_paths(folder: str, patch: str) -> set[bytes]:
-    # The repository is named: none that lies above the folder has a say.
-    listing = git(folder, "--git-dir=repository", "apply", "--numstat", "-z", patch)
-    return {entry.split(b"\t", 2)[2] for entry in listing.split(b"\0") if entry}
+        try:
+            changed[name] = paths_of_patch(scratch, patch)
+        except (GitError, OSError):
+            unread.append(name)
+    return changed, unread
 
 
 def _shared(changed: Mapping[str, Iterable[bytes]]) -> dict[bytes, list[str]]:
@@ -114,17 +123,16 @@ def _shared(changed: Mapping[str, Iterable[bytes]]) -> dict[bytes, list[str]]:
 
 
 class _OrderSearch:
-    """Tries orders of patches on the project's files as they are now.
+    """Tries orders of patches on the project's files as they are now. Raises GitError, OSError."""
 
-    paths: of the files that matter. Raises GitError, OSError.
-    """
-
-    def __init__(self, project: str, scratch: str, paths: Iterable[bytes]) -> None:
+    def __init__(self, project: str, scratch: str) -> None:
+        """scratch: the folder of a repository of ours."""
         self._project = project
         self._scratch = scratch
         self._tries = 0
+        self._until = time.monotonic() + SEARCH_SECONDS
         self._git_words = (
-            f"--git-dir={scratch}/repository",
+            f"--git-dir={scratch}/{REPOSITORY}",
             f"--work-tree={project}",
             "-c",
             "core.autocrlf=false",
@@ -132,27 +140,40 @@ class _OrderSearch:
             "core.safecrlf=false",
         )
         self._first_index = os.path.join(scratch, "index-0")
-        self._read_files(paths)
-
-    def _read_files(self, paths: Iterable[bytes]) -> None:
-        os.makedirs(f"{self._scratch}/repository/info", exist_ok=True)
-        attributes = f"{self._scratch}/repository/info/attributes"
-        with open(attributes, "w", encoding="ascii") as file:
+        os.makedirs(f"{scratch}/{REPOSITORY}/info", exist_ok=True)
+        with open(f"{scratch}/{REPOSITORY}/info/attributes", "w", encoding="ascii") as file:
             file.write(PLAIN_ATTRIBUTES)
 
+    def takes_files(self, paths: Iterable[bytes]) -> bool:
+        """Read the project's files of a patch into the first index; False: git refuses a path."""
         top = os.fsencode(self._project)
-        existing = [path for path in paths if _is_file(os.path.join(top, path))]
-        self._git(
-            "update-index",
-            "--add",
-            "-z",
-            "--stdin",
-            stdin=b"".join(path + b"\0" for path in existing),
-            index=self._first_index,
-        )
+        existing = [path for path in sorted(paths) if _is_file(os.path.join(top, path))]
+        try:
+            self._git(
+                "update-index",
+                "--add",
+                "-z",
+                "--stdin",
+                stdin=b"".join(path + b"\0" for path in existing),
+                index=self._first_index,
+            )
+        except GitError:
+            return False
+        return True
 
-    def _git(self, *words: str, stdin: bytes = b"", index: str) -> None:
-        git(self._project, *self._git_words, *words, stdin=stdin, index=index)
+    def _git(
+        self, *words: str, stdin: bytes = b"", index: str, seconds: float | None = None
+    ) -> None:
+        git(
+            self._project,
+            *self._git_words,
+            *words,
+            stdin=stdin,
+            index=index,
+            seconds=seconds,
+            # A patch may say that it is larger than any memory.
+            little_memory=seconds is not None,
+        )
 
     def find(self, patches: Mapping[str, str]) -> list[str]:
         """The longest order that was found in which they apply, each after those before it."""
@@ -164,7 +185,8 @@ class _OrderSearch:
         """The same, after the patches `begun`, which made this index."""
         best = list(begun)
         for name in patches:
-            if name in begun or self._tries >= TRIES_MOST:
+            is_over = self._tries >= TRIES_MOST or time.monotonic() > self._until
+            if name in begun or is_over:
                 continue
             next_index = self._apply(index, patches[name])
             if next_index is not None:
@@ -183,7 +205,8 @@ class _OrderSearch:
         if os.path.exists(index):
             shutil.copyfile(index, copy)
         try:
-            self._git("apply", "--cached", "--whitespace=nowarn", patch, index=copy)
+            words = ("apply", "--cached", "--whitespace=nowarn", patch)
+            self._git(*words, index=copy, seconds=PATCH_SECONDS)
         except GitError:
             return None
         return copy

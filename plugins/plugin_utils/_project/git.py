@@ -90,13 +90,15 @@ def git(
     settings: Mapping[str, str] | None = None,
     seconds: float | None = None,
     little_memory: bool = False,
+    most: int = OUTPUT_MOST,
 ) -> bytes:
     """What a git prints about the repository that this folder is in.
 
     words: command and options; stdin: its input, or a file of it; index: path of a file used in
     place of the repository's own index; objects: of a folder in place of its objects; settings:
     more than QUIET, whatever their names hold; seconds: after which it is ended with all that it
-    called, SECONDS_MOST if it is None; little_memory: end it when it takes much of that.
+    called, SECONDS_MOST if it is None; little_memory: end it when it takes much of that;
+    most: bytes of its output, with more it is ended.
 
     Raises GitError, and ProjectError where there is no git.
     """
@@ -109,26 +111,28 @@ def git(
 
     env = {**_environment(index, objects), **_as_variables(settings or {})}
     given: dict[str, Any] = {"data": stdin} if isinstance(stdin, bytes) else {"source": stdin}
-    most = SECONDS_MOST if seconds is None else seconds
+    deadline = SECONDS_MOST if seconds is None else seconds
     command = _command_in(words)
     try:
         process = Process(argv, env=env, folder=folder, **given)
     except NotStarted as exc:
+        if not os.path.isdir(folder):
+            raise GitError(f"{folder} is not there") from None
         if shutil.which("git") is not None:
             raise GitError(f"{exc} in {folder}") from None
         raise ProjectError(
             [f"{folder} is a git project, and git is not on this machine's PATH: install git"]
         ) from None
     try:
-        out = process.output(most, OUTPUT_MOST)
+        out = process.output(deadline, most)
         status = process.status()
         errors = process.errors()
     except TooMuchOutput as exc:
         raise GitError(f"git {command} in {folder} was ended, for {exc}") from None
     except DeadlinePassed:
         raise GitError(
-            f"git {command} in {folder} took longer than {most:.0f} s and was ended: look for a "
-            "named pipe among its settings and its files .gitignore, or for a disk that is silent"
+            f"git {command} in {folder} took longer than {deadline:.0f} s and was ended: look for "
+            "a named pipe among its settings and its files .gitignore, or for a disk that is silent"
         ) from None
     finally:
         process.close()

@@ -16,6 +16,7 @@ import shutil
 import stat
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -44,6 +45,11 @@ DEPTH_MOST = 64
 COMPONENT_MOST = 255
 # How often a growing harvest is measured, in seconds; more rarely if that takes long itself.
 MEASURE_EVERY = 0.2
+# A harvest of which less than so many bytes have come in so many seconds is given up. This is a
+# tenth of what a modem brings; each file counts for some bytes, however small it is.
+LEAST_BYTES = 500_000
+LEAST_SECONDS = 600.0
+BYTES_OF_A_FILE = 512
 # What makes a folder a repository for git, which then obeys the settings in it.
 REPOSITORY = (frozenset({"objects", "refs"}), frozenset({"commondir"}))
 
@@ -59,18 +65,23 @@ class HarvestLimit:
 
     def why_over(self, folder: str) -> str:
         """In what the folder is over the limit, as the end of a sentence; blank if it is not."""
+        return self.measure(folder)[1]
+
+    def measure(self, folder: str) -> tuple[int, str]:
+        """How much has come, by which can be told whether more comes, and `why_over`."""
         total = 0
+        count = 0
         try:
             for count, info in enumerate(_everything_in(folder), 1):
                 if count > self.files:
-                    return f"more than {self.files} files"
+                    return total, f"more than {self.files} files"
                 total += info.st_size
                 if total > self.bytes:
-                    return f"more than {self.bytes / 1e6:.0f} MB"
+                    return total, f"more than {self.bytes / 1e6:.0f} MB"
         except OSError as exc:
             # What can't be measured, say in a path too long, could be any size.
-            return f"what can't be measured ({exc.strerror})"
-        return ""
+            return total, f"what can't be measured ({exc.strerror})"
+        return total + count * BYTES_OF_A_FILE, ""
 
 
 def size_of(folder: str) -> int:
@@ -106,8 +117,24 @@ def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
         yield from entries
 
 
+class Pace:
+    """Whether what grows does so fast enough."""
+
+    def __init__(self, now: float) -> None:
+        """now: of any clock that goes on evenly, in seconds."""
+        self._size = 0
+        self._since = now
+
+    def is_too_slow(self, size: int, now: float) -> bool:
+        """size: how large it is now."""
+        if size - self._size >= LEAST_BYTES:
+            self._size = size
+            self._since = now
+        return now - self._since >= LEAST_SECONDS
+
+
 class GrowthWatch:
-    """Measures a folder that is written to, and says so once it is over its limit.
+    """Measures a folder that is written to, and says so once it is over its limit or too slow.
 
     It has a thread of its own from `begin` to `end`.
     """
@@ -119,16 +146,20 @@ class GrowthWatch:
         self._thread: threading.Thread | None = None
         # In what the folder is over its limit; blank as long as it is not.
         self.why = ""
+        # Whether who writes was stopped because too little came.
+        self.is_too_slow = False
 
     def begin(self, stop: Callable[[], None]) -> None:
-        """Measure from now on. stop: ends whoever writes, once that is too much."""
+        """Measure from now on. stop: ends whoever writes, once that is too much or too slow."""
         self._thread = threading.Thread(target=self._measure, args=(stop,), daemon=True)
         self._thread.start()
 
     def _measure(self, stop: Callable[[], None]) -> None:
+        pace = Pace(time.monotonic())
         while not self._over.wait(MEASURE_EVERY):
-            self.why = self._limit.why_over(self._folder)
-            if self.why:
+            size, self.why = self._limit.measure(self._folder)
+            self.is_too_slow = pace.is_too_slow(size, time.monotonic())
+            if self.why or self.is_too_slow:
                 stop()
                 return
 

@@ -13,11 +13,14 @@ import os
 import shutil
 from typing import IO
 
-from .git import GitError, git
+from .git import OUTPUT_MOST, GitError, git
 
 REPOSITORY = "repository"
 # Bytes of what a bundle says before its objects: a line for each ref.
 HEADER_MOST = 16 << 20
+# How long git may take to read a patch, in seconds, and bytes of the list of what is in it.
+PATCH_SECONDS = 60.0
+LISTING_MOST = 64 << 20
 # How a bundle begins.
 SIGNATURES = (b"# v2 git bundle\n", b"# v3 git bundle\n")
 
@@ -63,6 +66,7 @@ class Scratch:
         index: str | None = None,
         seconds: float | None = None,
         little_memory: bool = False,
+        most: int = OUTPUT_MOST,
     ) -> bytes:
         """What a git prints of this repository; the arguments are those of `git`."""
         return git(
@@ -76,6 +80,7 @@ class Scratch:
             settings=self._settings,
             seconds=seconds,
             little_memory=little_memory,
+            most=most,
         )
 
     def take_bundle(
@@ -93,6 +98,17 @@ class Scratch:
             words = ("index-pack", "--stdin", "--fix-thin")
             self(*words, stdin=pack, seconds=seconds, little_memory=little_memory)
         return refs
+
+
+def paths_of_patch(scratch: Scratch, patch: str) -> set[bytes]:
+    """The paths that a patch changes.
+
+    Git unpacks all of it in memory, and a patch can say that it is larger than any memory. Raises
+    GitError.
+    """
+    words = ("apply", "--numstat", "-z", patch)
+    listing = scratch(*words, seconds=PATCH_SECONDS, little_memory=True, most=LISTING_MOST)
+    return {entry.split(b"\t", 2)[2] for entry in listing.split(b"\0") if entry}
 
 
 def _read_header(file: IO[bytes]) -> tuple[dict[str, str], int]:

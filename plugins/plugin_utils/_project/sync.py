@@ -15,15 +15,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._links.link import RSYNC_OUTPUT_CAP, Link, refusal_in
+from .._links.link import RSYNC_OUTPUT_CAP, Link, LinkError, refusal_in
 from .._links.process import Process
 from .._links.reader import clean_line
 from .git import Project, portable_config, project_at
-from .harvest_files import KNOWN, GrowthWatch, HarvestLimit
+from .harvest_files import KNOWN, LEAST_BYTES, LEAST_SECONDS, GrowthWatch, HarvestLimit
 from .outside import check_outside, is_inside, printable
 
 # How long an rsync may take, in seconds; its own --timeout ends one that stands still.
 RSYNC_SECONDS = 6 * 3600.0
+# How long the fetch of a harvest may keep a run, in seconds; longer if its limit is so large that
+# this many bytes a second need more time for it.
+FETCH_SECONDS = 3600.0
+FETCH_BYTES_A_SECOND = 500_000
 
 # A specialist's session lives on one node and for one path, so the project's own copy of it stays
 # at home.
@@ -262,10 +266,18 @@ def sources(project: Project) -> Iterator[list[str]]:
         yield [*paths, f"{top}/./"]
 
 
-def fetch_harvest(link: Link, attempt: str, folder: str, limit: HarvestLimit) -> None:
+def seconds_in_a_run(limit: HarvestLimit) -> float:
+    """How long the fetch of a harvest may keep a run: what is fetched later comes by `harvest`."""
+    return min(RSYNC_SECONDS, max(FETCH_SECONDS, limit.bytes / FETCH_BYTES_A_SECOND))
+
+
+def fetch_harvest(
+    link: Link, attempt: str, folder: str, limit: HarvestLimit, seconds: float = RSYNC_SECONDS
+) -> None:
     """Fetch an ended attempt's harvest into an existing folder, as the node sends it.
 
-    The rsync is ended when it has brought more than the limit allows. Raises LinkError,
+    The rsync is ended when it has brought more than the limit allows, brings too little, or takes
+    more than these seconds: else a node could keep us for as long as it likes. Raises LinkError,
     TransferError.
     """
     words = link.rsync_words("send", attempt)
@@ -276,11 +288,18 @@ def fetch_harvest(link: Link, attempt: str, folder: str, limit: HarvestLimit) ->
         growth.begin(process.kill)
 
     try:
-        status, _out, errors = link.rsync(argv, RSYNC_SECONDS, opened=watch)
+        status, _out, errors = link.rsync(argv, seconds, opened=watch)
+    except LinkError as exc:
+        if exc.kind != "timeout":
+            raise
+        raise _too_slow(link, attempt, f"took longer than {seconds / 60:.0f} minutes") from None
     finally:
         too_much = growth.end()
     if too_much:
         raise _too_large(link, attempt, too_much)
+    if growth.is_too_slow:
+        least = f"{LEAST_BYTES / 1e3:.0f} kB in {LEAST_SECONDS / 60:.0f} minutes"
+        raise _too_slow(link, attempt, f"brought less than {least}")
     if status:
         raise TransferError(*why_rsync_failed(status, errors))
 
@@ -301,8 +320,23 @@ def _too_large(link: Link, attempt: str, too_much: str) -> TransferError:
         )
     return TransferError(
         "harvest",
-        f"the harvest has {too_much} (harvest_limit): it stays on {link.name}, in "
-        f"~/.local/state/distributed-gummy/*/attempts/{attempt}/harvest; {remedy}",
+        f"the harvest has {too_much} (harvest_limit): {_stays_there(link, attempt)}; {remedy}",
+    )
+
+
+def _too_slow(link: Link, attempt: str, why: str) -> TransferError:
+    """The same for a fetch that was ended because it would have kept us for too long."""
+    return TransferError(
+        "harvest",
+        f"the fetch of the harvest {why}: {_stays_there(link, attempt)}; "
+        f"to try it once more, for as long as {RSYNC_SECONDS / 3600:.0f} hours: "
+        f"harvest -e gummy_job={attempt}",
+    )
+
+
+def _stays_there(link: Link, attempt: str) -> str:
+    return (
+        f"it stays on {link.name}, in ~/.local/state/distributed-gummy/*/attempts/{attempt}/harvest"
     )
 
 

@@ -11,7 +11,8 @@ Which thread may touch what:
 * The engine's thread is the one that calls `run`. It alone touches the scheduler, the record's
   journal, the attempts' logs and all other fields of Engine.
 * A pool carries out the verbs, each in a thread of its own (verbs.py). A verb is given values, and
-  what it returns goes into the queue of answers. It touches nothing of Engine.
+  what it returns goes into the queue of answers. It touches nothing of Engine. What takes as long
+  as a node likes, the fetches, has a small pool for each node.
 * Each watched node has a thread (watch.py), which puts what it is told into the same queue.
 * A thread that measures nodes puts their loads into the queue too.
 
@@ -67,6 +68,10 @@ ACKS_AT_ONCE = 20
 THREADS_A_NODE = 6
 THREADS_TO_SPARE = 2
 THREADS_MOST = 64
+
+# How many harvests of one node come home at once. They have threads of their own, for a node that
+# sends slowly must not take those that the verbs of others need.
+FETCHES_A_NODE = 3
 
 # How many nodes are measured at once.
 MEASURED_AT_ONCE = 64
@@ -141,6 +146,7 @@ class Engine:
 
         threads = min(THREADS_MOST, THREADS_A_NODE * len(self._slots) + THREADS_TO_SPARE)
         self._pool = ThreadPoolExecutor(threads, "gummy")
+        self._fetch_pools: dict[str, ThreadPoolExecutor] = {}
 
         self._unmeasured = [
             node.name
@@ -173,7 +179,8 @@ class Engine:
             self._loop()
         finally:
             self._watches.stop()
-            self._pool.shutdown(wait=not self.has_left, cancel_futures=True)
+            for pool in (self._pool, *self._fetch_pools.values()):
+                pool.shutdown(wait=not self.has_left, cancel_futures=True)
         return {name: self._row(name) for name in self._results}
 
     def _tell_what_is_known(self, found: Iterable[ev.Found]) -> None:
@@ -236,7 +243,9 @@ class Engine:
             if not self._can_be(answer, log):
                 return None
             answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
-            answer = replies.with_weighed_signature(answer, self._record.key_of(answer.attempt))
+            if isinstance(answer.event, ev.Ended):
+                key = self._record.key_of(answer.attempt)
+                answer = replies.with_weighed_signature(answer, answer.event, key)
             log.learn(answer.facts)
             if isinstance(answer.event, ev.Fetched) or log.sync.get("files"):
                 self.has_acted = True
@@ -437,7 +446,11 @@ class Engine:
         result = log.result
         files = log.files
         base = log.base
-        self._submit(command, lambda: self._verbs.fetch(command, job, result, files, base))
+        pool = self._fetch_pools.get(command.node)
+        if pool is None:
+            pool = ThreadPoolExecutor(FETCHES_A_NODE, "gummy-fetch")
+            self._fetch_pools[command.node] = pool
+        self._submit(command, lambda: self._verbs.fetch(command, job, result, files, base), pool)
 
     @_carry_out.register
     def _release(self, command: ev.Release) -> None:
@@ -457,9 +470,14 @@ class Engine:
             self._pool.submit(self._verbs.acknowledge, node, list(attempts))
             attempts.clear()
 
-    def _submit(self, command: ev.Command, verb: Callable[[], Answer]) -> None:
+    def _submit(
+        self,
+        command: ev.Command,
+        verb: Callable[[], Answer],
+        pool: ThreadPoolExecutor | None = None,
+    ) -> None:
         """Carry out a verb in a thread of the pool. It has to be given values, and no field."""
-        self._pool.submit(_answer, command, verb, self._answers.put)
+        (pool or self._pool).submit(_answer, command, verb, self._answers.put)
 
     # -- commands: what other threads do
 

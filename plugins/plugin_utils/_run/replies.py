@@ -210,16 +210,12 @@ def without_false_quota(answer: Answer, agent: str) -> Answer:
     return _of_end(answer, replace(event, failure="agent", result=result, pause=None))
 
 
-def with_weighed_signature(answer: Answer, key: str | None) -> Answer:
+def with_weighed_signature(answer: Answer, event: ev.Ended, key: str | None) -> Answer:
     """The same answer, but in a good end stands what its signature is worth, in its place.
 
-    One whose signature is wrong proves nothing. key: of the attempt; None: this controller has
-    none.
+    One whose signature is wrong proves nothing. event: the answer's; key: of the attempt; None:
+    this controller has none.
     """
-    event = answer.event
-    if not isinstance(event, ev.Ended):
-        return answer
-
     verdict = signatures.judge(event.result, event.attempt, key)
     result = {**event.result, "signature": verdict}
     event = replace(event, result=result)

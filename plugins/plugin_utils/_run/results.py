@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 
 from .._input.request import Job
 from .._project.branch import DeliveredBranch
+from .._project.self_running import NOTHING, SelfRunning
 from .._schedule.placement import Ranked
 
 # How many nodes of a ranking the record keeps.
@@ -49,7 +50,7 @@ class AttemptFacts(TypedDict, total=False):
     delivered: DeliveredBranch | None
     result: Mapping[str, Any]
     files: Mapping[str, str] | None
-    self_running: Sequence[str]
+    self_running: SelfRunning
     counts: bool
 
 
@@ -83,8 +84,8 @@ class AttemptLog:
     # The branch that was made of it.
     delivered: DeliveredBranch | None = None
 
-    # The paths that its work changes and that run by themselves elsewhere.
-    self_running: Sequence[str] = ()
+    # What of its work runs by itself elsewhere.
+    self_running: SelfRunning = NOTHING
 
     # Its newest state in the record.
     state: str = "reserved"
@@ -198,8 +199,11 @@ class JobRow(_Class):  # pylint: disable=inherit-non-class
 
     delivered: DeliveredBranch | None
 
-    # Paths among the changes that run by themselves elsewhere: hooks, editor tasks, CI, settings.
+    # Paths among the changes that run by themselves elsewhere: hooks, editor tasks, CI, settings;
+    # no more than a thousand. How many there are, and what could not be looked at for that.
     self_running: Sequence[str]
+    self_running_count: int
+    not_looked_at: Sequence[str]
 
     # The command with which a person on the node looks at it, and where it worked there.
     watch: str | None
@@ -254,7 +258,9 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
         "artifacts": harvest.get("artifacts", 0),
         "commits": harvest.get("commits", {}),
         "delivered": log.delivered,
-        "self_running": list(log.self_running),
+        "self_running": list(log.self_running.paths),
+        "self_running_count": log.self_running.count,
+        "not_looked_at": list(log.self_running.not_looked_at),
         "watch": ended.get("watch"),
         "workspace": ended.get("workspace"),
         "attempts": [
@@ -285,8 +291,25 @@ def describe_end(row: JobRow) -> str:
         lines = f"+{row['lines_added']}/-{row['lines_deleted']}"
         words += f", {files} file{plural} changed ({lines}), patch {row['patch']}"
     elif not went_wrong:
-        words += ", no changes"
+        words += f", {_came_without_patch(row)}"
 
     if went_wrong:
         words += f"; {went_wrong}"
     return words
+
+
+def _came_without_patch(row: JobRow) -> str:
+    """What came home of a job that has no patch."""
+    parts = []
+    if row["delivered"]:
+        parts.append(f"branch {row['delivered']['branch']}")
+    # What git ignores lies there after most jobs, and is no news.
+    left_out = [entry for entry in row["left_out"] if not entry["why"].endswith("ignored")]
+    for what, count in (
+        ("nested", len(row["nested"])),
+        ("artifacts", row["artifacts"]),
+        ("left out", len(left_out)),
+    ):
+        if count:
+            parts.append(f"{count} {what}")
+    return ", ".join(["no patch", *parts]) if parts else "no changes"

@@ -25,7 +25,7 @@ from .._node import wire
 from .._project.branch import head
 from .._project.bring_home import bring_home
 from .._project.harvest_files import HarvestLimit
-from .._project.sync import Exclusions, TransferError, send_project
+from .._project.sync import Exclusions, TransferError, seconds_in_a_run, send_project
 from .._schedule import messages as ev
 from . import replies, requests
 from .replies import Answer
@@ -176,6 +176,7 @@ class Verbs:
         result: how the attempt ended; files: the harvest, if it came; base: as for `start`.
         """
         failure = result.get("class")
+        limit = HarvestLimit(self.request.harvest_limit or self.request.config.harvest_limit)
         try:
             home = bring_home(
                 self.record,
@@ -185,7 +186,8 @@ class Verbs:
                 result=result,
                 files=files,
                 wish=requests.branch_wish(job, None if failure is None else str(failure), base),
-                limit=HarvestLimit(self.request.harvest_limit or self.request.config.harvest_limit),
+                limit=limit,
+                seconds=seconds_in_a_run(limit),
             )
         except LinkError as exc:
             return replies.not_reached(command.attempt, exc)

@@ -33,6 +33,8 @@ NAMES_MOST = 5
 FILES_MOST = 5
 # How many paths that a sync would send are listed.
 PATHS_MOST = 50
+# The same for what runs by itself, of which the list begins with one of each kind.
+SELF_RUNNING_MOST = 10
 # From how many nodes on those with the same reason share a line.
 ALIKE_LEAST = 3
 MEGABYTE = 1e6
@@ -86,6 +88,10 @@ def _outcome(row: Row) -> str:
     delivered = row.get("delivered")
     if delivered:
         text = f"{_changed(row)}  branch {delivered['branch']}"
+        files = delivered.get("files")
+        if files is not None and files != row["files_changed"]:
+            # The agent's own commits may hold what no patch does.
+            text += f" changes {files}"
         if delivered["note"]:
             text += f" ({delivered['note']})"
         return text
@@ -93,7 +99,27 @@ def _outcome(row: Row) -> str:
         return f"{_changed(row)}  {row['patch']}"
     if row["status"] != "success" and row["message"]:
         return str(row["message"])
-    return "no changes"
+    return _came_without_patch(row)
+
+
+def _came_without_patch(row: Row) -> str:
+    """What a job without a patch has left all the same."""
+    parts = []
+    # What git ignores lies there after most jobs, and is no news.
+    left_out = [
+        entry for entry in row.get("left_out") or () if not entry["why"].endswith("ignored")
+    ]
+    for what, plural, count in (
+        ("nested repository", "nested repositories", len(row.get("nested") or ())),
+        ("artifact", "artifacts", row.get("artifacts") or 0),
+        ("ref in commits.bundle", "refs in commits.bundle", len(row.get("commits") or ())),
+        ("path left out", "paths left out", len(left_out)),
+    ):
+        if count:
+            parts.append(f"{count} {what if count == 1 else plural}")
+    if not parts:
+        return "no changes"
+    return f"no patch: {', '.join(parts)} (run.json)"
 
 
 def _changed(row: Row) -> str:
@@ -113,10 +139,13 @@ def _next_steps(command: str, row: Row) -> list[str]:
 
     paths = row.get("self_running")
     if paths:
+        count = row.get("self_running_count") or len(paths)
         steps.append(
             f"{row['name']}: changes what runs by itself elsewhere, so read it first: "
-            f"{_some(paths)}"
+            f"{_some(paths, SELF_RUNNING_MOST, count)}"
         )
+    if row.get("not_looked_at"):
+        steps.append(f"{row['name']}: not looked at for that: {_some(row['not_looked_at'])}")
 
     if row["status"] == "lost" and row["attempts"]:
         harvest = _harvest_command(command, row)
@@ -145,6 +174,8 @@ def _conflict_lines(conflict: Row) -> list[str]:
         verb = "do" if len(left) > 1 else "does"
         order += f"; after them {', '.join(left)} {verb} not apply: merge by hand"
     lines.append(order)
+    if conflict.get("unread"):
+        lines.append(f"not looked at for that: the patches of {_some(conflict['unread'])}")
     return lines
 
 
@@ -365,11 +396,12 @@ def _count(rows: Sequence[Row], **wanted: str) -> int:
     return len([row for row in rows if all(row[key] == wanted[key] for key in wanted)])
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    words = [*names[:NAMES_MOST]]
-    if len(names) > NAMES_MOST:
-        words.append(f"and {len(names) - NAMES_MOST} more")
+def _some(names: Sequence[str], most: int = NAMES_MOST, count: int | None = None) -> str:
+    """The first names, and how many more there are. count: of all, if `names` has not got all."""
+    words = [*names[:most]]
+    more = (len(names) if count is None else count) - len(words)
+    if more > 0:
+        words.append(f"and {more} more")
     return ", ".join(words)
 
 

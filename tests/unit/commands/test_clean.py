@@ -50,6 +50,13 @@ def test_runs_that_are_old_and_at_home_go_and_a_check_only_says_so(make):
     ) == ["young"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_where_there_is_no_state_none_is_made(tmp_path, monkeypatch, check):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert cleaned(check) == []
+    assert not (tmp_path / "state").exists()
+
+
 @pytest.mark.parametrize(
     ("ends", "states"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
     controller_id,
     key_of,
     read_history,
+    read_key,
     run_folder,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
@@ -71,7 +73,7 @@ def signed(row):
     """The row as the node of an attempt that this controller started gives it."""
     folder = run_folder("r")
     attempt = row.get("attempt", ROW["attempt"])
-    key = key_of(folder, read_history(folder), attempt)
+    key = key_of(read_key(folder), read_history(folder), attempt)
     if key is None or "ended" not in row:
         return row
     return {**row, "ended": {"signature": sign(key, attempt, row["ended"]), **row["ended"]}}
@@ -163,6 +165,34 @@ def test_what_this_controller_has_no_record_of_is_told_by_the_node_and_becomes_n
     assert rows[0]["message"].startswith("told by the node") and document["status"] == "success"
 
 
+def test_a_slow_node_holds_up_no_other_and_the_rows_of_one_come_in_their_order(home, monkeypatch):
+    """They are of one run, whose record only one may have open."""
+    other_is_home = threading.Event()
+    bring_home = home.bring_home
+
+    def play(record, link, attempt, job, **more):
+        if attempt == "u-1":
+            assert other_is_home.wait(10)
+        brought = bring_home(record, link, attempt, job, **more)
+        if attempt == "u-4":
+            other_is_home.set()
+        return brought
+
+    monkeypatch.setattr(_harvest, "bring_home", play)
+    links = {
+        "slow": PlayedLink("slow", {"list": listed(ENDED, {**ENDED, "attempt": "u-2"})}),
+        "quick": PlayedLink(
+            "quick",
+            {"list": listed(*({**ENDED, "attempt": f"u-{n}", "store": "q"} for n in (3, 4)))},
+        ),
+    }
+    document = _harvest.harvest(play_fleet(links), None, "r")
+    assert [attempt for attempt, *_more in home.brought] == ["u-3", "u-4", "u-1", "u-2"]
+    assert [row["attempt"] for row in document["attempts"]] == ["u-1", "u-2", "u-3", "u-4"]
+    # Nobody has the run any more.
+    RunRecord("r").close()
+
+
 def test_what_a_node_makes_up_fills_the_disk_to_a_limit_only(home, monkeypatch):
     home.size = 300
     recorded("u-1")
@@ -239,7 +269,10 @@ def test_a_branch_that_could_not_be_made_is_tried_again(home):
     assert home.brought == [] and rows[0]["message"] == "fetched before; still no branch"
 
 
-@pytest.mark.parametrize("error", [LinkError("timed out"), TransferError("sync", "no space")])
+@pytest.mark.parametrize(
+    "error",
+    [LinkError("timed out"), TransferError("sync", "no space"), OSError(36, "File name too long")],
+)
 def test_what_can_not_be_brought_home_fails_with_the_reason(home, error):
     home.error = error
     document, rows, _verbs = harvest(ENDED)

@@ -19,6 +19,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
     controller_id,
     is_driven,
     known_controller_id,
+    known_state_home,
     own_state_home,
     run_folder,
 )
@@ -185,6 +186,7 @@ def foreign(state, monkeypatch):
         lambda: run_folder("r"),
         lambda: ask_to_cancel("r"),
         lambda: own_state_home("projects"),
+        known_state_home,
     ],
 )
 def test_a_state_of_another_user_is_refused_whatever_it_is_wanted_for(foreign, use):

@@ -1,6 +1,4 @@
-"""Links: noisy shells, cold and warm nodes, a program that was changed, broken connections, and a
-private place for sockets.
-"""
+"""Links: noisy shells, cold and warm nodes, a program that was changed, broken connections."""
 
 from __future__ import annotations
 
@@ -10,7 +8,6 @@ import os
 import re
 import shlex
 import socket
-import stat
 import subprocess
 import sys
 import zipfile
@@ -456,28 +453,3 @@ def test_without_a_memory_each_link_installs_the_program_and_finds_it_there(home
         assert link(known=None).call("list", {})["state"] == "listed"
         inodes.add(only_program(home).stat().st_ino)
     assert len(inodes) == 1
-
-
-# -- the folder of ssh's sockets
-
-
-@pytest.mark.parametrize("trap", ["open", "other", "link", "dangling", "file"])
-def test_a_control_folder_that_may_be_somebody_else_s_is_never_used(tmp_path, monkeypatch, trap):
-    path = tmp_path / f"gummy-{os.getuid()}"
-    if trap == "open":
-        path.mkdir()
-        path.chmod(0o755)
-    elif trap == "file":
-        path.touch()
-    elif trap in ("link", "dangling"):
-        (tmp_path / "theirs").mkdir(mode=0o700)
-        path.symlink_to(tmp_path / ("theirs" if trap == "link" else "nothing"))
-    else:
-        monkeypatch.setattr(_link.os, "getuid", lambda: 54321)
-    fresh = tmp_path / "fresh"
-    fresh.mkdir()
-    assert _link.control_folder(str(fresh)) == _link.control_folder(str(fresh)) or trap == "other"
-    found = _link.control_folder(str(tmp_path))
-    assert os.path.dirname(found) == str(tmp_path)
-    assert os.path.basename(found) not in ("theirs", f"gummy-{os.getuid()}")
-    assert stat.S_IMODE(os.stat(found).st_mode) == 0o700

@@ -36,9 +36,11 @@ else:
 
 # What called it may have left a fork behind, as a run does that is to be cancelled.
 FORKED = """
-import os, sys, time
+import os, signal, sys, time
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.process import Process, run
 
+# Tests in the background of a shell hand on that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run(["true"])
 process = Process(["/bin/sh", "-c", "sleep 600 & echo $!; exec sleep 600"])
 its_own = int(next(process.lines(30)))
@@ -108,7 +110,7 @@ def test_what_a_process_called_ends_with_it_whatever_ends_it(number):
     else:
         os.kill(pid, number)
 
-    caller.wait()
+    caller.wait(20.0)
     caller.stdout.close()
     wait_until_all_are_gone(*called)
     assert is_alive(left_behind)

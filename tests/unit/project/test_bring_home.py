@@ -5,13 +5,19 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import bring_home as _home
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import (
+    harvest_files as _files,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync as _sync
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.branch import DeliverError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.bring_home import (
     BranchWish,
@@ -22,9 +28,13 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.bring_h
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.harvest_files import (
     HarvestLimit,
 )
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.self_running import (
+    NOTHING,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import (
     TransferError,
     limited,
+    seconds_in_a_run,
 )
 
 BRANCH = {"branch": "gummy/r/a", "commit": "c", "base": "b", "note": "a note"}
@@ -81,6 +91,7 @@ def events(monkeypatch):
         return BRANCH
 
     monkeypatch.setattr(_home, "deliver_branch", deliver_branch)
+    monkeypatch.setattr(_home, "look_for_self_running", lambda folder, **words: NOTHING)
     return happened
 
 
@@ -206,6 +217,45 @@ def test_what_is_over_the_limit_stays_on_the_node_and_is_told(record, events):
     assert sorted(os.listdir(record.folder)) == ["journal.jsonl", "lock"]
 
 
+class DrippingLink(Link):
+    """Of a node that sends a byte now and then; the rsync lasts until it is ended."""
+
+    def rsync(self, argv, seconds, opened=None):
+        ended = threading.Event()
+        opened(SimpleNamespace(kill=ended.set))
+        assert ended.wait(10)
+        return -9, "", ""
+
+
+class EndlessLink(Link):
+    """Of a node that sends just enough, for ever."""
+
+    def rsync(self, argv, seconds, opened=None):
+        raise LinkError(f"rsync took longer than {seconds:.0f} s", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("make_link", "why"),
+    [(DrippingLink, "brought less than 500 kB in 0 min"), (EndlessLink, "took longer than 2 min")],
+)
+def test_what_comes_too_slowly_stays_on_the_node_with_the_way_to_it(
+    record, events, monkeypatch, make_link, why
+):
+    """Another try would bring the same, so it is no broken connection."""
+    for module in (_files, _sync):
+        monkeypatch.setattr(module, "LEAST_SECONDS", 0.0)
+    with pytest.raises(TransferError, match=f"{why}.*stays on n.*harvest -e gummy_job=u-1") as slow:
+        bring_home(record, make_link(events), "u-1", "a", result=RESULT, seconds=120)
+    assert slow.value.failure == "harvest" and events == []
+    assert sorted(os.listdir(record.folder)) == ["journal.jsonl", "lock"]
+
+
+def test_a_fetch_keeps_a_run_no_longer_than_an_hour_unless_its_limit_asks_for_more():
+    assert seconds_in_a_run(HarvestLimit(10**6)) == 3600
+    assert seconds_in_a_run(HarvestLimit(2 * 10**9)) == 4000
+    assert seconds_in_a_run(HarvestLimit(10**12)) == 6 * 3600
+
+
 @pytest.mark.parametrize("limit", [10, 3_000_000])
 def test_who_fetches_can_write_no_file_that_is_much_over_the_limit(tmp_path, limit):
     """As a second wall: who measures may have been ended."""
@@ -225,6 +275,9 @@ def test_a_branch_begins_where_this_controller_saw_the_project(record, monkeypat
 
     monkeypatch.setattr(_home, "deliver_branch", deliver_branch)
     result = {"base": "theirs", "harvest": {"head": "theirs"}}
-    deliver(record, "/f", "a", result=result, wish=BranchWish("/p", "t", "ours"))
+    home = deliver(record, "/f", "a", result=result, wish=BranchWish("/p", "t", "ours"))
+    # What the branch brings is looked at, and here there is none.
+    (line,) = home.self_running.not_looked_at
+    assert line.startswith("the branch (") and "/p is not there" in line
     deliver(record, "/f", "a", result=result, wish=BranchWish("/p", "t"))
     assert seen == [("ours", "ours"), ("theirs", "theirs")]

@@ -45,6 +45,7 @@ def test_files_of_two_jobs_are_listed_with_an_order_in_which_they_apply(work):
             "files": [{"path": "long", "jobs": ["one", "two", "third"]}],
             "order": ["one", "two"],
             "left": ["third"],
+            "unread": [],
         }
     ]
     assert (
@@ -82,14 +83,29 @@ def test_jobs_of_other_projects_without_patches_and_one_alone_are_no_conflict(wo
     assert conflicts.find_conflicts([one, elsewhere, nothing, gone]) == []
 
 
-def test_a_patch_that_git_can_not_read_spoils_no_run(work):
-    one, two = rows(work, one=agent, two=agent)
-    Path(two["patch"]).write_text("no patch\n")
-    assert conflicts.find_conflicts([one, two]) == []
-
-
-def test_a_patch_that_git_can_not_read_hides_no_conflict_of_others(work):
+def test_a_patch_that_git_can_not_read_spoils_no_run_and_hides_no_other_conflict(work):
     one, two, bad = rows(work, one=agent, two=agent, bad=agent)
     Path(bad["patch"]).write_text("no patch\n")
-    (found,) = conflicts.find_conflicts([bad, one, two])
-    assert {name for file in found["files"] for name in file["jobs"]} == {"one", "two"}
+    (found,) = conflicts.find_conflicts([one, bad, two])
+    assert {row["path"] for row in found["files"]} == {"a", "b", "new"}
+    assert (found["order"], found["left"], found["unread"]) == (["one"], ["two"], ["bad"])
+    assert conflicts.find_conflicts([one, bad]) == []
+
+
+def test_patches_with_paths_that_git_refuses_apply_after_none_and_hide_no_other(work):
+    one, two, bad, worse = rows(work, one=agent, two=agent, bad=agent, worse=agent)
+    (work.top / "outside").write_text("x\n")
+    text = (
+        "diff --git a/../outside b/../outside\n--- a/../outside\n+++ b/../outside\n"
+        "@@ -1 +1 @@\n-x\n+y\n"
+    )
+    for row in (bad, worse):
+        Path(row["patch"]).write_text(text)
+    (found,) = conflicts.find_conflicts([one, two, bad, worse])
+    assert {row["path"] for row in found["files"]} >= {"a", "b", "new"}
+    assert found["order"] == ["one"] and {*found["left"], *found["unread"]} == {
+        "two",
+        "bad",
+        "worse",
+    }
+    assert (work.top / "outside").read_text() == "x\n"

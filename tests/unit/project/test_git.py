@@ -111,7 +111,6 @@ def test_a_git_that_takes_too_long_ends_with_all_that_it_called(project, tmp_pat
     assert state.strip()[:1] in ("", "Z")
 
 
-def test_a_git_that_prints_without_end_is_ended(project, monkeypatch):
-    monkeypatch.setattr(_git, "OUTPUT_MOST", 1000)
+def test_a_git_that_prints_without_end_is_ended(project):
     with pytest.raises(GitError, match="git yes in .* was ended, for it printed more than"):
-        git(str(project), "yes", settings={"alias.yes": "!yes"})
+        git(str(project), "yes", settings={"alias.yes": "!yes"}, most=1000)

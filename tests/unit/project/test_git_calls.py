@@ -376,12 +376,6 @@ def test_no_git_of_ours_runs_or_fetches_what_a_repository_names(tmp_path, calls,
             patch = f"{folder}/changes.patch"
             rows.append({"name": name, "project": str(work.project), "patch": patch})
         assert _conflicts.find_conflicts(rows)
-        # A repository that borrows objects could be asked for the refs of the other one.
-        borrower = str(tmp_path / "shared")
-        folder, result = jobs["one"]
-        assert _branch.deliver_branch(
-            borrower, folder, result, run_id="run", job="one", title="one"
-        )
 
     made_calls = [read_call(path) for path in calls.iterdir()]
     ours = [call for call in made_calls if call.settings.get("user.name") != "An Agent"]

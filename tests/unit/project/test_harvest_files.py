@@ -7,11 +7,15 @@ import stat
 import threading
 
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import (
+    harvest_files as _files,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.harvest_files import (
     DEPTH_MOST,
     KNOWN,
     GrowthWatch,
     HarvestLimit,
+    Pace,
     keep_known,
     remove_tree,
 )
@@ -156,6 +160,32 @@ def test_who_writes_too_much_is_stopped_while_it_writes(sent):
     watch.begin(stopped.set)
     (sent / "log").write_bytes(b"x" * 11)
     assert stopped.wait(10) and watch.end() == "more than 0 MB"
+
+
+def test_who_writes_too_slowly_is_stopped_too(sent, monkeypatch):
+    monkeypatch.setattr(_files, "LEAST_SECONDS", 0.0)
+    stopped = threading.Event()
+    watch = GrowthWatch(str(sent), HarvestLimit(bytes=10))
+    watch.begin(stopped.set)
+    assert stopped.wait(10) and watch.end() == "" and watch.is_too_slow
+
+
+def test_a_pace_is_what_comes_in_a_while_and_not_since_the_beginning():
+    least = _files.LEAST_BYTES
+    seconds = _files.LEAST_SECONDS
+    pace = Pace(1000.0)
+    # A slow line that goes on brings enough in each while.
+    for number in range(1, 50):
+        assert not pace.is_too_slow(number * least, 1000.0 + number * (seconds - 1))
+    # Then it drips.
+    last = 1000.0 + 49 * (seconds - 1)
+    assert not pace.is_too_slow(50 * least - 1, last + seconds - 1)
+    assert pace.is_too_slow(50 * least - 1, last + seconds)
+
+
+def test_many_small_files_are_progress_too(sent):
+    put(sent, "artifacts/a")
+    assert HarvestLimit().measure(str(sent))[0] >= 2 * _files.BYTES_OF_A_FILE
 
 
 def test_who_writes_little_is_not(sent):

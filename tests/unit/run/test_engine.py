@@ -6,6 +6,7 @@ What is decided stands in the tests of the scheduler, and what a reply means in 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record im
     ask_to_cancel,
     key_of,
     read_history,
+    read_key,
     run_folder,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.sessions import Sessions
@@ -55,6 +57,7 @@ from played_nodes import (
 from played_run import CONTROLLER, RUN, measured
 
 JOB = shell_job("a")
+SIX_SLOTS = [measured(name, slots=6) for name in ("slow", "quick")]
 JOBS = [shell_job(name) for name in ("a", "b", "c")]
 
 
@@ -326,6 +329,30 @@ def test_a_fetch_that_fails_is_tried_again_and_told(call, monkeypatch, error, re
     assert ("a", "fetch", "n", f"{reason}; trying again") in made.lines
 
 
+def test_a_node_whose_harvests_come_slowly_takes_no_thread_that_another_needs(call, monkeypatch):
+    monkeypatch.setattr(_engine, "THREADS_A_NODE", 1)
+    monkeypatch.setattr(_engine, "THREADS_TO_SPARE", 0)
+    bring_home = _verbs.bring_home
+    others_are_done = threading.Event()
+    seconds = []
+
+    def play(record, link, *args, **words):
+        seconds.append(words["seconds"])
+        if link.name == "slow":
+            assert others_are_done.wait(10)
+        return bring_home(record, link, *args, **words)
+
+    monkeypatch.setattr(_verbs, "bring_home", play)
+    jobs = [shell_job(name, node="slow") for name in "abcdef"]
+    jobs += [shell_job(name, node="quick") for name in "gh"]
+    made = call(jobs, PlayedNode("slow"), PlayedNode("quick"), nodes=SIX_SLOTS)
+    made.start()
+    wait_for(lambda: {"g", "h"} <= {each["job"] for each in made.journal("finish")}, "the others")
+    others_are_done.set()
+    assert {row["status"] for row in made.rows().values()} == {"success"}
+    assert set(seconds) == {4000.0}
+
+
 def test_variables_that_are_not_set_any_more_end_the_run_before_a_start(call):
     node = PlayedNode("n")
     row = call([shell_job("a", pass_env=("GUMMY_TEST_IS_NOT_SET",))], node).run()["a"]
@@ -535,7 +562,7 @@ def left_behind(state="sent", **more):
 def key_left_behind(found):
     """What that attempt's supervisor was given then."""
     folder = run_folder(RUN)
-    return key_of(folder, read_history(folder), found.attempt)
+    return key_of(read_key(folder), read_history(folder), found.attempt)
 
 
 def test_an_attempt_that_was_found_is_asked_for_first_and_gone_on_with(call):

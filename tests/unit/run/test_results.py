@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.self_running import (
+    SelfRunning,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run import results as _results
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.results import (
     AttemptLog,
@@ -97,6 +100,14 @@ def test_the_row_of_a_job_that_ran_says_what_its_node_said_of_the_end():
         assert row[key] == HARVEST[key]
 
 
+def test_a_row_names_what_runs_by_itself_how_many_there_are_and_what_was_not_looked_at():
+    log = good_log()
+    log.self_running = SelfRunning((".envrc",), 1001, ("changes.patch (too large)",))
+    row = job_row(JOB, JobResult("success", None, "", node="n", log=log, folder="/f"), [log])
+    assert (row["self_running"], row["self_running_count"]) == ([".envrc"], 1001)
+    assert row["not_looked_at"] == ["changes.patch (too large)"]
+
+
 def test_the_row_of_a_job_that_no_attempt_decided_is_blank_where_nothing_is_known():
     ranking = ({"host": "n", "rejected": "offline"},)
     result = JobResult("failed", "unreachable", "no node can take the job", ranking=ranking)
@@ -166,6 +177,19 @@ PATCH = {"patch": "/f/changes.patch", "files_changed": 2, "lines_added": 3, "lin
     ("fields", "line"),
     [
         ({"status": "success"}, "success, no changes"),
+        (
+            {"status": "success", "left_out": [{"path": "x", "why": "ignored"}]},
+            "success, no changes",
+        ),
+        (
+            {
+                "status": "success",
+                "nested": ["vendor"],
+                "artifacts": 2,
+                "left_out": [{"path": "s", "why": "socket, fifo or device"}],
+            },
+            "success, no patch, 1 nested, 2 artifacts, 1 left out",
+        ),
         (
             {"status": "success", **PATCH},
             "success, 2 files changed (+3/-1), patch /f/changes.patch",

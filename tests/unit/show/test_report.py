@@ -289,8 +289,40 @@ def test_a_clean_says_what_went_and_what_stays():
 
 
 def test_changes_that_run_by_themselves_are_marked_in_one_line_a_job():
-    paths = [".envrc", *(f".github/workflows/{number}.yml" for number in range(6))]
-    lines = run({**PATCH, "self_running": paths}, {"name": "other", "self_running": []})
+    paths = [".envrc", *(f".github/workflows/{number}.yml" for number in range(20))]
+    lines = run(
+        {
+            **PATCH,
+            "self_running": paths,
+            "self_running_count": 1012,
+            "not_looked_at": ["nested/1.bundle (too large)"],
+        },
+        {"name": "other", "self_running": []},
+    )
     (marked,) = [line for line in lines if "runs by itself" in line]
     assert marked.strip().startswith("docs: changes what runs by itself elsewhere")
-    assert ".envrc" in marked and marked.endswith("and 2 more")
+    assert ".envrc" in marked and marked.endswith("and 1002 more")
+    assert "  docs: not looked at for that: nested/1.bundle (too large)" in lines
+
+
+def test_a_job_without_a_patch_says_what_came_all_the_same():
+    kept = {"patch": None, "nested": ["vendor"], "artifacts": 2, "commits": {"HEAD": "c"}}
+    odd = {"path": "s", "why": "socket, fifo or device"}
+    ignored = {"path": "x", "why": "ignored"}
+    text = "\n".join(
+        run({**kept, "left_out": [odd, ignored]}, {"name": "other", "left_out": [ignored]})
+    )
+    came = "1 nested repository, 2 artifacts, 1 ref in commits.bundle, 1 path left out"
+    assert f"no patch: {came} (run.json)" in text
+    assert text.count("no changes") == 1
+
+
+def test_a_branch_that_brings_more_or_fewer_files_than_the_patch_says_how_many():
+    made = {"branch": "gummy/r/one", "note": ""}
+    text = "\n".join(
+        run(
+            {**PATCH, "delivered": {**made, "files": 2}},
+            {**PATCH, "delivered": {**made, "files": 7}},
+        )
+    )
+    assert text.count("branch gummy/r/one") == 2 and text.count("gummy/r/one changes 7") == 1

@@ -32,7 +32,11 @@ SAYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], bool]] = {
         ("left/ends", "runs/left/ends, would be fetched", "+++ b/new.txt", "+new"),
         True,
     ),
-    "local_fleet": (("-e", "gummy_fleet_state=down"), (), False),
+    "local_fleet": (
+        ("-e", "gummy_fleet_state=down"),
+        ("Would end node-1, node-2, node-3 and remove ",),
+        True,
+    ),
     "logs": (("-e", "gummy_run_id=left"), ("== left/ends on node-", "said by the job"), False),
     "plan": (SHELL, ("plan: nothing is changed", "job-1  ->  node-"), False),
     "run": (SHELL, ("plan: nothing is changed", "job-1  ->  node-"), False),

@@ -46,7 +46,7 @@ def run(command: Sequence[str | pathlib.Path], **more: Any) -> subprocess.Comple
 
 
 def call(
-    *words: str | pathlib.Path,
+    *words: str | int | pathlib.Path,
     before: tuple[str, ...] = (),
     within: tuple[str, ...] = (),
     status: int = 0,
@@ -151,6 +151,36 @@ def test_up_again_changes_nothing(fleet: Mapping[str, Any]) -> None:
     assert but_processes(call("up", "--dir", fleet["dir"], "--size", "2")) == but_processes(
         {**fleet, "changed": False}
     )
+
+
+def test_a_check_says_what_would_be_done_and_does_nothing(
+    fleet: Mapping[str, Any], tmp_path: pathlib.Path
+) -> None:
+    new = tmp_path / "new"
+    assert call("up", "--check", "--size", 2, "--dir", new)["check"] == {
+        "start": ["node-1", "node-2"],
+        "end": [],
+    }
+    assert not new.exists()
+
+    names = [node["name"] for node in fleet["nodes"]]
+    there = ("--size", len(names), "--dir", fleet["dir"])
+    same = call("up", "--check", *there)
+    assert same["check"] == {"start": [], "end": []} and not same["changed"]
+    more = call("up", "--check", "--size", len(names) + 1, "--dir", fleet["dir"])
+    assert more["check"]["start"] == [f"node-{len(names) + 1}"]
+
+    call("stop", names[-1], "--dir", fleet["dir"])
+    silent = call("up", "--check", *there)
+    assert silent["check"]["start"] == [names[-1]] and silent["changed"]
+    down = call("down", "--check", "--dir", fleet["dir"])
+    assert down["check"]["end"] == names and down["changed"]
+    assert ssh(fleet, names[0], "echo still here") == "still here"
+    call("start", names[-1], "--dir", fleet["dir"])
+
+    if fleet["namespaces"]:
+        refused = call("up", "--check", "--plain", *there, status=1)
+        assert "take it down before" in refused["error"]
 
 
 def test_rsync_carries_a_tree(fleet: Mapping[str, Any], tmp_path: pathlib.Path) -> None:

@@ -32,8 +32,8 @@ import sys
 
 from fleet_machine import PACKAGES, FleetError, find_program
 from fleet_nodes import Fleet
-from fleet_store import SCHEMA_VERSION, Network, default_folder, locked
-from fleet_texts import Answer, in_words
+from fleet_store import SCHEMA_VERSION, Network, default_folder, locked, refuse_other_things
+from fleet_texts import Answer, Plan, in_words
 
 VERBS = ("up", "down", "status", "stop", "start")
 
@@ -46,14 +46,17 @@ def act(options: argparse.Namespace) -> Answer:
             f"{root!r} holds a quote, a backslash, %, $ or a control character, "
             "which ssh's settings can't carry: give another --dir"
         )
-    # Who only looks waits for nobody.
-    if options.verb == "status":
-        return Fleet(root).describe(changed=False)
-
     # What is missing is said before anything is made.
     if options.verb == "up":
         for tool in PACKAGES:
             find_program(tool)
+
+    # Who only looks waits for nobody.
+    if options.verb == "status":
+        return Fleet(root).describe(changed=False)
+    if getattr(options, "check", False):
+        refuse_other_things(root)
+        return foresee(Fleet(root), options)
 
     # The nodes' user, who is not us, reads what we make.
     os.umask(0o022)
@@ -68,6 +71,18 @@ def act(options: argparse.Namespace) -> Answer:
         else:
             changed = fleet.end(fleet.store.require(options.node), options.keep_jobs)
         return fleet.describe(changed)
+
+
+def foresee(fleet: Fleet, options: argparse.Namespace) -> Answer:
+    """Return what `up` or `down` would start or end, and leave all as it is."""
+    plan: Plan = {"start": [], "end": []}
+    if options.verb == "up":
+        plan["start"] = fleet.silent_nodes(options.size, options.plain, options.net)
+    else:
+        plan["end"] = list(fleet.store.nodes)
+    answer = fleet.describe(changed=bool(plan["start"] or plan["end"]))
+    answer["check"] = plan
+    return answer
 
 
 def node_count(text: str) -> int:
@@ -116,6 +131,11 @@ def command_line() -> argparse.ArgumentParser:
     by_verb["up"].add_argument(
         "--plain", action="store_true", help="no namespaces even where they can be had"
     )
+
+    for verb in ("up", "down"):
+        by_verb[verb].add_argument(
+            "--check", action="store_true", help="only say what would be started or ended"
+        )
 
     by_verb["stop"].add_argument("node")
     by_verb["start"].add_argument("node")

@@ -65,6 +65,16 @@ class Fleet:
                 self.down()
             raise
 
+    def silent_nodes(self, size: int, plain: bool, networks: list[Network]) -> list[str]:
+        """Return the nodes that `up` would have to start; raise FleetError where it would."""
+        self._refuse_what_differs(plain, networks)
+        known = list(self.store.nodes)
+        with ThreadPoolExecutor(8) as pool:
+            answers = dict(zip(known, pool.map(self._answers, known)))
+
+        wanted = [f"node-{number}" for number in range(1, len(networks or [None] * size) + 1)]
+        return [name for name in dict.fromkeys([*known, *wanted]) if not answers.get(name)]
+
     def ensure(self, name: str) -> bool:
         """Bring a node to answer; return whether it did not before."""
         if self._answers(name):
@@ -150,10 +160,7 @@ class Fleet:
 
     def _create(self, size: int, plain: bool, networks: list[Network]) -> None:
         """Make folders, keys and tables for the wanted nodes; what is there stays."""
-        if networks and plain:
-            raise FleetError(
-                "--net gives nodes namespaces and --plain takes them away: leave one of them out"
-            )
+        self._refuse_what_differs(plain, networks)
         self._announce(size, networks)
         self._make_folders()
         self._decide_on_namespaces(plain, networks)
@@ -166,6 +173,25 @@ class Fleet:
         write_whole(f"{root}/status.json", tailscale_status(list(self.store.nodes)))
         write_whole(f"{root}/tailnet.yml", inventory_source(root))
 
+    def _refuse_what_differs(self, plain: bool, networks: list[Network]) -> None:
+        """Raise FleetError if what is wanted can't be beside what is there."""
+        if networks and plain:
+            raise FleetError(
+                "--net gives nodes namespaces and --plain takes them away: leave one of them out"
+            )
+        if plain and self.store.data.get("namespaces"):
+            raise FleetError(
+                f"the fleet in {self.store.root} has namespaces: "
+                "take it down before you start a plain one"
+            )
+        for number, network in enumerate(networks, 1):
+            node = self.store.nodes.get(f"node-{number}")
+            if node and node.get("net") != network:
+                raise FleetError(
+                    f"node-{number} lives elsewhere than in "
+                    f"{network['namespace']}@{network['address']}: take the fleet down first"
+                )
+
     def _announce(self, size: int, networks: list[Network]) -> None:
         """Enter the wanted nodes into fleet.json."""
         data = self.store.data
@@ -177,7 +203,7 @@ class Fleet:
             data["user"] = "gummy"
 
         for number, network in enumerate(networks or [None] * size, 1):
-            node = self.store.nodes.setdefault(
+            self.store.nodes.setdefault(
                 f"node-{number}",
                 {
                     "net": network,
@@ -188,11 +214,6 @@ class Fleet:
                     "init": None,
                 },
             )
-            if network and node.get("net") != network:
-                raise FleetError(
-                    f"node-{number} lives elsewhere than in "
-                    f"{network['namespace']}@{network['address']}: take the fleet down first"
-                )
         self.store.save()
 
     def _make_folders(self) -> None:
@@ -218,11 +239,6 @@ class Fleet:
                 data["user"] = login_name()
             data["reason"] = reason
             data["namespaces"] = reason is None
-        if plain and data["namespaces"]:
-            raise FleetError(
-                f"the fleet in {self.store.root} has namespaces: "
-                "take it down before you start a plain one"
-            )
 
     # How one node comes up.
 

@@ -97,7 +97,7 @@ def locked(root: str, create: bool) -> Iterator[bool]:
         if create:
             os.makedirs(root, 0o700, exist_ok=True)
         try:
-            _refuse_other_things(root)
+            refuse_other_things(root)
             lock = os.open(f"{root}/lock", os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:
             # Another call took the fleet down, and its folder away, between our two steps.
@@ -117,8 +117,11 @@ def locked(root: str, create: bool) -> Iterator[bool]:
             os.close(lock)
 
 
-def _refuse_other_things(root: str) -> None:
-    entries = set(os.listdir(root))
+def refuse_other_things(root: str) -> None:
+    """Raise FleetError if the folder is there and holds other things than a fleet."""
+    entries: set[str] = set()
+    with contextlib.suppress(FileNotFoundError):
+        entries = set(os.listdir(root))
     if "fleet.json" not in entries and not entries <= set(LAST_FILES):
         raise FleetError(
             f"{root} holds other things than a local fleet: "

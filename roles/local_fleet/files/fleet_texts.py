@@ -65,7 +65,14 @@ class NodeAnswer(TypedDict):
     pids: list[int]
 
 
-class Answer(TypedDict):
+class Plan(TypedDict):
+    """What a call with --check would have done: the nodes that it would start or end."""
+
+    start: list[str]
+    end: list[str]
+
+
+class Facts(TypedDict):
     """The document that each call prints; roles/local_fleet/README.md tells it to users."""
 
     schema_version: int
@@ -82,6 +89,13 @@ class Answer(TypedDict):
     inventory: str
     ssh_config: str
     nodes: list[NodeAnswer]
+
+
+class Answer(Facts, total=False):
+    """The document, and what only some calls add to it."""
+
+    # With --check.
+    check: Plan
 
 
 def tailnet_address(name: str) -> str:
@@ -250,7 +264,8 @@ def account_tables(name: str, uid: int) -> dict[str, str]:
 def in_words(answer: Answer) -> str:
     """Return the answer for people: a table of nodes, and how to use them."""
     if not answer["nodes"]:
-        return f"The local fleet in {answer['dir']} is down."
+        down = f"The local fleet in {answer['dir']} is down."
+        return "\n".join([*_foreseen(answer), down])
 
     isolation = "Each node has its own hostname, processes, /tmp, machine id and user."
     if not answer["namespaces"]:
@@ -261,7 +276,19 @@ def in_words(answer: Answer) -> str:
     usage = (
         f"Inventory: -i '{answer['inventory']}'    By hand: ssh -F '{answer['ssh_config']}' node-1"
     )
-    return "\n".join([*_table(answer["nodes"]), isolation, usage])
+    return "\n".join([*_foreseen(answer), *_table(answer["nodes"]), isolation, usage])
+
+
+def _foreseen(answer: Answer) -> list[str]:
+    plan = answer.get("check")
+    if plan is None:
+        return []
+    if plan["start"]:
+        return [f"Would start {', '.join(plan['start'])} in {answer['dir']}."]
+    if plan["end"]:
+        nodes = ", ".join(plan["end"])
+        return [f"Would end {nodes} and remove {answer['dir']} with their homes."]
+    return ["Nothing would be started or ended."]
 
 
 def _table(nodes: Sequence[NodeAnswer]) -> list[str]:

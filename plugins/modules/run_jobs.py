@@ -461,7 +461,8 @@ document:
       description: >-
         A row for each job. C(ranking) has every node as it stood for the job (the first 25):
         P(distributed.gummy.rank_nodes#filter) says what its keys mean. C(node) says where the job
-        went or would go, C(why) says why.
+        went or would go, C(why) says why. In a plan, C(before) is there for a job that an earlier
+        call of the run has done or begun, and says how that left it.
       type: list
       elements: dict
       returned: always

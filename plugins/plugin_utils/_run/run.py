@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypedDict
 
-from .._files.record import SCHEMA_VERSION, RunRecord, controller_id
+from .._files.record import SCHEMA_VERSION, History, RunFolder, RunRecord, controller_id
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet, with_load_or_reason
 from .._input.config import default_path
@@ -87,6 +87,14 @@ class RunDocument(TypedDict):
     conflicts: list[Any]
 
 
+class PlannedRow(PlannedJob, total=False):
+    """A job in the plan."""
+
+    # How an earlier call of the run left the job: its status, or running. Such a job is not placed
+    # again: `node` is where it was, and `why` says what becomes of it.
+    before: str
+
+
 class PlanDocument(TypedDict):
     """What `plan` tells."""
 
@@ -97,7 +105,7 @@ class PlanDocument(TypedDict):
     status: str
 
     # In the order of the list.
-    jobs: list[PlannedJob]
+    jobs: list[PlannedJob | PlannedRow]
 
     # Machines that the inventory saw and made no host of: name and reason.
     left_out: list[dict[str, str]]
@@ -212,22 +220,26 @@ def _introduce(
     printer.say(f"  the same command with -e gummy_run_id={run_id}   (takes up what is left)")
     printer.say(f"  {fleet.command} distributed.gummy.logs -e gummy_run_id={run_id}")
 
-    found = len(resume.found)
-    if record.history.begun:
-        when = time.strftime("%A %H:%M", time.localtime(record.history.begun))
-        done = sum(row["status"] not in ("waiting", "lost") for row in resume.rows.values())
-        printer.say(f"resuming the run of {when}: {done} of {jobs} done, {found} may still run")
-    elif found:
-        printer.say(
-            f"taking over the run from what the nodes know: {found} of {jobs} jobs have begun"
-        )
-
-    for note in (*request.notes, *resume.notes):
+    notes = _how_it_is_resumed(request, record.history, resume)
+    for note in (*notes, *request.notes, *resume.notes):
         printer.say(note)
     for project, excluded in projects.items():
         printer.say(f"sync of {project} leaves out: {excluded.describe()}")
         for folder in excluded.outside:
             printer.say(f"sync of {project} takes along, as a part of its repository: {folder}")
+
+
+def _how_it_is_resumed(request: Request, history: History, resume: ResumePlan) -> list[str]:
+    """A sentence about what earlier calls left; none for a new run."""
+    jobs = len(request.jobs)
+    found = len(resume.found)
+    if history.begun:
+        when = time.strftime("%A %H:%M", time.localtime(history.begun))
+        done = sum(row["status"] not in ("waiting", "lost") for row in resume.rows.values())
+        return [f"resuming the run of {when}: {done} of {jobs} done, {found} may still run"]
+    if found:
+        return [f"taking over the run from what the nodes know: {found} of {jobs} jobs have begun"]
+    return []
 
 
 def _warn_of_secrets(
@@ -285,18 +297,59 @@ def verdict(statuses: set[str], too_few: bool) -> str:
     return "success"
 
 
+def _rows_of_earlier_calls(resume: ResumePlan) -> dict[str, PlannedRow]:
+    """The jobs that a call of the run would not place, by name."""
+    rows: dict[str, PlannedRow] = {}
+    for name, row in resume.rows.items():
+        why = f"{row['status']} before: left as it is"
+        if row["status"] in ("waiting", "lost"):
+            why = str(row["message"])
+        rows[name] = _row_of_earlier_call(row, row["status"], row["node"], why)
+
+    jobs = {job.name: job for job in resume.to_do}
+    for event in resume.found:
+        job = jobs[event.job]
+        kind = {"name": job.name, "task_type": job.task_type, "agent": job.agent}
+        why = "began before: it would be followed to its end, and brought home"
+        rows[job.name] = _row_of_earlier_call(kind, "running", event.node, why)
+    return rows
+
+
+def _row_of_earlier_call(
+    kind: Mapping[str, Any], before: str, node: str | None, why: str
+) -> PlannedRow:
+    """kind: has the job's name, task type and agent."""
+    return {
+        "name": kind["name"],
+        "task_type": kind["task_type"],
+        "agent": kind["agent"],
+        "node": node,
+        "waits": False,
+        "why": why,
+        "ranking": [],
+        "before": before,
+    }
+
+
 def plan(request: Request, fleet: Fleet) -> PlanDocument:
     """Where each job would go now and why; nothing is changed. Raises InputError.
 
-    Nodes without load data are measured over their links.
+    Nodes without load data are measured over their links. Of a run that was called before, only
+    what is left is placed.
     """
     projects = read_projects(request)
+    earlier = RunFolder(request.run_id)
+    earlier.read()
+    silent = dict.fromkeys(earlier.history.silent, "not asked for a plan")
+    resume = take_up(request, earlier.history, silent)
+    left_as_they_are = _rows_of_earlier_calls(resume)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         nodes = list(pool.map(lambda node: with_load_or_reason(fleet, node), fleet.nodes))
 
     sessions = Sessions()
-    jobs = plan_work(
-        [placement_spec(job, request.config, sessions) for job in request.jobs],
+    to_place = [job for job in resume.to_do if job.name not in left_as_they_are]
+    placed = plan_work(
+        [placement_spec(job, request.config, sessions) for job in to_place],
         nodes,
         fleet.quarantines.known(),
         fallback=fleet.fallback,
@@ -305,7 +358,10 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
         preferences=request.config.host_preferences,
     )
 
-    notes = [*request.notes]
+    rows: dict[str, PlannedJob] = {row["name"]: row for row in placed}
+    rows |= left_as_they_are
+
+    notes = [*_how_it_is_resumed(request, earlier.history, resume), *request.notes, *resume.notes]
     for project, excluded in projects.items():
         notes.append(f"{project}: would leave out {excluded.describe()}")
         notes += [
@@ -321,7 +377,7 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
         "schema_version": SCHEMA_VERSION,
         "kind": "plan",
         "status": "plan",
-        "jobs": jobs,
+        "jobs": [rows[job.name] for job in request.jobs],
         "left_out": [{"name": name, "reason": reason} for name, reason in fleet.left_out],
         "notes": notes,
     }

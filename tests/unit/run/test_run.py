@@ -201,6 +201,32 @@ def test_a_plan_measures_what_is_not_known_and_says_where_each_job_would_go():
     assert all(link.asked == [] for link in links.values())
 
 
+def test_a_plan_of_a_run_that_was_called_before_places_what_is_left(world, only_one_call):
+    world.run(JOBS[:1], PlayedNode("n"))
+    fleet = play_fleet({"n": PlayedNode("n")}, measure=lambda name, link: measured(name))
+    document = plan(make_request(JOBS), fleet)
+
+    first, second = document["jobs"]
+    assert (first["node"], first["why"]) == ("n", "success before: left as it is")
+    assert first["before"] == "success" and first["ranking"] == []
+    assert second["node"] == "n" and "before" not in second
+    assert document["notes"][0].endswith("1 of 2 done, 0 may still run")
+
+    world.run(JOBS, PlayedNode("n"))
+    assert all(row["before"] == "success" for row in plan(make_request(JOBS), fleet)["jobs"])
+
+
+def test_a_plan_follows_what_may_still_run(only_one_call):
+    record = _record.RunRecord(RUN)
+    record.begin({"a": JOBS[0].digest()}, {"a": JOBS[0].content()}, "c")
+    record.append("attempt", attempt="x" * 12, job="a", node="gone", state="sent", store="s")
+    record.close()
+    fleet = play_fleet({}, [measured("n")])
+    (row,) = plan(make_request(JOBS[:1]), fleet)["jobs"]
+    assert (row["node"], row["before"]) == ("gone", "running")
+    assert row["why"] == "began before: it would be followed to its end, and brought home"
+
+
 def test_a_plan_with_the_controller_among_the_hosts_needs_no_note():
     fleet = play_fleet({}, [measured("n")], fallback=Node("localhost", local=True))
     assert plan(make_request(JOBS), fleet)["notes"] == []

@@ -19,17 +19,22 @@ python_candidates() (
     done
 )
 
-# try_pythons: reads candidates; runs each, and prints `ok MINOR PATH` or `no PATH: REASON`.
+# try_pythons: reads candidates; runs each, and prints `ok MINOR PATH` or `no PATH: REASON`. What is
+# printed of a usable one is the program behind it: what a shim stands for may be another tomorrow.
 try_pythons() {
     # The version is out before the imports that a Python without its venv package fails at.
     probe='import sys
 print("%d %d" % sys.version_info[:2])
 sys.stdout.flush()
 import venv, ensurepip
-ensurepip.version()'
+ensurepip.version()
+print(sys.executable)'
+    line_end='
+'
     while IFS= read -r path; do
         status=0
-        version=$("$path" -c "$probe" 2>/dev/null </dev/null) || status=$?
+        answer=$("$path" -c "$probe" 2>/dev/null </dev/null) || status=$?
+        version=${answer%%"$line_end"*}
         minor=${version#* }
         case $version in
             '3 '[0-9]*) ;;
@@ -40,7 +45,7 @@ ensurepip.version()'
         elif [ "$status" -ne 0 ]; then
             printf 'no %s: has no venv with ensurepip\n' "$path"
         else
-            printf 'ok %s %s\n' "$minor" "$path"
+            printf 'ok %s %s\n' "$minor" "${answer#*"$line_end"}"
         fi
     done
 }
@@ -48,7 +53,9 @@ ensurepip.version()'
 # pythons: the usable ones as `MINOR PATH`, $PYTHON first, then the newest. If there is none, what
 # was found and why it is of no use goes to stderr.
 pythons() {
-    tried=$(python_candidates | awk '!seen[$0]++' | try_pythons)
+    # A shim that finds nothing of its own takes what is on PATH: not the environment that is to be
+    # made anew.
+    tried=$(PATH=${PATH#"$ROOT/.venv/bin:"} && python_candidates | awk '!seen[$0]++' | try_pythons)
     usable=$(printf '%s\n' "$tried" | sed -n 's/^ok //p')
     if [ -z "$usable" ]; then
         say "Found: $(printf '%s\n' "$tried" | sed -n 's/^no //p' | tr '\n' ';')"

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names, find_option, find_setting
 from ..plugin_utils._commands.cancel import cancel, has_changed
 
 
 class ActionModule(FleetAction):
-    spec: ClassVar = {"job": {"type": "str"}, "run_id": {"type": "str"}}
+    spec: ClassVar = {**NODES, "job": {"type": "str"}, "run_id": {"type": "str"}}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         document = cancel(
-            find_fleet(self, variables),
+            find_fleet(self, variables, args.get("nodes")),
             find_option(args, variables, "job"),
             find_option(args, variables, "run_id"),
             check=self._task.check_mode,

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names, find_setting
 from ..plugin_utils._commands.clean import clean, has_changed
 
 
 class ActionModule(FleetAction):
-    spec: ClassVar = {}
+    spec: ClassVar = {**NODES}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
-        document = clean(find_fleet(self, variables), self._task.check_mode)
+        document = clean(find_fleet(self, variables, args.get("nodes")), self._task.check_mode)
         return {
             "changed": has_changed(document),
             "document": document,

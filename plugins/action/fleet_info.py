@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names, find_option, find_setting
 from ..plugin_utils._commands.fleet_info import THINGS, gather
@@ -16,6 +16,7 @@ from ..plugin_utils._commands.fleet_info import THINGS, gather
 
 class ActionModule(FleetAction):
     spec: ClassVar = {
+        **NODES,
         "gather": {
             "type": "list",
             "elements": "str",
@@ -29,7 +30,7 @@ class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         documents, shown = gather(
-            find_fleet(self, variables),
+            find_fleet(self, variables, args.get("nodes")),
             args["gather"],
             find_option(args, variables, "job"),
             find_option(args, variables, "run_id"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names, find_option, find_setting
 from ..plugin_utils._commands.harvest import harvest_and_compare, has_changed
@@ -16,6 +16,7 @@ from ..plugin_utils._commands.harvest import harvest_and_compare, has_changed
 
 class ActionModule(FleetAction):
     spec: ClassVar = {
+        **NODES,
         "job": {"type": "str"},
         "run_id": {"type": "str"},
         "harvest_limit": {"type": "str"},
@@ -24,7 +25,7 @@ class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         document, differences = harvest_and_compare(
-            find_fleet(self, variables),
+            find_fleet(self, variables, args.get("nodes")),
             find_option(args, variables, "job"),
             find_option(args, variables, "run_id"),
             find_option(args, variables, "harvest_limit"),

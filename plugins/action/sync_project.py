@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.display import print_line
 from ..plugin_utils._ansible.options import check_names, find_project, find_setting
@@ -17,11 +17,11 @@ from ..plugin_utils._show.text import printable
 
 
 class ActionModule(FleetAction):
-    spec: ClassVar = {"project": {"type": "str"}}
+    spec: ClassVar = {**NODES, "project": {"type": "str"}}
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
-        fleet = find_fleet(self, variables)
+        fleet = find_fleet(self, variables, args.get("nodes"))
         note = _print_note if find_setting(variables, "progress") else _say_nothing
         document = sync(fleet, find_project(args, variables), note, check=self._task.check_mode)
         return {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cancel_jobs
-short_description: End jobs that run on the nodes of the play
+short_description: End jobs that run on the nodes
 version_added: 0.1.0
 description:
   - >-
@@ -31,6 +31,7 @@ options:
     type: str
 extends_documentation_fragment:
   - distributed.gummy._attributes
+  - distributed.gummy._candidates
 attributes:
   check_mode:
     description: It says which jobs would be ended, and ends none.

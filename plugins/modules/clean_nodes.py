@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: clean_nodes
-short_description: Take away what is old on the nodes of the play, and of this controller's runs
+short_description: Take away what is old on the nodes, and of this controller's runs
 version_added: 0.1.0
 description:
   - >-
@@ -18,6 +18,7 @@ description:
 options: {}
 extends_documentation_fragment:
   - distributed.gummy._attributes
+  - distributed.gummy._candidates
 attributes:
   check_mode:
     description: It says what would go, and takes nothing away.

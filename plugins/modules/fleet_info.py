@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fleet_info
-short_description: Read what the nodes of the play, their jobs and their specialists do
+short_description: Read what the nodes, their jobs and their specialists do
 version_added: 0.1.0
 description:
   - >-
@@ -47,6 +47,7 @@ options:
     type: str
 extends_documentation_fragment:
   - distributed.gummy._attributes
+  - distributed.gummy._candidates
 attributes:
   check_mode:
     description: It does the same.

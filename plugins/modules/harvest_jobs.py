@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: harvest_jobs
-short_description: Bring home what ended jobs left on the nodes of the play
+short_description: Bring home what ended jobs left on the nodes
 version_added: 0.1.0
 description:
   - >-
@@ -42,6 +42,7 @@ options:
     type: str
 extends_documentation_fragment:
   - distributed.gummy._attributes
+  - distributed.gummy._candidates
 attributes:
   check_mode:
     description: It says which harvests would be fetched, and fetches and acknowledges none.

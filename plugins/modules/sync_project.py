@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sync_project
-short_description: Send a project to the workspaces of all nodes of the play
+short_description: Send a project to the workspaces of all nodes
 version_added: 0.1.0
 description:
   - >-
@@ -31,6 +31,7 @@ options:
     type: str
 extends_documentation_fragment:
   - distributed.gummy._attributes
+  - distributed.gummy._candidates
 attributes:
   check_mode:
     description: >-

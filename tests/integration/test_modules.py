@@ -21,11 +21,13 @@ BEFORE = {
 }
 
 
-def play(controller: Controller, tasks: list[dict[str, object]], *words: str) -> Played:
+def play(
+    controller: Controller, tasks: list[dict[str, object]], *words: str, hosts: str = "all"
+) -> Played:
     book = controller.folder / "play.yml"
     # Once for all of the hosts, as the documentation says.
     tasks = [{"run_once": True, **task} for task in tasks]
-    plays = [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
+    plays = [{"hosts": hosts, "gather_facts": False, "tasks": tasks}]
     book.write_text(json.dumps(plays), encoding="utf-8")
     return controller.play(str(book), *words)
 
@@ -86,6 +88,7 @@ def test_an_option_counts_before_the_setting_and_results_have_what_was_gathered(
     played = play(release, tasks, *words)
     assert played.status == 0, played
     assert "said by the job" in played.output and "node-1" in played.output, played
+    assert "gummy_run_id does not count: the task has the option run_id" in played.output, played
     document = json.loads(shown.read_text(encoding="utf-8"))
     assert [each["kind"] for each in document["documents"]] == ["status", "logs"]
 
@@ -97,3 +100,39 @@ def test_an_option_counts_before_the_setting_and_results_have_what_was_gathered(
     assert odd.status == 2 and "harvest_limit: 'much' is no size" in odd.output, odd
     unknown = play(release, [{"distributed.gummy.fleet_info": {"gather": ["cancel"]}}])
     assert unknown.status == 2 and "must be one or more of" in unknown.output, unknown
+
+
+def test_in_a_play_of_localhost_the_option_nodes_says_which_nodes_are_meant(
+    release: Controller,
+) -> None:
+    tasks: list[dict[str, object]] = [
+        {"distributed.gummy.fleet_info": {"nodes": "all"}, "register": "info"},
+        {"distributed.gummy.sync_project": {"nodes": ["node-1"]}, "register": "sent"},
+        {
+            "distributed.gummy.cancel_jobs": {"nodes": "all", "run_id": "release-42"},
+            "register": "cancelled",
+        },
+        {
+            "distributed.gummy.harvest_jobs": {"nodes": "all", "run_id": "release-42"},
+            "register": "harvested",
+        },
+        {"distributed.gummy.clean_nodes": {"nodes": "all"}, "register": "cleaned"},
+        {
+            "ansible.builtin.assert": {
+                "that": [
+                    "info.document.nodes | length == 3",
+                    "sent.document.nodes | map(attribute='node') | list == ['node-1']",
+                    "cancelled.document.attempts | length == 1",
+                    "harvested is changed",
+                    "cleaned.document.nodes | length == 3",
+                ]
+            }
+        },
+    ]
+    played = play(release, tasks, hosts="localhost")
+    assert played.status == 0, played
+
+    # Without it the play has no node, and the message says what to give.
+    task = {"distributed.gummy.harvest_jobs": {"run_id": "release-42"}}
+    alone = play(release, [task], hosts="localhost")
+    assert alone.status == 2 and "the module's option nodes" in alone.output, alone

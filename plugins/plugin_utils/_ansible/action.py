@@ -22,6 +22,9 @@ from .manners import check_manners
 # From -vvv on Ansible itself prints for its connections from within a worker.
 WORKERS_PRINT = 3
 
+# The option of the actions that are about nodes: a host pattern. The fragment _candidates tells it.
+NODES: Mapping[str, Mapping[str, Any]] = {"nodes": {"type": "list", "elements": "str"}}
+
 
 # Ansible has no types.
 class FleetAction(ActionBase):  # type: ignore[misc]

@@ -15,6 +15,7 @@ from ansible import constants as C
 from ansible import context
 from ansible.plugins.action import ActionBase
 from ansible.template import is_trusted_as_template
+from ansible.utils.display import Display
 
 from .._errors import BadValue, InputError
 from .._files.record import run_folder
@@ -163,11 +164,19 @@ def find_option(args: Mapping[str, Any], task_vars: Mapping[str, Any], key: str)
     """
     if args.get(key) is None:
         return find_setting(task_vars, key)
+    if setting_is_given(task_vars, key):
+        Display().warning(f"gummy_{key} does not count: the task has the option {key}")
     try:
         value = coerce(TOP_KEYS[key], plain(args[key]))
     except BadValue as exc:
         raise InputError([f"{key}: {exc}"]) from exc
     return TOP_KEYS[key].default if value is None else value
+
+
+def setting_is_given(task_vars: Mapping[str, Any], key: str) -> bool:
+    """Whether the variables say something for the key; a blank text says nothing."""
+    value = task_vars.get(f"gummy_{key}")
+    return value is not None and str(value).strip() != ""
 
 
 def find_project(args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str | None:

@@ -210,6 +210,11 @@ def _nothing_found(
     if silent:
         reasons = ", ".join(f"{node} ({reason})" for node, reason in silent.items())
         sentence += f"; no answer from {reasons}"
+    if not fleet.nodes:
+        sentence += (
+            "; no node is among the hosts of this play: give -i or, in a play of localhost, the "
+            "module's option nodes"
+        )
     return sentence
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.template import trust_as_template
+from ansible.utils.display import Display
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible import options as _options
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.options import (
     check_names,
@@ -133,11 +134,18 @@ def test_the_project_of_a_sync_is_a_real_path_none_or_an_input_error(homes):
         find_project({"project": "nowhere"}, {"gummy_project": str(homes)})
 
 
-def test_an_option_counts_before_the_setting_and_is_read_as_one():
+def test_an_option_counts_before_the_setting_and_is_read_as_one(monkeypatch):
+    warned = []
+    monkeypatch.setattr(Display, "warning", lambda _display, text: warned.append(text))
     settings = {"gummy_job": "of-setting", "gummy_harvest_limit": "1GB"}
     assert find_option({"job": None}, settings, "job") == "of-setting"
     assert find_option({"job": "r/mine"}, settings, "job") == "r/mine"
+    assert find_option({"job": "mine"}, {"gummy_job": " "}, "job") == "mine"
     assert find_option({"harvest_limit": "500MB"}, settings, "harvest_limit") == 500_000_000
+    assert warned == [
+        "gummy_job does not count: the task has the option job",
+        "gummy_harvest_limit does not count: the task has the option harvest_limit",
+    ]
     # Given and blank it says that nothing is meant, whatever the setting is.
     assert find_option({"job": ""}, settings, "job") is None
     with pytest.raises(InputError, match="^harvest_limit: 'much' is no size"):

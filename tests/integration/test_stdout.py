@@ -183,8 +183,9 @@ def test_a_pager_that_is_left_in_the_middle_of_a_long_text_ends_the_play(
     with playing(controller, "logs", "-e", "gummy_run_id=long", stdout=subprocess.PIPE) as logs:
         assert logs.stdout is not None
         seen = b""
-        while b"\n100\n" not in seen:
-            seen += os.read(logs.stdout.fileno(), 1000)
+        while b"\n100\n" not in seen and (piece := os.read(logs.stdout.fileno(), 1000)):
+            seen += piece
+        assert b"\n100\n" in seen, seen.decode()
         logs.stdout.close()
         logs.wait(SECONDS_TO_END)
 

@@ -124,6 +124,18 @@ def test_a_detached_run_says_what_started_and_what_waits_and_the_next_call_takes
     )
 
 
+def test_a_detached_run_that_is_called_again_detached_brings_home_what_has_ended(
+    controller: Controller, held: Held
+) -> None:
+    words = ("-e", controller.jobs(*held.jobs(1)), "-e", "gummy_run_id=twice")
+    words = (*words, "-e", "gummy_detach=true")
+    assert controller.run(*words).run["status"] == "unfinished"
+    assert controller.run(*words).run["status"] == "unfinished"
+    held.let_go()
+    until(lambda: controller.run(*words).run["status"] == "success", "the end of the job", 60)
+    assert len(held.starts()) == 1
+
+
 def test_a_cancelled_run_ends_all_it_runs_begins_nothing_and_brings_home_what_there_was(
     controller: Controller, held: Held
 ) -> None:

@@ -121,6 +121,9 @@ class Scheduler:
         }
         self._attempts: dict[str, TrackedAttempt] = {}
 
+        # Attempts of earlier calls of which this one has not heard yet.
+        self._unheard: set[str] = set()
+
         # Counts that would be slow to make anew: jobs that have not ended, attempts by stage.
         self._open = len(self._jobs)
         self._in_stage: Counter[str] = Counter()
@@ -247,6 +250,10 @@ class Scheduler:
         """What is left either runs or can't be placed now, for that has just been tried."""
         if not self._detach or not self._begun:
             return False
+        # What an earlier call left may have ended, and then it is brought home first.
+        asked = (self._nodes[self._attempts[attempt].node] for attempt in self._unheard)
+        if any(state.silent_since is None for state in asked):
+            return False
         return not any(self._in_stage[stage] for stage in (*BEGINS, "ended"))
 
     def _unfinished(self) -> tuple[ev.Unfinished, ...]:
@@ -366,6 +373,7 @@ class Scheduler:
         self._queue.remove(self._jobs[event.job])
         attempt = TrackedAttempt(event.attempt, event.job, event.node)
         self._attempts[attempt.id] = attempt
+        self._unheard.add(attempt.id)
         self._advance(attempt, "found")
 
     @_apply.register
@@ -387,6 +395,7 @@ class Scheduler:
     @_apply.register
     def _on_attempt_event(self, event: ev.AttemptEvent) -> None:
         attempt = self._attempts[event.attempt]
+        self._unheard.discard(attempt.id)
         if isinstance(event, ev.Unknown) and event.contact_lost:
             self._lose_contact(attempt.node, event.message)
 

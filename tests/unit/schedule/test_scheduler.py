@@ -435,6 +435,24 @@ def test_a_detached_run_ends_when_the_free_slots_are_used():
     assert "no free slot (2 of 2 taken)" in reasons["c"]
 
 
+def test_a_detached_run_hears_what_became_of_earlier_attempts_before_it_ends():
+    nodes = [node("n"), node("m"), node("away")]
+    tested = scheduler(["ended", "runs", "silent"], nodes, detach=True)
+    found = [
+        ev.Found("x", "ended", "n"),
+        ev.Found("y", "runs", "m"),
+        ev.Found("z", "silent", "away"),
+    ]
+    commands = feed(tested, *found, ev.Tick(), ended("x"), ev.ProvedRunning("y"))
+    assert not of_type(commands, ev.End)
+
+    assert not of_type(feed(tested, ev.LinkDown("away", "no route")), ev.End)
+    commands = feed(tested, ev.Fetched("x"))
+    assert finishes(commands) == [("ended", "success", None)]
+    (end,) = of_type(commands, ev.End)
+    assert {left.job for left in end.unfinished} == {"runs", "silent"}
+
+
 def test_a_detached_run_that_can_place_nothing_ends_at_once():
     tested = scheduler(["a"], [node("n", busy=2)], detach=True)
     (end,) = of_type(begin(tested), ev.End)

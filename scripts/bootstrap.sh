@@ -48,7 +48,8 @@ ensurepip.version()'
 # pythons: the usable ones as `MINOR PATH`, $PYTHON first, then the newest. If there is none, what
 # was found and why it is of no use goes to stderr.
 pythons() {
-    tried=$(python_candidates | awk '!seen[$0]++' | try_pythons)
+    # A shim may find its Python in the .venv that is removed next.
+    tried=$(python_candidates | awk '!seen[$0]++' | (PATH=${PATH#"$ROOT/.venv/bin:"} && try_pythons))
     usable=$(printf '%s\n' "$tried" | sed -n 's/^ok //p')
     if [ -z "$usable" ]; then
         say "Found: $(printf '%s\n' "$tried" | sed -n 's/^no //p' | tr '\n' ';')"

@@ -65,8 +65,14 @@ def test_each_useless_python_is_named_with_its_reason(tmp_path: pathlib.Path) ->
 def test_a_shim_that_finds_its_python_in_the_venv_to_be_replaced_is_of_no_use(
     tmp_path: pathlib.Path,
 ) -> None:
-    shim = program(tmp_path / "shim", 'case $PATH in */.venv/bin:*) echo 3 12 ;; *) exit 127 ;; esac')
-    done = sh(f"python_candidates() {{ echo '{shim}'; }}; pythons", PATH=os.environ["PATH"])
+    shim = program(
+        tmp_path / "shim", "case $PATH in */.venv/bin:*) echo 3 12 ;; *) exit 127 ;; esac"
+    )
+    done = sh(
+        f"python_candidates() {{ echo '{shim}'; }}; pythons",
+        PATH=os.environ["PATH"],
+        HOME=str(tmp_path),
+    )
     assert done.returncode == 1 and f"{shim}: does not run" in done.stderr
 
 

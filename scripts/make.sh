@@ -100,8 +100,8 @@ check the network or GOPROXY, then type \`make e2e\` again."
         exec .venv/bin/python tests/bench/run.py "$@" </dev/null ;;
     clean)
         for fleet in .cache/molecule*/*/fleet; do
-            [ ! -d "$fleet" ] ||
-                .venv/bin/python -B roles/local_fleet/files/fleet.py down --dir "$ROOT/$fleet" >/dev/null
+            [ ! -d "$fleet" ] || .venv/bin/python -B roles/local_fleet/files/fleet.py down \
+                --dir "$ROOT/$fleet" >/dev/null
         done
         [ ! -d .demo ] || .venv/bin/python tests/demo/demo.py --down
         [ ! -d .cache/e2e ] ||

@@ -1,8 +1,8 @@
 # Needs git, make and Python 3.11 or newer; everything else is made by `make venv`, which the other
 # targets call.
-.PHONY: venv demo test soak e2e lint bench clean
+.PHONY: venv demo test molecule soak e2e lint bench clean
 .NOTPARALLEL:
 export ARGS PYTHON
 
-venv demo test soak e2e lint bench clean:
+venv demo test molecule soak e2e lint bench clean:
 	@sh scripts/make.sh $@

@@ -68,6 +68,12 @@ case $target in
         trap - EXIT INT TERM
         cat .cache/beside.log
         [ -z "$failed" ] || stop "failed:$failed" ;;
+    molecule)
+        local_fleet_needs && main_venv && blocking
+        # It would keep its notes in ~/.ansible/tmp, where another clone of this name has the same.
+        export ANSIBLE_HOME="$ROOT/.cache/molecule/ansible"
+        [ $# -gt 0 ] || set -- test --all
+        exec .venv/bin/molecule "$@" </dev/null ;;
     soak)
         local_fleet_needs && main_venv && blocking
         exec .venv/bin/python tests/soak/soak.py "$@" </dev/null ;;
@@ -93,9 +99,13 @@ check the network or GOPROXY, then type \`make e2e\` again."
         local_fleet_needs && need parallel=parallel && main_venv && blocking
         exec .venv/bin/python tests/bench/run.py "$@" </dev/null ;;
     clean)
+        for fleet in .cache/molecule*/*/fleet; do
+            [ ! -d "$fleet" ] || .venv/bin/python -B roles/local_fleet/files/fleet.py down \
+                --dir "$ROOT/$fleet" >/dev/null
+        done
         [ ! -d .demo ] || .venv/bin/python tests/demo/demo.py --down
         [ ! -d .cache/e2e ] ||
             PYTHONPATH=tests/integration .venv/bin/python -B tests/e2e/real_tailnet.py
         rm -rf .venv .venv-2.19 .collections .demo .home .cache ;;
-    *) stop "usage: make venv | demo | test | soak | e2e | lint | bench | clean" ;;
+    *) stop "usage: make venv | demo | test | molecule | soak | e2e | lint | bench | clean" ;;
 esac

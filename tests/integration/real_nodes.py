@@ -394,6 +394,30 @@ def copy_of_collection(
     return folder
 
 
+def traces(folder: pathlib.Path) -> list[int]:
+    """Processes that show this folder anywhere: words, environment, open files or mounts."""
+    if sys.platform != "linux":
+        rows = subprocess.run(
+            ["ps", "-axEww", "-o", "pid=,command="], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.splitlines()
+        return [int(row.split()[0]) for row in rows if str(folder) in row]
+    found = []
+    octal = str(folder).replace(" ", "\\040")
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            texts = [
+                process.joinpath(file).read_bytes().decode(errors="replace")
+                for file in ("cmdline", "environ", "mountinfo")
+            ]
+            texts += [os.readlink(link) for link in process.glob("fd/*")]
+            if (
+                any(str(folder) in text or octal in text for text in texts)
+                and int(process.name) != os.getpid()
+            ):
+                found.append(int(process.name))
+    return found
+
+
 def free_port() -> int:
     """A port on which nobody listens."""
     with socket.socket() as probe:

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
+from real_nodes import traces
 
 FILES = pathlib.Path(__file__).resolve().parents[2] / "roles" / "local_fleet" / "files"
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin:/usr/local/sbin"
@@ -70,30 +71,6 @@ def ssh(fleet: Mapping[str, Any], node: str, command: str, status: int = 0) -> s
 
 def node_of(fleet: Mapping[str, Any], name: str) -> dict[str, Any]:
     return next(node for node in fleet["nodes"] if node["name"] == name)
-
-
-def traces(folder: pathlib.Path) -> list[int]:
-    """Processes that show this folder anywhere: words, environment, open files or mounts."""
-    if sys.platform != "linux":
-        rows = subprocess.run(
-            ["ps", "-axEww", "-o", "pid=,command="], stdout=subprocess.PIPE, text=True, check=True
-        ).stdout.splitlines()
-        return [int(row.split()[0]) for row in rows if str(folder) in row]
-    found = []
-    octal = str(folder).replace(" ", "\\040")
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            texts = [
-                process.joinpath(file).read_bytes().decode(errors="replace")
-                for file in ("cmdline", "environ", "mountinfo")
-            ]
-            texts += [os.readlink(link) for link in process.glob("fd/*")]
-            if (
-                any(str(folder) in text or octal in text for text in texts)
-                and int(process.name) != os.getpid()
-            ):
-                found.append(int(process.name))
-    return found
 
 
 def long_folder(base: pathlib.Path) -> pathlib.Path:

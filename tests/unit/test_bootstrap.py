@@ -53,19 +53,6 @@ def test_of_a_shim_that_runs_the_python_behind_it_is_taken(tmp_path: pathlib.Pat
     assert first == f"{sys.version_info[1]} {os.path.realpath(sys.executable)}"
 
 
-def test_a_shim_that_takes_what_is_on_path_does_not_take_the_environment_that_is_made_anew(
-    tmp_path: pathlib.Path,
-) -> None:
-    (tmp_path / ".venv/bin").mkdir(parents=True)
-    program(tmp_path / ".venv/bin/inner", f'exec {os.path.realpath(sys.executable)} "$@"')
-    shim = program(tmp_path / "python3", 'exec inner "$@"')
-    script = f'ROOT={tmp_path}; PATH="$ROOT/.venv/bin:$PATH"; printf "%s\n" "{shim}" | try_pythons'
-    assert sh(script, PATH=os.environ["PATH"], HOME=str(tmp_path)).stdout.startswith("ok ")
-    script = f'ROOT={tmp_path}; PATH="$ROOT/.venv/bin:$PATH"; pythons'
-    done = sh(script, PYTHON=str(shim), PATH=os.environ["PATH"], HOME=str(tmp_path))
-    assert str(tmp_path) not in done.stdout
-
-
 def test_each_useless_python_is_named_with_its_reason(tmp_path: pathlib.Path) -> None:
     old = program(tmp_path / "old", "echo 3 9")
     bare = program(tmp_path / "bare", "echo 3 12; exit 1")
@@ -80,6 +67,20 @@ def test_each_useless_python_is_named_with_its_reason(tmp_path: pathlib.Path) ->
         f"no {bare}: has no venv with ensurepip",
         f"no {shim}: does not run",
     ]
+
+
+def test_a_shim_that_finds_its_python_in_the_venv_to_be_replaced_is_of_no_use(
+    tmp_path: pathlib.Path,
+) -> None:
+    shim = program(
+        tmp_path / "shim", "case $PATH in */.venv/bin:*) echo 3 12 ;; *) exit 127 ;; esac"
+    )
+    done = sh(
+        f"python_candidates() {{ echo '{shim}'; }}; pythons",
+        PATH=os.environ["PATH"],
+        HOME=str(tmp_path),
+    )
+    assert done.returncode == 1 and f"{shim}: does not run" in done.stderr
 
 
 def test_without_any_python_one_sentence_says_what_to_type(tmp_path: pathlib.Path) -> None:

@@ -154,4 +154,5 @@ def weigh_changes(
         ended["message"] = "it ended well and changed no file, and the job has expect_changes"
     elif expected == "auto" and spec["agent"] != "shell":
         message = ended.get("message")
-        ended["message"] = "no changes: %s" % message if message else "no changes"
+        what = "no changes but gummy's own notes" if own else "no changes"
+        ended["message"] = "%s: %s" % (what, message) if message else what

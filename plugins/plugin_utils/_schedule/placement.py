@@ -198,7 +198,7 @@ class Scorer:
         if value is None:
             not_home = node.name != self.need.home
             return (not_preferred, 1, not_home, _fill(node), node.last_used, node.name)
-        return (not_preferred, 0, value, -node.cpus, node.name)
+        return (not_preferred, 0, value, -node.cpus, _fill(node), node.name)
 
     def parts(self, node: Node) -> dict[str, float]:
         """What each part adds to the node's score; none where nothing of its load is known."""
@@ -364,6 +364,8 @@ def _reason(node: Node, scorer: Scorer, parts: Mapping[str, float], blind: bool)
     else:
         reason = "no load data"
 
+    if scorer.need.node is not None:
+        reason += ", the job is pinned to it"
     if node.name in scorer.preferred:
         reason += f", first choice for {scorer.need.task_type}"
     if node.name == scorer.need.home:

@@ -20,6 +20,7 @@ class LaunchTest(AgentCase):
                 ("claude", "is_error broken", True, "agent", "claude reports an error: broken"),
                 # Though gummy makes a specialist.
                 ("gummy", "say fine", True, "agent", "changed no file"),
+                ("gummy", "say fine", "auto", None, "no changes but gummy's own notes: fine"),
                 ("shell", "true", "auto", None, ""),
                 ("shell", "true", True, "agent", "changed no file"),
             )

@@ -84,9 +84,13 @@ def test_score_is_the_weighted_mean_of_what_was_measured_and_at_least_the_share_
         assert score == pytest.approx(expected)
 
 
-def test_equal_scores_go_to_more_cpus_and_then_to_the_first_name():
+def test_equal_scores_go_to_more_cpus_then_to_freer_slots_and_then_to_the_first_name():
     nodes = [measured("c", 0.3, cpus=2), measured("b", 0.3, cpus=8), measured("a", 0.3, cpus=2)]
     assert order(nodes) == ["b", "a", "c"]
+
+    # A busy machine says the same score whether a job of ours is on it or not.
+    nodes = [measured("a", 0.9, slots=2, in_flight=1), measured("b", 0.9, slots=2)]
+    assert order(nodes) == ["b", "a"]
 
     # Half of the slots are taken, which counts more than the load.
     half = {"slots": 6, "in_flight": 3}

@@ -93,7 +93,7 @@ def _look_at(fleet: Fleet, name: str, link: Link, addresses: dict[str, str]) -> 
     contact = ask_node(link)
     way = find_way(link, name in fleet.surroundings.in_tailnet)
     facts = _facts(fleet, name, contact, addresses)
-    return replace(facts, way=way, local=not way.words)
+    return replace(facts, way=way)
 
 
 def _facts(fleet: Fleet, name: str, contact: Contact, addresses: dict[str, str]) -> NodeFacts:

@@ -73,7 +73,8 @@ def _agent(agent: str, facts: NodeFacts) -> Verdict:
     for name in (own, *others):
         reason = _why_missing(agent, name, facts)
         if reason is not None:
-            return bad(*reason, **details)
+            summary, remedy = reason
+            return bad(summary, remedy, **details)
     return good(f"{agent} {version}" if version else f"{agent} is there", **details)
 
 

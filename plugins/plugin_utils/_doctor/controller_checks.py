@@ -146,7 +146,7 @@ def _install(facts: ControllerFacts, package: str, brew_package: str) -> str:
     if facts.macos:
         return f"brew install {brew_package}"
     sudo = "" if facts.is_root else "sudo "
-    return f"{sudo}apt-get install -y {package} (or as your system installs it)"
+    return f"{sudo}apt-get install -y {package}  # or as your system installs it"
 
 
 def _tailscale(facts: ControllerFacts) -> Verdict:
@@ -195,7 +195,7 @@ def _folder(facts: ControllerFacts, folder: Folder, variable: str) -> Verdict:
     sudo = "" if facts.is_root else "sudo "
     remedy = f'{sudo}chown -R "$(id -un)" {about} && chmod u+rwx {about}'
     if folder.trouble == "is no folder":
-        remedy = f"mv {about} {about}.old (or set {variable})"
+        remedy = f"mv {about} {about}.old  # or set {variable}"
     return bad(f"{folder.about} {folder.trouble}", remedy, **details)
 
 

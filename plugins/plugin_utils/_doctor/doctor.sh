@@ -67,10 +67,13 @@ paths() {
   say profile "$profile"
 }
 
-# program NAME [WORD]: where it is found, and what it says to the word, which asks for its version.
+# program PLACES NAME [WORD]: where it is found, and what the first of the places has to say to the
+# word, which asks for its version.
 program() {
+  places=$1
+  shift
   best=
-  for place in login session interactive; do
+  for place in $places; do
     eval "path=\$${place}_path"
     [ -n "$path" ] || continue
     found=$(PATH=$path && command -v "$1") || continue
@@ -79,7 +82,7 @@ program() {
   done
   for folder in "$HOME/.local/bin" "$HOME/bin" /usr/local/bin /opt/homebrew/bin \
     /home/linuxbrew/.linuxbrew/bin "$HOME/.linuxbrew/bin" "$HOME/.claude/local" \
-    "$HOME/.npm-global/bin" "$HOME/.bun/bin" "$HOME/.volta/bin" /snap/bin \
+    "$HOME/.npm-global/bin" "$HOME/.bun/bin" "$HOME/.volta/bin" /snap/bin /usr/bin /bin \
     "$HOME"/.nvm/versions/node/*/bin; do
     if [ -x "$folder/$1" ] && [ ! -d "$folder/$1" ]; then
       say program "$1" folder "$folder/$1"
@@ -226,8 +229,9 @@ doctor() {
   paths
   PATH=$PATH:$login_path
   git_identity
-  program rsync --version
-  program git --version
+  # These are started by the node program, agents by the PATH of the login shell.
+  program 'session login interactive' rsync --version
+  program 'session login interactive' git --version
   programs
   agents
   # shellcheck disable=SC1010  # `done` is the key of a line here

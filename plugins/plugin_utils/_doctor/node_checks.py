@@ -96,7 +96,7 @@ def _host_key(facts: NodeFacts) -> Verdict:
     if "changed" not in reason:
         return bad(
             "its host key is not known",
-            log_in(facts, "-o", "StrictHostKeyChecking=ask") + " true",
+            f"{log_in(facts, '-o', 'StrictHostKeyChecking=ask')} true",
             said=facts.contact.said,
         )
     way = facts.way
@@ -125,8 +125,8 @@ def _shell(facts: NodeFacts) -> Verdict:
     if contact.kind == "silent":
         return bad(
             f"its login shell hangs: {contact.reason}",
-            f"{log_in(facts)} (press Ctrl-C where it waits, and take that out of the start-up "
-            "file for shells that are not interactive)",
+            f"{log_in(facts)}  # press Ctrl-C where it waits, and take that out of the start-up "
+            "file for shells that are not interactive",
             said=contact.said,
         )
     if contact.kind == "no_command":
@@ -257,7 +257,7 @@ def _path(facts: NodeFacts) -> Verdict:
     if not facts.paths["login"]:
         return bad(
             "its login shell does not tell its PATH within some seconds",
-            f"{log_in(facts)} (and see what the start-up files of a login wait for)",
+            f"{log_in(facts)}  # and see what the start-up files of a login wait for",
             **details,
         )
     return good("its login shell tells its PATH", **details)
@@ -412,10 +412,12 @@ def _max_sessions(facts: NodeFacts) -> Verdict:
 
 
 def _more_sessions(facts: NodeFacts) -> str:
-    return as_root(
+    sudo = "" if facts.uid == 0 else "sudo "
+    return remote(
         facts,
-        "sh -c 'echo MaxSessions 10 > /etc/ssh/sshd_config.d/10-gummy.conf && "
-        "systemctl reload ssh'",
+        f"echo MaxSessions 10 | {sudo}tee /etc/ssh/sshd_config.d/10-gummy.conf && "
+        f"{sudo}systemctl reload ssh",
+        terminal=facts.uid != 0,
     )
 
 

@@ -104,8 +104,6 @@ class NodeFacts:
     tailnet: Mapping[str, object] = field(default_factory=dict)
     # Address of the tailnet -> the node that has it.
     addresses: Mapping[str, str] = field(default_factory=dict)
-    # Whether it is this machine itself.
-    local: bool = False
     # How ansible-playbook was called, as far as another playbook needs it.
     command: str = "ansible-playbook"
     # What the login shell printed before our first line.

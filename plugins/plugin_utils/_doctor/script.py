@@ -43,7 +43,7 @@ def _programs() -> Iterator[list[str]]:
             word = row.version_words.get(name, "")
             words[name] = words.get(name) or word
     for name, word in words.items():
-        yield ["program", name, word]
+        yield ["program", "login session interactive", name, word]
 
 
 def _agents() -> Iterator[list[str]]:

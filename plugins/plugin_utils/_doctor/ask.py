@@ -28,8 +28,18 @@ HERE_SECONDS = 3.0
 def ask_node(link: Link) -> Contact:
     """What a node says of itself, or why it says nothing. Raises nothing.
 
-    Nothing is put on the node, and the first that it has to have is a shell that reads our script.
+    It logs in anew. Nothing is put on the node, and all that it has to have is a shell that reads
+    our script.
     """
+    own = link.anew()
+    try:
+        return _ask(own)
+    finally:
+        if own is not link:
+            own.drop()
+
+
+def _ask(link: Link) -> Contact:
     asked_at = time.time()
     try:
         if link.asks_password:

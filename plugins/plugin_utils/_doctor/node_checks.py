@@ -234,7 +234,13 @@ def _program(facts: NodeFacts, name: str) -> Verdict:
     reasons = {"rsync": why_not_rsync, "git": why_not_git}
     reason = reasons[name](program.version_line)
     if reason is not None:
-        return bad(f"{name} {reason}", install_package(facts, name), path=path)
+        others = [other for other in program.paths.values() if other != path]
+        if others:
+            # Installed once more, and not where the node program looks: as Homebrew's on a Mac.
+            remedy = add_to_session_path(facts, others[0])
+        else:
+            remedy = install_package(facts, name)
+        return bad(f"{name} {reason}", remedy, path=path)
     return good(f"{name} {program.version}", version=program.version, path=path)
 
 

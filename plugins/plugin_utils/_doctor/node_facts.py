@@ -210,7 +210,11 @@ def read_node(
         sandbox=last.get("sandbox") == "1",
         shell=_plain(last.get("shell", "").rpartition("/")[2]),
         profile=_one_of(last.get("profile"), (".bash_profile", ".bash_login", ".profile")),
-        paths={row[0]: row[1][:PATH_MOST] for row in _words(lines, "path", 2)},
+        paths={
+            row[0]: clean_line(row[1][:PATH_MOST])
+            for row in _words(lines, "path", 2)
+            if row[0] in PLACES
+        },
         python=(version, path) if VERSION.fullmatch(version) and is_path(path) else None,
         python_said="python" in last,
         programs={

@@ -34,6 +34,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shlex
 import socket
 import threading
@@ -232,6 +233,18 @@ class Link:
             status, _out, _errors = run([*self._ssh, "-O", "check", "--", self.host], b"", seconds)
             return status == 0
         return False
+
+    def anew(self) -> Link:
+        """A link to the same node over a connection of its own, which its user ends by drop().
+
+        An open master would hide that a new login fails, and may have died. Where a password is
+        asked for it is this link, for nobody else can log in.
+        """
+        if self._ssh is None or self._opener is not None:
+            return self
+        mark = secrets.token_hex(2)
+        argv = [f"{word}-{mark}" if word.startswith("ControlPath=") else word for word in self._ssh]
+        return Link(self.name, self.host, argv, self._program, self._given_python, key=self.key)
 
     @property
     def asks_password(self) -> bool:

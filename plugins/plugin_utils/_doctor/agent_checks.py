@@ -55,7 +55,7 @@ def _is_usable(agent: str, facts: NodeFacts) -> bool:
 
 def _agent(agent: str, facts: NodeFacts) -> Verdict:
     """Whether the agent can be run."""
-    if "interactive" not in facts.paths:
+    if not facts.complete:
         return unknown(NOT_TOLD)
     own, *others = AGENTS[agent].programs
     program = facts.program(own)
@@ -98,7 +98,7 @@ def _why_missing(agent: str, name: str, facts: NodeFacts) -> tuple[str, str] | N
 def _logged_in(agent: str, login: Login, facts: NodeFacts) -> Verdict:
     """Whether it is logged in, as far as that can be seen without asking its service."""
     own = AGENTS[agent].programs[0]
-    if "interactive" not in facts.paths or not facts.contact.in_time:
+    if not facts.complete:
         return unknown(NOT_TOLD)
     if not facts.program(own).paths:
         return good(f"{agent} is not installed")
@@ -115,7 +115,7 @@ def _logged_in(agent: str, login: Login, facts: NodeFacts) -> Verdict:
 
 
 def _verbose(facts: NodeFacts) -> Verdict:
-    if "interactive" not in facts.paths or not facts.contact.in_time:
+    if not facts.complete:
         return unknown(NOT_TOLD)
     if not (facts.specialists and facts.program("gummy").paths and facts.program("claude").paths):
         return good("no specialists of gummy's are used by hand there")

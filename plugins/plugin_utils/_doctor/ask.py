@@ -51,19 +51,19 @@ def _ask(link: Link) -> Contact:
 
     lines: list[tuple[float, str]] = []
     status: int | None = None
-    in_time = True
     try:
         for line in process.lines(SECONDS, CAP):
             lines.append((time.time(), line.decode("utf-8", "replace")))
         status = process.status()
     except (DeadlinePassed, TooMuchOutput):
-        in_time = False
+        # What has come by then counts.
+        pass
     finally:
         errors = process.errors()
         process.close()
 
     if any(LINE_BEGIN in line for _at, line in lines):
-        return Contact(lines=lines, asked_at=asked_at, in_time=in_time)
+        return Contact(lines=lines, asked_at=asked_at)
     return _no_answer(link, status, lines, errors, asked_at)
 
 

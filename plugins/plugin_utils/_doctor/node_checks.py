@@ -218,7 +218,7 @@ def _git(facts: NodeFacts) -> Verdict:
 
 def _program(facts: NodeFacts, name: str) -> Verdict:
     """A program that the node program starts, with the PATH of its session."""
-    if "login" not in facts.paths:
+    if not facts.complete:
         return unknown("its answer does not come to that")
     program = facts.program(name)
     if not program.paths:

@@ -58,8 +58,6 @@ class Contact:
     lines: Sequence[tuple[float, str]] = ()
     # When it was asked.
     asked_at: float = 0.0
-    # Whether the answer came to its end in time.
-    in_time: bool = True
 
 
 @dataclass(frozen=True)
@@ -160,6 +158,11 @@ class NodeFacts:
     def answered(self) -> bool:
         """Whether the node said anything of itself."""
         return self.contact.kind is None
+
+    @property
+    def complete(self) -> bool:
+        """Whether its answer came to its end: else what is not in it may yet be there."""
+        return self.measured.done
 
     @property
     def network_home(self) -> bool | None:
@@ -269,7 +272,9 @@ def _logins(lines: Sequence[tuple[str, str]]) -> dict[str, frozenset[str]]:
 
 def _noise(text: str) -> str:
     """What the login shell printed, on one line."""
-    before = text.partition(LINE_BEGIN)[0]
+    before, begin, _after = text.partition(LINE_BEGIN)
+    if not begin:
+        return ""
     return _sentence(" ".join(before[: 4 * SENTENCE_MOST].split()))
 
 

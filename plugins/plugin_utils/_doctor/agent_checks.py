@@ -45,7 +45,9 @@ def version_of(agent: str, facts: NodeFacts) -> str | None:
 
 def _on_login_path(facts: NodeFacts, program: Program) -> bool:
     """Whether an agent would find it: where the login shell tells no PATH, the session's counts."""
-    return ("login" if facts.paths.get("login") else "session") in program.paths
+    if facts.paths.get("login"):
+        return "login" in program.paths
+    return "session" in program.paths
 
 
 def _is_usable(agent: str, facts: NodeFacts) -> bool:
@@ -75,7 +77,9 @@ def _agent(agent: str, facts: NodeFacts) -> Verdict:
         if reason is not None:
             summary, remedy = reason
             return bad(summary, remedy, **details)
-    return good(f"{agent} {version}" if version else f"{agent} is there", **details)
+    if version is None:
+        return good(f"{agent} is there", **details)
+    return good(f"{agent} {version}", **details)
 
 
 def _why_missing(agent: str, name: str, facts: NodeFacts) -> tuple[str, str] | None:

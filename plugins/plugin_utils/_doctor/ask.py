@@ -98,13 +98,14 @@ def find_way(link: Link, in_tailnet: bool) -> Way:
     """How this machine's ssh reaches a node. in_tailnet: whether its own name means something."""
     words = tuple(link.by_hand_words())
     commands = {}
-    for name in [None, *([link.name] if in_tailnet else [])]:
+    for name in (None, link.name):
         argv = link.config_argv(name)
-        if argv is not None:
+        if argv is not None and (name is None or in_tailnet):
             commands[name] = argv
     answers = run_all(commands, timeout=HERE_SECONDS)
-    way = _values(answers[None].out) if None in answers else {}
-    own = _values(answers[link.name].out) if link.name in answers else {}
+    values = {name: _values(answer.out) for name, answer in answers.items()}
+    way = values.get(None, {})
+    own = values.get(link.name, {})
     leads_to = own.get("hostname", "")
     if "proxyjump" in own or "proxycommand" in own:
         # Another machine says what the address is.
@@ -124,7 +125,9 @@ def _known_as(way: dict[str, str]) -> str:
         return way["hostkeyalias"]
     host = way.get("hostname", "")
     port = way.get("port", "22")
-    return host if port == "22" or not host else f"[{host}]:{port}"
+    if port == "22" or not host:
+        return host
+    return f"[{host}]:{port}"
 
 
 def _known_hosts(way: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from .._links.reader import clean_line, is_path
 from .._load.probe import LINE_BEGIN, Measurement, lines_of, parse
@@ -21,6 +22,7 @@ from .agents import AGENTS
 # Characters that are kept of a sentence, and of a PATH.
 SENTENCE_MOST = 200
 PATH_MOST = 4096
+YES_OR_NO: Mapping[str, bool] = {"yes": True, "no": False}
 # Where a program may be found, as doctor.sh calls it.
 PLACES = ("login", "session", "interactive", "folder")
 # What installs programs: the word that has it do that, and whether root has to.
@@ -190,14 +192,7 @@ def read_node(
     text = "\n".join(line for _at, line in contact.lines)
     lines = list(lines_of(text))
     last = dict(lines)
-    programs = {row[0]: row for row in _words(lines, "version", 2)}
-    real = {row[0]: row[1] for row in _words(lines, "real", 2) if is_path(row[1])}
-    version, _blank, path = last.get("python", "").partition(" ")
-    disk = last.get("disk", "").split(" ")
-    answer = last.get("writable", "").partition(" ")
-    total = _number(last.get("MemTotal:"))
-    if total is not None:
-        total *= 1024
+    may_write, _blank, state_folder = last.get("writable", "").partition(" ")
     return NodeFacts(
         name=name,
         contact=contact,
@@ -207,49 +202,70 @@ def read_node(
         noise=_noise(text),
         took=_times(contact),
         measured=parse(text),
-        memory=total or _number(last.get("memsize")),
+        memory=_memory(last),
         clock_ahead=_clock_ahead(contact),
         uid=_number(last.get("uid")),
         sandbox=last.get("sandbox") == "1",
         shell=_plain(last.get("shell", "").rpartition("/")[2]),
         profile=_one_of(last.get("profile"), (".bash_profile", ".bash_login", ".profile")),
         paths={
-            row[0]: clean_line(row[1][:PATH_MOST])
-            for row in _words(lines, "path", 2)
-            if row[0] in PLACES
+            place: clean_line(path[:PATH_MOST])
+            for place, path in _words(lines, "path", 2)
+            if place in PLACES
         },
-        python=(version, path) if VERSION.fullmatch(version) and is_path(path) else None,
+        python=_python(last.get("python", "")),
         python_said="python" in last,
-        programs={
-            name: Program(paths, real.get(name, ""), _sentence(programs.get(name, ("", ""))[1]))
-            for name, paths in _program_paths(lines).items()
-        },
+        programs=_programs(lines),
         logins=_logins(lines),
         settings=frozenset(
-            (row[0], row[1]) for row in _words(lines, "setting", 2) if row[0] in AGENTS
+            (agent, setting) for agent, setting in _words(lines, "setting", 2) if agent in AGENTS
         ),
         specialists="specialists" in last,
-        git_identity={"yes": True, "no": False}.get(last.get("identity", "")),
+        git_identity=YES_OR_NO.get(last.get("identity", "")),
         manager=_one_of(last.get("manager"), (*MANAGERS, "")),
-        device=_plain(disk[0]),
+        device=_plain(last.get("disk", "").partition(" ")[0]),
         filesystem=_plain(last.get("filesystem", "")),
         logind=dict(re.findall(r"([A-Za-z]{1,40})=([A-Za-z-]{1,40})", last.get("logind", ""))),
-        linger={"yes": True, "no": False}.get(last.get("linger", "")),
+        linger=YES_OR_NO.get(last.get("linger", "")),
         sleep_target=_plain(last.get("sleep_target", "")),
         sleep_after=_number(last.get("sleep_after")),
         max_sessions=_number(last.get("max_sessions")),
         store_format=_number(last.get("store")),
-        writable={"yes": True, "no": False}.get(answer[0]),
-        state_folder=answer[2] if is_path(answer[2]) else "",
+        writable=YES_OR_NO.get(may_write),
+        state_folder=_path(state_folder),
     )
 
 
-def _words(lines: Sequence[tuple[str, str]], key: str, count: int) -> Iterator[tuple[str, ...]]:
+def _words(lines: Sequence[tuple[str, str]], key: str, count: int) -> Iterator[Any]:
     """The values of a key in so many words, the last of which may have blanks."""
     for name, value in lines:
         row = tuple(value.split(" ", count - 1))
         if name == key and len(row) == count:
             yield row
+
+
+def _memory(last: Mapping[str, str]) -> int | None:
+    """Bytes of memory: Linux tells kB of it, macOS bytes."""
+    kilobytes = _number(last.get("MemTotal:"))
+    if kilobytes is not None:
+        return 1024 * kilobytes
+    return _number(last.get("memsize"))
+
+
+def _python(line: str) -> tuple[str, str] | None:
+    version, _blank, path = line.partition(" ")
+    if VERSION.fullmatch(version) and is_path(path):
+        return version, path
+    return None
+
+
+def _programs(lines: Sequence[tuple[str, str]]) -> dict[str, Program]:
+    versions = dict(_words(lines, "version", 2))
+    real = dict(_words(lines, "real", 2))
+    return {
+        name: Program(paths, _path(real.get(name, "")), _sentence(versions.get(name, "")))
+        for name, paths in _program_paths(lines).items()
+    }
 
 
 def _program_paths(lines: Sequence[tuple[str, str]]) -> dict[str, dict[str, str]]:
@@ -302,6 +318,11 @@ def _number(text: str | None) -> int | None:
     if text is None or not re.fullmatch(r"\d{1,15}", text):
         return None
     return int(text)
+
+
+def _path(text: str) -> str:
+    """A path that can be shown; blank for anything else."""
+    return text if is_path(text) else ""
 
 
 def _one_of(word: str | None, words: Sequence[str]) -> str:

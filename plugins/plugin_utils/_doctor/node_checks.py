@@ -516,7 +516,7 @@ CHECKS: Sequence[Check[NodeFacts]] = (
         _path,
         ("path",),
     ),
-    Check("root", "warning", "Their jobs are refused there.", _root, ("uid",)),
+    Check("root", "warning", "Agents that refuse root get no jobs there.", _root, ("uid",)),
     Check("disk_low", "warning", "Workspaces and harvests may fill it.", _disk_low),
     Check("memory", "warning", "An agent may be ended for want of memory.", _memory),
     Check(

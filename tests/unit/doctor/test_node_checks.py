@@ -320,7 +320,7 @@ def test_no_word_of_a_node_becomes_part_of_a_command():
 def test_whatever_a_node_says_rows_come_of_it_and_take_no_time():
     chance = random.Random(5)
     keys = re.findall(r"@gummy-probe (\S+(?: \S+)?)", LINUX + MACOS)
-    began = time.monotonic()
+    began = time.process_time()
     for _round in range(150):
         lines = []
         for _line in range(chance.randrange(60)):
@@ -338,7 +338,7 @@ def test_whatever_a_node_says_rows_come_of_it_and_take_no_time():
             ), row
     long = "@gummy-probe program rsync session /" + "a" * 300_000 + " @end\n"
     examine_node(facts(long + "\x1e" * 300_000 + LINUX))
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 # -- what stands twice

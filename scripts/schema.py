@@ -18,6 +18,9 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.cancel
     CancelDocument,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.clean import CleanDocument
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.doctor import (
+    DoctorDocument,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.find_attempts import (
     PRIVATE,
     AttemptsDocument,
@@ -44,6 +47,7 @@ FILE = Path(__file__).resolve().parents[1] / "docs" / "documents.schema.json"
 DOCUMENTS: Mapping[str, Any] = {
     "cancel": CancelDocument,
     "clean": CleanDocument,
+    "doctor": DoctorDocument,
     "harvest": AttemptsDocument,
     "info": InfoDocument,
     "logs": AttemptsDocument,

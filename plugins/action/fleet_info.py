@@ -29,8 +29,10 @@ class ActionModule(FleetAction):
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
+        # doctor alone tells what is wrong with a config file that keeps all others from beginning.
+        forgiving = args["gather"] == ["doctor"]
         documents, shown = gather(
-            find_fleet(self, variables, args.get("nodes")),
+            find_fleet(self, variables, args.get("nodes"), forgiving=forgiving),
             args["gather"],
             find_option(args, variables, "job"),
             find_option(args, variables, "run_id"),

@@ -16,7 +16,7 @@ from ..plugin_utils._ansible.display import callback_writes_yaml, people_read_st
 from ..plugin_utils._ansible.options import find_setting
 from ..plugin_utils._ansible.typed import was_typed, why_left_out
 from ..plugin_utils._files.output_file import write_output
-from ..plugin_utils._show import panels, report
+from ..plugin_utils._show import doctor, panels, report
 from ..plugin_utils._show.kinds import kind_of
 from ..plugin_utils._show.outcome import find_document, why_bad
 from ..plugin_utils._show.text import printable
@@ -32,6 +32,7 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "clean": report.clean_text,
     "status": panels.status_text,
     "specialists": panels.specialists_text,
+    "doctor": doctor.doctor_text,
 }
 
 

@@ -215,7 +215,7 @@ from ..plugin_utils._links.ssh_failures import ASKS_PASSWORD
 from ..plugin_utils._load.facts import NodeFacts, no_facts
 from ..plugin_utils._load.measure import SOURCES, ProbeTarget, measure_all
 from ..plugin_utils._load.snapshots import Snapshots
-from ..plugin_utils._tailnet.left_out import LEFT_OUT, Omitted
+from ..plugin_utils._tailnet.left_out import FOUND, LEFT_OUT, Found, Omitted
 from ..plugin_utils._tailnet.ssh_config import Reach, Route, proxy_command, routes
 from ..plugin_utils._tailnet.status import (
     RESERVED,
@@ -419,6 +419,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def _tell(self, path: str, status: Status, left_out: Iterable[Omitted]) -> None:
         """Say what is left out with -v, and to the actions; warn of what is wrong."""
         LEFT_OUT[path] = tuple(left_out)
+        own = next((peer.facts for peer in status.peers if peer.facts["self"]), None)
+        sources = tuple(self.get_option("load_sources"))
+        FOUND[path] = Found(status.fault, dict(own or {}), sources)
         for name, reason in LEFT_OUT[path]:
             self.display.v(f"{path}: left out {name}: {reason}")
         for note in status.notes:

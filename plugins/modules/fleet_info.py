@@ -29,11 +29,16 @@ options:
         V(logs) are those of the attempts that O(job) or O(run_id) name, from any controller that
         has the same login there, any time later.
       - >-
+        V(doctor) is what of the controller and the nodes keeps jobs from being done, and what mends
+        it. It asks nodes that are said to be unreachable too, and puts nothing on them. Gathered
+        alone, it also tells what is wrong with a config file or with settings of hosts, where all
+        else fails.
+      - >-
         V(status) and V(specialists) have C(status) V(failed) if no node but the controller answers,
         and not if some are away. M(distributed.gummy.show) fails then.
     type: list
     elements: str
-    choices: [status, specialists, logs]
+    choices: [status, specialists, logs, doctor]
     default: [status]
   job:
     description:
@@ -65,6 +70,21 @@ EXAMPLES = r"""
 - name: Name the nodes that a job could go to now
   ansible.builtin.debug:
     msg: "{{ fleet.status.nodes | selectattr('usable') | map(attribute='name') }}"
+  run_once: true
+
+- name: Look for what keeps jobs from being done
+  distributed.gummy.fleet_info:
+    gather: [doctor]
+  run_once: true
+  timeout: 0
+  register: looked
+
+- name: Name what is broken, with what mends it
+  ansible.builtin.debug:
+    msg: >-
+      {{ item.key }}:
+      {{ item.value.checks | dict2items | selectattr('value.status', 'eq', 'failed') }}
+  loop: "{{ looked.doctor.machines | dict2items }}"
   run_once: true
 
 - name: Read the logs of the run release-42
@@ -279,6 +299,46 @@ logs:
       returned: always
     no_answer:
       description: Reasons by the names of nodes that gave no answer.
+      type: dict
+      returned: always
+doctor:
+  description: What was found on the controller and on the nodes.
+  returned: if it is gathered
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document's form.
+      type: int
+      returned: always
+    kind:
+      description: V(doctor).
+      type: str
+      returned: always
+    status:
+      description: V(success), or V(failed) if something is broken.
+      type: str
+      returned: always
+    message:
+      description: What is broken; else null.
+      type: str
+      returned: always
+    overall:
+      description: >-
+        V(ok); V(warning) if something should be mended; V(broken) if a check of the category
+        V(critical) failed.
+      type: str
+      returned: always
+    seconds:
+      description: How long it took.
+      type: float
+      returned: always
+    machines:
+      description: >-
+        By name, the controller C(localhost) first, each with C(checks), by the id of the check.
+        A check has C(category) (how grave it is if it fails, V(critical), V(warning) or V(info)),
+        C(status) (V(ok), V(failed), or V(unknown) if it can't be seen), C(summary) (what was
+        found), C(details) (what it was seen by, and of a finding C(why) it matters), C(remedy) (a
+        command to be typed on the controller, or a sentence, or null) and C(seconds).
       type: dict
       returned: always
 document:

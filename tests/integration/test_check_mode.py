@@ -27,6 +27,7 @@ SAYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], bool]] = {
         True,
     ),
     "clean": ((), ("clean would free",), False),
+    "doctor": ((), ("doctor: ", "node-1  "), False),
     "harvest": (
         ("-e", "gummy_run_id=left", "--diff"),
         ("left/ends", "runs/left/ends, would be fetched", "+++ b/new.txt", "+new"),

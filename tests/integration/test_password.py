@@ -193,3 +193,31 @@ def test_what_asks_for_a_password_is_measured_by_the_run_that_has_it(
         and wrong.job["class"] == "unreachable"
         and "password" in wrong.job["message"].lower()
     ), wrong
+
+
+def test_doctor_says_that_a_password_is_asked_for_and_looks_at_the_node_if_one_is_given(
+    controller: Controller, login: dict[str, Any]
+) -> None:
+    path = controller.folder / "doctor.json"
+    words = ("-e", f"gummy_output_file={path}", "--limit", "guarded")
+
+    def checks(**more: Any) -> dict[str, Any]:
+        inventory = controller.static({"guarded": {**login, **more}})
+        played = controller.play("doctor", *words, inventory=inventory)
+        assert path.exists() and PASSWORD not in played.output, played
+        document = json.loads(path.read_text(encoding="utf-8"))
+        assert PASSWORD not in json.dumps(document)
+        found: dict[str, Any] = document["machines"]["guarded"]["checks"]
+        return found
+
+    without = checks()
+    assert without["login"]["status"] == "failed"
+    assert "it asks for a password" in without["login"]["summary"]
+    assert without["login"]["remedy"].startswith("ssh-copy-id ")
+    assert without["reach"]["status"] == without["host_key"]["status"] == "ok"
+
+    wrong = checks(ansible_password="wrong")
+    assert wrong["login"]["status"] == "failed" and wrong["python"]["status"] == "unknown"
+
+    given = checks(ansible_password=PASSWORD)
+    assert given["login"]["status"] == given["python"]["status"] == "ok"

@@ -15,10 +15,11 @@ from ansible.errors import AnsibleError
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
+from ansible.release import __version__ as ansible_version
 
 from .._errors import BadValue, InputError
 from .._files.quarantines import Quarantines
-from .._fleet.fleet import Fleet
+from .._fleet.fleet import Fleet, Surroundings, Tailnet
 from .._input.config import Config, load_config
 from .._input.keys import TOP_KEYS, coerce, plain, setting, show
 from .._input.nodes import node_from_vars
@@ -26,7 +27,7 @@ from .._links.link import Link
 from .._load.measure import measure_link
 from .._load.snapshots import Snapshots
 from .._schedule.placement import Node
-from .._tailnet.left_out import LEFT_OUT
+from .._tailnet.left_out import FOUND, LEFT_OUT
 from .connect import LinkMaker, settings_of, why_no_node
 from .manners import failed_hosts, live_hosts
 
@@ -39,10 +40,15 @@ PROBLEMS_MOST = 5
 HostVars = Mapping[str, Any]
 
 
-def find_fleet(action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = None) -> Fleet:
+def find_fleet(
+    action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = None, *, forgiving: bool = False
+) -> Fleet:
     """The fleet of the play that this action runs in.
 
     nodes: of the task's options, a host pattern of the whole inventory; None for the play's hosts.
+    forgiving: whether a config file and settings of hosts that are wrong are told by the fleet's
+    surroundings.
+
     Raises InputError for hosts, settings and a config file that no job can be placed with.
     """
     pattern = _pattern(nodes, "nodes")
@@ -54,11 +60,22 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = No
     else:
         hosts = _hosts_of_play(action, task_vars)
         task = action._task
-    config = load_config()
+    config_problems: list[str] = []
+    setting_problems: list[str] = []
+    config = Config()
+    try:
+        config = load_config()
+    except InputError as exc:
+        config_problems += exc.problems
 
     all_hostvars = task_vars["hostvars"]
     hostvars = {name: all_hostvars.raw_get(name) for name in hosts if name != LOCAL}
-    _check_settings(hostvars, all_hostvars.raw_get(LOCAL), task)
+    try:
+        _check_settings(hostvars, all_hostvars.raw_get(LOCAL), task)
+    except InputError as exc:
+        setting_problems += exc.problems
+    if not forgiving and (config_problems or setting_problems):
+        raise InputError(config_problems or setting_problems)
 
     make_link = _link_maker(action, task, task_vars)
     believe = _believes_caches(task_vars)
@@ -80,6 +97,17 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = No
         command=command(),
         left_out=tuple(row for rows in LEFT_OUT.values() for row in rows),
         quarantines=Quarantines({name: f"{name} {via}" for name, via in vias.items()}, believe),
+        surroundings=Surroundings(
+            ansible=ansible_version,
+            config_problems=tuple(config_problems),
+            setting_problems=tuple(setting_problems),
+            tailnets=tuple(Tailnet(source, *found) for source, found in FOUND.items()),
+            in_tailnet={
+                name: variables["gummy_tailnet"]
+                for name, variables in hostvars.items()
+                if isinstance(variables.get("gummy_tailnet"), Mapping)
+            },
+        ),
     )
 
 

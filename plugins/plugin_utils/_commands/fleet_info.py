@@ -10,12 +10,13 @@ from typing import Any, TypedDict
 
 from .._files.record import SCHEMA_VERSION
 from .._fleet.fleet import Fleet
+from .doctor import doctor
 from .logs import logs
 from .specialists import specialists
 from .status import status
 
 # What can be gathered, in the order in which it is shown.
-THINGS = ("status", "specialists", "logs")
+THINGS = ("status", "specialists", "logs", "doctor")
 
 
 class InfoDocument(TypedDict):
@@ -49,6 +50,8 @@ def _gather(fleet: Fleet, thing: str, job: str | None, run_id: str | None) -> Ma
         return status(fleet)
     if thing == "specialists":
         return specialists(fleet)
+    if thing == "doctor":
+        return doctor(fleet)
     return logs(fleet, job, run_id)
 
 

@@ -5,13 +5,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from .._files.quarantines import Quarantines
 from .._input.config import Config
 from .._links.link import Link, LinkError
 from .._schedule.placement import Node
+
+
+@dataclass(frozen=True)
+class Tailnet:
+    """What a source of the inventory that is a tailnet has found."""
+
+    # Path of the source.
+    source: str
+    # Why it knows this machine alone, a sentence; None if it knows the network.
+    fault: str | None = None
+    # This machine's own part, as the host variable gummy_tailnet has it; empty: not known.
+    own: Mapping[str, object] = field(default_factory=dict)
+    # Whom it asks for the load.
+    load_sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What Ansible's side knows of the controller and of the play's hosts, for `doctor`."""
+
+    # The version of ansible-core.
+    ansible: str = ""
+    # Sentences about the config file, and about settings of the play's hosts, that are wrong.
+    config_problems: tuple[str, ...] = ()
+    setting_problems: tuple[str, ...] = ()
+    tailnets: tuple[Tailnet, ...] = ()
+    # Host -> what the inventory knows of it as a machine of the tailnet (gummy_tailnet).
+    in_tailnet: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +70,8 @@ class Fleet:
     left_out: tuple[tuple[str, str], ...] = ()
     # Nodes that rest because they failed, kept from one run to the next.
     quarantines: Quarantines = field(default_factory=lambda: Quarantines({}))
+    # What only `doctor` looks at.
+    surroundings: Surroundings = Surroundings()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shlex
 import socket
 import threading
@@ -45,6 +46,7 @@ from typing import Any, Literal, Protocol, cast, overload
 
 from .._node import wire
 from . import reader
+from .by_hand import typed_words
 from .process import DeadlinePassed, NotStarted, Process, TooMuchOutput, run
 from .program import INSTALLER, STARTER, Program
 from .ssh_failures import why_ssh_failed
@@ -207,6 +209,52 @@ class Link:
             "LogLevel=ERROR",
         ]
         return [self._ssh[0], *limits, *self._ssh[1:], "--", self.host, REMOTE_SHELL]
+
+    def by_hand_words(self) -> list[str]:
+        """What a person types here before a command for the node; none where it is this machine."""
+        if self._ssh is None:
+            return []
+        return [*typed_words(self._ssh), self.host]
+
+    def config_argv(self, name: str | None = None) -> list[str] | None:
+        """argv that prints what ssh's config makes of a name, by default the node's own address.
+
+        None for a connection without ssh.
+        """
+        if self._ssh is None:
+            return None
+        return [*self._ssh, "-G", "--", name or self.host]
+
+    def has_master(self, seconds: float) -> bool:
+        """Whether a connection to the node is open, so that its login has worked."""
+        if self._ssh is None:
+            return True
+        with contextlib.suppress(DeadlinePassed, NotStarted):
+            status, _out, _errors = run([*self._ssh, "-O", "check", "--", self.host], b"", seconds)
+            return status == 0
+        return False
+
+    def anew(self) -> Link:
+        """A link to the same node over a connection of its own, which its user ends by drop().
+
+        An open master would hide that a new login fails, and may have died. Where a password is
+        asked for it is this link, for nobody else can log in.
+        """
+        if self._ssh is None or self._opener is not None:
+            return self
+        mark = secrets.token_hex(2)
+        argv = [f"{word}-{mark}" if word.startswith("ControlPath=") else word for word in self._ssh]
+        return Link(self.name, self.host, argv, self._program, self._given_python, key=self.key)
+
+    @property
+    def asks_password(self) -> bool:
+        """Whether only Ansible's plugin can log in, for it knows the password."""
+        return self._opener is not None
+
+    @property
+    def given_python(self) -> str | None:
+        """The interpreter that is set for the node, if one is."""
+        return self._given_python
 
     def connect(self) -> None:
         """Open the ssh master once; other threads wait for it. Raises LinkError."""

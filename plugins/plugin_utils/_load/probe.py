@@ -79,7 +79,7 @@ def parse(text: str) -> Measurement:
     Other lines, cut lines and what is no number count as not there.
     """
     lines: dict[str, list[str]] = {}
-    for key, value in _lines_of(text):
+    for key, value in lines_of(text):
         lines.setdefault(key, []).append(value)
     last = {key: values[-1] for key, values in lines.items()}
 
@@ -101,7 +101,7 @@ def parse(text: str) -> Measurement:
     )
 
 
-def _lines_of(text: str) -> Iterator[tuple[str, str]]:
+def lines_of(text: str) -> Iterator[tuple[str, str]]:
     """The script's lines as key and value. It takes time in proportion to the text, whatever it is.
 
     No pattern looks for them: one that may begin anywhere and has to reach the end tries each
@@ -121,7 +121,7 @@ def _lines_of(text: str) -> Iterator[tuple[str, str]]:
 
 def has_answered(outcome: CompletedCommand) -> bool:
     """Whether the script ran on the node, or began to."""
-    return any(True for _line in _lines_of(outcome.out))
+    return any(True for _line in lines_of(outcome.out))
 
 
 def is_silent(outcome: CompletedCommand) -> bool:

@@ -14,6 +14,7 @@ KINDS = {
     "▶": "running",
     "⚡": "running",
     "?": "unsure",
+    "!": "unsure",
     "-": "left out",
     "…": "left out",
     "💤": "left out",

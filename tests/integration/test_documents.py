@@ -91,7 +91,15 @@ def test_the_schema_is_the_one_that_the_types_say() -> None:
 
 @pytest.mark.once
 def test_what_is_no_document_of_ours_is_seen() -> None:
-    plan = {"schema_version": 1, "kind": "plan", "status": "plan", "jobs": [], "left_out": []}
+    plan = {
+        "schema_version": 1,
+        "kind": "plan",
+        "status": "plan",
+        "jobs": [],
+        "left_out": [],
+        "settings": [],
+        "config": {"path": None, "exists": False},
+    }
     assert [*problems(plan, SCHEMA)] == [".notes lacks"]
     assert [*problems({**plan, "notes": []}, SCHEMA)] == []
     assert [*problems({**plan, "notes": [1], "x": 2}, SCHEMA)] == [

@@ -183,7 +183,7 @@ def _conflict_lines(conflict: Row) -> list[str]:
 
 
 def plan_text(plan: Row) -> list[str]:
-    """Where each job would go and why, then the nodes as the jobs see them.
+    """Where each job would go and why, the nodes as the jobs see them, and whose settings count.
 
     Of each kind of job the first one's view is shown: score, slots, age of the load, why, and what
     would have to change.
@@ -196,7 +196,32 @@ def plan_text(plan: Row) -> list[str]:
             lines.append(f"nodes as seen by {row['name']} ({row['task_type']}):")
             lines += _indented(_ranking_lines(row["ranking"]))
         shown.add(view)
-    return [*lines, *left_out_lines(plan["left_out"]), *plan["notes"]]
+    lines += left_out_lines(plan["left_out"])
+    if plan.get("settings"):
+        lines += _settings_lines(plan["settings"], plan["config"])
+    return [*lines, *plan["notes"]]
+
+
+def _settings_lines(rows: Sequence[Row], config: Row) -> list[str]:
+    """Who said what: a line for each place where settings can be given, those of the file whole."""
+    names: dict[str, list[str]] = {}
+    overridden = []
+    for row in rows:
+        place = row["file"] or row["source"]
+        # Of what has several settings, as keep, the file's key is enough for people.
+        name = row["name"].partition(".")[0] if row["file"] else row["name"]
+        names.setdefault(place, []).append(name)
+        if row["instead_of"]:
+            overridden.append(row["instead_of"].rpartition(": ")[2])
+    names.pop("default", None)
+
+    cells = [[place, ", ".join(dict.fromkeys(each))] for place, each in names.items()]
+    rest = "all else"
+    if overridden:
+        rest += f"; of the config file these do not count: {', '.join(overridden)}"
+    if not config["exists"]:
+        rest += f"; there is no {config['path']}"
+    return ["where the settings come from:", *_indented(table([*cells, ["default", rest]]))]
 
 
 def _plan_cells(row: Row) -> list[str]:

@@ -39,10 +39,13 @@ PROBLEMS_MOST = 5
 HostVars = Mapping[str, Any]
 
 
-def find_fleet(action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = None) -> Fleet:
+def find_fleet(
+    action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = None, *, anew: bool = False
+) -> Fleet:
     """The fleet of the play that this action runs in.
 
     nodes: of the task's options, a host pattern of the whole inventory; None for the play's hosts.
+    anew: ask nodes for all that is measured, whatever they said a moment ago.
     Raises InputError for hosts, settings and a config file that no job can be placed with.
     """
     pattern = _pattern(nodes, "nodes")
@@ -64,7 +67,7 @@ def find_fleet(action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = No
     believe = _believes_caches(task_vars)
     vias = {name: settings_of(variables, task) for name, variables in hostvars.items()}
     slots = config.slots
-    snapshots = Snapshots(believe)
+    snapshots = Snapshots(believe and not anew)
 
     return Fleet(
         nodes=tuple(

@@ -436,3 +436,30 @@ def _megabytes(count: float) -> str:
 
 def _indented(lines: Sequence[str]) -> list[str]:
     return [f"  {line}" for line in lines]
+
+
+# -- install
+
+
+# What stands before a node, by its state; a cross for the others.
+INSTALL_MARKS = {"usable": "✓", "missing": "…"}
+
+
+def install_text(document: Row) -> list[str]:
+    """Which nodes have the agent, and what would be run on those that lack it."""
+    agent = document["agent"]
+    nodes: Sequence[Row] = document["nodes"]
+    usable = sum(row["state"] == "usable" for row in nodes)
+    lines = [f"install: {usable} of {how_many(len(nodes), 'node')} can use {agent}"]
+    for row in nodes:
+        mark = INSTALL_MARKS.get(row["state"], "✗")
+        lines.append(f"{mark} {row['name']}  {_install_words(row)}")
+        lines += _indented(_indented(row["lines"]))
+    return lines
+
+
+def _install_words(row: Row) -> str:
+    if row["state"] == "missing":
+        way = "your own command" if row["way"] == "command" else row["way"]
+        return "; ".join(filter(None, [f"lacks it; {way} installs it", row["reason"]]))
+    return row["reason"] or row["path"] or "has it"

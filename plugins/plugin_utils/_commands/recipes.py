@@ -59,6 +59,9 @@ class Installation:
 
     def lines(self) -> list[str]:
         """The same for people, as a shell would take it."""
+        if self.way == "command":
+            # It is a shell's already.
+            return self.commands[0][-1].splitlines()
         lines = [shlex.join(words) for words in self.commands]
         if self.source is None or self.folder is None:
             return lines

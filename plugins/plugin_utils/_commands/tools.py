@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._links.link import InvalidReply, Link
-from .._links.login_path import LOGIN_PATH
 from .._links.reader import is_path
+from .._links.shell_path import SHELL_PATH
 
-SCRIPT = LOGIN_PATH + Path(__file__).with_suffix(".sh").read_text(encoding="utf-8")
+SCRIPT = SHELL_PATH + Path(__file__).with_suffix(".sh").read_text(encoding="utf-8")
 
 # How long a node may take to answer, in seconds.
 SECONDS = 30.0

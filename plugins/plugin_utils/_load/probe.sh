@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
-# What else is measured of a node; load.sh and login_path.sh stand before it.
+# What else is measured of a node; load.sh and shell_path.sh stand before it.
 
 # Finds the first Python that is new enough, else the last that there is.
 find_python() {
@@ -20,7 +20,7 @@ find_python() {
 # Looks for programs where the login shell of an agent would find them. As root claude works in a
 # sandbox only.
 find_agents() {
-  login_path || return
+  shell_path -lc || return
   found=$(
     PATH=$path
     for program in gummy claude jq; do

@@ -8,4 +8,4 @@ from __future__ import annotations
 from pathlib import Path
 
 # Shell functions for scripts that look for programs; the script sets session_path before.
-LOGIN_PATH = Path(__file__).with_suffix(".sh").read_text(encoding="utf-8")
+SHELL_PATH = Path(__file__).with_suffix(".sh").read_text(encoding="utf-8")

@@ -73,7 +73,7 @@ def read_tools(text: str, name: str) -> Tools:
 
     home = said.get("home", "")
     uid = said.get("uid", "")
-    if said.get("done") != "yes" or not is_path(home) or not re.fullmatch(r"\d{1,10}", uid):
+    if said.get("end") != "yes" or not is_path(home) or not re.fullmatch(r"\d{1,10}", uid):
         raise InvalidReply(f"{name} does not say which programs it has")
 
     version = re.match(r"v(\d{1,4})\.", said.get("node_version", ""))

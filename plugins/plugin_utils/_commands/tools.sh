@@ -6,7 +6,7 @@
 #
 # Answers in lines of KEY=VALUE, each after a record separator, for start-up files may print too:
 # os, uid, home, path (the login shell's PATH; blank: that shell hangs), the paths of the programs
-# that are there, node_version.
+# that are there, node_version, and at last end.
 
 tell() { printf '\036%s=%s\n' "$1" "$2"; }
 
@@ -14,6 +14,7 @@ look() {
   session_path=$PATH
   login=
   typed=
+  # shellcheck disable=SC2154  # shell_path sets path
   shell_path -lc && login=$path
   shell_path -ic && typed=$path
   tell os "$(uname -s)"
@@ -30,7 +31,7 @@ look() {
     tell "$program" "$found"
   done
   version=$(node --version) && tell node_version "$version"
-  tell done yes
+  tell end yes
 }
 
 look < /dev/null 2> /dev/null

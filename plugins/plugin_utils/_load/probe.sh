@@ -22,6 +22,7 @@ find_python() {
 find_agents() {
   shell_path -lc || return
   found=$(
+    # shellcheck disable=SC2154  # shell_path sets path
     PATH=$path
     for program in gummy claude jq; do
       command -v "$program" > /dev/null && printf ' %s' "$program"

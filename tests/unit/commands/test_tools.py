@@ -14,7 +14,7 @@ PROGRAM = "#!/bin/sh\nexit 0\n"
 
 def said(**facts: str) -> str:
     values = {"os": "Linux", "uid": "1000", "home": "/home/me", "path": "/usr/bin:/bin", **facts}
-    return "".join(f"noise\x1e{key}={value}\n" for key, value in {**values, "done": "yes"}.items())
+    return "".join(f"noise\x1e{key}={value}\n" for key, value in {**values, "end": "yes"}.items())
 
 
 def ask(home: pathlib.Path, *, profile: str = "", rc: str = "", **programs: str) -> tools.Tools:
@@ -75,7 +75,7 @@ def test_a_login_shell_that_hangs_says_no_path(tmp_path: pathlib.Path) -> None:
         said(home="/home/\x1b[31m"),
         said(uid="0x1"),
         said(uid="9" * 50),
-        said().replace("done=yes", "done=no"),
+        said().replace("end=yes", "end=no"),
     ],
 )
 def test_an_answer_that_is_none_is_an_error_of_the_link(text: str) -> None:

@@ -12,8 +12,7 @@ from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names, find_option, find_setting
 from ..plugin_utils._commands.install import look_for_agent
-from ..plugin_utils._commands.recipes import NEEDS, WAYS
-from ..plugin_utils._errors import InputError
+from ..plugin_utils._commands.recipes import WAYS
 
 
 class ActionModule(FleetAction):
@@ -25,11 +24,6 @@ class ActionModule(FleetAction):
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         agent = find_option(args, variables, "agent")
-        if agent not in NEEDS:
-            known = " or ".join(NEEDS)
-            problem = f"agent: {agent} is on every node already; name {known} (gummy_agent)"
-            raise InputError([problem])
-
         way = None if args["way"] == "auto" else args["way"]
         document = look_for_agent(find_fleet(self, variables, anew=True), agent, way)
         result = {

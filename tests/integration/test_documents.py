@@ -143,6 +143,7 @@ def test_every_command_tells_what_the_schema_says(controller: Controller, fleet:
         "harvest": ("-e", "gummy_run_id=told"),
         "cancel": ("-e", "gummy_run_id=told"),
         "clean": (),
+        "install": ("--check",),
     }
     # What fleet_info tells of several things has no playbook; test_modules.py plays it.
     known = {each["properties"]["kind"]["const"] for each in SCHEMA["oneOf"]}

@@ -108,7 +108,8 @@ def find_origins(
     extra_names = set(_extra_var_names(action))
     in_play = _vars_of_play(action)
     # What every host has: the variables of group all, and what tasks have set for this one.
-    common = task_vars["hostvars"].raw_get(LOCAL)
+    hostvars = task_vars.get("hostvars")
+    common = {} if hostvars is None else hostvars.raw_get(LOCAL)
 
     origins = {}
     for name in names:
@@ -125,10 +126,9 @@ def _vars_of_play(action: ActionBase) -> frozenset[str]:
     """The names that the play itself sets: its vars, and what its tasks have set so far."""
     names: set[str] = set()
     block = getattr(action._task, "_parent", None)
-    play = getattr(block, "_play", None)
-    if play is not None:
-        names.update(map(str, play.get_vars()))
-    names.update(map(str, action._task.get_vars()))
+    for part in (getattr(block, "_play", None), action._task):
+        if hasattr(part, "get_vars"):
+            names.update(map(str, part.get_vars()))
     manager = action._task.get_variable_manager()
     for facts in getattr(manager, "_nonpersistent_fact_cache", {}).values():
         names.update(map(str, facts))

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from .._errors import InputError
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import ask_all_nodes
 from .._fleet.fleet import Fleet
 from .._input.config import Recipe
 from .._links.link import Link
-from .recipes import CantInstall, find_installation, lacks, off_path
+from .recipes import NEEDS, CantInstall, find_installation, lacks, off_path
 from .tools import Tools, look_for_tools
 from .views import away, why_it_fails
 
@@ -84,8 +85,14 @@ def look_for_agent(fleet: Fleet, agent: str, way: str | None = None) -> InstallD
     """Ask all nodes whether they have the agent, and what they could install it with.
 
     way: the only way that may be taken. The controller is not asked: it takes a job only where no
-    node can, and what is installed there its user says by hand.
+    node can, and what is installed there its user says by hand. Raises InputError for an agent that
+    needs no installation.
     """
+    if agent not in NEEDS:
+        known = " or ".join(NEEDS)
+        problem = f"agent: {agent} is on every node already; name {known} (gummy_agent)"
+        raise InputError([problem])
+
     recipe = fleet.config.recipes.get(agent, Recipe())
     nodes = {name: node for name, node in fleet.candidates.items() if not node.local}
     unreachable = away(nodes)

@@ -88,10 +88,10 @@ document:
       description: >-
         The nodes, each with C(name), C(state) (V(usable), V(missing): it can be installed,
         V(unusable): it is there and something else is wrong, V(refused): it can't be installed
-        there, V(no_answer)), C(reason) (and what to do about it), C(path) (of the agent), C(way),
-        C(commands) (argument lists), C(source) (C(url) and C(commit) of what git gets before),
-        C(folder) (for it, and in which the commands run), C(lines) (the same for people) and
-        C(search) (the PATH with which it is run).
+        there, V(no_answer)), C(reasons) (with what to do about them), C(path) (of the agent),
+        C(way), C(commands) (argument lists), C(source) (C(url) and C(commit) of what git gets
+        before), C(folder) (for it, and in which the commands run), C(lines) (the same for people)
+        and C(search) (the PATH with which it is run).
       type: list
       elements: dict
       returned: always

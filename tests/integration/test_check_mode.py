@@ -37,7 +37,11 @@ SAYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], bool]] = {
     ),
     "install": (
         ("--diff",),
-        ("0 of 3 nodes can use gummy", "lacks it; your own command", "+touch ~/installed"),
+        (
+            "0 of 3 nodes can use gummy",
+            "installed by your own command:",
+            "+touch ~/installed",
+        ),
         True,
     ),
     "local_fleet": (("-e", "gummy_fleet_state=down"), (), False),

@@ -127,8 +127,8 @@ def _vars_of_play(action: ActionBase) -> frozenset[str]:
     names: set[str] = set()
     block = getattr(action._task, "_parent", None)
     for part in (getattr(block, "_play", None), action._task):
-        if hasattr(part, "get_vars"):
-            names.update(map(str, part.get_vars()))
+        get_vars = getattr(part, "get_vars", dict)
+        names.update(map(str, get_vars()))
     manager = action._task.get_variable_manager()
     for facts in getattr(manager, "_nonpersistent_fact_cache", {}).values():
         names.update(map(str, facts))

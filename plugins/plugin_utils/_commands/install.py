@@ -8,6 +8,7 @@ The role `agent` does the rest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from .._errors import InputError
@@ -48,8 +49,8 @@ class InstallRow(TypedDict):
     # usable: nothing is to be done. missing: it can be installed. unusable: it is there, and
     # something else is wrong. refused: it can't be installed there. no_answer.
     state: str
-    # Why it is as it is, and what to do about it; None where nothing is.
-    reason: str | None
+    # Why it is as it is, and what to do about it: sentences, none where nothing is.
+    reasons: list[str]
     # The agent's path; None if it is not there.
     path: str | None
     # How it is installed: command, brew, source or npm; None if it is not.
@@ -102,7 +103,7 @@ def look_for_agent(fleet: Fleet, agent: str, way: str | None = None) -> InstallD
         link.connect()
         measured = fleet.measure(name, link)
         if measured.state == "unreachable":
-            return row(name, "no_answer", measured.reason)
+            return row(name, "no_answer", [measured.reason or "not reachable"])
         return assess(
             name,
             agent,
@@ -124,7 +125,7 @@ def look_for_agent(fleet: Fleet, agent: str, way: str | None = None) -> InstallD
         "message": failure,
         "agent": agent,
         "nodes": [
-            rows[name] if name in rows else row(name, "no_answer", silent[name]) for name in nodes
+            rows[name] if name in rows else row(name, "no_answer", [silent[name]]) for name in nodes
         ],
     }
 
@@ -146,27 +147,27 @@ def assess(
     """
     path = tools.programs.get(agent)
     if usable:
-        return row(name, "usable", None, path)
+        return row(name, "usable", [], path)
     if tools.is_root:
-        return row(name, "refused", ROOT, path)
+        return row(name, "refused", [ROOT], path)
     if not tools.path:
-        return row(name, "refused", HANGS, path)
+        return row(name, "refused", [HANGS], path)
 
     reasons = [*lacks(agent, tools, command)]
     if path is not None:
         if not tools.is_on_path(agent):
             reasons.insert(0, off_path(agent, tools))
-        reason = "; ".join(reasons) or f"{path} is there, and the node says that it can't be used"
-        return row(name, "unusable", reason, path)
+        odd = f"{path} is there, and the node says that it can't be used"
+        return row(name, "unusable", reasons or [odd], path)
 
     try:
         installation = find_installation(agent, way, recipe, tools)
     except CantInstall as exc:
-        return row(name, "refused", "; ".join([*exc.reasons, *reasons]))
+        return row(name, "refused", [*exc.reasons, *reasons])
 
     # What is run finds what was found: npm needs node, and brew what lies beside it.
     folders = [*tools.path, *(each.rpartition("/")[0] for each in tools.programs.values())]
-    found = row(name, "missing", "; ".join(reasons) or None)
+    found = row(name, "missing", reasons)
     found["way"] = installation.way
     found["commands"] = [list(words) for words in installation.commands]
     if installation.source is not None:
@@ -178,12 +179,12 @@ def assess(
     return found
 
 
-def row(name: str, state: str, reason: str | None, path: str | None = None) -> InstallRow:
+def row(name: str, state: str, reasons: Sequence[str], path: str | None = None) -> InstallRow:
     """A node for which nothing is run."""
     return {
         "name": name,
         "state": state,
-        "reason": None if reason is None else reason[:REASON_MOST],
+        "reasons": [reason[:REASON_MOST] for reason in reasons],
         "path": path,
         "way": None,
         "commands": [],

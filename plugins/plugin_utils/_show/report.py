@@ -443,23 +443,39 @@ def _indented(lines: Sequence[str]) -> list[str]:
 
 # What stands before a node, by its state; a cross for the others.
 INSTALL_MARKS = {"usable": "✓", "missing": "…"}
+# What is said of a node of which the reasons say the rest, by its state.
+INSTALL_HEADS = {
+    "unusable": "has it, and can't use it:",
+    "refused": "can't be given it:",
+    "no_answer": "gave no answer:",
+}
 
 
 def install_text(document: Row) -> list[str]:
-    """Which nodes have the agent, and what would be run on those that lack it."""
+    """Which nodes have the agent, and what would be run on those that lack it.
+
+    Nodes of which the same is to be said share it.
+    """
     agent = document["agent"]
     nodes: Sequence[Row] = document["nodes"]
     usable = sum(row["state"] == "usable" for row in nodes)
-    lines = [f"install: {usable} of {how_many(len(nodes), 'node')} can use {agent}"]
+
+    alike: dict[tuple[str, ...], list[str]] = {}
     for row in nodes:
-        mark = INSTALL_MARKS.get(row["state"], "✗")
-        lines.append(f"{mark} {row['name']}  {_install_words(row)}")
-        lines += _indented(_indented(row["lines"]))
+        words = (row["state"], _install_head(row), *row["lines"], *row["reasons"])
+        alike.setdefault(words, []).append(row["name"])
+
+    lines = [f"install: {usable} of {how_many(len(nodes), 'node')} can use {agent}"]
+    for (state, head, *rest), names in alike.items():
+        lines.append(f"{INSTALL_MARKS.get(state, '✗')} {', '.join(names)}  {head}")
+        lines += _indented(_indented(rest))
     return lines
 
 
-def _install_words(row: Row) -> str:
+def _install_head(row: Row) -> str:
+    if row["state"] == "usable":
+        return row["path"] or "has it"
     if row["state"] == "missing":
         way = "your own command" if row["way"] == "command" else row["way"]
-        return "; ".join(filter(None, [f"lacks it; {way} installs it", row["reason"]]))
-    return row["reason"] or row["path"] or "has it"
+        return f"to be installed by {way}:"
+    return INSTALL_HEADS[row["state"]]

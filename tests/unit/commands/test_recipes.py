@@ -144,36 +144,41 @@ def assessed(agent: str, on: Tools, usable: bool = False, recipe: Recipe = NOTHI
 def test_a_node_that_can_use_it_is_left_alone() -> None:
     # As root in a sandbox too.
     row = assessed("gummy", tools("gummy", is_root=True), usable=True)
-    assert (row["state"], row["reason"], row["path"]) == ("usable", None, "/usr/bin/gummy")
+    assert (row["state"], row["reasons"], row["path"]) == ("usable", [], "/usr/bin/gummy")
     assert row["commands"] == row["lines"] == []
 
 
 def test_nothing_is_installed_for_root_or_where_the_login_shell_hangs() -> None:
     row = assessed("gummy", tools("brew", is_root=True))
-    assert row["state"] == "refused" and "set ansible_user to it" in str(row["reason"])
+    assert row["state"] == "refused" and "set ansible_user to it" in row["reasons"][0]
     row = assessed("gummy", tools("brew", path=()))
-    assert row["state"] == "refused" and "gave no PATH within 2 s" in str(row["reason"])
+    assert row["state"] == "refused" and "gave no PATH within 2 s" in row["reasons"][0]
     assert row["commands"] == []
 
 
 def test_what_is_there_and_can_not_be_used_is_not_installed_again() -> None:
     row = assessed("gummy", tools("gummy", "brew", "apt-get"))
     assert row["state"] == "unusable" and row["commands"] == []
-    assert row["reason"] == (
-        "gummy needs claude, which is missing: type `ap -i x distributed.gummy.install "
-        "-e gummy_agent=claude`; gummy needs jq, which is missing: type there `brew install jq`"
-    )
+    assert row["reasons"] == [
+        (
+            "gummy needs claude, which is missing: type `ap -i x distributed.gummy.install "
+            "-e gummy_agent=claude`"
+        ),
+        "gummy needs jq, which is missing: type there `brew install jq`",
+    ]
     off = tools(programs={"claude": "/home/me/.nvm/v1/bin/claude"})
-    assert assessed("claude", off)["reason"] == (
+    (reason,) = assessed("claude", off)["reasons"]
+    assert reason == (
         "claude lies in /home/me/.nvm/v1/bin, which is not on the PATH of the login shell: "
         'add the line `export PATH="$HOME/.nvm/v1/bin:$PATH"` to ~/.profile there'
     )
     off = tools(programs={"gummy": "/opt/homebrew/bin/gummy"}, os="macos")
-    assert 'the line `export PATH="/opt/homebrew/bin:$PATH"` to ~/.zprofile' in str(
-        assessed("gummy", off)["reason"]
+    assert (
+        'the line `export PATH="/opt/homebrew/bin:$PATH"` to ~/.zprofile'
+        in (assessed("gummy", off)["reasons"][0])
     )
     odd = assessed("claude", tools("claude"))
-    assert odd["reason"] == "/usr/bin/claude is there, and the node says that it can't be used"
+    assert odd["reasons"] == ["/usr/bin/claude is there, and the node says that it can't be used"]
 
 
 def test_what_is_run_finds_what_was_found() -> None:
@@ -189,11 +194,15 @@ def test_people_get_a_line_for_each_node_and_what_is_run() -> None:
         assessed("gummy", tools("brew", "claude", "jq")),
         assessed("gummy", tools("brew", is_root=True)),
     ]
+    for row, name in zip(rows, ("a", "b", "d"), strict=True):
+        row["name"] = name
+    rows.insert(2, {**rows[1], "name": "c"})
     lines = install_text({"agent": "gummy", "nodes": rows})
-    assert lines[:4] == [
-        "install: 1 of 3 nodes can use gummy",
-        "✓ n  /usr/bin/gummy",
-        "… n  lacks it; brew installs it",
+    assert lines[:5] == [
+        "install: 1 of 4 nodes can use gummy",
+        "✓ a  /usr/bin/gummy",
+        "… b, c  to be installed by brew:",
         "    /usr/bin/brew install WillyV3/tap/gummy-agent",
+        "✗ d  can't be given it:",
     ]
-    assert lines[4].startswith("✗ n  its login is root")
+    assert lines[5].startswith("    its login is root")

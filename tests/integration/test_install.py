@@ -199,6 +199,15 @@ def test_a_commit_that_is_not_there_fails_and_without_a_full_hash_nothing_begins
     assert wrong.status == 2 and calls(bare, "go") == {}, wrong
     assert not (bare.home("node-1") / ".local/bin/gummy").exists()
 
+    # A branch that is called like the hash of another commit is no pin either.
+    bare.ssh("node-1", f"git -C ~/source update-ref refs/heads/{'a' * 40} HEAD")
+    controller.configure(
+        json.dumps({"agents": {"gummy": {"source": {**source, "commit": "a" * 40}}}})
+    )
+    lied = controller.play("install", *words)
+    assert lied.status == 2 and "gave another commit than the one" in one_line(lied), lied
+    assert calls(bare, "go") == {}
+
     for short in (commit[:12], "master"):
         controller.configure(
             json.dumps({"agents": {"gummy": {"source": {**source, "commit": short}}}})
@@ -229,7 +238,7 @@ def test_claude_comes_from_npm_into_the_home(controller: Controller, bare: Fleet
             )
         ]
     }
-    assert played.status == 2 and "node-2: node is too old for claude: its version is 18" in said
+    assert played.status == 2 and "node-2: Node.js is too old for claude: its version is 18" in said
     assert counts(played)["node-1"]["failed"] == 0, played
 
 
@@ -278,6 +287,8 @@ def test_the_users_own_command_goes_first_and_is_read_raw(
     played = controller.play("install", "-e", "gummy_nodes=node-1")
     assert played.status == 0 and calls(bare, "brew") == {}, played
     assert calls(bare, "own") == {"node-1": ["{{ 7 * 6 }} $HOME"]}
+    note = (bare.home("node-1") / NOTE / "gummy.txt").read_text(encoding="utf-8")
+    assert note == f"{own}\n" and own.splitlines()[0] in played.output, played
 
     (bare.home("node-1") / "bin/gummy").unlink()
     other = controller.play("install", "-e", "gummy_nodes=node-1", "-e", "agent_way=brew")

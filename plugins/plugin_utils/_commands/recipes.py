@@ -156,14 +156,15 @@ def _missing(way: str, agent: str, tools: Tools) -> Iterator[str]:
     """A sentence for each program that the way needs and the node does not have."""
     for program in {"source": ("git", "go"), "npm": ("npm", "node")}.get(way, ()):
         if program not in tools.programs:
-            yield f"{program} is missing, which installs {agent}: {how_to_get(program, tools)}"
+            name = "Node.js" if program == "node" else program
+            yield f"{name} is missing, which {agent} needs: {how_to_get(program, tools)}"
     if way != "npm" or "node" not in tools.programs:
         return
     _package, oldest = PACKAGES[agent]
     if tools.node_version is None or tools.node_version < oldest:
         version = "unknown" if tools.node_version is None else str(tools.node_version)
         yield (
-            f"node is too old for {agent}: its version is {version}, and {oldest} or newer is "
+            f"Node.js is too old for {agent}: its version is {version}, and {oldest} or newer is "
             "needed: get it from https://nodejs.org, or from brew (`brew install node`)"
         )
 

@@ -118,22 +118,22 @@ def test_without_any_way_each_is_named_with_what_to_do() -> None:
 )
 def test_what_is_missing_is_named_with_a_command(on: Tools, sentence: str) -> None:
     why = why_not("gummy", on, Recipe(source=SOURCE), "source")
-    assert why.startswith("git is missing, which installs gummy: ")
-    assert f"; go is missing, which installs gummy: {sentence}" in why
+    assert why.startswith("git is missing, which gummy needs: ")
+    assert f"; go is missing, which gummy needs: {sentence}" in why
 
 
 def test_macos_has_a_way_of_its_own_to_git() -> None:
     why = why_not("gummy", tools("go", os="macos"), Recipe(source=SOURCE))
-    assert why == "git is missing, which installs gummy: type there `xcode-select --install`"
+    assert why == "git is missing, which gummy needs: type there `xcode-select --install`"
 
 
 @pytest.mark.parametrize(("version", "word"), [(21, "21"), (None, "unknown")])
 def test_a_node_that_is_too_old_is_told_before(version: int | None, word: str) -> None:
     why = why_not("claude", replace(tools("npm", "node"), node_version=version))
-    assert f"node is too old for claude: its version is {word}, and 22 or newer" in why
+    assert f"Node.js is too old for claude: its version is {word}, and 22 or newer" in why
     assert why_not("claude", tools("apt-get")) == (
-        "npm is missing, which installs claude: type there `sudo apt-get install npm`; "
-        "node is missing, which installs claude: type there `sudo apt-get install nodejs`"
+        "npm is missing, which claude needs: type there `sudo apt-get install npm`; "
+        "Node.js is missing, which claude needs: type there `sudo apt-get install nodejs`"
     )
 
 

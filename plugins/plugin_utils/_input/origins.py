@@ -53,10 +53,12 @@ def setting_rows(
     """
     in_file = {name.partition(".")[0] for name in config.given}
     for name, (value, written) in given.items():
-        # Our own playbook says this by an option, and people by the variable.
-        if (name, value) == ("fail_on", ()) and not written.startswith("gummy_"):
-            continue
         is_variable = written.startswith("gummy_")
+        if (name, value) == ("fail_on", ()) and not is_variable:
+            # Our own playbook says this by an option, and `show` reads what people say.
+            variable = f"gummy_{name}"
+            yield _row(variable, origins.get(variable, DEFAULT), None)
+            continue
         yield {
             "name": written,
             "source": origins.get(written, EXTRA_VAR) if is_variable else OPTION,

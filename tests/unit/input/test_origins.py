@@ -83,7 +83,14 @@ def test_what_counts_more_than_the_file_says_so(rows, tmp_path):
 
 def test_options_are_told_but_not_the_one_of_our_own_playbook(rows):
     found = rows(["gummy_prompt=a"], {}, {"fail_on": []})
-    assert "fail_on" not in found
+    assert "fail_on" not in found and found["gummy_fail_on"]["source"] == "default"
+    found = rows(
+        ["gummy_prompt=a"],
+        {"gummy_fail_on": "lost"},
+        {"fail_on": []},
+        where={"gummy_fail_on": origins.GROUP_ALL},
+    )
+    assert "fail_on" not in found and found["gummy_fail_on"]["source"] == "group all"
     found = rows([], {}, {"prompt": "a", "attempts": 2})
     assert found["prompt"]["source"] == found["attempts"]["source"] == "option of the task"
     assert found["attempts"]["value"] == 2 and "gummy_attempts" not in found

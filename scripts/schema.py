@@ -28,6 +28,9 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.find_a
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.fleet_info import (
     InfoDocument,
 )
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.install import (
+    InstallDocument,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.specialists import (
     SpecialistsDocument,
 )
@@ -50,6 +53,7 @@ DOCUMENTS: Mapping[str, Any] = {
     "doctor": DoctorDocument,
     "harvest": AttemptsDocument,
     "info": InfoDocument,
+    "install": InstallDocument,
     "logs": AttemptsDocument,
     "plan": PlanDocument,
     "run": RunDocument,

@@ -30,6 +30,7 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "cancel": report.cancel_text,
     "harvest": report.harvest_text,
     "clean": report.clean_text,
+    "install": report.install_text,
     "status": panels.status_text,
     "specialists": panels.specialists_text,
     "doctor": doctor.doctor_text,

@@ -516,6 +516,19 @@ document:
       type: list
       elements: dict
       returned: for a plan
+    settings:
+      description: >-
+        Where each setting came from, first those that somebody gave: each with C(name), C(source)
+        (V(option of the task), V(extra var), V(play), V(group all), V(config file) or V(default)),
+        C(file) (of the config file, its path), C(value) (null where it is a job's text) and
+        C(instead_of) (what the config file says as well, which does not count).
+      type: list
+      elements: dict
+      returned: for a plan
+    config:
+      description: The user's config file, its C(path) and whether it C(exists).
+      type: dict
+      returned: for a plan
     notes:
       description: Sentences for people.
       type: list

@@ -6,10 +6,13 @@ There is a job that runs, one that has ended and was not fetched, and a reposito
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pathlib
 import re
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -31,6 +34,15 @@ SAYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], bool]] = {
     "harvest": (
         ("-e", "gummy_run_id=left", "--diff"),
         ("left/ends", "runs/left/ends, would be fetched", "+++ b/new.txt", "+new"),
+        True,
+    ),
+    "install": (
+        ("--diff",),
+        (
+            "0 of 3 nodes can use gummy",
+            "installed by your own command:",
+            "+touch ~/installed",
+        ),
         True,
     ),
     "local_fleet": (
@@ -99,6 +111,15 @@ class World:
 @pytest.fixture
 def world(controller: Controller, fleet: Fleet, counter: Counter) -> Iterator[World]:
     one = World(controller, fleet)
+    # The nodes have no agent, and there is something that would install it.
+    for node in NODES:
+        shutil.rmtree(fleet.home(node) / "bin", ignore_errors=True)
+    agents = {"gummy": {"install": "touch ~/installed"}}
+    slots = {node: {"slots": 2} for node in NODES}
+    controller.configure(json.dumps({"nodes": slots, "agents": agents}))
+    # Ansible's own modules go over Ansible's own master, whose socket can't lie as deep as a test.
+    sockets = tempfile.mkdtemp(prefix="gummy-cp-")
+    controller.env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = sockets
     (one.project / "new.md").write_text("not committed\n", encoding="utf-8")
     (one.project / "a.txt").write_text("changed\n", encoding="utf-8")
     git(one.project, "stash")
@@ -120,6 +141,7 @@ def world(controller: Controller, fleet: Fleet, counter: Counter) -> Iterator[Wo
     # Nodes are others' too: nothing of it stays unfetched there.
     for run_id in jobs:
         controller.play("harvest", "-e", f"gummy_run_id={run_id}")
+    shutil.rmtree(sockets)
 
 
 def changed(played: Played) -> bool:

@@ -91,7 +91,15 @@ def test_the_schema_is_the_one_that_the_types_say() -> None:
 
 @pytest.mark.once
 def test_what_is_no_document_of_ours_is_seen() -> None:
-    plan = {"schema_version": 1, "kind": "plan", "status": "plan", "jobs": [], "left_out": []}
+    plan = {
+        "schema_version": 1,
+        "kind": "plan",
+        "status": "plan",
+        "jobs": [],
+        "left_out": [],
+        "settings": [],
+        "config": {"path": None, "exists": False},
+    }
     assert [*problems(plan, SCHEMA)] == [".notes lacks"]
     assert [*problems({**plan, "notes": []}, SCHEMA)] == []
     assert [*problems({**plan, "notes": [1], "x": 2}, SCHEMA)] == [
@@ -136,6 +144,7 @@ def test_every_command_tells_what_the_schema_says(controller: Controller, fleet:
         "cancel": ("-e", "gummy_run_id=told"),
         "clean": (),
         "doctor": (),
+        "install": ("--check",),
     }
     # What fleet_info tells of several things has no playbook; test_modules.py plays it.
     known = {each["properties"]["kind"]["const"] for each in SCHEMA["oneOf"]}

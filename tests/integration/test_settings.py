@@ -7,6 +7,8 @@ come as text.
 from __future__ import annotations
 
 import json
+import pathlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from real_nodes import NODES, Controller, Fleet
+from real_nodes import NODES, ROOT, Controller, Fleet
 
 LOGIN = ("ansible_user", "ansible_private_key_file")
 
@@ -159,3 +161,82 @@ def test_slots_of_the_config_hold_whatever_the_node_has(
         "plan", "-e", "gummy_agent=shell", "-e", "gummy_command=true", "-e", "gummy_nodes=node-1"
     )
     assert plan.status == 0 and "0/7 slots" in plan.output, plan
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("variable", ["HOME", "XDG_CONFIG_HOME"])
+def test_a_config_of_before_counts_and_plan_says_what_came_from_where(
+    controller: Controller, variable: str
+) -> None:
+    folder = pathlib.Path(controller.env["XDG_CONFIG_HOME"], "distributed-gummy")
+    if variable == "HOME":
+        # The file that every controller of a test has would be found first.
+        del controller.env["XDG_CONFIG_HOME"]
+        folder = pathlib.Path(controller.env["HOME"], ".config", "distributed-gummy")
+        folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "config.yaml"
+    shutil.copy(ROOT / "tests" / "fixtures" / "config" / "config.yaml", config)
+
+    login = {node: controller.fleet.login(node) for node in NODES}
+    common = {"gummy_attempts": 2, "gummy_timeout": "5m", "gummy_agent": "claude"}
+    inventory = controller.static(login, vars=common)
+    play = controller.folder / "own.yml"
+    tasks = [
+        {"ansible.builtin.set_fact": {"gummy_lost_after": "2h"}},
+        {
+            "distributed.gummy.run_jobs": {"stage": "plan", "priority": 4},
+            "run_once": True,
+            "register": "planned",
+        },
+        {"distributed.gummy.show": {"of": "planned"}, "run_once": True},
+    ]
+    own = {
+        "hosts": "all:localhost",
+        "gather_facts": False,
+        "vars": {"gummy_timeout": "6m"},
+        "tasks": tasks,
+    }
+    play.write_text(json.dumps([own]), encoding="utf-8")
+    output = controller.folder / "plan.json"
+    played = controller.play(
+        str(play),
+        *("-e", "gummy_agent=shell", "-e", "gummy_command=echo a b", "-e", "gummy_task_type=api"),
+        *("-e", f"gummy_output_file={output}", "-e", '{"gummy_load_weights": {"cpu": 1}}'),
+        inventory=inventory,
+    )
+    assert played.status == 0, played
+
+    document = json.loads(output.read_text(encoding="utf-8"))
+    assert document["config"] == {"path": str(config), "exists": True}
+    sources = {
+        row["name"]: row["source"] for row in document["settings"] if row["source"] != "default"
+    }
+    assert sources == {
+        "gummy_agent": "extra var",
+        "gummy_command": "extra var",
+        "gummy_task_type": "extra var",
+        "gummy_output_file": "extra var",
+        "gummy_load_weights": "extra var",
+        "gummy_timeout": "play",
+        "gummy_lost_after": "play",
+        "gummy_attempts": "group all",
+        "priority": "option of the task",
+        "sync_exclude": "config file",
+        "host_preferences": "config file",
+    }
+    lines = [" ".join(line.split()) for line in played.output.splitlines()]
+    assert f"{config} sync_exclude, host_preferences" in lines, played
+    assert "default all else; of the config file these do not count: load_weights" in lines, played
+    # It does count: what it says of nodes and files is told.
+    assert "would leave out" in played.output and "dist" in played.output, played
+
+
+@pytest.mark.once
+def test_a_misspelt_key_of_the_config_is_an_error_that_names_the_nearest(
+    controller: Controller,
+) -> None:
+    controller.configure("host_preference: {api: [node-1]}\n")
+    plan = controller.play("plan", "-e", "gummy_agent=shell", "-e", "gummy_command=true")
+    said = " ".join(plan.output.split())
+    assert plan.status == 2 and "config.yaml: host_preference: unknown key; did you mean" in said
+    assert "'host_preferences'?" in said, plan

@@ -41,13 +41,19 @@ HostVars = Mapping[str, Any]
 
 
 def find_fleet(
-    action: ActionBase, task_vars: Mapping[str, Any], nodes: Any = None, *, forgiving: bool = False
+    action: ActionBase,
+    task_vars: Mapping[str, Any],
+    nodes: Any = None,
+    *,
+    forgiving: bool = False,
+    anew: bool = False,
 ) -> Fleet:
     """The fleet of the play that this action runs in.
 
     nodes: of the task's options, a host pattern of the whole inventory; None for the play's hosts.
     forgiving: whether a config file and settings of hosts that are wrong are told by the fleet's
     surroundings.
+    anew: ask nodes for all that is measured, whatever they said a moment ago.
 
     Raises InputError for hosts, settings and a config file that no job can be placed with.
     """
@@ -81,7 +87,7 @@ def find_fleet(
     believe = _believes_caches(task_vars)
     vias = {name: settings_of(variables, task) for name, variables in hostvars.items()}
     slots = config.slots
-    snapshots = Snapshots(believe)
+    snapshots = Snapshots(believe and not anew)
 
     return Fleet(
         nodes=tuple(

@@ -23,6 +23,7 @@ from .._fleet.fleet import Fleet, with_load_or_reason
 from .._input.each import on_each
 from .._input.keys import TOP_KEYS, coerce, plain, setting
 from .._input.option_spec import run_options
+from .._input.origins import EXTRA_VAR, GROUP_ALL, PLAY
 from .._input.pass_env import require_values
 from .._input.request import Request, read_project, read_request, unknown_settings
 from .candidates import LOCAL, match
@@ -79,6 +80,7 @@ def find_request(
         match=match_hosts,
         extra_var_names=extra_names,
         options=options,
+        origins=find_origins(action, task_vars, settings),
     )
 
     # Of an earlier call's jobs some may have ended, and need no value any more.
@@ -98,6 +100,40 @@ def find_request(
     if request.each:
         return on_each(request, _systems(fleet))
     return request
+
+
+def find_origins(
+    action: ActionBase, task_vars: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, str]:
+    """Where each of these variables is set, in the words of `_input/origins.py`."""
+    extra_names = set(_extra_var_names(action))
+    in_play = _vars_of_play(action)
+    # What every host has: the variables of group all, and what tasks have set for this one.
+    hostvars = task_vars.get("hostvars")
+    common = {} if hostvars is None else hostvars.raw_get(LOCAL)
+
+    origins = {}
+    for name in names:
+        if name in extra_names:
+            origins[name] = EXTRA_VAR
+        elif name not in in_play and name in common:
+            origins[name] = GROUP_ALL
+        else:
+            origins[name] = PLAY
+    return origins
+
+
+def _vars_of_play(action: ActionBase) -> frozenset[str]:
+    """The names that the play itself sets: its vars, and what its tasks have set so far."""
+    names: set[str] = set()
+    block = getattr(action._task, "_parent", None)
+    for part in (getattr(block, "_play", None), action._task):
+        get_vars = getattr(part, "get_vars", dict)
+        names.update(map(str, get_vars()))
+    manager = action._task.get_variable_manager()
+    for facts in getattr(manager, "_nonpersistent_fact_cache", {}).values():
+        names.update(map(str, facts))
+    return frozenset(names)
 
 
 def _refuse_templates(settings: Mapping[str, Any], read_raw: Iterable[str]) -> None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +59,25 @@ AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "shell": {},
 }
 
+# Agent -> the settings that `install` has of it; how each is read, INSTALL_READERS says.
+INSTALL_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "gummy": ("source", "install"),
+    "claude": ("version", "install"),
+    "shell": (),
+}
+
+# A commit by its full hash, of SHA-1 or SHA-256: a shorter one, a branch or a tag may come to mean
+# something else.
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+# Where git may get a source from. Neither a helper of git's own, such as ext::, nor an option.
+SOURCE_URL = re.compile(r"(?:https://|ssh://|file:///|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:)[^\s\0]+")
+# A password or token in it would stand in command lines and logs.
+URL_SECRET = re.compile(r"https://[^/]*@|ssh://[^/]*:[^/]*@")
+
+# One version of a package, and no range.
+VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[A-Za-z0-9.-]{1,40})?")
+
 # The agents that use up an account, and so can say that it has no quota left. What is no agent of
 # these and is said to have met a limit has merely failed.
 QUOTA_AGENTS = frozenset(
@@ -77,6 +98,27 @@ class Keep:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where git gets the source of an agent from."""
+
+    url: str
+    # Its full hash.
+    commit: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How `install` is to install an agent, as far as the file says it."""
+
+    # What it is built from, where there is no brew.
+    source: Source | None = None
+    # The version of npm's package; None for the newest.
+    version: str | None = None
+    # The user's own command line, which goes before all other ways.
+    install: str | None = None
+
+
+@dataclass(frozen=True)
 class Config:
     """What the file says, else the defaults."""
 
@@ -93,6 +135,14 @@ class Config:
     keep: Keep = Keep()
     # How many bytes of one harvest come home.
     harvest_limit: int = HARVEST_LIMIT
+    # Agent -> how `install` is to install it.
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    # Path of the file, whether it is there or not; None if nobody looked for one.
+    path: str | None = field(default=None, compare=False)
+    # Whether the file is there.
+    exists: bool = field(default=False, compare=False)
+    # What the file says, as `load_weights` or `keep.days`.
+    given: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def slots(self) -> dict[str, int]:
@@ -113,7 +163,8 @@ def load_config(path: str | None = None) -> Config:
     path = path or default_path()
     problems: list[str] = []
     values: dict[str, Any] = {}
-    for key, raw in _read_yaml(path).items():
+    data = _read_yaml(path)
+    for key, raw in (data or {}).items():
         try:
             if key not in READERS:
                 raise BadValue(f"unknown key; {hint(str(key), READERS)}")
@@ -123,16 +174,36 @@ def load_config(path: str | None = None) -> Config:
             problems.append(f"{path}: {key}: {exc}")
     if problems:
         raise InputError(problems)
-    return Config(**values)
+
+    if "agents" in values:
+        # What a job's agent is told on its node, and what this controller does to install it, are
+        # two things under one key.
+        values["agents"], values["recipes"] = values["agents"]
+    return Config(**values, path=path, exists=data is not None, given=_given(data or {}))
 
 
-def _read_yaml(path: str) -> dict[Any, Any]:
-    """The keys of the file; none if there is no file, or nothing in it. Raises InputError."""
+def _given(data: Mapping[Any, Any]) -> tuple[str, ...]:
+    """What the file says: its keys and, where they hold settings, those of each."""
+    names = []
+    for key, value in data.items():
+        if key not in KEYS_OF_SETTINGS:
+            names += [str(key)] if value is not None else []
+            continue
+        for name, setting in (value or {}).items():
+            if isinstance(setting, dict):
+                names += [f"{key}.{name}.{inner}" for inner in setting]
+            elif setting is not None:
+                names.append(f"{key}.{name}")
+    return tuple(names)
+
+
+def _read_yaml(path: str) -> dict[Any, Any] | None:
+    """The keys of the file, maybe none; None if there is no file. Raises InputError."""
     try:
         with open(path, encoding="utf-8") as file:
             data = yaml.safe_load(file)
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return None
     except (OSError, UnicodeDecodeError) as exc:
         problem = f"can't be read ({exc}); make it a readable UTF-8 file, or remove it"
         raise InputError([f"{path}: {problem}"]) from exc
@@ -172,26 +243,36 @@ def _nodes(raw: object) -> dict[str, dict[str, int]]:
     return nodes
 
 
-def _agents(raw: object) -> dict[str, dict[str, str]]:
+def _agents(raw: object) -> tuple[dict[str, dict[str, str]], dict[str, Recipe]]:
+    """The settings of each agent that its node gets, and those by which it is installed."""
     agents: dict[str, dict[str, str]] = {}
-    for name, settings in _mapping(raw, "agents to their settings").items():
+    recipes: dict[str, Recipe] = {}
+    for name, given in _mapping(raw, "agents to their settings").items():
         if name not in AGENT_SETTINGS:
             raise BadValue(f"unknown agent {show(name)}; {hint(str(name), AGENT_SETTINGS)}")
-        agents[name] = _mapping(settings or {}, "settings to values")
-        for key, value in agents[name].items():
+        settings: dict[str, str] = {}
+        recipe: dict[str, Any] = {}
+        for key, value in _mapping(given or {}, "settings to values").items():
             try:
-                _check_agent_setting(AGENT_SETTINGS[name], key, value)
+                if key in INSTALL_SETTINGS[name]:
+                    recipe[key] = INSTALL_READERS[key](value)
+                else:
+                    _check_agent_setting(name, key, value)
+                    settings[key] = value
             except BadValue as exc:
                 raise BadValue(f"{name}: {exc}") from exc
-    return agents
+        agents[name] = settings
+        if recipe:
+            recipes[name] = Recipe(**recipe)
+    return agents, recipes
 
 
-def _check_agent_setting(
-    settings: Mapping[str, tuple[str, ...]], key: object, value: object
-) -> None:
-    """Raises BadValue. settings: those of the agent, with their values."""
+def _check_agent_setting(agent: str, key: object, value: object) -> None:
+    """Raise BadValue for a setting that the agent does not have, or a value that it can't have."""
+    settings = AGENT_SETTINGS[agent]
     if key not in settings:
-        raise BadValue(f"unknown key {show(key)}; {hint(str(key), settings)}")
+        known = [*settings, *INSTALL_SETTINGS[agent]]
+        raise BadValue(f"unknown key {show(key)}; {hint(str(key), known)}")
     choices = settings[str(key)]
     if choices:
         if value not in choices:
@@ -201,6 +282,57 @@ def _check_agent_setting(
             f"{key}: {show(value)} is no name; "
             "write one word of letters, digits, '.', '_' and '-', in quotes if it is a number"
         )
+
+
+def _source(raw: object) -> Source:
+    source = _mapping(raw, "url and commit")
+    for key in source:
+        if key not in Source.__dataclass_fields__:
+            known = Source.__dataclass_fields__
+            raise BadValue(f"source: unknown key {show(key)}; {hint(str(key), known)}")
+
+    url = source.get("url")
+    if not isinstance(url, str) or not SOURCE_URL.fullmatch(url):
+        raise BadValue(
+            f"source: url: {show(url)} is no URL of a git repository; "
+            "write https://, ssh://, file:/// or user@host:path"
+        )
+    if URL_SECRET.match(url):
+        raise BadValue(
+            "source: url: it has a login in it, which would stand in command lines and logs; "
+            "take it out, and let git on the node find it (a credential helper, an ssh key)"
+        )
+
+    commit = source.get("commit")
+    if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
+        raise BadValue(
+            f"source: commit: {show(commit)} is no full hash of a commit, and anything else may "
+            "come to mean something else; write its 40 (or 64) hex digits in quotes, as "
+            f"`git ls-remote {shlex.quote(url)}` lists them"
+        )
+    return Source(url, commit)
+
+
+def _version(raw: object) -> str:
+    if not isinstance(raw, str) or not VERSION.fullmatch(raw):
+        raise BadValue(f"version: {show(raw)} is no version; write one like '1.2.3', in quotes")
+    return raw
+
+
+def _install(raw: object) -> str:
+    if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
+        raise BadValue(
+            f"install: {show(raw)} is no command; write a line for the node's /bin/sh, in quotes"
+        )
+    return raw
+
+
+# Setting of an agent that `install` has -> how it is read. Each raises BadValue, and says its name.
+INSTALL_READERS: Mapping[str, Callable[[object], Source | str]] = {
+    "source": _source,
+    "version": _version,
+    "install": _install,
+}
 
 
 def _keep(raw: object) -> Keep:
@@ -231,3 +363,6 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "keep": _keep,
     "harvest_limit": read_size,
 }
+
+# The keys that hold settings one by one; the others are one setting each.
+KEYS_OF_SETTINGS = frozenset({"nodes", "agents", "keep"})

@@ -25,6 +25,7 @@ from .._schedule.task_types import task_type_of
 from .config import Config
 from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
 from .nodes import check_preferences, check_weights
+from .origins import SettingRow, setting_rows
 from .routing import why_not
 
 # Bytes of the longest prompt for gummy, which takes it as one argv word and says it twice.
@@ -140,6 +141,8 @@ class Request:
     harvest_limit: int | None = None
     # Ends of jobs that make the task fail; none: it does not fail for its jobs.
     fail_on: tuple[str, ...] = ()
+    # Where each setting came from.
+    settings: tuple[SettingRow, ...] = ()
 
 
 class Given(NamedTuple):
@@ -161,12 +164,14 @@ def read_request(
     match: Callable[[str], list[str]],
     extra_var_names: Iterable[str] = (),
     options: Mapping[str, object] | None = None,
+    origins: Mapping[str, str] | None = None,
 ) -> Request:
     """The request in the `-e` words as typed and the variables, untemplated, and in the options.
 
     hosts: the candidates; cwd: what relative paths start at; match: a host pattern -> the hosts
     that it means; extra_var_names: all names that -e sets; options: of the task, by the names of
-    keys: they count more than variables. InputError: all that is wrong.
+    keys: they count more than variables; origins: variable -> where it is set, for people.
+    InputError: all that is wrong.
     """
     reader = _Reader(hosts, cwd, match)
     top = reader.read_top(extra_var_words, variables, extra_var_names, options or {})
@@ -176,6 +181,8 @@ def read_request(
     config, notes = reader.read_placement(top, config)
     if reader.problems:
         raise InputError(dict.fromkeys(reader.problems))
+
+    given = {name: (value.value, value.where) for name, value in top.items()}
     return Request(
         run_id=_value(top, "run_id") or new_run_id(),
         named="run_id" in top,
@@ -195,6 +202,7 @@ def read_request(
         config=config,
         notes=(*reader.notes, *notes),
         fail_on=_value(top, "fail_on"),
+        settings=tuple(setting_rows(given, origins or {}, config)),
     )
 
 

@@ -87,7 +87,7 @@ busy_slots() {
 # Programs print in English, and are found where login shells find them.
 load() {
   LC_ALL=C
-  # shellcheck disable=SC2034  # probe.sh reads session_path
+  # shellcheck disable=SC2034  # shell_path.sh reads session_path
   session_path=$PATH
   PATH=$PATH:/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin:/usr/sbin:/sbin
   export LC_ALL PATH

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .._links.at_once import CompletedCommand
 from .._links.reader import is_path
+from .._links.shell_path import SHELL_PATH
 from .._links.ssh_failures import why_ssh_failed
 from .facts import NodeFacts, default_slots, make_facts, no_facts, no_load, score_of
 
@@ -23,7 +24,7 @@ LOAD_FUNCTIONS = (_FOLDER / "load.sh").read_text(encoding="utf-8")
 _PROBE = (_FOLDER / "probe.sh").read_text(encoding="utf-8")
 
 # What a node's /bin/sh gets on its stdin to tell all of itself.
-SCRIPT = LOAD_FUNCTIONS + _PROBE
+SCRIPT = LOAD_FUNCTIONS + SHELL_PATH + _PROBE
 
 # The same for a node whose other facts are known: its CPU is what it did since the sample before.
 LOAD_SCRIPT = LOAD_FUNCTIONS + "{ load; say done; } < /dev/null 2> /dev/null\n"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
-# What else is measured of a node; load.sh stands before it.
+# What else is measured of a node; load.sh and shell_path.sh stand before it.
 
 # Finds the first Python that is new enough, else the last that there is.
 find_python() {
@@ -17,23 +17,12 @@ find_python() {
   say python "$best"
 }
 
-# login_shell WORD...: not for long where the time can be limited, for start-up files may hang.
-login_shell() {
-  if command -v timeout > /dev/null; then timeout 2 "$@"; else "$@"; fi
-}
-
-# Looks for programs where the login shell of an agent would find them. The shell may print other
-# things as well, so that its PATH stands between two marks. As root claude works in a sandbox only.
+# Looks for programs where the login shell of an agent would find them. As root claude works in a
+# sandbox only.
 find_agents() {
-  # shellcheck disable=SC2154  # load.sh sets session_path
-  # shellcheck disable=SC2016  # the login shell expands its own PATH
-  listing=$(PATH=$session_path; login_shell "${SHELL:-/bin/sh}" -lc 'printf "\036%s\036" "$PATH"')
-  [ $? -ne 124 ] || return
-  case $listing in
-    *"$mark"*"$mark"*) path=${listing%"$mark"*} path=${path##*"$mark"} ;;
-    *) path=$session_path ;;
-  esac
+  shell_path -lc || return
   found=$(
+    # shellcheck disable=SC2154  # shell_path sets path
     PATH=$path
     for program in gummy claude jq; do
       command -v "$program" > /dev/null && printf ' %s' "$program"
@@ -47,7 +36,6 @@ find_agents() {
 
 # What is slow or may hang comes last.
 probe() {
-  mark=$(printf '\036')
   load
   df -Pk "${HOME:-/}" | { read -r line; read -r line; say disk "$line"; }
   find_python

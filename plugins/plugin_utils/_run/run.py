@@ -19,6 +19,7 @@ from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet, with_load_or_reason
 from .._input.config import default_path
 from .._input.each import missing
+from .._input.origins import SettingRow
 from .._input.pass_env import require_values
 from .._input.request import Request
 from .._project.branch import check_branches
@@ -95,6 +96,16 @@ class PlannedRow(PlannedJob, total=False):
     before: str
 
 
+class ConfigFile(TypedDict):
+    """The user's config file."""
+
+    # Where it is, or would be.
+    path: str | None
+
+    # Whether there is one.
+    exists: bool
+
+
 class PlanDocument(TypedDict):
     """What `plan` tells."""
 
@@ -109,6 +120,12 @@ class PlanDocument(TypedDict):
 
     # Machines that the inventory saw and made no host of: name and reason.
     left_out: list[dict[str, str]]
+
+    # Where each setting came from: first those that somebody gave, then the defaults.
+    settings: list[SettingRow]
+
+    # The user's config file.
+    config: ConfigFile
 
     # Sentences for people.
     notes: list[str]
@@ -379,5 +396,7 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
         "status": "plan",
         "jobs": [rows[job.name] for job in request.jobs],
         "left_out": [{"name": name, "reason": reason} for name, reason in fleet.left_out],
+        "settings": list(request.settings),
+        "config": {"path": request.config.path, "exists": request.config.exists},
         "notes": notes,
     }

@@ -183,7 +183,7 @@ def _conflict_lines(conflict: Row) -> list[str]:
 
 
 def plan_text(plan: Row) -> list[str]:
-    """Where each job would go and why, then the nodes as the jobs see them.
+    """Where each job would go and why, the nodes as the jobs see them, and whose settings count.
 
     Of each kind of job the first one's view is shown: score, slots, age of the load, why, and what
     would have to change.
@@ -196,7 +196,32 @@ def plan_text(plan: Row) -> list[str]:
             lines.append(f"nodes as seen by {row['name']} ({row['task_type']}):")
             lines += _indented(_ranking_lines(row["ranking"]))
         shown.add(view)
-    return [*lines, *left_out_lines(plan["left_out"]), *plan["notes"]]
+    lines += left_out_lines(plan["left_out"])
+    if plan.get("settings"):
+        lines += _settings_lines(plan["settings"], plan["config"])
+    return [*lines, *plan["notes"]]
+
+
+def _settings_lines(rows: Sequence[Row], config: Row) -> list[str]:
+    """Who said what: a line for each place where settings can be given, those of the file whole."""
+    names: dict[str, list[str]] = {}
+    overridden = []
+    for row in rows:
+        place = row["file"] or row["source"]
+        # Of what has several settings, as keep, the file's key is enough for people.
+        name = row["name"].partition(".")[0] if row["file"] else row["name"]
+        names.setdefault(place, []).append(name)
+        if row["instead_of"]:
+            overridden.append(row["instead_of"].rpartition(": ")[2])
+    names.pop("default", None)
+
+    cells = [[place, ", ".join(dict.fromkeys(each))] for place, each in names.items()]
+    rest = "all else"
+    if overridden:
+        rest += f"; of the config file these do not count: {', '.join(overridden)}"
+    if not config["exists"]:
+        rest += f"; there is no {config['path']}"
+    return ["where the settings come from:", *_indented(table([*cells, ["default", rest]]))]
 
 
 def _plan_cells(row: Row) -> list[str]:
@@ -411,3 +436,46 @@ def _megabytes(count: float) -> str:
 
 def _indented(lines: Sequence[str]) -> list[str]:
     return [f"  {line}" for line in lines]
+
+
+# -- install
+
+
+# What stands before a node, by its state; a cross for the others.
+INSTALL_MARKS = {"usable": "✓", "missing": "…"}
+# What is said of a node of which the reasons say the rest, by its state.
+INSTALL_HEADS = {
+    "unusable": "has it, and can't use it:",
+    "refused": "can't be given it:",
+    "no_answer": "gave no answer:",
+}
+
+
+def install_text(document: Row) -> list[str]:
+    """Which nodes have the agent, and what would be run on those that lack it.
+
+    Nodes of which the same is to be said share it.
+    """
+    agent = document["agent"]
+    nodes: Sequence[Row] = document["nodes"]
+    usable = sum(row["state"] == "usable" for row in nodes)
+
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for row in nodes:
+        words = (row["state"], _install_head(row), *row["lines"], *row["reasons"])
+        alike.setdefault(words, []).append(row["name"])
+
+    lines = [f"install: {usable} of {how_many(len(nodes), 'node')} can use {agent}"]
+    for (state, head, *rest), names in alike.items():
+        lines.append(f"{INSTALL_MARKS.get(state, '✗')} {', '.join(names)}  {head}")
+        lines += _indented(_indented(rest))
+    return lines
+
+
+def _install_head(row: Row) -> str:
+    if row["state"] == "usable":
+        return row["path"] or "has it"
+    if row["state"] == "missing":
+        way = "your own command" if row["way"] == "command" else row["way"]
+        return f"to be installed by {way}:"
+    return INSTALL_HEADS[row["state"]]

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config
+
+ROOT = Path(__file__).resolve().parents[3]
+# A config as users wrote it for what came before this collection.
+FIXTURE = ROOT / "tests" / "fixtures" / "config" / "config.yaml"
+EXAMPLE = ROOT / "examples" / "config.yaml"
+HASH = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
@@ -180,3 +189,113 @@ def test_a_relative_xdg_path_does_not_count(monkeypatch, tmp_path):
 def test_the_slots_are_those_of_the_nodes_for_which_the_file_says_them():
     assert config.Config(nodes={"big": {"slots": 3}, "a": {}}).slots == {"big": 3}
     assert config.Config().slots == {}
+
+
+@pytest.mark.parametrize("variable", ["XDG_CONFIG_HOME", "HOME"])
+def test_a_config_of_before_works_unchanged_in_both_places(variable, tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    folder = tmp_path / (".config" if variable == "HOME" else "") / "distributed-gummy"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_bytes(FIXTURE.read_bytes())
+
+    read = config.load_config()
+    assert read == config.Config(
+        load_weights={"cpu": 0.4, "memory": 0.3, "load_average": 0.3, "io_wait": 0},
+        sync_exclude=("node_modules", ".git", "dist", "build", ".DS_Store", "*.log"),
+        host_preferences={
+            "database": ("node-1",),
+            "frontend": ("node-2",),
+            "testing": ("node-3",),
+        },
+    )
+    assert (read.path, read.exists) == (str(folder / "config.yaml"), True)
+    assert read.given == ("load_weights", "sync_exclude", "host_preferences")
+
+
+def test_the_example_says_nothing_as_it_ships(config_file):
+    config_file.write_bytes(EXAMPLE.read_bytes())
+    assert config.load_config() == config.Config()
+    assert config.load_config().given == ()
+
+
+def test_the_example_has_every_key_and_all_can_be_read(config_file):
+    # The text for people has one blank behind its #.
+    text = re.sub(r"^#(?! [^ ]|$)", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    config_file.write_text(text, encoding="utf-8")
+
+    read = config.load_config()
+    assert {name.partition(".")[0] for name in read.given} == set(config.READERS)
+    settings = {name.removeprefix("agents.") for name in read.given if name.startswith("agents.")}
+    assert settings == {
+        f"{agent}.{name}"
+        for table in (config.AGENT_SETTINGS, config.INSTALL_SETTINGS)
+        for agent, names in table.items()
+        for name in names
+    }
+    assert {name for name in read.given if name.startswith("keep.")} == {
+        f"keep.{name}" for name in config.Keep.__dataclass_fields__
+    }
+    # What is called a default is one.
+    assert read.load_weights == config.Config().load_weights
+    assert read.sync_exclude == config.Config().sync_exclude
+    assert (read.keep, read.harvest_limit) == (config.Keep(), config.HARVEST_LIMIT)
+
+
+def test_how_agents_are_installed_is_read_apart_from_what_their_nodes_get(config_file):
+    config_file.write_text(
+        f"agents: {{gummy: {{account: t, source: {{url: 'https://x/y', commit: '{HASH}'}}}},"
+        " claude: {version: '1.2.3', install: 'echo {{ x }}'}, shell: }\n"
+    )
+    read = config.load_config()
+    assert read.agents == {"gummy": {"account": "t"}, "claude": {}, "shell": {}}
+    assert read.recipes == {
+        "gummy": config.Recipe(source=config.Source("https://x/y", HASH)),
+        "claude": config.Recipe(version="1.2.3", install="echo {{ x }}"),
+    }
+    assert read.given == (
+        "agents.gummy.account",
+        "agents.gummy.source",
+        "agents.claude.version",
+        "agents.claude.install",
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ("gummy: {sauce: 1}", "gummy: unknown key 'sauce'; did you mean 'source'?"),
+        ("gummy: {version: '1.2.3'}", "gummy: unknown key 'version'; known: account, install"),
+        ("claude: {source: {}}", "claude: unknown key 'source'; known: account, install"),
+        ("shell: {install: x}", "shell: unknown key 'install'; none is known"),
+        ("gummy: {source: x}", "gummy: 'x' is no mapping; write a mapping of url and commit"),
+        ("gummy: {source: {ulr: x}}", "source: unknown key 'ulr'; did you mean 'url'?"),
+        ("gummy: {source: {commit: x}}", "source: url: None is no URL of a git repository"),
+        *(
+            (f"gummy: {{source: {{url: '{url}', commit: '{HASH}'}}}}", f"url: '{url}' is no URL")
+            for url in ("ext::sh -c x", "--upload-pack=x", "http://x/y", "/srv/x", "https://a b")
+        ),
+        (
+            f"gummy: {{source: {{url: 'https://me:secret@x/y', commit: '{HASH}'}}}}",
+            "source: url: it has a login in it",
+        ),
+        *(
+            (
+                f"gummy: {{source: {{url: 'https://x/y', commit: {commit}}}}}",
+                "is no full hash of a commit, and anything else may come to mean something else",
+            )
+            for commit in ("", "main", "v1.2", HASH[:12], "1234567", f"{HASH}0", HASH.upper())
+        ),
+        ("claude: {version: 2}", "claude: version: 2 is no version; write one like '1.2.3'"),
+        ("claude: {version: latest}", "version: 'latest' is no version"),
+        ("claude: {version: '^1.2.3'}", "version: '^1.2.3' is no version"),
+        ("gummy: {install: [a, b]}", "gummy: install: ['a', 'b'] is no command; write a line for"),
+        ("gummy: {install: ' '}", "gummy: install: ' ' is no command"),
+    ],
+)
+def test_a_wrong_recipe_is_an_error(config_file, settings, sentence):
+    config_file.write_text(f"agents: {{{settings}}}\n")
+    with pytest.raises(InputError) as caught:
+        config.load_config()
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{config_file}: agents: ") and sentence in problem

@@ -8,29 +8,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..plugin_utils._ansible.action import FleetAction
+from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
-from ..plugin_utils._ansible.options import check_names, find_option, find_setting
+from ..plugin_utils._ansible.options import check_names, find_option, find_output_file
 from ..plugin_utils._commands.install import look_for_agent
 from ..plugin_utils._commands.recipes import WAYS
 
 
 class ActionModule(FleetAction):
     spec: ClassVar = {
+        **NODES,
         "agent": {"type": "str"},
         "way": {"type": "str", "choices": ["auto", *WAYS], "default": "auto"},
     }
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
+        output_file = find_output_file(variables)
         agent = find_option(args, variables, "agent")
         way = None if args["way"] == "auto" else args["way"]
-        document = look_for_agent(find_fleet(self, variables, anew=True), agent, way)
+        document = look_for_agent(
+            find_fleet(self, variables, args.get("nodes"), anew=True), agent, way
+        )
         result = {
             "changed": False,
             "document": document,
             "nodes": {row["name"]: row for row in document["nodes"]},
-            "output_file": find_setting(variables, "output_file"),
+            "output_file": output_file,
         }
         if document["status"] == "failed":
             result |= {"failed": True, "msg": document["message"]}

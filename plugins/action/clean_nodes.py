@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
-from ..plugin_utils._ansible.options import check_names, find_setting
+from ..plugin_utils._ansible.options import check_names, find_output_file
 from ..plugin_utils._commands.clean import clean, has_changed
 
 
@@ -19,9 +19,10 @@ class ActionModule(FleetAction):
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
+        output_file = find_output_file(variables)
         document = clean(find_fleet(self, variables, args.get("nodes")), self._task.check_mode)
         return {
             "changed": has_changed(document),
             "document": document,
-            "output_file": find_setting(variables, "output_file"),
+            "output_file": output_file,
         }

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
-from ..plugin_utils._ansible.options import check_names, find_option, find_setting
+from ..plugin_utils._ansible.options import check_names, find_option, find_output_file
 from ..plugin_utils._commands.fleet_info import THINGS, gather
 
 
@@ -29,6 +29,7 @@ class ActionModule(FleetAction):
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
+        output_file = find_output_file(variables)
         # doctor alone tells what is wrong with a config file that keeps all others from beginning.
         forgiving = args["gather"] == ["doctor"]
         documents, shown = gather(
@@ -41,5 +42,5 @@ class ActionModule(FleetAction):
             "changed": False,
             **documents,
             "document": shown,
-            "output_file": find_setting(variables, "output_file"),
+            "output_file": output_file,
         }

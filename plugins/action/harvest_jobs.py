@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
-from ..plugin_utils._ansible.options import check_names, find_option, find_setting
+from ..plugin_utils._ansible.options import check_names, find_option, find_output_file
 from ..plugin_utils._commands.harvest import harvest_and_compare, has_changed
 
 
@@ -24,6 +24,7 @@ class ActionModule(FleetAction):
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
+        output_file = find_output_file(variables)
         document, differences = harvest_and_compare(
             find_fleet(self, variables, args.get("nodes")),
             find_option(args, variables, "job"),
@@ -35,6 +36,6 @@ class ActionModule(FleetAction):
         result = {
             "changed": has_changed(document),
             "document": document,
-            "output_file": find_setting(variables, "output_file"),
+            "output_file": output_file,
         }
         return {**result, "diff": differences} if differences else result

@@ -11,7 +11,12 @@ from typing import Any, ClassVar
 from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.display import print_line
-from ..plugin_utils._ansible.options import check_names, find_project, find_setting
+from ..plugin_utils._ansible.options import (
+    check_names,
+    find_output_file,
+    find_project,
+    find_setting,
+)
 from ..plugin_utils._commands.sync import has_changed, sync
 from ..plugin_utils._show.text import printable
 
@@ -21,13 +26,14 @@ class ActionModule(FleetAction):
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
+        output_file = find_output_file(variables)
         fleet = find_fleet(self, variables, args.get("nodes"))
         note = _print_note if find_setting(variables, "progress") else _say_nothing
         document = sync(fleet, find_project(args, variables), note, check=self._task.check_mode)
         return {
             "changed": has_changed(document),
             "document": document,
-            "output_file": find_setting(variables, "output_file"),
+            "output_file": output_file,
         }
 
 

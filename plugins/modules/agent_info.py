@@ -35,6 +35,7 @@ options:
     default: auto
 extends_documentation_fragment:
   - distributed.gummy._attributes
+  - distributed.gummy._candidates
 attributes:
   check_mode:
     description: It only looks.

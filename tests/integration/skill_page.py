@@ -36,9 +36,6 @@ REQUESTS = (
     "Status of distributed specialists",
 )
 
-# Playbooks that the skill names and the collection does not have yet.
-NOT_YET = frozenset({"doctor", "install"})
-
 PLAYBOOKS = frozenset(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 SCHEMA = json.loads((ROOT / "docs" / "documents.schema.json").read_text(encoding="utf-8"))
 # A key of a document, as the skill writes it: `jobs[].node`, or `status` at the top.

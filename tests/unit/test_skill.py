@@ -117,9 +117,7 @@ def test_every_playbook_is_named_and_no_other() -> None:
         for page in PAGES
         for name in re.findall(r"ansible-playbook distributed\.gummy\.([a-z_]+)", read(page))
     }
-    there = skill_page.NOT_YET & skill_page.PLAYBOOKS
-    assert not there, "take them out of NOT_YET"
-    assert named == skill_page.PLAYBOOKS | skill_page.NOT_YET
+    assert named == skill_page.PLAYBOOKS
 
 
 # -- what it names

@@ -25,7 +25,13 @@ from .._input.keys import TOP_KEYS, coerce, plain, setting
 from .._input.option_spec import run_options
 from .._input.origins import EXTRA_VAR, GROUP_ALL, PLAY
 from .._input.pass_env import require_values
-from .._input.request import Request, read_project, read_request, unknown_settings
+from .._input.request import (
+    Request,
+    read_output_file,
+    read_project,
+    read_request,
+    unknown_settings,
+)
 from .candidates import LOCAL, match
 
 # How many nodes are asked for their operating system at the same time.
@@ -222,6 +228,20 @@ def find_project(args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str |
         return read_project(find_option(args, task_vars, "project"), os.getcwd())
     except BadValue as exc:
         raise InputError([f"{name}: {exc}"]) from exc
+
+
+def find_output_file(task_vars: Mapping[str, Any]) -> str | None:
+    """The absolute path of the file for what is shown, if one is asked for. Raises InputError.
+
+    It is looked at before anything is done, so that nothing is done whose document can't be kept.
+    """
+    raw = find_setting(task_vars, "output_file")
+    if not raw:
+        return None
+    try:
+        return read_output_file(raw, os.getcwd())
+    except BadValue as exc:
+        raise InputError([f"gummy_output_file: {exc}"]) from exc
 
 
 def _systems(fleet: Fleet) -> dict[str, str | None]:

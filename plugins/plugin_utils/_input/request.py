@@ -306,7 +306,7 @@ class _Reader:
         raw = _value(top, "output_file")
         if raw:
             with self._collect(top["output_file"].where):
-                return _output_file(raw, self._cwd)
+                return read_output_file(raw, self._cwd)
         return None
 
     def check_settings(self, top: Mapping[str, Given]) -> None:
@@ -664,7 +664,8 @@ def _as_ansible_reads(word: str) -> dict[str, str]:
     return {str(name): str(plain(value)) for name, value in sets.items() if name != "_raw_params"}
 
 
-def _output_file(raw: str, cwd: str) -> str:
+def read_output_file(raw: str, cwd: str) -> str:
+    """The absolute path of a file for a document. Raises BadValue."""
     path = os.path.abspath(os.path.join(cwd, os.path.expanduser(raw)))
     folder = os.path.dirname(path)
     if not path.endswith(".json"):

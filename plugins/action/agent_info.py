@@ -18,14 +18,16 @@ from ..plugin_utils._commands.recipes import WAYS
 class ActionModule(FleetAction):
     spec: ClassVar = {
         "agent": {"type": "str"},
-        "way": {"type": "str", "choices": ["auto", *WAYS], "default": "auto"},
+        "install_way": {"type": "str", "choices": ["auto", *WAYS]},
     }
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         agent = find_option(args, variables, "agent")
-        way = None if args["way"] == "auto" else args["way"]
-        document = look_for_agent(find_fleet(self, variables, anew=True), agent, way)
+        way = find_option(args, variables, "install_way")
+        document = look_for_agent(
+            find_fleet(self, variables, anew=True), agent, None if way == "auto" else way
+        )
         result = {
             "changed": False,
             "document": document,

@@ -19,17 +19,16 @@ class ActionModule(FleetAction):
     spec: ClassVar = {
         **NODES,
         "agent": {"type": "str"},
-        "way": {"type": "str", "choices": ["auto", *WAYS], "default": "auto"},
+        "install_way": {"type": "str", "choices": ["auto", *WAYS]},
     }
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         check_names(self)
         output_file = find_output_file(variables)
         agent = find_option(args, variables, "agent")
-        way = None if args["way"] == "auto" else args["way"]
-        document = look_for_agent(
-            find_fleet(self, variables, args.get("nodes"), anew=True), agent, way
-        )
+        way = find_option(args, variables, "install_way")
+        fleet = find_fleet(self, variables, args.get("nodes"), anew=True)
+        document = look_for_agent(fleet, agent, None if way == "auto" else way)
         result = {
             "changed": False,
             "document": document,

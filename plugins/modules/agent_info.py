@@ -22,9 +22,10 @@ options:
       - The agent, V(gummy) or V(claude).
       - Without it C(gummy_agent) counts, if that is set, then V(gummy).
     type: str
-  way:
+  install_way:
     description:
       - How it may be installed.
+      - Without it C(gummy_install_way) counts, if that is set, then V(auto).
       - V(command) is the command of C(agents.NAME.install) in the config file.
       - V(brew) is the formula of Homebrew, for gummy.
       - V(source) is what C(agents.gummy.source) in the config file pins, built with Go.
@@ -32,7 +33,6 @@ options:
       - V(auto) takes the first of them that there is, in this order.
     type: str
     choices: [auto, command, brew, source, npm]
-    default: auto
 extends_documentation_fragment:
   - distributed.gummy._attributes
   - distributed.gummy._candidates

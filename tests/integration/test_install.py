@@ -291,7 +291,7 @@ def test_the_users_own_command_goes_first_and_is_read_raw(
     assert note == f"{own}\n" and own.splitlines()[0] in played.output, played
 
     (bare.home("node-1") / "bin/gummy").unlink()
-    other = controller.play("install", "-e", "gummy_nodes=node-1", "-e", "agent_way=brew")
+    other = controller.play("install", "-e", "gummy_nodes=node-1", "-e", "gummy_install_way=brew")
     assert other.status == 0 and calls(bare, "brew") == {"node-1": [BREW]}, other
 
 
@@ -335,6 +335,8 @@ def test_what_can_not_be_done_is_said_before_anything_begins(
 ) -> None:
     shell = controller.play("install", "-e", "gummy_agent=shell")
     assert shell.status == 2 and "shell is on every node already" in one_line(shell), shell
+    way = controller.play("install", "-e", "gummy_install_way=bew")
+    assert way.status == 2 and "gummy_install_way: unknown value 'bew'" in one_line(way), way
     misspelt = controller.play("install", "-e", "gummy_agnet=claude")
     assert misspelt.status == 2 and "'gummy_agent'?" in one_line(misspelt), misspelt
     nobody = controller.play("install", inventory="localhost,")

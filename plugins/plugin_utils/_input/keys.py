@@ -375,6 +375,14 @@ KEYS = (
         ),
     ),
     Key(
+        "install_way",
+        level="other",
+        type="str",
+        default="auto",
+        text=("How install may install an agent; auto is the first of the others that a node has."),
+        choices=("auto", "command", "brew", "source", "npm"),
+    ),
+    Key(
         "fleet_state",
         level="fleet",
         type="str",

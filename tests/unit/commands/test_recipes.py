@@ -13,7 +13,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config im
     Recipe,
     Source,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.keys import JOB_KEYS
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.keys import (
+    JOB_KEYS,
+    TOP_KEYS,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show.report import install_text
 
 NOTHING = Recipe()
@@ -45,6 +48,7 @@ def why_not(agent: str, on: Tools, recipe: Recipe = NOTHING, way: str | None = N
 
 def test_the_tables_speak_of_the_same_agents() -> None:
     assert set(recipes.NEEDS) == set(JOB_KEYS["agent"].choices) - {"shell"}
+    assert ("auto", *recipes.WAYS) == TOP_KEYS["install_way"].choices
     assert {agent for agent, names in INSTALL_SETTINGS.items() if "source" in names} == set(
         recipes.SOURCES
     )

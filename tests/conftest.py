@@ -55,7 +55,7 @@ def environment_in(home: pathlib.Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.lstrip("_").startswith(("ANSIBLE_", "GIT_", "XDG_", "SSH_"))
+        if not name.lstrip("_").startswith(("ANSIBLE_", "GIT_", "PYTHON", "XDG_", "SSH_"))
     }
     return {
         **kept,

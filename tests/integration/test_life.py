@@ -330,7 +330,7 @@ def test_a_job_whose_supervisor_was_killed_is_lost_and_its_work_is_brought_home_
     ("words", "says"),
     [
         (("gummy_run_id=detachd",), r"no attempt of detachd is known .* detached \(\d+ \w+"),
-        (("gummy_job=job-11",), r"no attempt of job-11 is known .* detached/job-1 \(success"),
+        (("gummy_job=jobb-1",), r"no attempt of jobb-1 is known .* detached/job-1 \(success"),
         (("gummy_job=../../etc/passwd",), "is no job: give RUN/name"),
         (("gummy_job=-oProxyCommand=x",), "is no job"),
         ((), "say which: gummy_job=NAME"),

@@ -122,7 +122,8 @@ def test_in_a_play_of_localhost_the_option_nodes_says_which_nodes_are_meant(
                 "that": [
                     "info.document.nodes | length == 3",
                     "sent.document.nodes | map(attribute='node') | list == ['node-1']",
-                    "cancelled.document.attempts | length == 1",
+                    # Others have run what is called so, too.
+                    "cancelled.document.attempts | rejectattr('told') | length == 1",
                     "harvested is changed",
                     "cleaned.document.nodes | length == 3",
                 ]

@@ -22,6 +22,8 @@ from real_nodes import NODES, ROOT, Controller, Fleet, Played, free_port
 from test_check_mode import everything
 
 Found = set[tuple[str, str]]
+pytestmark = pytest.mark.once
+
 STATUS_FILES = ROOT / "tests" / "fixtures" / "tailscale"
 
 CLAUDE = """\

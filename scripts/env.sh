@@ -47,4 +47,6 @@ writable "${TMPDIR:-/tmp}" || unset TMPDIR
 # ansible.cfg in a world-writable directory.
 export ANSIBLE_CONFIG="$ROOT/ansible.cfg" ANSIBLE_COLLECTIONS_PATH="$ROOT/.collections"
 PATH=${PATH:-/usr/bin:/bin}
+# In a shell where it was activated it is there already; once, so that it can be taken off again.
+while [ "$PATH" != "${PATH#"$ROOT/.venv/bin:"}" ]; do PATH=${PATH#"$ROOT/.venv/bin:"}; done
 export PATH="$ROOT/.venv/bin:$PATH:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"

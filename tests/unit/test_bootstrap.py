@@ -77,7 +77,8 @@ def test_a_shim_that_finds_its_python_in_the_venv_to_be_replaced_is_of_no_use(
     )
     done = sh(
         f"python_candidates() {{ echo '{shim}'; }}; pythons",
-        PATH=os.environ["PATH"],
+        # As in a shell where it was activated.
+        PATH=f"{ROOT}/.venv/bin:{os.environ['PATH']}",
         HOME=str(tmp_path),
     )
     assert done.returncode == 1 and f"{shim}: does not run" in done.stderr

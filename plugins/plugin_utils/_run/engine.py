@@ -14,6 +14,8 @@ Which thread may touch what:
   what it returns goes into the queue of answers. It touches nothing of Engine. What takes as long
   as a node likes, the fetches, has a small pool for each node.
 * Each watched node has a thread (watch.py), which puts what it is told into the same queue.
+* Each node that was asked something has a session, with a thread that reads what comes over it and
+  hands it to whoever asked (_links/session.py).
 * A thread that measures nodes puts their loads into the queue too.
 
 What several threads share guards itself: the queue, the links (a lock), the watches (a lock each),
@@ -64,7 +66,7 @@ PARENT_CHECK = 2.0
 # Harvests of one node that are acknowledged together.
 ACKS_AT_ONCE = 20
 
-# How many threads carry out verbs: six ssh channels a node, two to spare, and an upper bound.
+# How many threads carry out verbs: so many a node, some to spare, and an upper bound.
 THREADS_A_NODE = 6
 THREADS_TO_SPARE = 2
 THREADS_MOST = 64
@@ -181,6 +183,7 @@ class Engine:
             self._watches.stop()
             for pool in (self._pool, *self._fetch_pools.values()):
                 pool.shutdown(wait=not self.has_left, cancel_futures=True)
+            self._links.close()
         return {name: self._row(name) for name in self._results}
 
     def _tell_what_is_known(self, found: Iterable[ev.Found]) -> None:

@@ -61,6 +61,16 @@ class Links:
             return link
         return None
 
+    def close(self) -> None:
+        """End all sessions; nothing is asked any more."""
+        with self._one_at_a_time:
+            links = list(self._links.values())
+        # All are told before the first one is waited for.
+        for link in links:
+            link.session.hang_up()
+        for link in links:
+            link.session.close()
+
 
 @dataclass(frozen=True)
 class Verbs:
@@ -89,7 +99,7 @@ class Verbs:
             slots=slots,
         )
         try:
-            reply = self.links.to(command.node).call("claim", request, CLAIM_SECONDS)
+            reply = self.links.to(command.node).session.call("claim", request, CLAIM_SECONDS)
         except LinkError as exc:
             return replies.not_reached(command.attempt, exc)
         return replies.after_claim(command.attempt, reply)
@@ -144,7 +154,7 @@ class Verbs:
         if key is not None:
             request["key"] = key
         try:
-            reply = self.links.to(command.node).call("start", request, START_SECONDS)
+            reply = self.links.to(command.node).session.call("start", request, START_SECONDS)
         except LinkError as exc:
             return replies.not_known(command.attempt, exc)
         return replies.after_start(command.attempt, reply, agent=job.agent, now=time.time())
@@ -154,11 +164,11 @@ class Verbs:
         request: wire.AttemptRequest = {"attempt": command.attempt}
         verb = "cancel" if isinstance(command, ev.Cancel) else "fence"
         try:
-            link = self.links.to(command.node)
+            session = self.links.to(command.node).session
             if verb == "cancel":
-                reply = link.call("cancel", request, PROOF_SECONDS)
+                reply = session.call("cancel", request, PROOF_SECONDS)
             else:
-                reply = link.call("fence", request, PROOF_SECONDS)
+                reply = session.call("fence", request, PROOF_SECONDS)
         except LinkError as exc:
             return replies.not_known(command.attempt, exc)
         return replies.after_proof(command.attempt, reply, store=store, now=time.time())
@@ -201,10 +211,10 @@ class Verbs:
         if link is None:
             return
         with contextlib.suppress(LinkError):
-            link.call("release", {"attempt": command.attempt}, COURTESY_SECONDS)
+            link.session.call("release", {"attempt": command.attempt}, COURTESY_SECONDS)
 
     def acknowledge(self, node: str, attempts: list[str]) -> None:
         """The harvests of these attempts are at home. What is not heard, resume says again."""
         request: wire.AckRequest = {"attempts": attempts, "controller": self.controller}
         with contextlib.suppress(LinkError):
-            self.links.to(node).call("ack", request, COURTESY_SECONDS)
+            self.links.to(node).session.call("ack", request, COURTESY_SECONDS)

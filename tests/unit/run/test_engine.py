@@ -230,7 +230,7 @@ def test_a_busy_node_is_waited_for_by_an_open_poll_and_the_slot_that_it_grants_i
     row = call([JOB], node).run()["a"]
 
     assert row["status"] == "success"
-    assert node.polls[0].words[:1] == [b"+"]
+    assert node.polls[0].words[:1] == ["+"]
     first, second = [request["attempt"] for request in node.requests("claim")]
     assert first != second
 
@@ -244,10 +244,10 @@ def test_a_run_whose_jobs_wait_no_longer_leaves_the_waitlist(call):
     made.start()
 
     poll = node.next_poll()
-    wait_for(lambda: poll.words == [b"+"], "a place on the waitlist")
+    wait_for(lambda: poll.words == ["+"], "a place on the waitlist")
     ask_to_cancel(RUN)
     assert made.rows()["a"]["status"] == "cancelled"
-    assert poll.words == [b"+", b"-"] and poll.killed
+    assert poll.words == ["+", "-"] and poll.is_stopped
 
 
 # -- a start without a reply

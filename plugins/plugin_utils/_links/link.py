@@ -37,6 +37,7 @@ import re
 import shlex
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -164,9 +165,14 @@ class Link(Asks):
         self._guess_failed = False
         # The lasting session, which is opened when it is first asked something.
         self.session = NodeSession(self)
+        # Whether it is this machine, which is slow at times and never out of reach.
+        self.is_local = ssh is None
         # Whether the login shell prints something of its own, which breaks rsync.
         self._noisy = False
         self.connected = False
+        # When the way to the node program got one step further, by the monotonic clock: the node
+        # was connected, has said what there is, has taken the program, has begun a session.
+        self.last_step = 0.0
         # Which rows of the last call that brings rows were left out, for people; blank: none.
         self.invalid_rows = ""
 
@@ -205,6 +211,11 @@ class Link(Asks):
                 else:
                     self._run("true", seconds=40)
             self.connected = True
+            self.last_step = time.monotonic()
+
+    def is_warm(self) -> bool:
+        """Whether a connection is open, here or of an earlier playbook."""
+        return self.connected or self._ssh is None or self._listens()
 
     def _listens(self) -> bool:
         """Whether an earlier playbook's master is there.
@@ -235,6 +246,7 @@ class Link(Asks):
         if status:
             reason = _last_words(errors)
             raise LinkError(f"{self.name}: exit status {status}: {reason}", "reply")
+        self.last_step = time.monotonic()
         return out
 
     def _no_answer(self, seconds: float) -> LinkError:
@@ -479,6 +491,7 @@ class Link(Asks):
             raise self._not_started(exc) from None
 
     def on_session_ready(self) -> None:
+        self.last_step = time.monotonic()
         self._guess_works = self._installed is None
         self._guess_failed = False
 

@@ -175,6 +175,8 @@ class Conversation:
         self._requests: dict[int, Replies] = {}
         self._error: LinkError | None = None
         self.is_closed = False
+        # When it ends at the latest, once it is closed, by the monotonic clock.
+        self._end_by = float("inf")
 
         # The reading thread's alone.
         self._is_ready = False
@@ -209,16 +211,17 @@ class Conversation:
         self._channel.send(json.dumps(frame).encode() + b"\n")
 
     def hang_up(self) -> None:
-        """Nothing more is asked."""
+        """Nothing more is asked; it may take END_SECONDS until the node has noticed.
+
+        An ssh that is ended does not end the lines, for its master holds the other end of them.
+        """
+        self._end_by = min(self._end_by, time.monotonic() + END_SECONDS)
         self.is_closed = True
         self._channel.hang_up()
 
     def join(self) -> None:
-        """Wait until it has ended after that, and not for long."""
-        self._thread.join(END_SECONDS)
-        if self._thread.is_alive():
-            self._channel.kill()
-            self._thread.join(END_SECONDS)
+        """Wait until it has ended after that."""
+        self._thread.join(2 * END_SECONDS)
 
     # -- the reading thread
 
@@ -229,6 +232,8 @@ class Conversation:
                 for line in lines:
                     self._take(line)
                 self._look_at_clock(bool(lines))
+                if self.is_closed and time.monotonic() >= self._end_by:
+                    break
             error = self._why_it_ended()
         except TooMuchOutput as exc:
             error = InvalidReply(f"{self._name} was cut off: {exc}")
@@ -253,6 +258,8 @@ class Conversation:
 
     def _why_it_ended(self) -> LinkError:
         """What the end of stdout means."""
+        if self.is_closed:
+            return LinkError(f"the session with {self._name} was closed", "reply")
         try:
             status = self._channel.status()
         except DeadlinePassed:
@@ -265,7 +272,7 @@ class Conversation:
 
     def _pause(self) -> float:
         """Seconds until there is something to do without a word of the node."""
-        return self._due() - time.monotonic()
+        return min(self._due(), self._end_by) - time.monotonic()
 
     def _due(self) -> float:
         if not self._is_ready:

@@ -5,10 +5,10 @@ its points.
 
 Put this folder on PYTHONPATH. GUMMY_CRASH_POINT is `WHO WHERE MARK`: WHO is `worker` (that process
 alone), `all` (ansible-playbook as well), or `session` (the ssh of the session with the node, and
-the run goes on); WHERE is the point's number, or what it is (`begun-start`); MARK is written with what
-the point was. Points are: after each durable write of the journal; before an rsync or the ssh of a
-session starts, right after that, and when it has ended; before a request goes into a session, right
-after that, and when a reply to it has come and nothing was made of it yet.
+the run goes on); WHERE is the point's number, or what it is (`begun-start`); MARK is written with
+what the point was. Points are: after each durable write of the journal; before an rsync or the ssh
+of a session starts, right after that, and when it has ended; before a request goes into a session,
+right after that, and when a reply to it has come and nothing was made of it yet.
 """
 
 from __future__ import annotations

@@ -116,6 +116,8 @@ class PlayedLink:
         self._is_closed = False
         # A played node needs no other way to be asked.
         self.session = self
+        self.is_local = False
+        self.last_step = 0.0
 
     # -- for the test
 
@@ -140,6 +142,9 @@ class PlayedLink:
 
     def on_poll(self, poll):
         """A poll was opened. A node that acts by itself overrides this."""
+
+    def is_warm(self):
+        return True
 
     def hang_up(self):
         """The run is over."""

@@ -5,6 +5,7 @@ The job starts once and is never called good without reason.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -55,7 +56,18 @@ def sessions(fleet: Fleet) -> list[int]:
         in subprocess.run(
             ["ps", "-wwo", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
         ).stdout
+        and not is_supervisor(pid)
     ]
+
+
+def is_supervisor(pid: int) -> bool:
+    """Whether it is one that a child of a session forked: its stdin is /dev/null, or an orphan."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/fd/0") == os.devnull
+    parent = subprocess.run(
+        ["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return parent.strip() in ("", "1")
 
 
 def attempt(fleet: Fleet, started: Playing) -> pathlib.Path:

@@ -152,7 +152,7 @@ def status(fleet: Fleet) -> StatusDocument:
     def question(name: str, link: Link) -> Answer:
         return _ask(fleet, nodes[name], link)
 
-    answers, silent = ask_all_nodes(fleet, question, without=away(nodes))
+    answers, silent = ask_all_nodes(fleet, question, without=away(nodes), only_looks=True)
     # What this controller knows better than a node is not shown.
     records = Records(answers)
     rows = _sorted_once(

@@ -49,9 +49,6 @@ PAUSE_MOST = 5.0
 # How many words that say nothing new one poll may bring.
 IDLE_WORDS_MOST = 5000
 
-# How often a thread looks whether its node is watched again, in seconds.
-LOOK = 0.05
-
 
 class Attempts:
     """The run's attempts on each node, as this controller knows them. Used by several threads."""
@@ -119,6 +116,9 @@ class NodeWatch:
         self._listens = False
         self._ended_by_us = False
 
+        # Wakes the own thread: the node is wanted again, or the run is over.
+        self._changed = threading.Event()
+
         # The own thread's alone: ids of attempts of which it was told that they have ended, and
         # how a person can watch them.
         self._ended: set[str] = set()
@@ -133,6 +133,7 @@ class NodeWatch:
     def want(self) -> None:
         with self._lock:
             self._wanted = True
+        self._changed.set()
 
     def unwant(self, now: float) -> None:
         with self._lock:
@@ -166,6 +167,7 @@ class NodeWatch:
         with self._lock:
             if self._open_poll is not None:
                 self._open_poll.stop()
+        self._changed.set()
 
     def _say(self, word: str) -> None:
         """Change what an open poll does. One that is about to open asks for itself."""
@@ -180,7 +182,8 @@ class NodeWatch:
         pause = PAUSE
         while not over.is_set():
             if not self._is_wanted():
-                over.wait(LOOK)
+                self._changed.wait()
+                self._changed.clear()
                 continue
 
             begun = time.monotonic()

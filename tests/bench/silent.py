@@ -20,7 +20,7 @@ FOUR = 4
 MANY = 50
 DEAD = 10
 # How long the jobs of the row `waiting` take, in seconds.
-WAIT = 30
+WAIT = 60
 STARTS = 20
 # Stands in for Python on the nodes, and counts how often it is started.
 COUNTED = 'printf x >> "$HOME/python-starts"; exec python3 "$@"'

@@ -143,7 +143,7 @@ class Stragglers:
         """Wait no longer for those that take much longer than most others."""
         for name in self._newly_late():
             # What is under way there ends with the connection.
-            threading.Thread(target=self._links[name].drop, daemon=True).start()
+            threading.Thread(target=self._links[name].give_up, daemon=True).start()
 
     def _newly_late(self) -> list[str]:
         now = time.monotonic()

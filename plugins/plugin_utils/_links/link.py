@@ -173,6 +173,10 @@ class Link(Asks):
         # When the way to the node program got one step further, by the monotonic clock: the node
         # was connected, has said what there is, has taken the program, has begun a session.
         self.last_step = 0.0
+        # What was called and has not ended, and whether nobody waits for the node any more.
+        self._one_at_a_time = threading.Lock()
+        self._under_way: set[Process] = set()
+        self.is_given_up = False
         # Which rows of the last call that brings rows were left out, for people; blank: none.
         self.invalid_rows = ""
 
@@ -234,7 +238,13 @@ class Link(Asks):
     def _run(self, command: str, data: bytes = b"", seconds: float = 30.0) -> bytes:
         """stdout of a command. Raises LinkError, also if it fails."""
         try:
-            status, out, errors = run(self._argv(command), data, seconds)
+            with contextlib.ExitStack() as ends:
+                status, out, errors = run(
+                    self._argv(command),
+                    data,
+                    seconds,
+                    opened=lambda process: ends.enter_context(self._noted(process)),
+                )
         except NotStarted as exc:
             raise self._not_started(exc) from None
         except TooMuchOutput as exc:
@@ -271,6 +281,33 @@ class Link(Asks):
         if self._ssh is not None:
             with contextlib.suppress(DeadlinePassed, NotStarted):
                 run([*self._ssh, "-O", "exit", "--", self.host], seconds=5)
+
+    def give_up(self) -> None:
+        """End all that is under way: nobody waits for this node any more.
+
+        The connection goes last. A client that has not got through to its master would open one of
+        its own when that ends, and wait for it.
+        """
+        with self._one_at_a_time:
+            self.is_given_up = True
+            under_way = list(self._under_way)
+        for process in under_way:
+            process.kill()
+        self.drop()
+
+    @contextlib.contextmanager
+    def _noted(self, process: Process) -> Iterator[None]:
+        """While this lasts, `give_up` ends the process."""
+        with self._one_at_a_time:
+            self._under_way.add(process)
+            is_late = self.is_given_up
+        if is_late:
+            process.kill()
+        try:
+            yield
+        finally:
+            with self._one_at_a_time:
+                self._under_way.discard(process)
 
     def shell(self, script: str, seconds: float) -> str:
         """stdout of a script run by the node's /bin/sh, whatever the login shell is.
@@ -414,6 +451,8 @@ class Link(Asks):
             except LinkError as exc:
                 if exc.kind not in ("reply", "python") or isinstance(exc, InvalidReply):
                     raise
+                if self.is_given_up:
+                    raise
                 self._guess_works = False
         yield from self._ask(self.command(verb), verb, request, seconds)
 
@@ -427,7 +466,8 @@ class Link(Asks):
             except NotStarted as exc:
                 raise self._not_started(exc) from None
             try:
-                yield from self._read(process, verb, request, seconds)
+                with self._noted(process):
+                    yield from self._read(process, verb, request, seconds)
             except TooMuchOutput as exc:
                 raise self._too_much(exc) from None
             except DeadlinePassed:

@@ -48,6 +48,7 @@ class PlayedLink:
         # (verb, request), in their order.
         self.asked = []
         self.is_local = False
+        self.is_given_up = False
         self.last_step = 0.0
 
     def is_warm(self):

@@ -87,7 +87,7 @@ class Late(PlayedLink):
     def is_warm(self):
         return self._is_warm
 
-    def drop(self):
+    def give_up(self):
         self._dropped.set()
 
     def call(self, verb, request, seconds=30.0):

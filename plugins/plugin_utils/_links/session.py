@@ -42,10 +42,12 @@ WAITING_MOST = 16
 LOOK = 0.1
 # Bytes of what nobody asked for, noise of a login shell among it, after which a session is ended.
 USELESS_MOST = 8 * 1024 * 1024
+USELESS_LEAST = 64
 # How long a session may take until its program runs, in seconds.
 READY_SECONDS = 60.0
-# After how long without a word a node is asked whether it lives, and how long that may take, in
-# seconds.
+# How often a node is asked whether it lives, and how long it may say nothing after that, in
+# seconds. It takes us for dead when it is not asked for two minutes (SILENCE_MOST in
+# _node/session.py).
 PING_EVERY = 15.0
 PONG_SECONDS = 30.0
 # How long a session may take to end when it is told to, in seconds.
@@ -181,8 +183,9 @@ class Conversation:
         # The reading thread's alone.
         self._is_ready = False
         self._useless = 0
-        self._heard_at = time.monotonic()
-        self._pinged_at: float | None = None
+        self._begun = time.monotonic()
+        self._pinged_at = self._begun
+        self._is_waited_for = False
 
         self._thread = threading.Thread(
             target=self._run, name=f"gummy-session-{host.name}", daemon=True
@@ -275,25 +278,26 @@ class Conversation:
         return min(self._due(), self._end_by) - time.monotonic()
 
     def _due(self) -> float:
+        """When the clock is to be looked at, whatever comes or does not."""
         if not self._is_ready:
-            return self._heard_at + READY_SECONDS
-        if self._pinged_at is not None:
+            return self._begun + READY_SECONDS
+        if self._is_waited_for:
             return self._pinged_at + PONG_SECONDS
-        return self._heard_at + PING_EVERY
+        return self._pinged_at + PING_EVERY
 
     def _look_at_clock(self, has_heard: bool) -> None:
-        """Ask a silent node whether it lives, and end the session with one that does not."""
+        """Ask a node whether it lives, and end the session with one that does not answer."""
+        if has_heard:
+            self._is_waited_for = False
         now = time.monotonic()
-        if has_heard and self._is_ready:
-            self._heard_at = now
-            self._pinged_at = None
         if now < self._due():
             return
-        if not self._is_ready or self._pinged_at is not None:
-            seconds = READY_SECONDS if not self._is_ready else PING_EVERY + PONG_SECONDS
+        if not self._is_ready or self._is_waited_for:
+            seconds = PONG_SECONDS if self._is_ready else READY_SECONDS
             self._host.drop()
             raise LinkError(f"{self._name} did not answer within {seconds:.0f} s", "timeout")
         self._pinged_at = now
+        self._is_waited_for = True
         self.send({"id": next(self._ids), "verb": "ping"})
 
     def _take(self, line: bytes) -> None:
@@ -363,7 +367,8 @@ class Conversation:
         return InvalidReply(f"the reply of {self._name} to {verb} is not valid: {error}")
 
     def _add_useless(self, line: bytes) -> None:
-        self._useless += len(line) + 1
+        # Short ones cost time, too.
+        self._useless += max(len(line), USELESS_LEAST)
         if self._useless > USELESS_MOST:
             raise InvalidReply(f"{self._name} says too much that nobody asked for")
 

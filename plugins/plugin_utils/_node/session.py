@@ -7,20 +7,24 @@ Lines of JSON come in on stdin and go out on stdout; wire.py says what is in the
 modules of the verbs are loaded once, and nothing else is kept: when the session ends anywhere,
 whoever asked asks again by attempt id, as if each request had been a call of its own.
 
-It is one thread around poll(), and it does nothing itself that could block, take a lock, or change
-what holds for a whole process (the environment, the umask, the working directory). Each request is
-answered by a child. A child is forked before any lock is taken, and closes what belongs to the
-others. That matters because a fork keeps every lock that its parent holds, whatever close-on-exec
-says: a supervisor that was forked beside an open claim would hold that claim's lock for hours.
-What a child holds is its own, and a supervisor that it forks holds no more.
+It is one thread around poll(), and it does nothing itself that could block, take a lock but for the
+one that keeps its program, or change what holds for a whole process (the environment, the umask,
+the working directory). Each request is answered by a child. A child is forked before any lock is
+taken, and closes what belongs to the others. That matters because a fork keeps every lock that its
+parent holds, whatever close-on-exec says: a supervisor that was forked beside an open claim would
+hold that claim's lock for hours. What a child holds is its own, and a supervisor that it forks
+holds no more.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import select
 import sys
+import time
 
 from . import verbs
 from .store import TYPE_CHECKING
@@ -40,6 +44,9 @@ AT_ONCE = 64
 BACKLOG_MOST = 1024 * 1024
 # Bytes that are read or written at once.
 CHUNK = 65536
+# Seconds without a word of the asker, who says one every 15, after which there is none: a machine
+# that lost its power ends no connection.
+SILENCE_MOST = 120.0
 
 
 class BadFrame(Exception):
@@ -87,8 +94,11 @@ class Session:
         # Up to where there is no end of a line in it.
         self._looked_at = 0
         self._output = bytearray()
+        self._heard_at = time.monotonic()
         self._is_over = False
         self._is_warm = False
+        # Clean leaves a program alone that still runs.
+        self._program = hold_program()
 
     def serve(self) -> int:
         """Answer until nobody asks any more; returns an exit status.
@@ -127,12 +137,18 @@ class Session:
             poller.register(descriptor, select.POLLIN)
 
         # What a start needs is loaded while there is nothing else to do.
-        ready = poller.poll(None if self._is_warm else 0)
+        ready = poller.poll(self._milliseconds_left() if self._is_warm else 0)
         if not ready and not self._is_warm:
             self._is_warm = True
             load_modules()
-            ready = poller.poll(None)
+            ready = poller.poll(self._milliseconds_left())
+        if not ready:
+            self._is_over = True
         return [descriptor for descriptor, _event in ready]
+
+    def _milliseconds_left(self) -> float:
+        """How long it is still waited for a word of the asker."""
+        return max(0.0, self._heard_at + SILENCE_MOST - time.monotonic()) * 1000
 
     def _on_ready(self, descriptor: int) -> None:
         if descriptor == STDIN:
@@ -161,6 +177,7 @@ class Session:
             self._is_over = True
             return
 
+        self._heard_at = time.monotonic()
         self._input += chunk
         while (end := self._input.find(b"\n", self._looked_at)) >= 0:
             line = bytes(self._input[:end])
@@ -223,7 +240,7 @@ class Session:
         try:
             for child in self._children.values():
                 child.close()
-            for descriptor in others:
+            for descriptor in (*others, self._program):
                 os.close(descriptor)
             for target, source in ((STDIN, words), (STDOUT, replies)):
                 os.dup2(source, target)
@@ -267,6 +284,18 @@ class Session:
         except BlockingIOError:
             return
         del self._output[:written]
+
+
+def hold_program() -> int:
+    """A descriptor with a lock on the program's file, which others may share."""
+    try:
+        program = os.open(sys.argv[0], os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        # It may be gone by now: what is loaded goes on.
+        program = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):
+        fcntl.flock(program, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return program
 
 
 def load_modules() -> None:

@@ -417,7 +417,7 @@ def test_a_node_that_answers_no_ping_is_not_waited_for(soon, script):
     dropped = []
     link.drop = lambda: dropped.append(True)
     begun = time.monotonic()
-    with pytest.raises(LinkError, match="did not answer within 1 s") as failed:
+    with pytest.raises(LinkError, match="did not answer within") as failed:
         fence(link)
     assert failed.value.kind == "timeout" and dropped == [True]
     assert time.monotonic() - begun < 10

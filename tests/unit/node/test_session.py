@@ -254,6 +254,31 @@ class SessionTest(NodeCase):
             talk.process.stdin.flush()
         self.assertEqual("refused", talk.frame()["state"])
 
+    def test_an_asker_who_says_nothing_for_long_is_taken_for_dead(self) -> None:
+        short = (
+            f"import sys; sys.path.insert(0, {ZIP!r}); from _node import session;"
+            " session.SILENCE_MOST = 0.5; sys.exit(session.serve())"
+        )
+        talk = self.talk(sys.executable, "-I", "-S", "-c", short)
+        poll = talk.ask("poll", prefix=A, told=[], slots=1)
+        talk.next_reply(poll)
+        children = self.children(talk.process.pid)
+        for number in range(10):
+            talk.say(id=1000 + number, verb="ping")
+            time.sleep(0.1)
+        self.assertIsNone(talk.process.poll())
+        self.assertEqual(0, talk.process.wait(30))
+        wait_for(lambda: not any(map(_runs, children)))
+
+    @unittest.skipUnless(os.path.isdir("/proc/self/fd"), "only /proc tells descriptors")
+    def test_it_keeps_its_program_from_being_cleaned_away(self) -> None:
+        talk = self.talk()
+        self.assertIsNone(try_lock(ZIP))
+        talk.process.stdin.close()
+        self.assertEqual(0, talk.process.wait(30))
+        lock = wait_for(lambda: try_lock(ZIP))
+        os.close(lock)
+
     # -- what belongs to whom
 
     @staticmethod
@@ -300,7 +325,6 @@ class SessionTest(NodeCase):
         self.assertEqual("started", started["state"], started)
 
         supervisor = self.supervisor(A + "mine")
-        # When it has begun, nothing of its own start is open any more.
         wait_for((Path(mine["workspace"]) / "tree" / "whose").exists)
         attempt = self.store.attempt(A + "mine")
         own = {
@@ -311,9 +335,21 @@ class SessionTest(NodeCase):
             self.store.slot(mine["slot"]),
             os.path.join(mine["workspace"], "lock"),
         }
-        folder = f"/proc/{supervisor}/fd"
-        held = {os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
-        self.assertEqual({os.path.realpath(path) for path in own}, held)
+        wanted = {os.path.realpath(path) for path in own}
+
+        def held() -> set[str]:
+            folder = f"/proc/{supervisor}/fd"
+            links = set()
+            # One may be closed meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                links = {os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+            return links
+
+        # For a moment it has a pipe to the agent that it starts.
+        until = time.monotonic() + 10
+        while held() != wanted and time.monotonic() < until:
+            time.sleep(0.02)
+        self.assertEqual(wanted, held())
 
         # The agent holds none of them.
         (agent,) = self.children(supervisor)

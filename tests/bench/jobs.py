@@ -112,7 +112,7 @@ ROWS = [
         one_job,
         debug_task,
         "wall",
-        3.0,
+        1.5,
     ),
     Row(
         "one-job-static",
@@ -120,7 +120,7 @@ ROWS = [
         one_job_static,
         debug_task,
         "wall",
-        3.0,
+        1.5,
     ),
     Row(
         "many-jobs",
@@ -128,7 +128,7 @@ ROWS = [
         many_jobs,
         parallel,
         "wall",
-        0.6,
+        0.9,
     ),
     Row(
         "cpu-per-job",
@@ -136,6 +136,6 @@ ROWS = [
         many_jobs,
         parallel,
         "cpu per job",
-        0.8,
+        0.45,
     ),
 ]

@@ -147,7 +147,7 @@ ROWS = [
         controllers,
         evenly,
         "wall",
-        1.5,
+        1.3,
         nodes=3,
     ),
 ]

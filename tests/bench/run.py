@@ -21,13 +21,14 @@ import big
 import jobs
 import load
 import placement
+import silent
 import simulation
 import sync
 import views
 from table import Row, Side, lines, result
 from world import ROOT, BenchError, Sample, World
 
-ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS, *placement.ROWS, *sync.ROWS]
+ROWS: list[Row] = [*jobs.ROWS, *load.ROWS, *views.ROWS, *placement.ROWS, *sync.ROWS, *silent.ROWS]
 BIG = "big"
 SIMULATION = "simulation"
 # How long an ssh master surely lasts without work, in seconds; it ends after 60.

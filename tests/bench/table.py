@@ -23,18 +23,23 @@ class Row:
     peer: Side
     # Which of a sample's figures is compared.
     of: str
-    # The row is met if the ratio of the medians is at most this.
+    # The row is met if the ratio of the medians, or their difference, is at most this.
     target: float
     # Each side is called once before it counts, and again when its ssh masters may have ended.
     warm: bool = True
     # How many nodes the fleet has.
     nodes: int = NODES
+    # Whether what ours takes more counts, in seconds, and not how many times as much.
+    difference: bool = False
+
+    def compare(self, ours: float, peer: float) -> float:
+        return ours - peer if self.difference else ours / peer
 
 
 def result(row: Row, samples: Mapping[Side, Sequence[Sample]]) -> dict[str, Any]:
     ours, peer = ([sample[row.of] for sample in samples[side]] for side in (row.ours, row.peer))
-    each = [a / b for a, b in zip(ours, peer, strict=True)]
-    ratio = median(ours) / median(peer)
+    each = [row.compare(a, b) for a, b in zip(ours, peer, strict=True)]
+    ratio = row.compare(median(ours), median(peer))
     return {
         "row": row.name,
         "text": row.text,

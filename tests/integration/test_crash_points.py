@@ -1,6 +1,6 @@
-"""Every point at which the process that drives a run can be ended.
+"""Every point at which the process that drives a run, or its session with a node, can be ended.
 
-The run goes on under its name, and its job starts once.
+The run goes on, under its name or by itself, and its job starts once.
 """
 
 from __future__ import annotations
@@ -54,6 +54,13 @@ class Crashed:
         mark = controller.folder / "crash"
         crash = {"PYTHONPATH": str(HOOK), "GUMMY_CRASH_POINT": f"{who} {number} {mark}"}
         first = controller.begin("run", *self.words, inventory=self.inventory, env=crash)
+        if who == "session":
+            # The run goes on by itself, in one attempt.
+            played = first.end()
+            self.point = mark.read_text(encoding="utf-8") if mark.exists() else ""
+            assert played.status == 0, f"ended at {self.name}, {self.point!r}:\n{played}"
+            assert len(played.job["attempts"]) == 1, f"ended at {self.point!r}:\n{played}"
+            return
         until(lambda: mark.exists() or first.process.poll() is not None, "the point, or the end")
         # A worker that dies in the middle of a word to its playbook can make it hang.
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -91,7 +98,7 @@ def leases_end(fleet: Fleet) -> Iterator[None]:
             claims.unlink()
 
 
-@pytest.mark.parametrize("who", ["worker", "all"])
+@pytest.mark.parametrize("who", ["worker", "all", "session"])
 def test_wherever_a_run_is_ended_it_goes_on_and_its_job_starts_once(
     fleet: Fleet,
     make_controller: Callable[[pathlib.Path], Controller],
@@ -115,7 +122,7 @@ def test_wherever_a_run_is_ended_it_goes_on_and_its_job_starts_once(
             if not all(points):
                 break
     assert not all(points), "it never got through"
-    verbs = ("claim", "rsync", "start", "poll", "ack")
+    verbs = ("session", "claim", "rsync", "start", "poll", "ack")
     assert points.count("journal") == 6 and {
         f"{when} {verb}" for verb in verbs for when in ("before", "begun", "ended")
     } <= {*points}, points

@@ -63,19 +63,19 @@ def test_what_the_controller_loses_is_made_anew_and_starts_nothing_twice(
 ) -> None:
     started, again = begin(controller, counter)
 
-    def polls() -> dict[int, str]:
+    def sessions() -> dict[int, str]:
         return {
             pid: words
             for pid, words in commands(descendants(started.process.pid)).items()
-            if re.match(r"\S*ssh .* poll'?$", words)
+            if re.match(r"\S*ssh .* session'?$", words)
         }
 
-    # Find the process to kill: a poll, its ssh master, or the playbook's worker.
-    (poll, words), *_others = until(polls, "the poll").items()
+    # Find the process to kill: a session, its ssh master, or the playbook's worker.
+    (session, words), *_others = until(sessions, "the session").items()
     socket = re.search(r"ControlPath=(\S+)", words)
     assert socket
     victims = {
-        "ssh": lambda: [poll],
+        "ssh": lambda: [session],
         "master": lambda: [
             pid for pid, title in commands().items() if title.startswith(f"ssh: {socket[1]} ")
         ],
@@ -94,7 +94,7 @@ def test_what_the_controller_loses_is_made_anew_and_starts_nothing_twice(
         started.kill()
         started = controller.begin("run", *again)
     else:
-        until(lambda: {*polls()} - {poll}, "another poll")
+        until(lambda: {*sessions()} - {session}, "another session")
 
     # Each job began once and its work is at home.
     counter.let_go("-go")

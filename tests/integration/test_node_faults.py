@@ -5,6 +5,7 @@ The job starts once and is never called good without reason.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -41,7 +42,7 @@ def store(fleet: Fleet) -> pathlib.Path:
     return found.parent
 
 
-def polls(fleet: Fleet) -> list[int]:
+def sessions(fleet: Fleet) -> list[int]:
     ours = [
         pid
         for node in fleet.call("status")["nodes"]
@@ -51,11 +52,22 @@ def polls(fleet: Fleet) -> list[int]:
     return [
         pid
         for pid in ours
-        if " poll"
+        if " session"
         in subprocess.run(
             ["ps", "-wwo", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
         ).stdout
+        and not is_supervisor(pid)
     ]
+
+
+def is_supervisor(pid: int) -> bool:
+    """Whether it is one that a child of a session forked: its stdin is /dev/null, or an orphan."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/fd/0") == os.devnull
+    parent = subprocess.run(
+        ["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return parent.strip() in ("", "1")
 
 
 def attempt(fleet: Fleet, started: Playing) -> pathlib.Path:
@@ -186,11 +198,11 @@ def test_a_store_of_a_newer_schema_is_left_alone_and_its_jobs_are_waited_for(
     path = store(fleet) / "store.json"
     known = path.read_text()
     started.wait_for(
-        lambda: polls(fleet), "the poll, which must ask again to meet the newer schema"
+        lambda: sessions(fleet), "the session, which must ask again to meet the newer schema"
     )
     try:
         path.write_text(json.dumps({**json.loads(known), "format": 2}))
-        for pid in polls(fleet):
+        for pid in sessions(fleet):
             os.kill(pid, signal.SIGKILL)
         started.wait_for(
             lambda: re.search(

@@ -41,6 +41,13 @@ def kill(*pids: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def reads_nothing(pid: int) -> bool:
+    """Whether its stdin is /dev/null, as a supervisor's is, which a session's child forked."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/fd/0") == os.devnull
+    return True
+
+
 class Injector:
     """strike(kind) -> what it did, None if there was nothing to strike."""
 
@@ -160,6 +167,26 @@ class Injector:
         hit = self.all_in_flight()
         kill(self.random.choice(found))
         return Fault("ssh killed", hit, driver.run_id)
+
+    def session(self) -> Fault | None:
+        """A session's program on a node, or a child of it that answers a request."""
+
+        def programs() -> list[int]:
+            here = str(self.world.folder)
+            return [
+                pid
+                for pid, _parent, words, env in self.world.processes()
+                if words.endswith(".zip session")
+                and (self.world.isolated or here in words or here in env.get("HOME", ""))
+                and not reads_nothing(pid)
+            ]
+
+        found = self.wait(programs, 5.0)
+        if not isinstance(found, list):
+            return None
+        hit = self.all_in_flight()
+        kill(self.random.choice(found))
+        return Fault("session killed", hit)
 
     def master(self) -> Fault | None:
         mine = str(self.world.folder)
@@ -342,6 +369,7 @@ KINDS: dict[str, Strike] = {
     "its main process alone": Injector.main_alone,
     "its worker alone": Injector.its_worker,
     "ssh killed": Injector.ssh,
+    "session killed": Injector.session,
     "ssh master killed": Injector.master,
     "rsync killed half way": Injector.rsync,
     "record deleted": Injector.record,
@@ -355,7 +383,9 @@ KINDS: dict[str, Strike] = {
     "file truncated": Injector.truncate,
     "store of a newer schema": Injector.newer,
 }
-NEEDS_PROC = frozenset({"ssh killed", "ssh master killed", "agent killed", "packets dropped"})
+NEEDS_PROC = frozenset(
+    {"ssh killed", "session killed", "ssh master killed", "agent killed", "packets dropped"}
+)
 
 
 def possible(kind: str, isolated: bool) -> bool:

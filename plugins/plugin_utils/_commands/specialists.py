@@ -108,7 +108,7 @@ def specialists(fleet: Fleet) -> SpecialistsDocument:
     """Ask every candidate for its specialists, and count them."""
     nodes = fleet.candidates
     unreachable = away(nodes)
-    answers, silent = ask_all_nodes(fleet, _ask, without=unreachable)
+    answers, silent = ask_all_nodes(fleet, _ask, without=unreachable, only_looks=True)
 
     reasons = {**unreachable, **silent}
     # Store -> the first name that leads to it: what is there counts under that name alone.

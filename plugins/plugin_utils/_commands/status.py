@@ -152,7 +152,7 @@ def status(fleet: Fleet) -> StatusDocument:
     def question(name: str, link: Link) -> Answer:
         return _ask(fleet, nodes[name], link)
 
-    answers, silent = ask_all_nodes(fleet, question, without=away(nodes))
+    answers, silent = ask_all_nodes(fleet, question, without=away(nodes), only_looks=True)
     # What this controller knows better than a node is not shown.
     records = Records(answers)
     rows = _sorted_once(
@@ -194,16 +194,20 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
         if exc.kind != "reply":
             raise
 
-    with ThreadPoolExecutor(1) as beside:
+    beside = ThreadPoolExecutor(1)
+    try:
         measuring = beside.submit(_measure, fleet, node, link)
         try:
             stream = link.stream("list", {"within": today()}, SECONDS)
             replies = all_replies(link, stream, last="listed")
         except LinkError as exc:
-            if exc.kind in NO_CONTACT:
+            if exc.kind in NO_CONTACT or link.is_given_up:
                 raise
             return Answer(replace(measuring.result(), excluded=str(exc)), [])
         measured = measuring.result()
+    finally:
+        # Where nobody is there, the load is not waited for either.
+        beside.shutdown(wait=False)
     return Answer(
         measured, [reply for reply in replies if _is_shown(reply)], replies[-1].get("store")
     )

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Container, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar, cast
 
 from .._links.link import Link, LinkError
@@ -18,6 +20,11 @@ from .fleet import Fleet
 MESSAGE_MOST = 300
 # How many nodes are asked at the same time; each takes a thread and a process here.
 AT_ONCE = 64
+# Whoever only looks waits for a node so many times as long as the slowest of the others took, and
+# not less than these seconds; how often is looked who is late, in seconds.
+TIMES = 1.5
+LEAST_SECONDS = 3.0
+LOOK = 0.1
 # How long a node may take to list its attempts, in seconds.
 LIST_SECONDS = 60.0
 T = TypeVar("T")
@@ -47,12 +54,17 @@ class AttemptRow(wire.AttemptRow, total=False):
 
 
 def ask_all_nodes(
-    fleet: Fleet, question: Callable[[str, Link], T], *, without: Container[str] = ()
+    fleet: Fleet,
+    question: Callable[[str, Link], T],
+    *,
+    without: Container[str] = (),
+    only_looks: bool = False,
 ) -> tuple[dict[str, T], dict[str, str]]:
     """Put a question to all candidates at once, the controller itself included.
 
     question: called with the name and the link of each, in a thread of its own; may raise
-    LinkError. without: names that are not asked.
+    LinkError. without: names that are not asked. only_looks: whether nothing is changed by it, so
+    that who takes much longer than the others is not waited for.
 
     Returns (answers by name, reasons by name of those that gave none).
     """
@@ -66,20 +78,86 @@ def ask_all_nodes(
         except LinkError as exc:
             silent[name] = str(exc)
 
+    stragglers = Stragglers(links)
+
     def ask(name: str) -> T | LinkError:
+        stragglers.begin(name)
         try:
-            return question(name, links[name])
+            answer = question(name, links[name])
         except LinkError as exc:
-            return exc
+            return stragglers.why_ended(name) or exc
+        stragglers.end(name)
+        return answer
 
     answers: dict[str, T] = {}
     with ThreadPoolExecutor(max(1, min(AT_ONCE, len(links)))) as pool:
-        for name, answer in zip(links, pool.map(ask, links), strict=True):
+        futures = {name: pool.submit(ask, name) for name in links}
+        while only_looks and wait(futures.values(), timeout=LOOK).not_done:
+            stragglers.give_up_late_ones()
+        for name, future in futures.items():
+            answer = future.result()
             if isinstance(answer, LinkError):
                 silent[name] = str(answer)
             else:
                 answers[name] = answer
     return answers, silent
+
+
+class Stragglers:
+    """The nodes that are being asked, and which of them takes too long. Used by several threads.
+
+    One that died behind an open connection gives no answer and no error. How long is too long the
+    others show, and how far it has come: each step on the way to a node far away counts anew. One
+    to which no connection is open is left to ssh, which gives up by itself.
+    """
+
+    def __init__(self, links: Mapping[str, Link]) -> None:
+        self._links = links
+        self._lock = threading.Lock()
+        self._begun: dict[str, float] = {}
+        self._was_warm: set[str] = set()
+        # How long those took that have answered, and why others are not waited for.
+        self._taken: list[float] = []
+        self._given_up: dict[str, LinkError] = {}
+
+    def begin(self, name: str) -> None:
+        link = self._links[name]
+        is_warm = not link.is_local and link.is_warm()
+        with self._lock:
+            self._begun[name] = time.monotonic()
+            if is_warm:
+                self._was_warm.add(name)
+
+    def end(self, name: str) -> None:
+        """It has answered."""
+        with self._lock:
+            self._taken.append(time.monotonic() - self._begun.pop(name))
+
+    def why_ended(self, name: str) -> LinkError | None:
+        """It has not answered; why it was not waited for, None: it ended by itself."""
+        with self._lock:
+            self._begun.pop(name)
+            return self._given_up.get(name)
+
+    def give_up_late_ones(self) -> None:
+        """Wait no longer for those that take much longer than most others."""
+        for name in self._newly_late():
+            # What is under way there ends with the connection.
+            threading.Thread(target=self._links[name].give_up, daemon=True).start()
+
+    def _newly_late(self) -> list[str]:
+        now = time.monotonic()
+        late = []
+        with self._lock:
+            if 2 * len(self._taken) < len(self._links):
+                return []
+            seconds = max(LEAST_SECONDS, TIMES * max(self._taken))
+            for name in self._was_warm & self._begun.keys() - self._given_up.keys():
+                if now - max(self._begun[name], self._links[name].last_step) >= seconds:
+                    text = f"{name} did not answer within {seconds:.0f} s, as others did"
+                    self._given_up[name] = LinkError(text, "timeout")
+                    late.append(name)
+        return late
 
 
 def all_replies(link: Link, stream: Iterator[R], *, last: str) -> list[R]:

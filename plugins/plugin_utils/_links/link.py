@@ -38,6 +38,7 @@ import secrets
 import shlex
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -46,10 +47,16 @@ from typing import Any, Literal, Protocol, cast, overload
 
 from .._node import wire
 from . import reader
+from .asks import Asks
 from .by_hand import typed_words
+from .channel import Channel
+from .errors import InvalidReply, LinkError
 from .process import DeadlinePassed, NotStarted, Process, TooMuchOutput, run
 from .program import INSTALLER, STARTER, Program
+from .session import NodeSession
 from .ssh_failures import why_ssh_failed
+
+__all__ = ["InvalidReply", "Link", "LinkError"]
 
 # Interpreters to try on a node; the probe tries those of them that have no path (probe.sh).
 PYTHONS = (
@@ -69,8 +76,8 @@ GUESS = (
 SAYS_INSTALLED = re.compile(rb"\x1e([0-9a-f]{64})\r?$", re.MULTILINE)
 # How rsync starts its remote side where there is no ssh: it gives the host first, then the command.
 LOCAL_RSYNC_SHELL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
-# How many calls may go on at once on one node: the MaxSessions of an sshd is 10.
-SESSIONS = 6
+# How many calls may go on at once on one node beside its session: the MaxSessions of an sshd is 10.
+SESSIONS = 5
 # Verbs that tell rows of which each stands for itself: one that is not valid is left out.
 VERBS_OF_ROWS = frozenset({"list", "clean", "specialists"})
 # How many replies a call may bring.
@@ -79,31 +86,6 @@ REPLIES_MOST = 100_000
 RSYNC_BROKEN_OFF = 12
 # Bytes that rsync may print here, which are a few lines.
 RSYNC_OUTPUT_CAP = 4 * 1024 * 1024
-
-
-class LinkError(Exception):
-    """The node could not be asked, or its reply is not valid: the outcome of the call is unknown.
-
-    kind is one of:
-        unreachable: there is no connection.
-        timeout: the call took longer than it was given.
-        login: the node refuses the login.
-        host_key: the node's host key is not known, or has changed.
-        settings: the connection settings, or the login shell, can't be used.
-        python: the node has no Python that is new enough.
-        reply: there was no reply, or a strange one.
-    """
-
-    def __init__(self, message: str, kind: str = "unreachable") -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-class InvalidReply(LinkError):
-    """The node answered, and not as `_node/wire.py` says: nobody asks the same once more."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, "reply")
 
 
 class KnownPrograms(Protocol):
@@ -136,12 +118,13 @@ def hello() -> str:
     return Path(__file__).with_name("hello.sh").read_text(encoding="utf-8")
 
 
-class Link:
+class Link(Asks):
     """One node, as it can be asked.
 
-    call() and stream() ask the node program, shell() runs a script, and rsync_words() lets rsync
-    use the same connection. All of them raise LinkError, and may be used by several threads. Every
-    reply has passed through reader.py.
+    call() and stream() ask the node program by a call for each verb, and `session` by one lasting
+    call for many. shell() runs a script, and rsync_words() lets rsync use the same connection. All
+    of them raise LinkError, and may be used by several threads. Every reply has passed through
+    reader.py.
     """
 
     def __init__(
@@ -180,9 +163,22 @@ class Link:
         self._hash: str | None = None
         self._installed: Installed | None = None
         self._guess_works = False
+        # Whether the newest session did not come about by a guess, so that the next one looks.
+        self._guess_failed = False
+        # The lasting session, which is opened when it is first asked something.
+        self.session = NodeSession(self)
+        # Whether it is this machine, which is slow at times and never out of reach.
+        self.is_local = ssh is None
         # Whether the login shell prints something of its own, which breaks rsync.
         self._noisy = False
         self.connected = False
+        # When the way to the node program got one step further, by the monotonic clock: the node
+        # was connected, has said what there is, has taken the program, has begun a session.
+        self.last_step = 0.0
+        # What was called and has not ended, and whether nobody waits for the node any more.
+        self._one_at_a_time = threading.Lock()
+        self._under_way: set[Process] = set()
+        self.is_given_up = False
         # Which rows of the last call that brings rows were left out, for people; blank: none.
         self.invalid_rows = ""
 
@@ -267,6 +263,11 @@ class Link:
                 else:
                     self._run("true", seconds=40)
             self.connected = True
+            self.last_step = time.monotonic()
+
+    def is_warm(self) -> bool:
+        """Whether a connection is open, here or of an earlier playbook."""
+        return self.connected or self._ssh is None or self._listens()
 
     def _listens(self) -> bool:
         """Whether an earlier playbook's master is there.
@@ -285,7 +286,13 @@ class Link:
     def _run(self, command: str, data: bytes = b"", seconds: float = 30.0) -> bytes:
         """stdout of a command. Raises LinkError, also if it fails."""
         try:
-            status, out, errors = run(self._argv(command), data, seconds)
+            with contextlib.ExitStack() as ends:
+                status, out, errors = run(
+                    self._argv(command),
+                    data,
+                    seconds,
+                    opened=lambda process: ends.enter_context(self._noted(process)),
+                )
         except NotStarted as exc:
             raise self._not_started(exc) from None
         except TooMuchOutput as exc:
@@ -297,6 +304,7 @@ class Link:
         if status:
             reason = _last_words(errors)
             raise LinkError(f"{self.name}: exit status {status}: {reason}", "reply")
+        self.last_step = time.monotonic()
         return out
 
     def _no_answer(self, seconds: float) -> LinkError:
@@ -321,6 +329,33 @@ class Link:
         if self._ssh is not None:
             with contextlib.suppress(DeadlinePassed, NotStarted):
                 run([*self._ssh, "-O", "exit", "--", self.host], seconds=5)
+
+    def give_up(self) -> None:
+        """End all that is under way: nobody waits for this node any more.
+
+        The connection goes last. A client that has not got through to its master would open one of
+        its own when that ends, and wait for it.
+        """
+        with self._one_at_a_time:
+            self.is_given_up = True
+            under_way = list(self._under_way)
+        for process in under_way:
+            process.kill()
+        self.drop()
+
+    @contextlib.contextmanager
+    def _noted(self, process: Process) -> Iterator[None]:
+        """While this lasts, `give_up` ends the process."""
+        with self._one_at_a_time:
+            self._under_way.add(process)
+            is_late = self.is_given_up
+        if is_late:
+            process.kill()
+        try:
+            yield
+        finally:
+            with self._one_at_a_time:
+                self._under_way.discard(process)
 
     def shell(self, script: str, seconds: float) -> str:
         """stdout of a script run by the node's /bin/sh, whatever the login shell is.
@@ -423,60 +458,7 @@ class Link:
         script = GUESS.format(python=python, installed=expected)
         return shlex.join(["/bin/sh", "-c", script, "sh", STARTER, *words])
 
-    # The verbs with one reply. Each has its own types, so that mypy finds a misspelt key.
-
-    @overload
-    def call(
-        self, verb: Literal["claim"], request: wire.ClaimRequest, seconds: float = ...
-    ) -> wire.ClaimReply: ...
-
-    @overload
-    def call(
-        self, verb: Literal["release"], request: wire.AttemptRequest, seconds: float = ...
-    ) -> wire.ReleaseReply: ...
-
-    @overload
-    def call(
-        self, verb: Literal["start"], request: wire.StartRequest, seconds: float = ...
-    ) -> wire.StartReply: ...
-
-    @overload
-    def call(
-        self, verb: Literal["fence", "cancel"], request: wire.AttemptRequest, seconds: float = ...
-    ) -> wire.FenceReply: ...
-
-    @overload
-    def call(
-        self, verb: Literal["ack"], request: wire.AckRequest, seconds: float = ...
-    ) -> wire.AckReply: ...
-
-    @overload
-    def call(
-        self, verb: Literal["harvest"], request: wire.AttemptRequest, seconds: float = ...
-    ) -> wire.HarvestReply: ...
-
-    @overload
-    def call(
-        self, verb: Literal["adopt"], request: wire.AdoptRequest, seconds: float = ...
-    ) -> wire.AdoptReply: ...
-
-    def call(self, verb: str, request: Mapping[str, object], seconds: float = 30.0) -> Any:
-        """The reply of a verb.
-
-        Raises LinkError when there is none: the outcome is then unknown.
-        """
-        return list(self._replies(verb, request, seconds))[-1]
-
     # The verbs with many replies.
-
-    @overload
-    def stream(
-        self,
-        verb: Literal["poll"],
-        request: wire.PollRequest,
-        seconds: float,
-        opened: Callable[[Process], None] | None = ...,
-    ) -> Iterator[wire.PollReply]: ...
 
     @overload
     def stream(
@@ -498,26 +480,12 @@ class Link:
         self, verb: Literal["clean"], request: wire.CleanRequest, seconds: float
     ) -> Iterator[wire.CleanReply]: ...
 
-    def stream(
-        self,
-        verb: str,
-        request: Mapping[str, object],
-        seconds: float,
-        opened: Callable[[Process], None] | None = None,
-    ) -> Iterator[Any]:
-        """The replies of a verb as they come, at least one.
-
-        `opened` gets the process, so that another thread can write to a verb that waits, or end it.
-        Raises LinkError.
-        """
-        return self._replies(verb, request, seconds, opened)
+    def stream(self, verb: str, request: Mapping[str, object], seconds: float) -> Iterator[Any]:
+        """The replies of a verb as they come, at least one. Raises LinkError."""
+        return self._replies(verb, request, seconds)
 
     def _replies(
-        self,
-        verb: str,
-        request: Mapping[str, object],
-        seconds: float,
-        opened: Callable[[Process], None] | None = None,
+        self, verb: str, request: Mapping[str, object], seconds: float
     ) -> Iterator[dict[str, Any]]:
         """The walk of the head: on a warm node its first step is enough."""
         self.connect()
@@ -525,33 +493,29 @@ class Link:
         known = self._guess(verb) if installed is None else installed.command(verb)
         if known is not None:
             try:
-                yield from self._ask(known, verb, request, seconds, opened)
+                yield from self._ask(known, verb, request, seconds)
                 self._guess_works = installed is None
                 return
             except LinkError as exc:
                 if exc.kind not in ("reply", "python") or isinstance(exc, InvalidReply):
                     raise
+                if self.is_given_up:
+                    raise
                 self._guess_works = False
-        yield from self._ask(self.command(verb), verb, request, seconds, opened)
+        yield from self._ask(self.command(verb), verb, request, seconds)
 
     def _ask(
-        self,
-        command: str,
-        verb: str,
-        request: Mapping[str, object],
-        seconds: float,
-        opened: Callable[[Process], None] | None,
+        self, command: str, verb: str, request: Mapping[str, object], seconds: float
     ) -> Iterator[dict[str, Any]]:
         data = json.dumps(request).encode() + b"\n"
         with self._sessions:
             try:
-                process = Process(self._argv(command), data, keep_stdin=opened is not None)
+                process = Process(self._argv(command), data)
             except NotStarted as exc:
                 raise self._not_started(exc) from None
-            if opened is not None:
-                opened(process)
             try:
-                yield from self._read(process, verb, request, seconds)
+                with self._noted(process):
+                    yield from self._read(process, verb, request, seconds)
             except TooMuchOutput as exc:
                 raise self._too_much(exc) from None
             except DeadlinePassed:
@@ -600,6 +564,41 @@ class Link:
 
     def _not_valid(self, verb: str, error: reader.NotValid) -> LinkError:
         return InvalidReply(f"the reply of {self.name} to {verb} is not valid: {error}")
+
+    # -- the session, as session.py wants it
+
+    def open_session(self) -> Channel:
+        """A new session, by the walk of the head: a guess first. Raises LinkError."""
+        self.connect()
+        command = None
+        if not self._guess_failed and self._installed is None:
+            command = self._guess("session")
+        try:
+            return Channel(self._argv(command or self.command("session")))
+        except NotStarted as exc:
+            raise self._not_started(exc) from None
+
+    def on_session_ready(self) -> None:
+        self.last_step = time.monotonic()
+        self._guess_works = self._installed is None
+        self._guess_failed = False
+
+    def on_session_failed(self) -> None:
+        # Interpreter or program may be gone: the next one looks.
+        self._guess_works = False
+        self._guess_failed = True
+        self._installed = None
+
+    def why_ended(self, status: int, errors: str) -> LinkError:
+        try:
+            self._check(status, errors)
+        except LinkError as exc:
+            return exc
+        reason = _last_words(errors)
+        return LinkError(f"the session with {self.name} ended: {reason}", "reply")
+
+    def on_noise(self) -> None:
+        self._noisy = True
 
     # -- rsync
 

@@ -207,6 +207,8 @@ LIMITS: Mapping[str, Limit] = {
     "cost_today": DOLLARS,
     # Of clean.
     "bytes": COUNT,
+    # Of a session.
+    "id": COUNT,
 }
 # How many items of a list or dict are kept; the rest of a harvest's are counted in its `left_out`.
 ITEMS_MOST = 10_000
@@ -237,6 +239,8 @@ REPLIES: Mapping[str, object] = {
     "adopt": wire.AdoptReply,
     "specialists": wire.SpecialistsReply,
     "clean": wire.CleanReply,
+    # What a session says; what it carries is read as the reply of its own verb.
+    "session": wire.SessionReply,
     # The remote side of a sync answers only to refuse.
     "receive": wire.RefusedReply,
 }
@@ -266,7 +270,12 @@ def read(verb: str, request: Mapping[str, object], line: bytes) -> dict[str, Any
     _noise, separator, text = line.rpartition(b"\x1e")
     if not separator:
         return None
-    reply = read_value(verb, _parse(text))
+    return read_asked(verb, request, _parse(text))
+
+
+def read_asked(verb: str, request: Mapping[str, object], value: object) -> dict[str, Any]:
+    """The reply to this request that a value from JSON is. Raises NotValid."""
+    reply = read_value(verb, value)
     _check_asked(request, reply)
     return reply
 
@@ -421,6 +430,8 @@ def _check_of(hint: Any, limit: Limit | None) -> Check:
         return _dict_of(_check_of(args[1], limit), with_files=isinstance(limit, Encoded))
     if hint is bool:
         return _bool
+    if hint is object:
+        return _unread
     if isinstance(limit, Number) and hint in (int, float):
         return _number(limit, whole=hint is int)
     if isinstance(limit, Encoded) and hint is str:
@@ -449,6 +460,11 @@ def _one_of(words: tuple[object, ...]) -> Check:
 def _bool(value: object, where: str) -> object:
     if not isinstance(value, bool):
         raise NotValid(f"{where} is not true or false")
+    return value
+
+
+def _unread(value: object, _where: str) -> object:
+    """A reply within a frame: whoever knows what it answers reads it."""
     return value
 
 

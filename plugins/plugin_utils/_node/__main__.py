@@ -21,6 +21,12 @@ if __name__ == "__main__":
         sys.stdout.write("\x1e" + json.dumps(reply) + "\n")
         sys.exit(1)
 
+    # The session stands above the verbs, which it answers with.
+    if sys.argv[1:] == ["session"]:
+        from _node import session
+
+        sys.exit(session.serve())
+
     from _node import verbs
 
     sys.exit(verbs.main(sys.argv[1:]))

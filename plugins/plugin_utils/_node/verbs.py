@@ -4,9 +4,10 @@
 """The verbs of the node program, and its command line.
 
 A request comes as a line of JSON on stdin, and replies go out as JSON text sequences (RFC 7464), so
-that a noisy login shell can't hide a reply. wire.py says what is in them. No verb exits with 255,
-which would look like ssh's own failure, and each may be asked again: it is idempotent by attempt
-id.
+that a noisy login shell can't hide a reply. wire.py says what is in them. A run asks most of its
+requests in one session (session.py), which answers each as if it were a call. No verb exits with
+255, which would look like ssh's own failure, and each may be asked again: it is idempotent by
+attempt id.
 """
 
 from __future__ import annotations
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from . import wire
     from .store import Attempt
 
-# Seconds after which a poll returns, events or not.
-POLL = 25.0
 # The pauses of a poll between two looks, in seconds: they grow while nothing happens.
 SHORTEST_PAUSE = 0.02
 LONGEST_PAUSE = 0.25
@@ -107,8 +106,8 @@ def _poll(store: Store, request: wire.PollRequest) -> Iterator[wire.PollReply]:
 class _Poll:
     """What happens to the attempts of one run, as it happens.
 
-    It ends with its caller, or after POLL seconds. Told `+` on stdin its run waits in the waitlist
-    until `-`, and the poll says when the run may claim a slot.
+    It ends with its caller. Told `+` on stdin its run waits in the waitlist until `-`, and the poll
+    says when the run may claim a slot.
     """
 
     def __init__(self, store: Store, request: wire.PollRequest) -> None:
@@ -127,9 +126,8 @@ class _Poll:
         self._pause = SHORTEST_PAUSE
 
     def replies(self) -> Iterator[wire.PollReply]:
-        until = time.monotonic() + POLL
         yield {"state": "watching"}
-        while time.monotonic() < until:
+        while True:
             for attempt in self._store.attempts(self._request["prefix"]):
                 if attempt.id not in self._ended and state_of(attempt) not in ("new", "void"):
                     yield from self._look_at(attempt)
@@ -141,9 +139,6 @@ class _Poll:
             if not self._listen():
                 return
             self._pause = min(self._pause * 1.2, LONGEST_PAUSE)
-
-        if self._waits:
-            waitlist.keep_between_polls(self._store, self._run)
 
     def _look_at(self, attempt: Attempt) -> Iterator[wire.PollReply]:
         if is_locked(attempt.lock):
@@ -323,6 +318,7 @@ def _clean(store: Store, request: wire.CleanRequest) -> Iterator[wire.CleanReply
 
 # `receive`, `preview` and `send` are not here, for nobody asks them in JSON: they are the remote
 # sides of rsync, which has stdin and stdout for itself. main() calls them.
+REMOTE_SIDES = ("receive", "preview", "send")
 VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
     "claim": _claim,
     "release": _release,
@@ -418,21 +414,43 @@ def send(store: Store, attempt: str, words: list[str]) -> int:
 def main(words: list[str]) -> int:
     """Do what the words of the command line ask for; returns an exit status."""
     verb = words[0] if words else ""
-    # rsync's remote sides have no stdout of their own.
-    stream = sys.stderr if verb in ("receive", "preview", "send") else sys.stdout
-    try:
+    if verb in REMOTE_SIDES:
+        # rsync has stdin and stdout for itself.
+        return _guarded(lambda: _be_remote_side(verb, words[1:]), sys.stderr)
+    return answer(verb, None)
+
+
+def _be_remote_side(verb: str, words: list[str]) -> int:
+    store = Store()
+    if verb == "receive":
+        return receive(store, words[0], int(words[1]), words[2:])
+    if verb == "preview":
+        return preview(store, words[0], int(words[1]), words[2:])
+    return send(store, words[0], words[1:])
+
+
+def answer(verb: str, request: Any) -> int:
+    """Do what a verb is asked for and tell it on stdout; returns an exit status.
+
+    request: as wire.py has it; None: a line of stdin is it.
+    """
+
+    def reply_to_all() -> int:
         store = Store()
-        if verb == "receive":
-            return receive(store, words[1], int(words[2]), words[3:])
-        if verb == "preview":
-            return preview(store, words[1], int(words[2]), words[3:])
-        if verb == "send":
-            return send(store, words[1], words[2:])
         if verb not in VERBS:
             raise Refusal("the node program has no verb %r" % verb, "program", "ours")
-        request = json.loads(sys.stdin.buffer.readline())
-        for reply in VERBS[verb](store, request):
-            _reply({**reply, "store": store.id}, stream)
+        asked = json.loads(sys.stdin.buffer.readline()) if request is None else request
+        for reply in VERBS[verb](store, asked):
+            _reply({**reply, "store": store.id}, sys.stdout)
+        return 0
+
+    return _guarded(reply_to_all, sys.stdout)
+
+
+def _guarded(act: Callable[[], int], stream: TextIO) -> int:
+    """Act, and tell in JSON what went wrong; returns an exit status."""
+    try:
+        return act()
     except Refusal as exc:
         _reply(_refused(exc.kind, exc.blame, str(exc)), stream)
     except BrokenPipeError:

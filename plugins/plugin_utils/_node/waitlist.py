@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 WAITING = 2.0
 # Seconds that the place of a run which may have a slot is kept: its claim is on its way.
 GRANTED = 4.0
-# Seconds that a place is kept between two polls of its run.
-BETWEEN_POLLS = 6.0
 
 
 class Waitlist:
@@ -80,9 +78,3 @@ def leave(store: Store, run: str) -> None:
     """The run waits no longer."""
     with store.locked():
         Waitlist(store).drop(run)
-
-
-def keep_between_polls(store: Store, run: str) -> None:
-    """The run's poll has ended, and the next one is on its way."""
-    with store.locked():
-        Waitlist(store).keep(run, BETWEEN_POLLS)

@@ -15,7 +15,7 @@ to the nodes: `typing` costs a verb more than its work, and their Python may lac
     release      AttemptRequest       ReleaseReply
     start        StartRequest         StartReply
     fence        AttemptRequest       FenceReply
-    poll         PollRequest          PollReply, many, as things happen
+    poll         PollRequest          PollReply, many, as things happen, until its caller is gone
     list         ListRequest          ListReply, many, the last one ListedReply
     logs         AttemptRequest       LogsReply, many, the last one ReadReply
     ack          AckRequest           AckReply
@@ -24,6 +24,10 @@ to the nodes: `typing` costs a verb more than its work, and their Python may lac
     adopt        AdoptRequest         AdoptReply
     specialists  SpecialistsRequest   SpecialistsReply, many, the last one NodeReply
     clean        CleanRequest         CleanReply, many, the last one CleanedReply
+
+The verb `session` stays and carries requests of all these verbs, several at once: each line of its
+stdin is a SessionRequest, and each of its replies a SessionReply, which names the request that it
+belongs to.
 """
 
 from __future__ import annotations
@@ -321,8 +325,8 @@ HarvestReply = RunningReply | EndedReply | RefusedReply
 class PollRequest(TypedDict):
     """What happens to the attempts of one run is to be told.
 
-    After the first reply the controller may write words to the verb's stdin: `+` when its run
-    waits for a slot of this node, `-` when it waits no longer. The end of stdin ends the poll.
+    After the first reply the controller may say words to it: `+` when its run waits for a slot of
+    this node, `-` when it waits no longer. The end of what can be said, its stdin, ends the poll.
     """
 
     # What the ids of the attempts begin with: the run's uid and a dash.
@@ -576,3 +580,52 @@ class CleanedReply(FromStore):
 
 
 CleanReply = RemovedReply | CleanedReply | RefusedReply
+
+
+# -- session
+
+
+class SessionRequest(TypedDict):
+    """A line of a session's stdin. With neither verb nor word the request of this id is to end."""
+
+    # Chosen by the asker, who uses none twice.
+    id: int
+    # What is asked; `ping` is answered by the session itself, which shows that it lives.
+    verb: NotRequired[str]
+    # As the verb has it.
+    request: NotRequired[Mapping[str, object]]
+    # A word to the request of this id, which listens: see PollRequest.
+    word: NotRequired[str]
+
+
+class ReadyFrame(TypedDict):
+    """The first one: the program runs there."""
+
+    state: Literal["ready"]
+
+
+class ReplyFrame(TypedDict):
+    """A reply to one of the requests."""
+
+    state: Literal["reply"]
+    id: int
+    # As the request's verb has it.
+    reply: object
+
+
+class OverFrame(TypedDict):
+    """There are no more replies to this request."""
+
+    state: Literal["over"]
+    id: int
+
+
+class PongFrame(TypedDict):
+    """The answer to a ping."""
+
+    state: Literal["pong"]
+    id: int
+
+
+# A session that is `refused` takes no more requests, and ends.
+SessionReply = ReadyFrame | ReplyFrame | OverFrame | PongFrame | RefusedReply

@@ -22,6 +22,9 @@ from .git import Project, portable_config, project_at
 from .harvest_files import KNOWN, LEAST_BYTES, LEAST_SECONDS, GrowthWatch, HarvestLimit
 from .outside import check_outside, is_inside, printable
 
+# How long no byte of a sync may move, in seconds. Both sides say so in half of that when they only
+# think, so a slow node or a slow line shows.
+STALL_SECONDS = 20
 # How long an rsync may take, in seconds; its own --timeout ends one that stands still.
 RSYNC_SECONDS = 6 * 3600.0
 # How long the fetch of a harvest may keep a run, in seconds; longer if its limit is so large that
@@ -63,6 +66,8 @@ LIMITED = (
 # No program gets a smaller limit of a file, in bytes: ssh has files of its own to write.
 FILE_LEAST = 1_000_000
 
+# Exit status of an rsync in which no byte moved any more.
+STALLED = 30
 # Exit status of an rsync for which a file went away meanwhile.
 VANISHED = 24
 # Exit statuses for what goes wrong on the network: in socket I/O, in time, or in ssh.
@@ -77,15 +82,21 @@ class TransferError(Exception):
     """An rsync that did not do its work.
 
     failure: the class of failure that the job has by it, which docs/architecture.md lists; refusal:
-    the node program's clear no, if it gave one.
+    the node program's clear no, if it gave one; is_stalled: whether no byte moved any more.
     """
 
     def __init__(
-        self, failure: str, message: str, refusal: Mapping[str, Any] | None = None
+        self,
+        failure: str,
+        message: str,
+        refusal: Mapping[str, Any] | None = None,
+        *,
+        is_stalled: bool = False,
     ) -> None:
         super().__init__(message)
         self.failure = failure
         self.refusal = refusal
+        self.is_stalled = is_stalled
 
 
 @dataclass(frozen=True)
@@ -237,7 +248,8 @@ def _upload(
     if refusal is not None:
         raise TransferError("refused", refusal["message"], refusal)
     if status not in (0, VANISHED):
-        raise TransferError(*why_rsync_failed(status, errors))
+        is_stalled = status == STALLED
+        raise TransferError(*why_rsync_failed(status, errors), is_stalled=is_stalled)
     sent = read_stats(out)
     return replace(sent, changes=read_changes(before + out)) if items else sent
 
@@ -356,7 +368,7 @@ def upload_argv(given: Sequence[str], link_words: Sequence[str], remote: str) ->
         "--from0",
         "--exclude-from=-",
         "--stats",
-        "--timeout=60",
+        f"--timeout={STALL_SECONDS}",
         *link_words,
         "--",
         *given,

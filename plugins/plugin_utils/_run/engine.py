@@ -14,6 +14,8 @@ Which thread may touch what:
   what it returns goes into the queue of answers. It touches nothing of Engine. What takes as long
   as a node likes, the fetches, has a small pool for each node.
 * Each watched node has a thread (watch.py), which puts what it is told into the same queue.
+* Each node that was asked something has a session, with a thread that reads what comes over it and
+  hands it to whoever asked (_links/session.py).
 * A thread that measures nodes puts their loads into the queue too.
 
 What several threads share guards itself: the queue, the links (a lock), the watches (a lock each),
@@ -28,7 +30,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial, singledispatchmethod
 
 from .._files.record import RunRecord
@@ -43,6 +45,7 @@ from .._schedule import messages as ev
 from .._schedule.placement import Node
 from .._schedule.scheduler import Scheduler
 from . import replies
+from .patience import Patience
 from .replies import Answer
 from .requests import placement_spec
 from .results import (
@@ -61,10 +64,13 @@ from .watch import Watches
 # playbook was killed gives the run up to whoever resumes it.
 PARENT_CHECK = 2.0
 
+# How often the loop looks whether a claim is late, while there are some, in seconds.
+LATE_CHECK = 0.5
+
 # Harvests of one node that are acknowledged together.
 ACKS_AT_ONCE = 20
 
-# How many threads carry out verbs: six ssh channels a node, two to spare, and an upper bound.
+# How many threads carry out verbs: so many a node, some to spare, and an upper bound.
 THREADS_A_NODE = 6
 THREADS_TO_SPARE = 2
 THREADS_MOST = 64
@@ -125,8 +131,10 @@ class Engine:
         self._active: set[str] = set()
         self._results: dict[str, JobResult] = {}
 
-        # Harvests by node that are at home, and that their node was not told of yet.
+        # Harvests by node that are at home, and that their node was not told of yet; and what nodes
+        # are being told, of which nobody waits for the answer before the end.
         self._to_acknowledge: dict[str, list[str]] = {}
+        self._courtesies: list[Future[None]] = []
 
         # Whether the call ended before its jobs because nobody read what it printed.
         self.has_left = False
@@ -141,7 +149,10 @@ class Engine:
         self._answers: queue.Queue[Answer] = queue.Queue()
         links = Links(fleet.make_link)
         self._links = links
-        self._verbs = Verbs(request, record, controller, links, exclusions)
+        self._patience = Patience()
+        self._verbs = Verbs(
+            request, record, controller, links, exclusions, self._patience, self._answers.put
+        )
         self._watches = Watches(links, f"{record.uid}-", self._answers.put)
 
         threads = min(THREADS_MOST, THREADS_A_NODE * len(self._slots) + THREADS_TO_SPARE)
@@ -179,6 +190,8 @@ class Engine:
             self._loop()
         finally:
             self._watches.stop()
+            # First, for a thread may wait for a node that does not answer.
+            self._links.close()
             for pool in (self._pool, *self._fetch_pools.values()):
                 pool.shutdown(wait=not self.has_left, cancel_futures=True)
         return {name: self._row(name) for name in self._results}
@@ -220,6 +233,7 @@ class Engine:
                 self._keep_unfinished(self._scheduler.leave())
                 return
             self._look_for_cancel()
+            self._look_for_late_claims()
             if event is not None:
                 over = self._handle(event)
             self._watches.end_idle_polls()
@@ -227,6 +241,10 @@ class Engine:
     def _next_answer(self) -> Answer:
         """The next answer; a Tick when it is time to wake up, or to look at the parent."""
         pause = PARENT_CHECK
+        late_at = self._patience.next_late_at()
+        if late_at is not None:
+            # Others may go out meanwhile, of which nobody tells.
+            pause = min(LATE_CHECK, max(0.0, late_at - time.monotonic()))
         if self._wake_at is not None:
             pause = min(pause, max(0.0, self._wake_at - time.monotonic()))
         try:
@@ -268,6 +286,11 @@ class Engine:
         if answer.told_by not in ("", log.node):
             return False
         return not isinstance(answer.event, SAID_BY_NODES) or self._scheduler.expects(answer.event)
+
+    def _look_for_late_claims(self) -> None:
+        """A claim that its node does not answer is withdrawn: nothing starts without a start."""
+        for attempt, seconds in self._patience.newly_late():
+            self._answers.put(replies.late(attempt, seconds))
 
     def _look_for_cancel(self) -> None:
         """The command `cancel` leaves a file in the run's folder."""
@@ -378,7 +401,7 @@ class Engine:
         self._keep_unfinished(command)
         for node in self._to_acknowledge:
             self._acknowledge(node)
-        self._pool.shutdown(wait=True)
+        wait(self._courtesies)
 
     def _keep_unfinished(self, command: ev.End) -> None:
         """What a call leaves is told, and is no end."""
@@ -454,7 +477,7 @@ class Engine:
 
     @_carry_out.register
     def _release(self, command: ev.Release) -> None:
-        self._pool.submit(self._verbs.release, command)
+        self._courtesies.append(self._pool.submit(self._verbs.release, command))
 
     @_carry_out.register
     def _acked(self, command: ev.Ack) -> None:
@@ -467,7 +490,8 @@ class Engine:
     def _acknowledge(self, node: str) -> None:
         attempts = self._to_acknowledge[node]
         if attempts:
-            self._pool.submit(self._verbs.acknowledge, node, list(attempts))
+            told = self._pool.submit(self._verbs.acknowledge, node, list(attempts))
+            self._courtesies.append(told)
             attempts.clear()
 
     def _submit(

@@ -282,6 +282,11 @@ def not_reached(attempt: str, error: LinkError) -> Answer:
     return Answer(event, attempt)
 
 
+def late(attempt: str, seconds: float) -> Answer:
+    """A claim is withdrawn, for its node has said nothing for so long; that costs no attempt."""
+    return Answer(ev.Late(attempt, seconds), attempt, {"counts": False})
+
+
 def not_known(attempt: str, error: LinkError) -> Answer:
     """A start, a fence or a cancel got no reply: it may have done its work or not."""
     return Answer(ev.Unknown(attempt, str(error), contact_lost=True), attempt)

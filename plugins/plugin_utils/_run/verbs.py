@@ -28,6 +28,7 @@ from .._project.harvest_files import HarvestLimit
 from .._project.sync import Exclusions, TransferError, seconds_in_a_run, send_project
 from .._schedule import messages as ev
 from . import replies, requests
+from .patience import Patience
 from .replies import Answer
 
 # How long a node may take to answer, in seconds.
@@ -61,6 +62,16 @@ class Links:
             return link
         return None
 
+    def close(self) -> None:
+        """End all sessions; nothing is asked any more."""
+        with self._one_at_a_time:
+            links = list(self._links.values())
+        # All are told before the first one is waited for.
+        for link in links:
+            link.session.hang_up()
+        for link in links:
+            link.session.close()
+
 
 @dataclass(frozen=True)
 class Verbs:
@@ -79,8 +90,17 @@ class Verbs:
     # Project -> what of it stays at home.
     exclusions: Mapping[str, Exclusions]
 
+    # How long claims are waited for.
+    patience: Patience
+
+    # Takes what is to be told before a step returns; may be called by any thread.
+    tell: Callable[[Answer], None]
+
     def claim(self, command: ev.Claim, job: Job, slots: int) -> Answer:
-        """A slot and a workspace. slots: how many we believe the node has."""
+        """A slot and a workspace. slots: how many we believe the node has.
+
+        A claim that was late, and was withdrawn meanwhile, tells of its node alone.
+        """
         request = requests.claim_request(
             job,
             command.attempt,
@@ -89,10 +109,43 @@ class Verbs:
             slots=slots,
         )
         try:
-            reply = self.links.to(command.node).call("claim", request, CLAIM_SECONDS)
+            link = self.links.to(command.node)
         except LinkError as exc:
             return replies.not_reached(command.attempt, exc)
-        return replies.after_claim(command.attempt, reply)
+        if link.is_local:
+            return self._ask_for_claim(link, request)
+
+        self.patience.begin(
+            command.attempt,
+            command.node,
+            is_connected=link.is_warm(),
+            last_step=lambda: link.last_step,
+        )
+        try:
+            answer = self._ask_for_claim(link, request)
+        except Exception as exc:
+            if self.patience.end(command.attempt, is_answered=False):
+                return replies.no_contact(command.node, exc)
+            raise
+        is_answered = not isinstance(answer.event, ev.Failed)
+        if self.patience.end(command.attempt, is_answered=is_answered):
+            return self._after_late_claim(command, answer)
+        return answer
+
+    def _ask_for_claim(self, link: Link, request: wire.ClaimRequest) -> Answer:
+        try:
+            reply = link.session.call("claim", request, CLAIM_SECONDS)
+        except LinkError as exc:
+            return replies.not_reached(request["attempt"], exc)
+        return replies.after_claim(request["attempt"], reply)
+
+    def _after_late_claim(self, command: ev.Claim, answer: Answer) -> Answer:
+        """Its job is elsewhere: what it was given is given back."""
+        if isinstance(answer.event, ev.Failed):
+            return Answer(ev.LinkDown(command.node, answer.event.message))
+        if isinstance(answer.event, ev.Claimed):
+            self.release(ev.Release(command.attempt, command.node))
+        return Answer(ev.LinkUp(command.node))
 
     def sync(self, command: ev.Sync, job: Job, generation: int) -> Answer:
         """The project goes to the workspace. generation: of the claim."""
@@ -112,6 +165,8 @@ class Verbs:
         except LinkError as exc:
             return replies.not_reached(command.attempt, exc)
         except TransferError as exc:
+            if exc.is_stalled:
+                return self._after_stalled_sync(command, link, time.monotonic() - begun)
             return replies.after_failed_sync(command.attempt, exc)
         return replies.after_sync(
             command.attempt,
@@ -120,6 +175,15 @@ class Verbs:
             excluded=excluded.describe(),
             base=base,
         )
+
+    def _after_stalled_sync(self, command: ev.Sync, link: Link, seconds: float) -> Answer:
+        """No byte moved any more: the job goes elsewhere, and the node is asked for a while."""
+        self.tell(replies.late(command.attempt, seconds))
+        try:
+            link.session.call("release", {"attempt": command.attempt}, CLAIM_SECONDS)
+        except Exception as exc:  # noqa: BLE001
+            return replies.no_contact(command.node, exc)
+        return Answer(ev.LinkUp(command.node))
 
     def start(
         self, command: ev.Start, job: Job, generation: int, base: str | None, key: str | None
@@ -144,7 +208,7 @@ class Verbs:
         if key is not None:
             request["key"] = key
         try:
-            reply = self.links.to(command.node).call("start", request, START_SECONDS)
+            reply = self.links.to(command.node).session.call("start", request, START_SECONDS)
         except LinkError as exc:
             return replies.not_known(command.attempt, exc)
         return replies.after_start(command.attempt, reply, agent=job.agent, now=time.time())
@@ -154,11 +218,11 @@ class Verbs:
         request: wire.AttemptRequest = {"attempt": command.attempt}
         verb = "cancel" if isinstance(command, ev.Cancel) else "fence"
         try:
-            link = self.links.to(command.node)
+            session = self.links.to(command.node).session
             if verb == "cancel":
-                reply = link.call("cancel", request, PROOF_SECONDS)
+                reply = session.call("cancel", request, PROOF_SECONDS)
             else:
-                reply = link.call("fence", request, PROOF_SECONDS)
+                reply = session.call("fence", request, PROOF_SECONDS)
         except LinkError as exc:
             return replies.not_known(command.attempt, exc)
         return replies.after_proof(command.attempt, reply, store=store, now=time.time())
@@ -201,10 +265,10 @@ class Verbs:
         if link is None:
             return
         with contextlib.suppress(LinkError):
-            link.call("release", {"attempt": command.attempt}, COURTESY_SECONDS)
+            link.session.call("release", {"attempt": command.attempt}, COURTESY_SECONDS)
 
     def acknowledge(self, node: str, attempts: list[str]) -> None:
         """The harvests of these attempts are at home. What is not heard, resume says again."""
         request: wire.AckRequest = {"attempts": attempts, "controller": self.controller}
         with contextlib.suppress(LinkError):
-            self.links.to(node).call("ack", request, COURTESY_SECONDS)
+            self.links.to(node).session.call("ack", request, COURTESY_SECONDS)

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Following the attempts of a run on its nodes, and waiting on the nodes' waitlists.
 
-Each node that is watched has one thread and one poll at a time, a call of the node program that
-stays open and tells what happens there. A poll ends after a while and is asked again, for as long
-as the scheduler wants the node watched; one that breaks off is told, and tried again after a
-pause.
+Each node that is watched has one thread and one poll at a time, a request in the node's session
+that stays open and tells what happens there, for as long as the scheduler wants the node watched.
+One that breaks off is told, and tried again after a pause.
 
 A node may tell anything, as often as it likes. What counts is what it says of attempts that this
 call has there, and each word once; the rest is dropped here, where it costs nobody else anything,
@@ -25,19 +24,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .._links.link import InvalidReply
-from .._links.process import Process
+from .._links.session import Replies
 from .._node import wire
 from .._schedule import messages as ev
 from . import replies
 from .replies import Answer
 from .verbs import Links
 
-# How long a poll may take, in seconds; it returns within 25 by itself.
-POLL_SECONDS = 45.0
-
 # What an open poll is told: the run waits for a slot there, or no longer.
-ENQUEUE = b"+"
-DEQUEUE = b"-"
+ENQUEUE = "+"
+DEQUEUE = "-"
 
 # How long a poll stays open on a node without a job, in seconds: the next job is often on its way.
 LINGER = 1.0
@@ -52,9 +48,6 @@ PAUSE_MOST = 5.0
 
 # How many words that say nothing new one poll may bring.
 IDLE_WORDS_MOST = 5000
-
-# How often a thread looks whether its node is watched again, in seconds.
-LOOK = 0.05
 
 
 class Attempts:
@@ -119,9 +112,12 @@ class NodeWatch:
         self._unwanted_since = 0.0
         self._enqueued = False
         self._slots = slots
-        self._poll_process: Process | None = None
+        self._open_poll: Replies | None = None
         self._listens = False
         self._ended_by_us = False
+
+        # Wakes the own thread: the node is wanted again, or the run is over.
+        self._changed = threading.Event()
 
         # The own thread's alone: ids of attempts of which it was told that they have ended, and
         # how a person can watch them.
@@ -137,6 +133,7 @@ class NodeWatch:
     def want(self) -> None:
         with self._lock:
             self._wanted = True
+        self._changed.set()
 
     def unwant(self, now: float) -> None:
         with self._lock:
@@ -160,21 +157,22 @@ class NodeWatch:
     def end_if_idle(self, now: float) -> None:
         """End a poll that nobody wants for some time now."""
         with self._lock:
-            if self._wanted or self._poll_process is None:
+            if self._wanted or self._open_poll is None:
                 return
             if now - self._unwanted_since >= LINGER:
                 self._ended_by_us = True
-                self._poll_process.end_input()
+                self._open_poll.leave()
 
     def kill(self) -> None:
         with self._lock:
-            if self._poll_process is not None:
-                self._poll_process.kill()
+            if self._open_poll is not None:
+                self._open_poll.stop()
+        self._changed.set()
 
-    def _say(self, word: bytes) -> None:
+    def _say(self, word: str) -> None:
         """Change what an open poll does. One that is about to open asks for itself."""
-        if self._listens and self._poll_process is not None:
-            self._poll_process.write(word)
+        if self._listens and self._open_poll is not None:
+            self._open_poll.say(word)
 
     # -- for the own thread
 
@@ -184,7 +182,8 @@ class NodeWatch:
         pause = PAUSE
         while not over.is_set():
             if not self._is_wanted():
-                over.wait(LOOK)
+                self._changed.wait()
+                self._changed.clear()
                 continue
 
             begun = time.monotonic()
@@ -227,7 +226,7 @@ class NodeWatch:
         said: set[tuple[str, str]] = set()
         idle_words = 0
         try:
-            for reply in link.stream("poll", request, POLL_SECONDS, self._on_opened):
+            for reply in link.session.poll(request, self._on_opened):
                 answer = replies.after_poll(self._node, reply, now=time.time())
                 if answer is None or not self._is_news(reply, said):
                     idle_words += 1
@@ -236,6 +235,7 @@ class NodeWatch:
                     continue
                 # First, for what is told may bring new words for this poll at once.
                 self._remember(reply)
+                self._renew()
                 if reply["state"] == "watching" and self._is_doubted:
                     continue
                 self._tell_contact()
@@ -246,8 +246,14 @@ class NodeWatch:
             raise
         finally:
             with self._lock:
-                self._poll_process = None
+                self._open_poll = None
                 self._listens = False
+
+    def _renew(self) -> None:
+        """What came was news, and there is only so much of that: more may come."""
+        with self._lock:
+            if self._open_poll is not None:
+                self._open_poll.renew()
 
     def _tell_contact(self) -> None:
         """A node that was doubted has said more than its first word, or ended a poll properly."""
@@ -255,9 +261,9 @@ class NodeWatch:
             self._is_doubted = False
             self._surroundings.tell(Answer(ev.LinkUp(self._node)))
 
-    def _on_opened(self, process: Process) -> None:
+    def _on_opened(self, poll: Replies) -> None:
         with self._lock:
-            self._poll_process = process
+            self._open_poll = poll
             self._ended_by_us = False
 
     def _is_news(self, reply: wire.PollReply, said: set[tuple[str, str]]) -> bool:

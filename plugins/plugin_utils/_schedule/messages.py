@@ -187,6 +187,20 @@ class Claimed(AttemptEvent):
     contended: bool = False
 
 
+@dataclass(frozen=True)
+class Late(AttemptEvent):
+    """The node gives no answer to a claim, or in a sync, for much longer than it usually takes.
+
+    Nothing starts without a start, so the attempt is withdrawn: that needs no proof. What the node
+    says when it answers is told as LinkUp, and LinkDown when it never does.
+    """
+
+    WORD = "late"
+
+    # How long was waited.
+    seconds: float
+
+
 class Busy(AttemptEvent):
     """No slot of the node is free for this run; that costs no attempt."""
 
@@ -362,11 +376,14 @@ class Assigned(Step):
 
 
 class Claim(Step):
-    """Ask the node for a slot and a workspace. Answered by Claimed, Busy, Refused or Failed."""
+    """Ask the node for a slot and a workspace.
+
+    Answered by Claimed, Busy, Refused, Failed or Late.
+    """
 
 
 class Sync(Step):
-    """Send the project to the workspace. Answered by Synced, Refused or Failed."""
+    """Send the project to the workspace. Answered by Synced, Refused, Failed or Late."""
 
 
 class Start(Step):

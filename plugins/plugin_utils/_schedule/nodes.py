@@ -24,7 +24,7 @@ QUARANTINE = 30.0
 QUARANTINE_MOST = 600.0
 
 # What a node can be for a kind of work, beside FREE, WAITS and REJECTED: it gives no answer while
-# it may run jobs of ours; it is quarantined.
+# it may run jobs of ours, or while it is asked; it is quarantined.
 SILENT = 3
 CLOSED = 4
 
@@ -79,6 +79,10 @@ class NodeState:
     # Whether a slot is kept for our claim.
     granted: bool = False
 
+    # Whether it has not answered a claim for much longer than usual: it may be dead or slow, and
+    # gets nothing until it answers.
+    doubted: bool = False
+
     # Since when it gives no answer, and why, each reason once.
     silent_since: float | None = None
     silence_reasons: list[str] = field(default_factory=list)
@@ -103,6 +107,7 @@ class NodeState:
     def on_contact(self) -> None:
         """It has answered."""
         self.silent_since = None
+        self.doubted = False
         self.failure = None
         if self.node.state == "unreachable":
             self.node = replace(self.node, state="unknown")
@@ -164,6 +169,9 @@ class NodeState:
 
         if self.silent_since is not None:
             return "no contact", "it has to answer again; its jobs wait for it"
+
+        if self.doubted:
+            return "it does not answer", "it has to answer, and is being asked"
 
         if self.disowned:
             remedy = "if it is right, this run is no longer this controller's"
@@ -318,7 +326,7 @@ class Candidates:
 
 def _why_rejected(state: NodeState, now: float) -> int:
     """Which of the three groups of nodes that take nothing now this one belongs to."""
-    if state.silent_since is not None:
+    if state.silent_since is not None or state.doubted:
         return SILENT
     if state.closed(now):
         return CLOSED

@@ -330,7 +330,7 @@ class Scheduler:
     @_apply.register
     def _on_link_up(self, event: ev.LinkUp) -> None:
         state = self._mark_dirty(event.node)
-        if state.silent_since is not None:
+        if state.silent_since is not None or state.doubted:
             self._emit(ev.Note("wait", "back in contact", node=state.name))
         self._on_contact(state)
 
@@ -351,6 +351,7 @@ class Scheduler:
         # Whether others wait there, a claim will tell.
         state.contended = False
 
+        state.doubted = False
         if state.silent_since is None:
             state.silent_since = self._now
             state.silence_reasons = []
@@ -363,6 +364,15 @@ class Scheduler:
         if state.may_run:
             text = f"no contact: {reason}; its jobs go on, asking again"
             self._emit(ev.Note("wait", text, node=node))
+
+    def _doubt(self, attempt: TrackedAttempt, event: ev.Late) -> None:
+        """It may be dead: what it has not begun goes elsewhere, and it gets nothing more."""
+        state = self._mark_dirty(attempt.node)
+        text = f"no answer for {event.seconds:.0f} s: it gets no job until it answers"
+        if not state.doubted:
+            self._emit(ev.Note("place", text, attempt.job, attempt.node))
+        state.doubted = True
+        self._set_waitlist(state)
 
     @_apply.register
     def _on_granted(self, event: ev.Granted) -> None:
@@ -398,6 +408,8 @@ class Scheduler:
         self._unheard.discard(attempt.id)
         if isinstance(event, ev.Unknown) and event.contact_lost:
             self._lose_contact(attempt.node, event.message)
+        if isinstance(event, ev.Late):
+            self._doubt(attempt, event)
 
         # A run that was stopped starts nothing more: whatever got ready for a start is given back.
         word = event.word
@@ -1089,7 +1101,8 @@ class Scheduler:
         held = [attempt for attempt in state.live.values() if attempt.held]
         for attempt in held:
             attempt.held = False
-            if state.proved and state.busy_until <= self._now and not state.contended:
+            is_willing = state.busy_until <= self._now and not state.contended
+            if state.proved and is_willing and not state.doubted:
                 self._emit(ev.Claim(attempt.id, attempt.job, attempt.node))
             else:
                 self._advance(attempt, "withdrawn")

@@ -41,6 +41,7 @@ STAGES: Mapping[str, Mapping[str, str]] = {
         "refused": "void",
         "failed": "void",
         "unknown": "void",
+        "late": "void",
         "stopped": "void",
         "withdrawn": "void",
     },
@@ -50,6 +51,7 @@ STAGES: Mapping[str, Mapping[str, str]] = {
         "refused": "void",
         "failed": "void",
         "unknown": "void",
+        "late": "void",
         "stopped": "void",
     },
     # A start is on its way: from here on it may run, whatever is heard of it.

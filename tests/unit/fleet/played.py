@@ -47,6 +47,12 @@ class PlayedLink:
         self.invalid_rows = ""
         # (verb, request), in their order.
         self.asked = []
+        self.is_local = False
+        self.is_given_up = False
+        self.last_step = 0.0
+
+    def is_warm(self):
+        return True
 
     def connect(self):
         """It is there, or its first verb says that it is not."""

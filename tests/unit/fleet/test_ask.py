@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet import ask as _ask
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.ask import (
     all_replies,
     ask_all_nodes,
@@ -66,3 +70,64 @@ def test_attempts_say_where_they_were_listed():
     (row,) = list_attempts("other name", link, {"run_id": "r"})
     assert (row["attempt"], row["node"], row["link"]) == ("u-1", "other name", link)
     assert link.asked == [("list", {"run_id": "r"})]
+
+
+# -- nodes that take much longer than the others
+
+
+class Late(PlayedLink):
+    """It answers only when its connection is ended."""
+
+    def __init__(self, name, *, is_warm=True, steps=0):
+        super().__init__(name, None)
+        self._is_warm = is_warm
+        self._steps = steps
+        self._dropped = threading.Event()
+
+    def is_warm(self):
+        return self._is_warm
+
+    def give_up(self):
+        self._dropped.set()
+
+    def call(self, verb, request, seconds=30.0):
+        for _step in range(self._steps):
+            assert not self._dropped.wait(0.1)
+            self.last_step = time.monotonic()
+        if self._dropped.wait(0.0 if self._steps else 1.0):
+            raise LinkError("the connection was closed")
+        return {"name": self.name}
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    monkeypatch.setattr(_ask, "LEAST_SECONDS", 0.2)
+    monkeypatch.setattr(_ask, "LOOK", 0.01)
+
+
+def fleet_with(late, others=3):
+    links = {f"n{number}": PlayedLink("n", [{"name": "N"}]) for number in range(others)}
+    return play_fleet({**links, late.name: late})
+
+
+def test_who_only_looks_does_not_wait_for_a_node_that_takes_much_longer_than_the_others(soon):
+    answers, silent = ask_all_nodes(fleet_with(Late("late")), ask_name, only_looks=True)
+    assert len(answers) == 3
+    assert silent == {"late": "late did not answer within 0 s, as others did"}
+
+
+@pytest.mark.parametrize(
+    ("late", "others", "only_looks"),
+    [
+        # Who acts waits, as does who has nobody to compare with.
+        (Late("late"), 3, False),
+        (Late("late"), 0, True),
+        # A connection that is being opened is ssh's to give up.
+        (Late("late", is_warm=False), 3, True),
+        # It is far away, and gets on.
+        (Late("late", steps=8), 3, True),
+    ],
+)
+def test_others_are_waited_for(soon, late, others, only_looks):
+    answers, silent = ask_all_nodes(fleet_with(late, others), ask_name, only_looks=only_looks)
+    assert (len(answers), silent) == (others + 1, {})

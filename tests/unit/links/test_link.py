@@ -414,7 +414,8 @@ def test_a_program_that_can_not_be_started_here_is_an_error_of_that_node(argv):
     for ask in (
         lambda: odd.shell("", 5),
         lambda: odd.rsync(argv, 5),
-        lambda: next(odd._ask("x", "list", {}, 5, None)),
+        lambda: next(odd._ask("x", "list", {}, 5)),
+        lambda: odd.session.call("claim", {}),
     ):
         with pytest.raises(LinkError, match="node: can't start /"):
             ask()

@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import reader
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import build
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.session import NodeSession
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import wire
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node.verbs import VERBS
 
@@ -75,8 +76,10 @@ def problems_of_dict(value, kind, where):
 
 
 def contract():
-    """verb -> (type of its request, types of its replies), as Link's overloads say."""
-    table = {}
+    """verb -> (type of its request, types of its replies), as those who ask say."""
+    hints = typing.get_type_hints(NodeSession.poll)
+    (replies,) = typing.get_args(hints["return"])
+    table = {"poll": (hints["request"], typing.get_args(replies))}
     for method in (Link.call, Link.stream):
         for overload in typing.get_overloads(method):
             hints = typing.get_type_hints(overload)
@@ -114,30 +117,36 @@ class Recorder(Link):
     def __init__(self):
         super().__init__("here", "here", None, build(), sys.executable)
         self.requests = []
+        # What the session said, of which most carries replies.
+        self.frames = []
         # Replies as the node printed them, and as the reader let them pass.
         self.replies = []
         self.read = []
 
-    def _replies(self, verb, request, seconds, opened=None):
+    def _replies(self, verb, request, seconds):
+        yield from self._kept(verb, request, super()._replies(verb, request, seconds))
+
+    def poll(self, request, opened):
+        yield from self._kept("poll", request, self.session.poll(request, opened))
+
+    def _kept(self, verb, request, replies):
         # Some requests are wrong on purpose, which the replies to them say.
         sent = json.loads(json.dumps(request))
         refused = False
-        for reply in super()._replies(verb, request, seconds, opened):
+        for reply in replies:
             refused = refused or reply["state"] == "refused"
             self.read.append((verb, reply))
             yield reply
         if not refused:
             self.requests.append((verb, sent))
 
-    def tap(self, verb, request, line):
+    def tap(self, verb, request, value):
         """The reader, in whose place a test puts this."""
-        reply = READ(verb, request, line)
-        if reply is not None:
-            self.replies.append((verb, json.loads(line.rpartition(b"\x1e")[2])))
-        return reply
+        (self.frames if verb == "session" else self.replies).append((verb, value))
+        return READ(verb, request, value)
 
 
-READ = reader.read
+READ = reader.read_asked
 
 
 class Life:
@@ -203,13 +212,13 @@ class Life:
     def run(self, name, **changes):
         """Claim and start, and wait for the end."""
         self.start(name, self.claim(name)["generation"], **changes)
-        self.poll(lambda reply, process: process.end_input() if "attempt" in reply else None, name)
+        self.poll(lambda reply, poll: poll.leave() if "attempt" in reply else None, name)
 
     def poll(self, act, name=""):
-        processes = []
+        opened = []
         request = {"prefix": self.id(name), "told": [], "watchable": [], "slots": 1}
-        for reply in self.link.stream("poll", request, 60, processes.append):
-            act(reply, processes[-1])
+        for reply in self.link.poll(request, opened.append):
+            act(reply, opened[-1])
 
 
 @pytest.fixture(scope="module")
@@ -221,8 +230,9 @@ def recorded(tmp_path_factory):
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         patch.setenv("SHELL", "/bin/sh")
         link = Recorder()
-        patch.setattr(reader, "read", link.tap)
+        patch.setattr(reader, "read_asked", link.tap)
         live(Life(link, home / "state"))
+        link.session.close()
     return link
 
 
@@ -245,15 +255,15 @@ def long_life(life):
     for verb in ("fence", "harvest"):
         link.call(verb, {"attempt": life.id("1")})
 
-    def act(reply, process):
+    def act(reply, poll):
         if reply["state"] == "watching":
             (life.folder("1") / "watch").write_text("gummy-watch 1")
         elif reply["state"] == "progress":
             (life.tree() / "go").touch()
         elif reply["state"] == "ended":
-            process.write(b"+")
+            poll.say("+")
         elif reply["state"] == "turn":
-            process.end_input()
+            poll.leave()
 
     life.poll(act)
     life.start("1", generation)
@@ -279,11 +289,11 @@ def other_ends(life):
     # Its workspace is kept, so this one is another's.
     life.start("8", life.claim("8")["generation"], command="sleep 600")
 
-    def kill(reply, process):
+    def kill(reply, poll):
         if reply["state"] == "watching":
             os.kill(int((life.folder("8") / "lock").read_text()), signal.SIGKILL)
         elif reply["state"] == "unknown":
-            process.end_input()
+            poll.leave()
 
     life.poll(kill, "8")
     list(link.stream("list", {"run_id": "run", "prefix": life.id("")}, 60))
@@ -340,6 +350,22 @@ def test_replies_are_as_the_contract_says(recorded):
         (verb, each) for verb, reply in recorded.replies for each in problems_of_reply(verb, reply)
     ]
     assert wrong == []
+
+
+def test_what_a_session_says_is_as_the_contract_says(recorded):
+    kinds = {
+        state: kind
+        for kind in typing.get_args(wire.SessionReply)
+        for state in typing.get_args(fields(kind)["state"][0])
+    }
+    frames = [frame for _verb, frame in recorded.frames]
+    # A reply is held to its own verb above; object says nothing of it.
+    rest = [{key: value for key, value in frame.items() if key != "reply"} for frame in frames]
+    assert {frame["state"] for frame in frames} == {"ready", "reply", "over"}
+    for frame in rest:
+        kind = kinds[frame["state"]]
+        lacks = ["it lacks reply of ReplyFrame"] if frame["state"] == "reply" else []
+        assert problems(frame, kind) == lacks
 
 
 def test_the_reader_changes_nothing_of_what_an_honest_node_says(recorded):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import select
 import subprocess
-import time
 from pathlib import Path
-from unittest import mock
 
-from node_case import NodeCase, replies, verbs, wait_for
+from node_case import NodeCase, replies, wait_for
 
 RUN = {"run_id": "r", "controller": "c"}
 
@@ -69,19 +67,6 @@ class WaitlistTest(NodeCase):
         self.assertEqual("turn", self.told(four))
         # It goes on to tell what happens to its attempts.
         self.assertIsNone(two.poll())
-
-    def test_a_run_keeps_its_place_between_two_polls(self) -> None:
-        self.asked("one-1", **RUN)
-        with (
-            mock.patch.object(verbs, "POLL", 0.1),
-            mock.patch("os.read", return_value=b"+"),
-            mock.patch("select.select", return_value=([0], [], [])),
-        ):
-            list(verbs.VERBS["poll"](self.store, {"prefix": "two-", "told": [], "slots": 1}))
-        self.wait_for_slot("three")
-        # Longer than one who is gone keeps his place.
-        time.sleep(2.5)
-        self.assertEqual(["two", "three"], self.waiting())
 
     def test_a_wait_that_was_killed_and_a_turn_that_is_not_used_are_passed_over(self) -> None:
         self.asked("one-1", **RUN)

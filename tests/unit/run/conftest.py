@@ -34,7 +34,6 @@ def short_pauses(monkeypatch):
     """What people would not notice is too long for a test."""
     monkeypatch.setattr(_engine, "PARENT_CHECK", 0.02)
     monkeypatch.setattr(_watch, "PAUSE", 0.005)
-    monkeypatch.setattr(_watch, "LOOK", 0.005)
 
 
 @pytest.fixture

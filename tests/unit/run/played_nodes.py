@@ -47,14 +47,14 @@ def wait_for(condition, what):
 
 
 class PlayedPoll:
-    """An open poll, and the process that it would be: takes words, and tells what it is given."""
+    """An open poll: takes words, and tells what it is given."""
 
     def __init__(self, request):
         self.request = request
-        # What was written to it, and whether its input was ended, or it was killed.
+        # What was said to it, and whether its caller has left, or it was stopped.
         self.words = []
-        self.input_ended = False
-        self.killed = False
+        self.is_left = False
+        self.is_stopped = False
         # What a test does with a word; the words are kept in any case.
         self.on_word = None
         # Replies; an error breaks it off, None ends it.
@@ -81,18 +81,21 @@ class PlayedPoll:
                 raise reply
             yield reply
 
-    def write(self, word):
+    def say(self, word):
         self.words.append(word)
         if self.on_word is not None:
             self.on_word(word)
 
-    def end_input(self):
-        self.input_ended = True
+    def leave(self):
+        self.is_left = True
         self.end()
 
-    def kill(self):
-        self.killed = True
+    def stop(self):
+        self.is_stopped = True
         self.end()
+
+    def renew(self):
+        """What it told was news."""
 
 
 class PlayedLink:
@@ -111,6 +114,10 @@ class PlayedLink:
         self._answers = defaultdict(list, {verb: list(row) for verb, row in answers.items()})
         self._opened = queue.Queue()
         self._is_closed = False
+        # A played node needs no other way to be asked.
+        self.session = self
+        self.is_local = False
+        self.last_step = 0.0
 
     # -- for the test
 
@@ -136,6 +143,12 @@ class PlayedLink:
     def on_poll(self, poll):
         """A poll was opened. A node that acts by itself overrides this."""
 
+    def is_warm(self):
+        return True
+
+    def hang_up(self):
+        """The run is over."""
+
     # -- what the run sees
 
     def call(self, verb, request, seconds):
@@ -148,11 +161,10 @@ class PlayedLink:
             raise reply
         return reply
 
-    def stream(self, verb, request, seconds, opened):
-        assert verb == "poll"
+    def poll(self, request, opened):
         poll = PlayedPoll(request)
         self.polls.append(poll)
-        self.asked.append((verb, request))
+        self.asked.append(("poll", request))
         opened(poll)
 
         self.on_poll(poll)
@@ -206,7 +218,7 @@ class PlayedNode(PlayedLink):
                     poll.tell(row)
 
     def _on_word(self, word):
-        if word == b"+" and self._turns:
+        if word == "+" and self._turns:
             self._poll.tell(TURN)
 
     def call(self, verb, request, seconds):

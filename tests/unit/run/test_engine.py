@@ -35,6 +35,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync im
     TransferError,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run import engine as _engine
+from ansible_collections.distributed.gummy.plugins.plugin_utils._run import patience as _patience
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run import verbs as _verbs
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.engine import ParentGone
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
@@ -44,6 +45,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 from job_builder import shell_job
 from played_nodes import (
+    AT_MOST,
     BUSY,
     CLAIMED,
     RUNNING,
@@ -230,7 +232,7 @@ def test_a_busy_node_is_waited_for_by_an_open_poll_and_the_slot_that_it_grants_i
     row = call([JOB], node).run()["a"]
 
     assert row["status"] == "success"
-    assert node.polls[0].words[:1] == [b"+"]
+    assert node.polls[0].words[:1] == ["+"]
     first, second = [request["attempt"] for request in node.requests("claim")]
     assert first != second
 
@@ -244,10 +246,10 @@ def test_a_run_whose_jobs_wait_no_longer_leaves_the_waitlist(call):
     made.start()
 
     poll = node.next_poll()
-    wait_for(lambda: poll.words == [b"+"], "a place on the waitlist")
+    wait_for(lambda: poll.words == ["+"], "a place on the waitlist")
     ask_to_cancel(RUN)
     assert made.rows()["a"]["status"] == "cancelled"
-    assert poll.words == [b"+", b"-"] and poll.killed
+    assert poll.words == ["+", "-"] and poll.is_stopped
 
 
 # -- a start without a reply
@@ -767,3 +769,97 @@ def test_a_link_is_made_once_however_many_threads_need_it(call):
     assert links.to("n") is links.to("n") is links.open_to("n") and made == ["n"]
     links.to("n").connected = False
     assert links.open_to("n") is None
+
+
+# -- nodes that give no answer
+
+
+@pytest.fixture
+def soon_late(monkeypatch):
+    monkeypatch.setattr(_patience, "LEAST_SECONDS", 0.05)
+    monkeypatch.setattr(_engine, "LATE_CHECK", 0.01)
+
+
+class Silent:
+    """A claim that is answered only when the test says so."""
+
+    def __init__(self, reply=CLAIMED):
+        self.reply = reply
+        self.answers = threading.Event()
+
+    def __call__(self, _request):
+        self.answers.wait(AT_MOST)
+        return self.reply
+
+
+def test_a_claim_that_is_late_is_withdrawn_and_its_job_goes_elsewhere_at_once(call, soon_late):
+    silent = Silent()
+    dead = PlayedNode("dead", claim=[silent])
+    made = call([shell_job("a", attempts=1)], dead, PlayedNode("good"))
+    made.start()
+    wait_for(lambda: "ended" in made.states(), "the end of the job")
+    silent.answers.set()
+    row = made.rows()["a"]
+    assert (row["status"], row["node"]) == ("success", "good")
+    assert len(row["attempts"]) == 1
+    assert ("a", "place", "dead") in [line[:3] for line in made.lines]
+
+
+def test_what_a_late_claim_was_given_is_given_back_when_its_node_answers(call, soon_late):
+    silent = Silent()
+    slow = PlayedNode("slow", claim=[silent])
+    good = PlayedNode("good", ends=None)
+    made = call([JOB], slow, good)
+    made.start()
+    attempt = made.wait_for_state("running")
+    late = slow.requests("claim")[0]["attempt"]
+    silent.answers.set()
+    wait_for(lambda: slow.requests("release") == [{"attempt": late}], "the release")
+    wait_for(lambda: ("", "wait", "slow", "back in contact") in made.lines, "the contact")
+    good.end(attempt)
+    assert made.rows()["a"]["status"] == "success"
+
+
+@pytest.mark.parametrize("error", [LinkError("timed out"), KeyError("a mistake of ours")])
+def test_a_node_that_never_answers_a_late_claim_is_quarantined(call, soon_late, error):
+    silent = Silent(error)
+    dead = PlayedNode("dead", claim=[silent])
+    good = PlayedNode("good", ends=None)
+    made = call([JOB], dead, good)
+    made.start()
+    attempt = made.wait_for_state("running")
+    silent.answers.set()
+    known = made.fleet.quarantines
+    wait_for(lambda: [each.node for each in known.known()] == ["dead"], "the quarantine")
+    good.end(attempt)
+    assert made.rows()["a"]["status"] == "success"
+
+
+def test_a_claim_on_this_machine_is_never_late(call, soon_late):
+    def slow(_request):
+        time.sleep(0.2)
+        return CLAIMED
+
+    here = PlayedNode("here", claim=[slow])
+    here.is_local = True
+    made = call([JOB], here)
+    assert made.run()["a"]["status"] == "success"
+    assert len(here.requests("claim")) == 1
+
+
+def test_a_sync_in_which_no_byte_moves_costs_no_attempt_and_its_node_is_asked(call, monkeypatch):
+    def stall(*_words):
+        raise TransferError("unreachable", "timeout in data send/receive", is_stalled=True)
+
+    def send(link, *_words):
+        return stall() if link.name == "dead" else Sent(0, 0)
+
+    monkeypatch.setattr(_verbs, "send_project", send)
+    project = Project("/p")
+    exclusions = {"/p": Exclusions(project, b"", ())}
+    dead = PlayedNode("dead", release=[LinkError("timed out")])
+    jobs = [shell_job("a", project="/p", attempts=1)]
+    made = call(jobs, dead, PlayedNode("good"), exclusions=exclusions)
+    row = made.run()["a"]
+    assert (row["status"], row["node"]) == ("success", "good")
+    assert dead.requests("release")

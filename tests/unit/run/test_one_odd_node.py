@@ -62,9 +62,9 @@ class ReadNode(PlayedNode):
     def call(self, verb, request, seconds):
         return self._read(verb, request, super().call(verb, request, seconds))
 
-    def stream(self, verb, request, seconds, opened):
-        for reply in super().stream(verb, request, seconds, opened):
-            yield self._read(verb, request, reply)
+    def poll(self, request, opened):
+        for reply in super().poll(request, opened):
+            yield self._read("poll", request, reply)
 
 
 def with_field(wanted_verb, wanted_state, field, value):

@@ -162,9 +162,9 @@ def test_a_node_that_is_watched_already_gets_no_second_poll(watched):
 def test_who_waits_for_a_slot_says_so_at_once_to_a_poll_that_listens(watched):
     poll = watched.listening()
     watched.watches.enqueue("n", 2)
-    assert poll.words == [b"+"]
+    assert poll.words == ["+"]
     watched.watches.dequeue("n")
-    assert poll.words == [b"+", b"-"]
+    assert poll.words == ["+", "-"]
 
 
 def test_who_waits_for_a_slot_says_so_to_a_poll_as_soon_as_it_listens(watched):
@@ -172,7 +172,7 @@ def test_who_waits_for_a_slot_says_so_to_a_poll_as_soon_as_it_listens(watched):
     poll = watched.link.next_poll()
     assert poll.words == []
     poll.tell(WATCHING)
-    assert watched.next_event() == UP and poll.words == [b"+"]
+    assert watched.next_event() == UP and poll.words == ["+"]
 
 
 def test_who_waits_no_longer_before_the_poll_listens_says_nothing(watched):
@@ -189,7 +189,7 @@ def test_a_place_on_the_waitlist_is_asked_for_again_by_the_next_poll(watched):
     first.end()
     second = watched.link.next_poll()
     second.tell(WATCHING)
-    assert watched.next_event() == UP and second.words == [b"+"]
+    assert watched.next_event() == UP and second.words == ["+"]
 
 
 def test_a_slot_that_was_granted_is_not_asked_for_again(watched):
@@ -217,12 +217,12 @@ def test_a_word_to_a_poll_that_has_ended_is_kept_for_the_next_one(watched):
     first = watched.listening()
     watched.watches.unwatch("n")
     first.end()
-    wait_for(lambda: watched.watches._watches["n"]._poll_process is None, "the poll's end")
+    wait_for(lambda: watched.watches._watches["n"]._open_poll is None, "the poll's end")
     watched.watches.enqueue("n", 2)
     second = watched.link.next_poll()
     second.tell(WATCHING)
     assert watched.next_event() == UP
-    assert (first.words, second.words) == ([], [b"+"])
+    assert (first.words, second.words) == ([], ["+"])
 
 
 def test_a_word_to_a_poll_that_does_not_listen_yet_waits_until_it_does(watched):
@@ -231,7 +231,7 @@ def test_a_word_to_a_poll_that_does_not_listen_yet_waits_until_it_does(watched):
     watched.watches.enqueue("n", 2)
     assert second.words == []
     second.tell(WATCHING)
-    assert watched.next_event() == UP and second.words == [b"+"]
+    assert watched.next_event() == UP and second.words == ["+"]
 
 
 # -- polls that break off
@@ -282,10 +282,10 @@ def polled_by(streams, over):
     """A watch that runs in this thread, over a link whose polls go as these functions say."""
     calls = iter(streams)
 
-    def stream(*_words):
+    def poll(*_words):
         return next(calls)()
 
-    links = Links(lambda _name: SimpleNamespace(stream=stream))
+    links = Links(lambda _name: SimpleNamespace(session=SimpleNamespace(poll=poll)))
     watch = NodeWatch("n", 2, Surroundings(links, "u-", lambda _answer: None, over))
     watch.run()
     return over.pauses
@@ -318,17 +318,17 @@ def test_the_pause_grows_with_each_poll_that_breaks_off_and_a_good_one_ends_that
 def test_the_poll_of_a_node_without_a_job_is_ended_after_a_while(watched, monkeypatch):
     poll = watched.listening()
     watched.watches.end_idle_polls()
-    assert not poll.input_ended
+    assert not poll.is_left
 
     # The next job is often on its way.
     monkeypatch.setattr(_watch, "LINGER", 3600.0)
     watched.watches.unwatch("n")
     watched.watches.end_idle_polls()
-    assert not poll.input_ended
+    assert not poll.is_left
 
     monkeypatch.setattr(_watch, "LINGER", 0.0)
     watched.watches.end_idle_polls()
-    assert poll.input_ended and not poll.killed
+    assert poll.is_left and not poll.is_stopped
 
 
 def test_a_node_that_is_wanted_again_keeps_its_poll(watched, monkeypatch):
@@ -337,14 +337,14 @@ def test_a_node_that_is_wanted_again_keeps_its_poll(watched, monkeypatch):
     watched.watches.unwatch("n")
     watched.watches.watch("n", 2)
     watched.watches.end_idle_polls()
-    assert not poll.input_ended
+    assert not poll.is_left
 
 
 def test_a_node_is_polled_again_only_when_it_is_wanted_again(watched):
     first = watched.listening()
     watched.watches.unwatch("n")
     first.end()
-    wait_for(lambda: watched.watches._watches["n"]._poll_process is None, "the poll's end")
+    wait_for(lambda: watched.watches._watches["n"]._open_poll is None, "the poll's end")
     assert watched.link.polls == [first]
 
     # There is no poll to be ended.
@@ -360,7 +360,7 @@ def test_the_end_of_the_run_ends_the_polls_and_their_threads_and_tells_nothing(w
     thread = watched.thread()
     watched.watches.stop()
     thread.join(AT_MOST)
-    assert poll.killed and not thread.is_alive() and watched.answers.empty()
+    assert poll.is_stopped and not thread.is_alive() and watched.answers.empty()
 
 
 def test_a_poll_that_breaks_because_the_run_is_over_is_no_news(watched):

@@ -164,6 +164,8 @@ class World:
         if self.chance(0.03):
             odd_replies = [refused(command.attempt, blame="ours", message="lease")]
 
+        if command.node != LOCAL.name and self.is_late(command):
+            return
         if command.node in self.dead:
             self.answer(failed(command.attempt))
         elif self.chance(0.2):
@@ -171,7 +173,20 @@ class World:
         else:
             self.answer(ev.Claimed(command.attempt))
 
+    def is_late(self, command):
+        """Whether a node says nothing for so long that the attempt is withdrawn; then it may."""
+        if not self.chance(0.6 if command.node in self.dead else 0.1):
+            return False
+        self.later(4.0, self.send, ev.Late(command.attempt, 4.0))
+        self.later(self.dice.uniform(4.1, 60), self.come_late, command.node)
+        return True
+
+    def come_late(self, name):
+        self.send(ev.LinkDown(name, "down") if name in self.dead else ev.LinkUp(name))
+
     def on_sync(self, command):
+        if command.node != LOCAL.name and self.is_late(command):
+            return
         bad_replies = [
             failed(command.attempt, "sync", "rsync"),
             refused(command.attempt, message="in use"),

@@ -42,6 +42,7 @@ WORDS = {
     "refused": refused(),
     "failed": failed(failure="sync"),
     "unknown": ev.Unknown(A, ""),
+    "late": ev.Late(A, 4.0),
     "synced": ev.Synced(A),
     "started": ev.Started(A),
     "ended": GOOD,

@@ -21,9 +21,10 @@ import sys
 import time
 from collections.abc import Mapping
 
-from . import agents, harvest, launch, processes, runs, signature
+from . import agents, harvest, launch, logins, processes, runs, signature
 from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
+from .flow import Flow
 from .git import HarvestError
 from .states import move, state_of
 from .store import TYPE_CHECKING, Attempt, Refusal, Store, read_json, try_lock, write_durably
@@ -39,6 +40,8 @@ SPEC = 1
 LOOK = 0.25
 # Seconds that a cancel waits: for TERM, KILL and the harvest.
 CANCEL_MOST = 25.0
+# Seconds for which an agent may go on after its result; then it is ended, and its result counts.
+AFTER_RESULT = 10.0
 # Bytes that stay ours on a disk that an agent fills, for the word how it ended.
 RESERVE = 65536
 # Seconds that a start waits for a lock which an ended sync still holds.
@@ -71,9 +74,16 @@ def start(store: Store, request: wire.StartRequest) -> wire.StartReply:
     refuse_known(attempt)
     runs.check(store, attempt.id, str(spec.get("controller")))
     passed = launch.passed_values(request)
-    reason = agents.unusable(spec["agent"], path)
+    reason = agents.unusable(spec["agent"], path, spec.get("settings"))
     if reason:
         raise Refusal(reason, "agent", "node")
+    agent = agents.AGENTS[spec["agent"]]
+    reason = agent.refusal(spec)
+    if reason:
+        raise Refusal(reason, "input", "input")
+    reason = logins.reason(store, spec, path, passed)
+    if reason:
+        raise Refusal(reason, "login", "node")
 
     stored = _occupy(store, attempt, int(request["generation"]), spec)
     attempt.mark("spec.json", json.dumps(stored).encode())
@@ -234,8 +244,10 @@ def _supervise(
     make_baseline(tree, baseline, spec.get("exclude", ()), store.umask)
 
     run = _runner(spec, tree, path, store.umask)
-    begin = launch.prepare(store, attempt, spec, path=path, passed=passed, run=run)
-    return _watch(attempt, spec, begin, run)
+    prepared = launch.prepare(store, attempt, spec, path=path, passed=passed, run=run)
+    ended = _watch(attempt, spec, prepared, run)
+    logins.learn(store, spec, ended)
+    return ended
 
 
 def _runner(spec: wire.StoredSpec, tree: str, path: str, umask: int) -> launch.Run:
@@ -245,13 +257,20 @@ def _runner(spec: wire.StoredSpec, tree: str, path: str, umask: int) -> launch.R
     )
 
     def run(
-        argv: list[str], stdin: int = subprocess.DEVNULL, more: Mapping[str, str] | None = None
+        argv: list[str],
+        stdin: int = subprocess.DEVNULL,
+        more: Mapping[str, str] | None = None,
+        *,
+        piped: bool = False,
     ) -> subprocess.Popen[bytes]:
+        output = subprocess.PIPE if piped else None
         return subprocess.Popen(
             argv,
             cwd=tree,
             env={**environment, **(more or {})},
             stdin=stdin,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             umask=umask,
         )
@@ -272,18 +291,24 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _watch(
-    attempt: Attempt, spec: wire.StoredSpec, begin: launch.Begin, run: launch.Run
+    attempt: Attempt, spec: wire.StoredSpec, prepared: launch.Prepared, run: launch.Run
 ) -> wire.EndedRecord:
     """Run the agent and then `verify`, and end what they leave; returns how it ended."""
     begun_at = time.time()
     begun = time.monotonic()
     deadline = begun + float(spec["timeout"])
+    reader = prepared.reader
     ended: wire.EndedRecord = {"class": None, "message": "", "begun_at": begun_at}
     try:
         signal.signal(signal.SIGTERM, _stop)
         move(attempt, "run", b"%f" % begun_at)
-        status = _await(begin(), deadline, attempt)
-        ended.update(launch.result(attempt, spec, status))
+        child = prepared.begin()
+        flow = Flow(child, reader) if child.stdout else None
+        status = _await(child, deadline, attempt, flow)
+        if status is None:
+            # It would go on changing files.
+            processes.end_all(attempt.id, ancestor=os.getpid())
+        ended.update(launch.result(attempt, spec, reader, status))
         if ended["class"] is None and spec.get("verify"):
             sys.stdout.write("\nverify: %s\n" % spec["verify"])
             sys.stdout.flush()
@@ -291,7 +316,7 @@ def _watch(
             if status == 0:
                 ended["proof"] = "verify"
             else:
-                _fail(ended, "verify", "verify ended with exit status %d" % status)
+                _fail(ended, "verify", "verify ended with exit status %d" % (status or 0))
     except subprocess.TimeoutExpired:
         _fail(ended, "timeout", "still running after %s s" % spec["timeout"])
     except _Cancelled:
@@ -307,6 +332,7 @@ def _watch(
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ended["survivors"] = processes.end_all(attempt.id, ancestor=os.getpid())
+    launch.keep_what_was_told(ended, launch.told(attempt, spec, reader))
     ended["seconds"] = round(time.monotonic() - begun, 3)
     return ended
 
@@ -316,16 +342,34 @@ def _fail(ended: wire.EndedRecord, failure: str, message: str) -> None:
     ended["message"] = message
 
 
-def _await(child: subprocess.Popen[bytes], deadline: float, attempt: Attempt) -> int:
-    """The exit status; raises TimeoutExpired, _Cancelled."""
+def _await(
+    child: subprocess.Popen[bytes], deadline: float, attempt: Attempt, flow: Flow | None = None
+) -> int | None:
+    """The exit status, None if it goes on after its result; raises TimeoutExpired, _Cancelled.
+
+    flow: its streams, where they are read.
+    """
     while True:
         if attempt.has("cancel"):
             raise _Cancelled
-        try:
-            return child.wait(timeout=max(0.0, min(LOOK, deadline - time.monotonic())))
-        except subprocess.TimeoutExpired:
-            if time.monotonic() >= deadline:
-                raise
+        left = max(0.0, min(LOOK, deadline - time.monotonic()))
+        if flow is not None and flow.is_open:
+            flow.pass_on(left)
+            status = child.poll()
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=left)
+            status = child.returncode
+        if status is not None:
+            if flow is not None:
+                flow.finish()
+            return status
+
+        is_late = time.monotonic() >= deadline
+        if flow is not None and flow.is_done(AFTER_RESULT, is_late=is_late):
+            return None
+        if is_late:
+            raise subprocess.TimeoutExpired(child.args, float("inf"))
 
 
 # -- the end

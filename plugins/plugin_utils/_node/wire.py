@@ -77,6 +77,14 @@ class Change(TypedDict):
     deleted: int | None
 
 
+class Tokens(TypedDict):
+    """What an agent's model read and wrote in one run."""
+
+    # What a cache gave or took counts too.
+    input: int
+    output: int
+
+
 class Omission(TypedDict):
     """Something that a harvest does not carry."""
 
@@ -138,8 +146,19 @@ class EndedRecord(_ClassOrNone):  # pylint: disable=inherit-non-class
     session_id: NotRequired[str | None]
     # The command with which a person on the node looks at it, for example `gummy-watch ID`.
     watch: NotRequired[str | None]
+    # Of class `quota`: reset (there is quota again at some time), credit (a person must pay), or
+    # busy (the service has too much to do).
+    kind: NotRequired[str | None]
     # When there is quota again, in seconds since 1970, if its agent says so.
     reset_at: NotRequired[int | None]
+    # What its model read and wrote, if its agent counts that.
+    tokens: NotRequired[Tokens | None]
+    # What its agent was not allowed to do, such as `Bash: git commit -m x`.
+    denied: NotRequired[list[str]]
+    # The version of its agent, if that tells it.
+    agent_version: NotRequired[str | None]
+    # Why a good end is none if nothing was changed; only until the harvest is made.
+    doubt: NotRequired[str | None]
     # Of the agent; None if a signal ended it.
     exit_status: NotRequired[int | None]
     # When the agent began, in seconds since 1970 by the node's clock.
@@ -275,6 +294,11 @@ class JobSpec(TypedDict):
     settings: Mapping[str, str]
     # Whether a good end without a change is a success: yes, no, or `auto` (it is, and is told).
     expect_changes: bool | str
+    # Whether a person asked for this node by its name: then what the node remembers of a login
+    # that was missing does not count.
+    pinned: NotRequired[bool]
+    # Seconds without a sign of life after which the agent is ended; None: it never is for that.
+    stall: NotRequired[float | None]
 
 
 class StoredSpec(JobSpec):

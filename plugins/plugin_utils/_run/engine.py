@@ -42,6 +42,7 @@ from .._project.sync import Exclusions
 from .._schedule import messages as ev
 from .._schedule.placement import Node
 from .._schedule.scheduler import Scheduler
+from .._show.text import clock_time
 from . import replies
 from .replies import Answer
 from .requests import placement_spec
@@ -335,7 +336,13 @@ class Engine:
 
     @_carry_out.register
     def _note(self, command: ev.Note) -> None:
-        self._report(command.job, command.verb, command.node, command.text)
+        text = command.text
+        if command.until is not None:
+            # The scheduler's clock is none that people know.
+            now = time.time()
+            at = now + command.until - time.monotonic()
+            text += f", till {clock_time(at, now)}"
+        self._report(command.job, command.verb, command.node, text)
 
     @_carry_out.register
     def _quarantine(self, command: ev.Quarantine) -> None:

@@ -27,6 +27,12 @@ from .results import AttemptFacts, SyncRow
 # How long an agent's own word lets its account rest at most, in seconds.
 PAUSE_MOST = 7 * 86400.0
 
+# What an agent can say of the limit that it met.
+QUOTA_KINDS = frozenset({"reset", "credit", "busy"})
+
+# What only an agent with an account can say.
+OF_ACCOUNTS = frozenset({"quota", "login"})
+
 # What a node whose connection settings are refused needs is a person, and no trial.
 FOR_A_PERSON = frozenset({"host_key", "login", "settings"})
 
@@ -180,13 +186,15 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
 def ended(attempt: str, reply: Mapping[str, Any], *, now: float) -> Answer:
     """The attempt has ended, whichever verb tells it. now: Unix seconds, for when quota is back."""
     result = {key: value for key, value in reply.items() if key != "files"}
+    kind = reply.get("kind")
     event = ev.Ended(
         attempt,
         reply.get("class"),
         reply.get("proof"),
         str(reply.get("message") or ""),
         result,
-        _pause(reply, now),
+        kind=kind if kind in QUOTA_KINDS else "reset",
+        pause=_pause(reply, now),
     )
     return _of_end(Answer(event, attempt, {"files": reply.get("files")}, verb="wait"), event)
 
@@ -196,18 +204,21 @@ def _of_end(answer: Answer, event: ev.Ended) -> Answer:
     facts = answer.facts.copy()
     facts["result"] = event.result
     outcome = event.failure or ("good" if event.proof else "unproven")
+    if event.failure == "quota":
+        outcome = f"quota ({event.kind})"
     text = f"ended after {event.result.get('seconds', 0):.1f} s: {outcome}"
     return replace(answer, event=event, facts=facts, text=text)
 
 
 def without_false_quota(answer: Answer, agent: str) -> Answer:
-    """The same answer, but that of an agent which has no quota its use-up is a plain failure."""
+    """The same answer, but what an agent without an account says of one is a plain failure."""
     event = answer.event
-    if not isinstance(event, ev.Ended) or event.failure != "quota" or agent in QUOTA_AGENTS:
+    if not isinstance(event, ev.Ended) or event.failure not in OF_ACCOUNTS or agent in QUOTA_AGENTS:
         return answer
 
-    result = {**event.result, "class": "agent"}
-    return _of_end(answer, replace(event, failure="agent", result=result, pause=None))
+    result = {**event.result, "class": "agent", "kind": None}
+    event = replace(event, failure="agent", result=result, kind="reset", pause=None)
+    return _of_end(answer, event)
 
 
 def with_weighed_signature(answer: Answer, event: ev.Ended, key: str | None) -> Answer:

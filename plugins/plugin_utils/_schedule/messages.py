@@ -29,7 +29,7 @@ class PlacementSpec:
     # What the job asks of a node.
     need: Need
 
-    # How many attempts may fail before their agent started, or end for want of quota.
+    # How many attempts may fail before their agent started, or end for want of quota or a login.
     attempts: int = 3
 
     # Whether a success that nothing proves counts as one.
@@ -288,6 +288,9 @@ class Ended(AttemptEvent):
     # How it ended, as the node's record has it.
     result: Mapping[str, Any] = field(default_factory=dict)
 
+    # Of class `quota`: reset, credit or busy, as docs/states.md tells them.
+    kind: str = "reset"
+
     # Seconds until the account has quota again, where the agent says so.
     pause: float | None = None
 
@@ -471,6 +474,9 @@ class Note:
     # Blank: it is about no job, or no node, in particular.
     job: str = ""
     node: str = ""
+
+    # The time that the line ends with; None: it names none.
+    until: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,8 +36,12 @@ SYNC_EXCLUDE = (
     ".terraform",
 )
 
-# For a setting that may have any name as its value.
+# A tool of claude's, with what it may do in brackets.
+TOOL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(\([^\x00-\x1f()]{1,200}\))?")
+
+# For a setting that may have any name as its value, and for one that has words of its agent's own.
 ANY_WORD = ()
+ANY_WORDS = ("",)
 
 # Agent -> setting -> the values that it may have. `account` tells whose quota the agent uses; by
 # default it is one of the agent's own name.
@@ -53,6 +58,8 @@ AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "manual",
             "plan",
         ),
+        # What it may use beyond its permission mode, as `Bash(git *)`; one text or a list.
+        "allowed_tools": ANY_WORDS,
     },
     "shell": {},
 }
@@ -177,10 +184,12 @@ def _agents(raw: object) -> dict[str, dict[str, str]]:
     for name, settings in _mapping(raw, "agents to their settings").items():
         if name not in AGENT_SETTINGS:
             raise BadValue(f"unknown agent {show(name)}; {hint(str(name), AGENT_SETTINGS)}")
-        agents[name] = _mapping(settings or {}, "settings to values")
+        agents[name] = dict(_mapping(settings or {}, "settings to values"))
         for key, value in agents[name].items():
             try:
                 _check_agent_setting(AGENT_SETTINGS[name], key, value)
+                if AGENT_SETTINGS[name][key] == ANY_WORDS:
+                    agents[name][key] = ",".join(read_names(value, "tools"))
             except BadValue as exc:
                 raise BadValue(f"{name}: {exc}") from exc
     return agents
@@ -193,7 +202,15 @@ def _check_agent_setting(
     if key not in settings:
         raise BadValue(f"unknown key {show(key)}; {hint(str(key), settings)}")
     choices = settings[str(key)]
-    if choices:
+    if choices == ANY_WORDS:
+        tools = read_names(value, "tools")
+        wrong = [tool for tool in tools if not TOOL.fullmatch(tool)]
+        if wrong:
+            raise BadValue(
+                f"{key}: {show(wrong[0])} is no tool; write Bash, Edit or 'Bash(git *)', each as "
+                "an item of a list"
+            )
+    elif choices:
         if value not in choices:
             raise BadValue(f"{key}: unknown value {show(value)}; {hint(str(value), choices)}")
     elif not (isinstance(value, str) and NAME.fullmatch(value)):

@@ -179,6 +179,11 @@ LIMITS: Mapping[str, Limit] = {
     "denied": SENTENCE,
     "agent_version": WORD,
     "doubt": SENTENCE,
+    # Of an agent that runs.
+    "quiet": SECONDS,
+    "at": WHEN,
+    "waits": SENTENCE,
+    "words": SENTENCE,
     # Of tokens.
     "input": COUNT,
     "output": COUNT,

@@ -45,9 +45,9 @@ USES_MOST = 200
 # Messages whose tokens are remembered: claude prints one message in several events.
 MESSAGES_MOST = 20
 # The words of claude's `error` that say that the service had too much to do.
-BUSY_ERRORS = frozenset({"server_error", "overloaded", "overloaded_error", "timeout"})
-BUSY_STATUS = frozenset({408, 500, 502, 503, 504, 522, 524, 529})
-LOGIN_STATUS = frozenset({401, 403})
+BUSY_ERRORS = ("server_error", "overloaded", "overloaded_error", "timeout")
+BUSY_STATUS = (408, 500, 502, 503, 504, 522, 524, 529)
+LOGIN_STATUS = (401, 403)
 LOGIN_WORDS = ("not logged in", "please run /login", "invalid api key", "oauth token has expired")
 # What of a refused use says what it was.
 INPUT_KEYS = ("command", "file_path", "path", "notebook_path", "url", "query", "pattern")

@@ -19,8 +19,7 @@ from .store import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import wire
-    from .recorder import CallNote
-    from .row import Said
+    from .row import CallNote, Said
 
 # Bytes of gummy's output in which its id stands, and of its end in which its last words stand.
 HEAD = 65536

@@ -34,33 +34,12 @@ from .store import TYPE_CHECKING, read_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import FrameType
-    from typing import Any, NoReturn, TypedDict
+    from typing import Any, NoReturn
+
+    from .row import CallNote, TextNote
 
     # What signal.signal takes and returns.
     Handler = Any
-
-    class TextNote(TypedDict):
-        """A text that claude was given, without the text itself."""
-
-        sha256: str
-        bytes: int
-        # Whether the job's own prompt is in it.
-        ours: bool
-
-    class CallNote(TypedDict, total=False):
-        """A call of claude: what is there from its begin, and what only once it has ended."""
-
-        call: str
-        # The words of its command line; of a long one only a note.
-        argv: list[str | TextNote]
-        # The text that may be the prompt, None if there is none.
-        prompt: TextNote | None
-        # Negative for a signal.
-        exit_status: int
-        # What it has said so far, as row.Said.
-        said: dict[str, Any]
-        # What its end means, as row.Result.
-        verdict: dict[str, Any]
 
 
 # The folder, in an attempt's own, that comes first on gummy's PATH.

@@ -12,10 +12,32 @@ from typing import NamedTuple
 from .store import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import TypedDict
+    from typing import Any, TypedDict
 
     from . import wire
-    from .recorder import CallNote
+
+    class TextNote(TypedDict):
+        """A text that claude was given, without the text itself."""
+
+        sha256: str
+        bytes: int
+        # Whether the job's own prompt is in it.
+        ours: bool
+
+    class CallNote(TypedDict, total=False):
+        """A call of claude: what is there from its begin, and what only once it has ended."""
+
+        call: str
+        # The words of its command line; of a long one only a note.
+        argv: list[str | TextNote]
+        # The text that may be the prompt, None if there is none.
+        prompt: TextNote | None
+        # Negative for a signal.
+        exit_status: int
+        # What it has said so far, as Said.
+        said: dict[str, Any]
+        # What its end means, as Result.
+        verdict: dict[str, Any]
 
     class Said(TypedDict, total=False):
         """What an agent has said of itself so far; a key that is not there: nothing.
@@ -140,6 +162,8 @@ class Agent:
     spaced = False
     # Whether its calls of claude go through the recorder.
     recorded = False
+    # Seconds without a sign of life after which it is ended, if the job does not say it.
+    stall: float | None = None
     # Whether its streams are read while it runs; else they are the log itself.
     streams = False
 

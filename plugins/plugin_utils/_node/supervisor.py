@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from . import agents, harvest, launch, logins, processes, runs, signature
+from . import agents, harvest, launch, logins, processes, runs, signature, signs
 from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
 from .flow import Flow
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from . import wire
+    from .row import Reader
 
 # The newest schema of a job's spec that this program knows; older ones are still harvested.
 SPEC = 1
@@ -286,6 +287,10 @@ class _Stopped(Exception):
     """The node has sent us SIGTERM."""
 
 
+class _Stalled(Exception):
+    """There is no sign of life. Its argument is for how many seconds."""
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     raise _Stopped
 
@@ -298,13 +303,14 @@ def _watch(
     begun = time.monotonic()
     deadline = begun + float(spec["timeout"])
     reader = prepared.reader
+    watch = _Watch(attempt, spec, reader, deadline)
     ended: wire.EndedRecord = {"class": None, "message": "", "begun_at": begun_at}
     try:
         signal.signal(signal.SIGTERM, _stop)
         move(attempt, "run", b"%f" % begun_at)
         child = prepared.begin()
         flow = Flow(child, reader) if child.stdout else None
-        status = _await(child, deadline, attempt, flow)
+        status = watch.until_end(child, flow)
         if status is None:
             # It would go on changing files.
             processes.end_all(attempt.id, ancestor=os.getpid())
@@ -312,7 +318,7 @@ def _watch(
         if ended["class"] is None and spec.get("verify"):
             sys.stdout.write("\nverify: %s\n" % spec["verify"])
             sys.stdout.flush()
-            status = _await(run(["/bin/sh", "-c", str(spec["verify"])]), deadline, attempt)
+            status = watch.until_end(run(["/bin/sh", "-c", str(spec["verify"])]))
             if status == 0:
                 ended["proof"] = "verify"
             else:
@@ -321,6 +327,10 @@ def _watch(
         _fail(ended, "timeout", "still running after %s s" % spec["timeout"])
     except _Cancelled:
         _fail(ended, "cancelled", "cancelled")
+    except _Stalled as exc:
+        message = "no sign of life for %.0f s: no CPU, no new process, no output" % exc.args[0]
+        waits = launch.told(attempt, spec, reader).get("waits")
+        _fail(ended, "stalled", "; ".join(filter(None, (message, waits))))
     except _Stopped:
         _fail(
             ended,
@@ -342,34 +352,65 @@ def _fail(ended: wire.EndedRecord, failure: str, message: str) -> None:
     ended["message"] = message
 
 
-def _await(
-    child: subprocess.Popen[bytes], deadline: float, attempt: Attempt, flow: Flow | None = None
-) -> int | None:
-    """The exit status, None if it goes on after its result; raises TimeoutExpired, _Cancelled.
+class _Watch:
+    """Waits for the ends of what an attempt runs, and looks meanwhile how it is."""
 
-    flow: its streams, where they are read.
-    """
-    while True:
-        if attempt.has("cancel"):
-            raise _Cancelled
-        left = max(0.0, min(LOOK, deadline - time.monotonic()))
-        if flow is not None and flow.is_open:
-            flow.pass_on(left)
-            status = child.poll()
-        else:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=left)
-            status = child.returncode
-        if status is not None:
-            if flow is not None:
-                flow.finish()
-            return status
+    def __init__(
+        self, attempt: Attempt, spec: wire.StoredSpec, reader: Reader, deadline: float
+    ) -> None:
+        self._attempt = attempt
+        self._spec = spec
+        self._reader = reader
+        self._deadline = deadline
+        self._stall = spec.get("stall") or agents.AGENTS[spec["agent"]].stall
+        self._signs: signs.Signs | None = None
 
-        is_late = time.monotonic() >= deadline
-        if flow is not None and flow.is_done(AFTER_RESULT, is_late=is_late):
-            return None
-        if is_late:
-            raise subprocess.TimeoutExpired(child.args, float("inf"))
+    def until_end(self, child: subprocess.Popen[bytes], flow: Flow | None = None) -> int | None:
+        """The exit status, None if it goes on after its result.
+
+        flow: its streams, where they are read. Raises TimeoutExpired, _Cancelled, _Stalled.
+        """
+        while True:
+            if self._attempt.has("cancel"):
+                raise _Cancelled
+            left = max(0.0, min(LOOK, self._deadline - time.monotonic()))
+            status = _wait(child, left, flow)
+            if status is not None:
+                if flow is not None:
+                    flow.finish()
+                return status
+
+            is_late = time.monotonic() >= self._deadline
+            if flow is not None and flow.is_done(AFTER_RESULT, is_late=is_late):
+                return None
+            if is_late:
+                raise subprocess.TimeoutExpired(child.args, float("inf"))
+            self._look()
+
+    def _look(self) -> None:
+        """Tell how it is, and end it if it shows no sign of life."""
+        now = time.monotonic()
+        if self._signs is None:
+            self._signs = signs.Signs(self._sample, now)
+        if not self._signs.look(now):
+            return
+        quiet = self._signs.quiet_for(now)
+        signs.tell(self._attempt, quiet, launch.told(self._attempt, self._spec, self._reader))
+        if self._stall and quiet >= self._stall:
+            raise _Stalled(quiet)
+
+    def _sample(self) -> signs.Sample:
+        return signs.sample_of(self._attempt, os.getpid())
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float, flow: Flow | None) -> int | None:
+    """Wait so long at most for the child; its exit status, None if it runs."""
+    if flow is not None and flow.is_open:
+        flow.pass_on(seconds)
+        return child.poll()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=seconds)
+    return child.returncode
 
 
 # -- the end

@@ -20,7 +20,7 @@ import time
 
 from . import claim, runs, waitlist
 from .states import move, state_of
-from .store import TYPE_CHECKING, Refusal, Store, is_locked, try_lock, write_whole
+from .store import TYPE_CHECKING, Refusal, Store, is_locked, read_json, try_lock, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -261,7 +261,14 @@ def _row(attempt: Attempt, spec: wire.StoredSpec, with_harvest: bool) -> wire.At
         "begun_at": begun_at,
         "ended_at": ended_at,
         "seconds": seconds,
+        "signs": _signs(attempt) if state == "running" else None,
     }
+
+
+def _signs(attempt: Attempt) -> wire.Signs | None:
+    """How its agent was a few seconds ago, as its supervisor told."""
+    signs: wire.Signs | None = read_json(attempt.path("signs.json"))
+    return signs
 
 
 def _listed_state(attempt: Attempt) -> Literal["void", "running", "dead", "ended"]:

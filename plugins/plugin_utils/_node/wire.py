@@ -85,6 +85,22 @@ class Tokens(TypedDict):
     output: int
 
 
+class Signs(TypedDict):
+    """How an agent that runs is, as its supervisor saw it a few seconds ago."""
+
+    # Seconds without a sign of life; 0 while there are some.
+    quiet: float
+    # When it was seen so, in seconds since 1970 by the node's clock.
+    at: float
+    # What it waits for, and its last words, both for people; blank for nothing.
+    waits: str
+    words: str
+    # What it has told of itself until then.
+    cost_usd: float | None
+    turns: int | None
+    tokens: Tokens | None
+
+
 class Omission(TypedDict):
     """Something that a harvest does not carry."""
 
@@ -439,6 +455,8 @@ class AttemptRow(FromStore):
     ended_at: float | None
     # How long its agent has run.
     seconds: float | None
+    # Only in the state `running`.
+    signs: NotRequired[Signs | None]
 
 
 class ListedReply(FromStore):

@@ -204,7 +204,7 @@ def _of_end(answer: Answer, event: ev.Ended) -> Answer:
     facts = answer.facts.copy()
     facts["result"] = event.result
     outcome = event.failure or ("good" if event.proof else "unproven")
-    if event.failure == "quota":
+    if event.failure == "quota" and event.kind != "reset":
         outcome = f"quota ({event.kind})"
     text = f"ended after {event.result.get('seconds', 0):.1f} s: {outcome}"
     return replace(answer, event=event, facts=facts, text=text)

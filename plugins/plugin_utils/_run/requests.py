@@ -83,6 +83,7 @@ def job_spec(job: Job, request: Request, *, controller: str, base: str | None) -
         "settings": request.config.agents.get(job.agent, {}),
         "expect_changes": job.expect_changes,
         "pinned": job.node is not None,
+        "stall": job.stall,
     }
 
 

@@ -288,15 +288,15 @@ class Ended(AttemptEvent):
     # How it ended, as the node's record has it.
     result: Mapping[str, Any] = field(default_factory=dict)
 
-    # Of class `quota`: reset, credit or busy, as docs/states.md tells them.
-    kind: str = "reset"
-
     # Seconds until the account has quota again, where the agent says so.
     pause: float | None = None
 
     # Whether somebody else than its supervisor says so: then it is no success, whatever the job
     # accepts.
     forged: bool = False
+
+    # Of class `quota`: reset, credit or busy, as docs/states.md tells them.
+    kind: str = "reset"
 
     @property
     def word(self) -> str:

@@ -184,6 +184,9 @@ LIMITS: Mapping[str, Limit] = {
     "at": WHEN,
     "waits": SENTENCE,
     "words": SENTENCE,
+    # Of the agents of a node.
+    "version": WORD,
+    "logged_in": WORD,
     # Of tokens.
     "input": COUNT,
     "output": COUNT,

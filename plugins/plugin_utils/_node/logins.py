@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which agents of this node are not logged in, as far as that is known.
+"""Which agents this node has, and which of them are not logged in, as far as that is known.
 
 The files of a login can show that there is none. That there is one, only the agent finds out: when
 it says that it is not logged in, the node remembers that until those files change, and starts no
@@ -22,16 +22,21 @@ from . import agents
 from .store import TYPE_CHECKING, read_json, write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
     from . import wire
     from .row import Agent
     from .store import Store
 
-# The file, in the store, that holds what is remembered.
+# The file, in the store, that holds what is remembered of each program.
 FILE = "logins.json"
 # Seconds for which it is remembered where a login may change no file: macOS has a keychain.
 KEYCHAIN_MEMORY = 3600.0
 # Bytes of a program in which a script says what it is.
 HEAD = 64
+# Seconds that a login shell may take to tell its PATH for a table.
+LOGIN = 5.0
 
 
 def reason(store: Store, spec: wire.JobSpec, path: str, passed: Mapping[str, str]) -> str | None:
@@ -60,7 +65,7 @@ def state(store: Store, name: str, path: str, passed: Mapping[str, str]) -> str:
     if by_files == "no" and not _is_wrapped(agent, path):
         return "no"
     # Who passes a login on brings another one than the last job had, for all we know.
-    if not passed.keys() & set(agent.login_variables) and _is_remembered(store, agent, name, home):
+    if not passed.keys() & set(agent.login_variables) and _is_remembered(store, agent, home):
         return "no"
     return "unknown" if by_files == "no" else by_files
 
@@ -78,18 +83,24 @@ def _is_wrapped(agent: Agent, path: str) -> bool:
     return first.startswith(b"#!") and b"sh" in first
 
 
-def _is_remembered(store: Store, agent: Agent, name: str, home: str) -> bool:
-    row = (read_json(os.path.join(store.root, FILE)) or {}).get(name)
-    if not isinstance(row, dict) or row.get("files") != _fingerprint(agent, home):
+def _is_remembered(store: Store, agent: Agent, home: str) -> bool:
+    out = _rows(store).get(agent.login_program, {}).get("out")
+    if not isinstance(out, dict) or out.get("files") != _fingerprint(agent.login_files(home)):
         return False
     may_be_elsewhere = sys.platform == "darwin"
-    return not may_be_elsewhere or time.time() < float(row.get("at", 0)) + KEYCHAIN_MEMORY
+    return not may_be_elsewhere or time.time() < float(out.get("at", 0)) + KEYCHAIN_MEMORY
 
 
-def _fingerprint(agent: Agent, home: str) -> list[list[int] | None]:
-    """What changes when a person logs in."""
+def _rows(store: Store) -> dict[str, dict[str, Any]]:
+    """What is remembered, by the program's name."""
+    rows = read_json(os.path.join(store.root, FILE)) or {}
+    return {name: row for name, row in rows.items() if isinstance(row, dict)}
+
+
+def _fingerprint(paths: Iterable[str]) -> list[list[int] | None]:
+    """What changes when these files do."""
     marks: list[list[int] | None] = []
-    for path in agent.login_files(home):
+    for path in paths:
         try:
             info = os.stat(path)
             marks.append([info.st_mtime_ns, info.st_size, info.st_ino])
@@ -98,22 +109,44 @@ def _fingerprint(agent: Agent, home: str) -> list[list[int] | None]:
     return marks
 
 
-def learn(store: Store, spec: wire.JobSpec, ended: wire.EndedRecord) -> None:
-    """Remember what this end shows of the agent's login."""
-    name = spec["agent"]
-    agent = agents.AGENTS[name]
+def learn(store: Store, spec: wire.JobSpec, path: str, ended: wire.EndedRecord) -> None:
+    """Remember what this end shows of the agent's login, and its version."""
+    agent = agents.AGENTS[spec["agent"]]
+    if not agent.login_program:
+        return
+    rows = _rows(store)
+    row = dict(rows.get(agent.login_program, {}))
     home = os.environ.get("HOME") or os.path.expanduser("~")
-    is_out = ended["class"] == "login"
-    if not is_out and not ended.get("proof"):
-        return
-    path = os.path.join(store.root, FILE)
-    rows = read_json(path) or {}
-    if is_out:
-        rows[name] = {"at": time.time(), "files": _fingerprint(agent, home)}
-    elif name in rows:
-        del rows[name]
-    else:
-        return
-    # A full disk must not cost the job its end.
-    with contextlib.suppress(OSError):
-        write_whole(path, json.dumps(rows).encode())
+    if ended["class"] == "login":
+        row["out"] = {"at": time.time(), "files": _fingerprint(agent.login_files(home))}
+    elif ended.get("proof"):
+        row.pop("out", None)
+    if ended.get("agent_version"):
+        row["version"] = ended["agent_version"]
+        row["program"] = _fingerprint([_program(agent.login_program, path)])
+
+    if row != rows.get(agent.login_program, {}):
+        # A full disk must not cost the job its end.
+        with contextlib.suppress(OSError):
+            data = json.dumps({**rows, agent.login_program: row}).encode()
+            write_whole(os.path.join(store.root, FILE), data)
+
+
+def _program(name: str, path: str) -> str:
+    return os.path.realpath(shutil.which(name, path=path) or name)
+
+
+def table(store: Store) -> list[wire.AgentOfNode]:
+    """The agents that the login shell finds, with what is known of them without asking anybody."""
+    path = agents.path_of_login_shell(LOGIN) or os.environ.get("PATH", os.defpath)
+    rows: list[wire.AgentOfNode] = []
+    for name, agent in agents.AGENTS.items():
+        if not agent.programs or agents.unusable(name, path) is not None:
+            continue
+        program = agent.programs[0]
+        version = agents.version_of(program, path)
+        known = _rows(store).get(program, {})
+        if version is None and known.get("program") == _fingerprint([_program(program, path)]):
+            version = known.get("version")
+        rows.append({"name": name, "version": version, "logged_in": state(store, name, path, {})})
+    return rows

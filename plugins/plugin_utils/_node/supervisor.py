@@ -247,7 +247,7 @@ def _supervise(
     run = _runner(spec, tree, path, store.umask)
     prepared = launch.prepare(store, attempt, spec, path=path, passed=passed, run=run)
     ended = _watch(attempt, spec, prepared, run)
-    logins.learn(store, spec, ended)
+    logins.learn(store, spec, path, ended)
     return ended
 
 

@@ -119,6 +119,8 @@ class _Poll:
         self._ended = set(request["told"])
         # Ids of attempts of which was told how a person can watch them.
         self._watchable = set(request.get("watchable", ()))
+        # When what was told of an attempt's signs of life was written, by its id.
+        self._signs: dict[str, float] = {}
         # Ids of attempts that were seen running.
         self._running = set[str]()
         # Whether the run waits for a slot.
@@ -154,6 +156,12 @@ class _Poll:
             if attempt.id not in self._watchable and attempt.has("watch"):
                 self._watchable.add(attempt.id)
                 yield {"state": "progress", "attempt": attempt.id, "watch": attempt.read("watch")}
+            written = attempt.written("signs.json")
+            if written and written != self._signs.get(attempt.id):
+                self._signs[attempt.id] = written
+                signs = _signs(attempt)
+                if signs is not None:
+                    yield {"state": "signs", "attempt": attempt.id, "signs": signs}
             return
 
         ended = attempt.ended()
@@ -221,7 +229,12 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
         if request.get("run_id") in (None, spec.get("run_id")):
             # What an attempt changed may be long, and is not asked for by age.
             yield _row(attempt, spec, with_harvest=within is None)
-    yield {"state": "listed"}
+    if request.get("agents"):
+        from . import logins
+
+        yield {"state": "listed", "agents": logins.table(store)}
+    else:
+        yield {"state": "listed"}
 
 
 def _is_called(attempt: Attempt, spec: wire.StoredSpec, word: str) -> bool:

@@ -398,6 +398,14 @@ class PollEndedReply(EndedReply):
     files: dict[str, str] | None
 
 
+class SignsReply(FromStore):
+    """How an agent that runs is; told when that has changed, and at least once a poll."""
+
+    state: Literal["signs"]
+    attempt: str
+    signs: Signs
+
+
 class UnknownReply(FromStore):
     """The attempt's supervisor died, and nobody has found out yet how it ended."""
 
@@ -411,7 +419,15 @@ class TurnReply(FromStore):
     state: Literal["turn"]
 
 
-PollReply = WatchingReply | ProgressReply | PollEndedReply | UnknownReply | TurnReply | RefusedReply
+PollReply = (
+    WatchingReply
+    | ProgressReply
+    | SignsReply
+    | PollEndedReply
+    | UnknownReply
+    | TurnReply
+    | RefusedReply
+)
 
 
 # -- list and logs
@@ -428,6 +444,18 @@ class ListRequest(TypedDict):
     word: NotRequired[str]
     # That run, or ended at most so many seconds ago; their `ended` comes without the harvest.
     within: NotRequired[float]
+    # Whether the last reply is to tell the agents of the node.
+    agents: NotRequired[bool]
+
+
+class AgentOfNode(TypedDict):
+    """An agent that the login shell of a node finds."""
+
+    name: str
+    # Of the program, by its files or by its own word in an earlier job; None: nothing says it.
+    version: str | None
+    # yes, no or unknown, without asking anybody.
+    logged_in: str
 
 
 class AttemptRow(FromStore):
@@ -463,6 +491,8 @@ class ListedReply(FromStore):
     """The last reply: those were all."""
 
     state: Literal["listed"]
+    # Only where it was asked for.
+    agents: NotRequired[list[AgentOfNode]]
 
 
 ListReply = AttemptRow | ListedReply | RefusedReply

@@ -247,11 +247,12 @@ class Engine:
             if isinstance(answer.event, ev.Ended):
                 key = self._record.key_of(answer.attempt)
                 answer = replies.with_weighed_signature(answer, answer.event, key)
+            text = answer.text or replies.line_of_signs(log.signs, answer.facts.get("signs"))
             log.learn(answer.facts)
             if isinstance(answer.event, ev.Fetched) or log.sync.get("files"):
                 self.has_acted = True
-            if answer.text:
-                self._report(log.job, answer.verb, log.node, answer.text)
+            if text:
+                self._report(log.job, answer.verb or "wait", log.node, text)
 
         if isinstance(answer.event, ev.Nodes):
             self._is_measuring = False

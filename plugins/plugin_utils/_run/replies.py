@@ -177,6 +177,8 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
     if reply["state"] == "progress":
         text = f"watch it there: {reply['watch']}"
         return Answer(None, reply["attempt"], verb="wait", text=text, told_by=node)
+    if reply["state"] == "signs":
+        return Answer(None, reply["attempt"], {"signs": reply["signs"]}, told_by=node)
     if reply["state"] == "unknown":
         event = ev.Unknown(reply["attempt"], "its supervisor is gone")
         return Answer(event, reply["attempt"], told_by=node)
@@ -242,6 +244,32 @@ def _pause(reply: Mapping[str, Any], now: float) -> float | None:
     if not isinstance(reset_at, int | float):
         return None
     return min(max(0.0, reset_at - now), PAUSE_MOST)
+
+
+def line_of_signs(before: wire.Signs | None, now: wire.Signs | None) -> str:
+    """What of an agent's signs of life is news for people; blank: nothing.
+
+    That there are none is told after a minute, two, four and so on. before: what was told last.
+    """
+    if now is None:
+        return ""
+    quiet_before = 0.0 if before is None else before["quiet"]
+    level = _level(now["quiet"])
+    if level > _level(quiet_before):
+        return f"no sign of life for {now['quiet'] / 60:.0f} min"
+    if not level and _level(quiet_before):
+        return "it shows signs of life again"
+
+    # How often it has tried, and for how long it waits, is no news.
+    reason = now["waits"].partition(", try ")[0]
+    if reason and (before is None or reason != before["waits"].partition(", try ")[0]):
+        return now["waits"]
+    return ""
+
+
+def _level(quiet: float) -> int:
+    """0 below a minute; each level above that is twice as long."""
+    return int(quiet // 60).bit_length()
 
 
 # -- fetch

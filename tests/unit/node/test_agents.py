@@ -245,13 +245,20 @@ class AgentsTest(AgentCase):
         refused = self.start(A + "2", agent="claude", prompt="say hi", command=None)
         self.assertEqual(("login", "node"), (refused["class"], refused["blame"]))
         self.assertIn("log in there", refused["message"])
-        # gummy has that login too, but was not seen to fail.
-        self.assertIsNone(self.run_agent("gummy", A + "3", "say hi")["class"])
+        # gummy has the same login.
+        refused = self.start(A + "3", agent="gummy", prompt="say hi", command=None)
+        self.assertEqual("login", refused["class"])
+        (listed, *_rest) = self.ask("list", agents=True)["agents"]
+        self.assertEqual(
+            {"name": "claude", "version": "2.1.332", "logged_in": "no"},
+            listed,
+        )
         # A person who names the node, or who logs in, is believed.
         self.assertIsNone(self.run_agent("claude", A + "4", "say hi", pinned=True)["class"])
         self.assertEqual("login", self.run_agent("claude", A + "5", "logged_out")["class"])
         (self.home / ".claude/.credentials.json").write_text('{"claudeAiOauth": {}}')
         self.assertIsNone(self.run_agent("claude", A + "6", "say hi")["class"])
+        self.assertEqual("yes", self.ask("list", agents=True)["agents"][0]["logged_in"])
 
     def test_no_login_is_told_by_files_alone_only_where_it_is_certain(self) -> None:
         claude_row = agents.AGENTS["claude"]

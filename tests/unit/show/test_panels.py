@@ -20,6 +20,7 @@ NODE = {
     "slots": {"total": 4, "busy": 1},
     "load": {"cpu": 0.12, "memory": 0.35, "load_average": 1.0, "io_wait": None},
     "agents": ["claude", "gummy"],
+    "agent_details": [{"name": "claude", "version": "2.1.332", "logged_in": "no"}],
     "measured_at": LONG_AGO,
     "age": 3.4,
 }
@@ -31,6 +32,7 @@ AWAY = {
     "reason": "not reachable: no route to host",
     "slots": None,
     "agents": None,
+    "agent_details": [],
 }
 ATTEMPT = {
     "attempt": "u-1",
@@ -47,6 +49,9 @@ ATTEMPT = {
     "ended_at": None,
     "seconds": 75.2,
     "cost_usd": None,
+    "quota_kind": None,
+    "quiet": None,
+    "waits": None,
 }
 ENDED = {**ATTEMPT, "ended_at": LONG_AGO, "seconds": 9000.0, "cost_usd": 0.256}
 ONE = {

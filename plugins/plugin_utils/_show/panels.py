@@ -65,7 +65,12 @@ def _node_lines(nodes: Sequence[Row]) -> list[str]:
         for node in nodes
         if node["state"] != "measured" or node["reason"]
     ]
-    return lines + fitted_table(reasons, (22,), COLUMNS)
+    known = [
+        [node["name"], ", ".join(map(_agent_words, node["agent_details"]))]
+        for node in nodes
+        if any(row["version"] or row["logged_in"] == "no" for row in node["agent_details"])
+    ]
+    return lines + fitted_table(reasons, (22,), COLUMNS) + fitted_table(known, (22,), COLUMNS)
 
 
 def _node_cells(node: Row) -> list[str]:
@@ -76,18 +81,14 @@ def _node_cells(node: Row) -> list[str]:
     slots = f"{node['slots']['busy']}/{node['slots']['total']}"
     agents = "?"
     if node["agents"] is not None:
-        details = {row["name"]: row for row in node["agent_details"]}
-        words = [_agent_words(name, details.get(name)) for name in node["agents"]]
-        agents = ", ".join(words) or "none"
+        agents = ", ".join(node["agents"]) or "none"
     return [node["name"], score, *load, slots, _duration(node["age"]), agents]
 
 
-def _agent_words(name: str, details: Row | None) -> str:
+def _agent_words(row: Row) -> str:
     """`claude 2.1.332`, and whether it is not logged in."""
-    if details is None:
-        return name
-    words = f"{name} {details['version']}" if details["version"] else name
-    return f"{words} (not logged in)" if details["logged_in"] == "no" else words
+    words = f"{row['name']} {row['version'] or ''}".strip()
+    return f"{words} (not logged in)" if row["logged_in"] == "no" else words
 
 
 def _attempt_lines(attempts: Sequence[Row]) -> list[str]:

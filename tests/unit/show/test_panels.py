@@ -107,10 +107,12 @@ def test_status():
         "reason": "no free slot (4 of 4 taken)",
         "score": None,
         "agents": None,
+        "agent_details": [],
         "age": 200.0,
     }
     attempts = [
-        ATTEMPT,
+        {**ATTEMPT, "quiet": 900.0},
+        {**ATTEMPT, "job": "slow", "waits": "waits for its service (529)", "quiet": 0.0},
         {**ENDED, "status": "failed", "class": "verify"},
         {**ENDED, "status": "success", "begun_at": None, "run_id": None},
     ]
@@ -126,12 +128,16 @@ def test_status():
         "n2  not reachable: no route to host",
         "n3  no free slot (4 of 4 taken)",
         "n4  load unknown",
+        "node-1  claude 2.1.332 (not logged in)",
         "left out of the inventory (shared in): printer",
         "",
         "JOB              NODE    STATUS     BEGAN       TOOK  COST",
         f"release-42/docs  node-1  ▶ running  {began}  75 s  n/a",
+        f"release-42/slow  node-1  ▶ running  {began}  75 s  n/a",
         f"release-42/docs  node-1  ✗ verify   {began}  2 h   $0.26",
         "?/docs           node-1  ✓ success  -           2 h   $0.26",
+        "release-42/docs  no sign of life for 15 m",
+        "release-42/slow  waits for its service (529)",
     ]
 
 

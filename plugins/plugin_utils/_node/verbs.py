@@ -119,8 +119,10 @@ class _Poll:
         self._ended = set(request["told"])
         # Ids of attempts of which was told how a person can watch them.
         self._watchable = set(request.get("watchable", ()))
-        # When what was told of an attempt's signs of life was written, by its id.
-        self._signs: dict[str, float] = {}
+        # By an attempt's id: when its signs of life were written that were read last, and what was
+        # told of them. At first there is nothing to tell of an agent that works.
+        self._signs_read: dict[str, float] = {}
+        self._signs_told: dict[str, tuple[int, str]] = {}
         # Ids of attempts that were seen running.
         self._running = set[str]()
         # Whether the run waits for a slot.
@@ -156,12 +158,7 @@ class _Poll:
             if attempt.id not in self._watchable and attempt.has("watch"):
                 self._watchable.add(attempt.id)
                 yield {"state": "progress", "attempt": attempt.id, "watch": attempt.read("watch")}
-            written = attempt.written("signs.json")
-            if written and written != self._signs.get(attempt.id):
-                self._signs[attempt.id] = written
-                signs = _signs(attempt)
-                if signs is not None:
-                    yield {"state": "signs", "attempt": attempt.id, "signs": signs}
+            yield from self._look_at_signs(attempt)
             return
 
         ended = attempt.ended()
@@ -177,6 +174,20 @@ class _Poll:
             "files": _small_harvest(attempt),
             "store": self._store.id,
         }
+
+    def _look_at_signs(self, attempt: Attempt) -> Iterator[wire.PollReply]:
+        written = attempt.written("signs.json")
+        if not written or written == self._signs_read.get(attempt.id):
+            return
+        self._signs_read[attempt.id] = written
+        signs = _signs(attempt)
+        if signs is None:
+            return
+        # Minutes, doubled each time; and what it waits for, without how often it has tried.
+        news = (int(signs["quiet"] // 60).bit_length(), signs["waits"].partition(", try ")[0])
+        if news != self._signs_told.get(attempt.id, (0, "")):
+            self._signs_told[attempt.id] = news
+            yield {"state": "signs", "attempt": attempt.id, "signs": signs}
 
     def _listen(self) -> bool:
         """Wait for a word of the caller, as long as the pause; False when the caller is gone."""

@@ -399,7 +399,7 @@ class PollEndedReply(EndedReply):
 
 
 class SignsReply(FromStore):
-    """How an agent that runs is; told when that has changed, and at least once a poll."""
+    """An agent that runs shows no sign of life, or waits for something, or does so no longer."""
 
     state: Literal["signs"]
     attempt: str

@@ -201,7 +201,7 @@ class NodeCase(unittest.TestCase):
         poll = self.begin("poll", {"prefix": attempt, "told": []})
         for line in poll.stdout:
             reply = replies(line)[0]
-            if reply["state"] not in ("watching", "progress"):
+            if reply["state"] not in ("watching", "progress", "signs"):
                 break
         poll.communicate(timeout=60)
         self.files = reply.pop("files", None)

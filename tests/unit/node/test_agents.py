@@ -243,10 +243,12 @@ class AgentsTest(AgentCase):
         # Whether a shell script brings a login along nobody knows, and this double is one.
         self.assertEqual("login", self.run_agent("claude", A + "1", "logged_out")["class"])
         refused = self.start(A + "2", agent="claude", prompt="say hi", command=None)
+        self.ask("release", attempt=A + "2")
         self.assertEqual(("login", "node"), (refused["class"], refused["blame"]))
         self.assertIn("log in there", refused["message"])
         # gummy has the same login.
         refused = self.start(A + "3", agent="gummy", prompt="say hi", command=None)
+        self.ask("release", attempt=A + "3")
         self.assertEqual("login", refused["class"])
         (listed, *_rest) = self.ask("list", agents=True)["agents"]
         self.assertEqual(

@@ -203,7 +203,10 @@ def _check_agent_setting(
         raise BadValue(f"unknown key {show(key)}; {hint(str(key), settings)}")
     choices = settings[str(key)]
     if choices == ANY_WORDS:
-        tools = read_names(value, "tools")
+        try:
+            tools = read_names(value, "tools")
+        except BadValue as exc:
+            raise BadValue(f"{key}: {exc}") from exc
         wrong = [tool for tool in tools if not TOOL.fullmatch(tool)]
         if wrong:
             raise BadValue(

@@ -77,6 +77,9 @@ SETTINGS_MOST = 1 << 20
 class ClaudeReader(Reader):
     """The state of one claude, by the events that it has printed."""
 
+    # What earlier runs of its session cost, where somebody remembers it.
+    earlier_cost: float | None = None
+
     def __init__(self) -> None:
         self._events = Events(self._take)
         # stderr's end.
@@ -90,8 +93,10 @@ class ClaudeReader(Reader):
         self.finished = False
         # Dollars of this run: what the results add, or else what the last one tells.
         self._added_cost: float | None = None
-        self._last_cost: float | None = None
+        self.total_cost: float | None = None
         self._turns: int | None = None
+        # Whether the last result's total is of more than this run. Older versions tell this run's.
+        self._is_of_all_runs = False
         # Tokens by the results, and by the messages since the last one.
         self._tokens: dict[str, int] = {}
         self._messages: dict[str, tuple[int, int]] = {}
@@ -140,7 +145,11 @@ class ClaudeReader(Reader):
         """Of this run. The total of a session that was gone on with is of all its runs."""
         if self._added_cost is not None:
             return round(self._added_cost, 10)
-        return self._last_cost
+        if self.total_cost is None or self.earlier_cost is None or not self._is_of_all_runs:
+            return self.total_cost
+        if self.total_cost < self.earlier_cost:
+            return self.total_cost
+        return round(self.total_cost - self.earlier_cost, 10)
 
     @property
     def tokens(self) -> wire.Tokens | None:
@@ -243,11 +252,15 @@ class ClaudeReader(Reader):
         self.finished = True
         self.waits = ""
 
-        self._last_cost = dollars(event.get("total_cost_usd"))
+        self.total_cost = dollars(event.get("total_cost_usd"))
         parts = event.get("model_usage_since_last_result")
         if isinstance(parts, dict):
             costs = [dollars(fields(part).get("costUSD")) for part in parts.values()]
             self._added_cost = (self._added_cost or 0.0) + sum(filter(None, costs))
+
+        models = [fields(part) for part in fields(event.get("modelUsage")).values()]
+        output_of_all = sum(count(part.get("outputTokens")) or 0 for part in models)
+        self._is_of_all_runs = output_of_all > _tokens(fields(event.get("usage")))[1]
 
         turns = count(event.get("num_turns"))
         if turns is not None:

@@ -21,6 +21,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import select
 import signal
 import stat
@@ -28,8 +29,8 @@ import sys
 import time
 
 from .claude import ClaudeReader
-from .events import PIECE
-from .store import TYPE_CHECKING, read_json
+from .events import PIECE, dollars
+from .store import TYPE_CHECKING, read_json, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,6 +69,11 @@ NOTE_EVERY = 5.0
 # Seconds for which claude may go on after its result, and then after a TERM.
 AFTER_RESULT = 10.0
 AFTER_TERM = 5.0
+# The folder, in the store, that holds what each session has cost, and files that it may hold. A
+# claude that prints one array tells no more than the sum of all runs of its session.
+COSTS = "costs"
+COSTS_MOST = 2000
+SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}\Z")
 # Bytes that a pipe holds at most.
 PIPE_HOLDS = 1 << 20
 # Bytes of a `#!` line that every kernel reads.
@@ -184,6 +190,8 @@ class Call:
         self._ours = str(spec.get("prompt") or "").strip().encode("utf-8", "surrogateescape")
         self.stdin = Given(self._ours)
         self.reader = ClaudeReader()
+        self._costs = os.path.join(os.path.dirname(os.path.dirname(attempt)), COSTS)
+        self.reader.earlier_cost = self._cost_of(_resumed(argv))
         # Since when its result has been the last thing that it said, when it was noted what it
         # says, and what that was.
         self._done_since: float | None = None
@@ -215,6 +223,10 @@ class Call:
     def ended(self, status: int) -> int:
         """Note how claude ended; returns the exit status that its caller is to see."""
         self.reader.end()
+        if self.reader.earlier_cost is None:
+            # The newest session of the directory can be gone on with without its name.
+            self.reader.earlier_cost = self._cost_of(self.reader.session)
+        self._remember_cost()
         known = None if self._ended_by else status
         verdict = self.reader.verdict(known)
         if known is None:
@@ -223,6 +235,30 @@ class Call:
         note: CallNote = {"exit_status": status, "prompt": self._prompt()}
         self._note({**note, "verdict": verdict._asdict()})
         return status
+
+    def _cost_of(self, session: str | None) -> float | None:
+        """What a session has cost until now, if one of our calls saw it."""
+        if not session or not SESSION.match(session):
+            return None
+        try:
+            with open(os.path.join(self._costs, session), encoding="ascii") as file:
+                return dollars(float(file.read(64)))
+        except (OSError, ValueError):
+            return None
+
+    def _remember_cost(self) -> None:
+        session = self.reader.session or ""
+        if self.reader.total_cost is None or not SESSION.match(session):
+            return
+        with contextlib.suppress(OSError):
+            os.makedirs(self._costs, exist_ok=True)
+            names = os.listdir(self._costs)
+            if len(names) > COSTS_MOST:
+                paths = sorted((os.path.join(self._costs, name) for name in names), key=_age)
+                for path in paths[COSTS_MOST // 2 :]:
+                    os.unlink(path)
+            data = b"%.10f" % self.reader.total_cost
+            write_whole(os.path.join(self._costs, session), data)
 
     def look(self, pid: int) -> None:
         """Note what is new, and end a claude that goes on after its result."""
@@ -279,6 +315,19 @@ class Call:
             return False
         self.reader.feed("out", data)
         return bool(data)
+
+
+def _resumed(argv: Sequence[bytes]) -> str | None:
+    """The session that a call goes on with, if it names one."""
+    for word, value in zip(argv, (*argv[1:], b"")):
+        name, _equals, own = word.partition(b"=")
+        if name in (b"--resume", b"-r"):
+            return (own or value).decode("utf-8", "replace")
+    return None
+
+
+def _age(path: str) -> float:
+    return -os.stat(path).st_mtime
 
 
 def _with_verbose(argv: Sequence[bytes]) -> Sequence[bytes]:

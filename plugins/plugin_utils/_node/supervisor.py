@@ -364,6 +364,7 @@ class _Watch:
         self._deadline = deadline
         self._stall = spec.get("stall") or agents.AGENTS[spec["agent"]].stall
         self._signs: signs.Signs | None = None
+        self._told: tuple[object, ...] = ()
 
     def until_end(self, child: subprocess.Popen[bytes], flow: Flow | None = None) -> int | None:
         """The exit status, None if it goes on after its result.
@@ -395,7 +396,12 @@ class _Watch:
         if not self._signs.look(now):
             return
         quiet = self._signs.quiet_for(now)
-        signs.tell(self._attempt, quiet, launch.told(self._attempt, self._spec, self._reader))
+        said = launch.told(self._attempt, self._spec, self._reader)
+        # What has not changed costs the disk nothing, and who is quiet is so for some time.
+        news = (quiet // 15, *said.items())
+        if news != self._told:
+            self._told = news
+            signs.tell(self._attempt, quiet, said)
         if self._stall and quiet >= self._stall:
             raise _Stalled(quiet)
 

@@ -65,7 +65,7 @@ WORD = 200
 # Milliseconds between two looks at what claude has said.
 LOOK = 1000
 # Seconds between two notes of what claude has said so far; its results are noted at once.
-NOTE_EVERY = 5.0
+NOTE_EVERY = 60.0
 # Seconds for which claude may go on after its result, and then after a TERM.
 AFTER_RESULT = 10.0
 AFTER_TERM = 5.0

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from . import wire
-    from .row import Reader
+    from .row import Reader, Said
 
 # The newest schema of a job's spec that this program knows; older ones are still harvested.
 SPEC = 1
@@ -495,6 +495,9 @@ def heal(attempt: Attempt) -> wire.EndedRecord | None:
             ),
             "survivors": processes.end_all(attempt.id),
         }
+        # What its supervisor had told until then.
+        told: Said | None = read_json(attempt.path(signs.FILE))
+        launch.keep_what_was_told(lost, told or {})
         finish(attempt, attempt.spec(), lost, "heal")
     return attempt.ended()
 

@@ -164,6 +164,12 @@ status:
           description: The agents that can be used there beside V(shell).
           type: list
           elements: str
+        agent_details:
+          description: >-
+            What the node says of its agents, each with C(name), C(version) (null: nothing says it)
+            and C(logged_in) (V(yes), V(no) or V(unknown), found out without asking anybody).
+          type: list
+          elements: dict
         measured_at:
           description: Time of the measurement, by the controller's clock.
           type: float
@@ -175,7 +181,9 @@ status:
         Running ones first, each with C(attempt), C(node), C(run_id), C(job), C(status)
         (V(running), V(dead): its supervisor died, V(success), V(unproven), V(failed),
         V(cancelled)), C(class), C(message), C(agent), C(project), C(controller), C(begun_at),
-        C(ended_at), C(seconds) and C(cost_usd).
+        C(ended_at), C(seconds), C(cost_usd), C(quota_kind) (of class V(quota): V(reset),
+        V(credit) or V(busy)), C(quiet) (for how many seconds a running one has shown no sign of
+        life) and C(waits) (what it waits for).
       type: list
       elements: dict
       returned: always

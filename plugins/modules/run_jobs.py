@@ -112,6 +112,12 @@ options:
       - >-
         Longest time the agent may take. By default V(4h).
     type: str
+  stall:
+    description:
+      - >-
+        How long the job may show no sign of life (no CPU, no new process, no output, no bytes
+        moved) before it is ended, a minute or more; without it, as long as timeout.
+    type: str
   verify:
     description:
       - >-
@@ -232,6 +238,12 @@ options:
         description:
           - >-
             Longest time the agent may take. By default V(4h).
+        type: str
+      stall:
+        description:
+          - >-
+            How long the job may show no sign of life (no CPU, no new process, no output, no bytes
+            moved) before it is ended, a minute or more; without it, as long as timeout.
         type: str
       verify:
         description:

@@ -104,6 +104,22 @@ CASES = {
         "gummy_timeout: 'soon' is no duration; write 90s, 30m, 4h",
         {**PROMPT, "gummy_timeout": "soon"},
     ),
+    "stall": Case(
+        "gummy_stall: '30s' is less than a minute; write 1m or more",
+        {**PROMPT, "gummy_stall": "30s"},
+    ),
+    "stall of a job": Case(
+        "job 1: stall: 5 is less than a minute; write 1m or more",
+        batch({"command": "x", "stall": 5}),
+    ),
+    "setting of an agent": Case(
+        "config.yaml: .*unknown key 'alowed_tools'.*did you mean 'allowed_tools'",
+        config="agents: {claude: {alowed_tools: Bash}}",
+    ),
+    "tool of an agent": Case(
+        "config.yaml: .*allowed_tools: 'git x' is no tool",
+        config="agents: {claude: {allowed_tools: [git x]}}",
+    ),
     "no time": Case("gummy_timeout: 0 is no duration", {**PROMPT, "gummy_timeout": 0}),
     "only without a run": Case(
         "gummy_only: give the run's name as well", {**PROMPT, "gummy_only": "failed"}

@@ -57,8 +57,12 @@ SAYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], bool]] = {
     "status": ((), ("left/ends", "held/waits"), False),
     "sync": ((), ("would send", "to node-", "  a.txt", "  new.md"), True),
 }
-# What may change: the node program in its folder, caches, the files of ssh and of Ansible itself.
-MAY_CHANGE = re.compile(r"/(\.cache|\.ssh|\.ansible|\.local/state/distributed-gummy/bin)(/|$)")
+# What may change: the node program in its folder, caches, the files of ssh and of Ansible itself,
+# and what the supervisor of the job that runs tells of it (which is written in its folder).
+MAY_CHANGE = re.compile(
+    r"/(\.cache|\.ssh|\.ansible|\.local/state/distributed-gummy/bin)(/|$)"
+    r"|/attempts/[^/]+(/signs\.json[^/]*)?$"
+)
 
 
 def everything(*tops: pathlib.Path) -> dict[str, tuple[object, ...]]:

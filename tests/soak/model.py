@@ -19,7 +19,9 @@ EXPLAINS = {
     "killed": {"agent killed", "node rebooted"},
     "lost": {"supervisor killed", "node rebooted", "disk full"},
     "harvest": {"disk full", "file truncated"},
-    "agent": {"disk full"},
+    "agent": {"disk full", "agent killed", "node rebooted"},
+    # What an agent of the doubles began was killed, and not the agent itself.
+    "verify": {"disk full", "agent killed", "node rebooted"},
     "start": {"disk full"},
     "cancelled": {"job cancelled"},
 }

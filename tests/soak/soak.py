@@ -43,14 +43,17 @@ echo "$GUMMY_ATTEMPT {name}" >> {count}/starts
 mkdir -p at-work; sleep {seconds}; echo "work of {name}" > {name}.txt || exit 9
 echo "$GUMMY_ATTEMPT" >> {count}/ends; rmdir at-work; exit {status}
 """
+# The agents that do the jobs, as often as they stand here: doubles, but for the first.
+AGENTS = ("shell", "shell", "claude", "gummy")
 
 
 def make_jobs(number: int, seed: int, count_in: str) -> list[Job]:
-    """The jobs; the seed says how long each takes, and which fail.
+    """The jobs; the seed says how long each takes, which agent does it, and which fail.
 
-    Half of these fail by their exit status, half by their verify.
+    Half of these fail by their agent's own word, half by their verify.
     """
     draw = random.Random(f"jobs {seed}")
+    draw_agent = random.Random(f"agents {seed}")
     failing = set(draw.sample(range(number), number * FAILING // 100))
     jobs = []
     for place in range(number):
@@ -61,11 +64,24 @@ def make_jobs(number: int, seed: int, count_in: str) -> list[Job]:
             seconds=round(draw.uniform(0.2, 4.0), 2),
             status=1 if fails == "agent" else 0,
         )
-        verify = {"verify": "false"} if fails == "verify" else {}
-        jobs.append(
-            Job(f"job-{place}", fails, {"name": f"job-{place}", "command": command, **verify})
-        )
+        spec = work_of(draw_agent.choice(AGENTS), command, fails, count_in)
+        if fails == "verify":
+            spec["verify"] = "false"
+        jobs.append(Job(f"job-{place}", fails, {"name": f"job-{place}", **spec}))
     return jobs
+
+
+def work_of(agent: str, command: str, fails: str | None, count_in: str) -> dict[str, str]:
+    """What a batch says of a job for this agent; to the doubles the prompt is the script."""
+    if agent == "shell":
+        return {"agent": "shell", "command": command}
+    script = "; ".join(line for line in command.strip().splitlines())
+    prompt = f"run {script}"
+    if fails == "agent":
+        prompt += " ;; is_error it broke"
+    # An agent goes on when a command of its own was killed, and may call that a success.
+    verify = f'grep -q "^$GUMMY_ATTEMPT$" {count_in}/ends'
+    return {"agent": agent, "prompt": prompt, "verify": verify}
 
 
 def make_schedule(number: int, seed: int, kinds: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 from real_nodes import Controller, Fleet
 
+DOUBLES = pathlib.Path(__file__).resolve().parents[1] / "doubles"
 SLOTS = 3
 # How large a node's disk is, in bytes; a claim wants 256 MB free.
 DISK = 400 << 20
@@ -99,6 +100,7 @@ class World:
         self.count_in = "/tmp/soak" if self.fleet.state["namespaces"] else "$HOME/soak"
         for node in self.nodes:
             self.fleet.ssh(node, f"mkdir -p {self.count_in}")
+            self._give_agents(node)
 
     def _lay_cables(self) -> list[str]:
         subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
@@ -121,6 +123,22 @@ class World:
             ):
                 ip(*words.split())
         return [f"{node}@10.99.1.{number}" for number, node in enumerate(self.nodes, 1)]
+
+    def _give_agents(self, node: str) -> None:
+        """The doubles of gummy and claude, where the login shell finds them."""
+        home = self.fleet.home(node)
+        folder = home / "bin"
+        folder.mkdir()
+        for name in ("gummy", "claude"):
+            shutil.copy(DOUBLES / name, folder)
+        (folder / "jq").write_text("#!/bin/sh\n", encoding="utf-8")
+        with (home / ".profile").open("a", encoding="utf-8") as file:
+            file.write("PATH=$HOME/bin:$PATH; export PATH\n")
+
+        owner = home.stat()
+        for path in (folder, *folder.iterdir(), home / ".profile"):
+            os.chown(path, owner.st_uid, owner.st_gid)
+            path.chmod(0o755)
 
     def _give_disk(self, node: str) -> None:
         home = self.fleet.home(node)

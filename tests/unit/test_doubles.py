@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import agents, row
 
 DOUBLES = pathlib.Path(__file__).resolve().parents[1] / "doubles"
 STREAM = [
@@ -53,8 +54,11 @@ class Machine:
         )
 
     def run(self, *argv: str, **more) -> tuple[int, str, str]:
+        text = more.pop("input", None)
+        if text is not None:
+            more["stdin"] = subprocess.PIPE
         process = self.start(*argv, **more)
-        out, err = process.communicate()
+        out, err = process.communicate(text)
         return process.returncode, out, err
 
     def starts(self) -> list[str]:
@@ -80,6 +84,9 @@ def machine(tmp_path):
 
 @pytest.fixture
 def with_specialists(machine):
+    """A home with the setting that a gummy started by hand needs for its specialists."""
+    (machine.home / ".claude").mkdir()
+    (machine.home / ".claude/settings.json").write_text('{"verbose": true}')
     (machine.work / ".gummy/lib").mkdir(parents=True)
     (machine.work / ".gummy/lib/core.sh").touch()
     return machine
@@ -199,7 +206,7 @@ def test_a_specialist_without_its_prompt_ends_gummy_before_claude_is_called(with
 def test_a_session_that_came_from_elsewhere_is_a_false_success(with_specialists):
     machine = with_specialists
     machine.run("gummy", "task", "say hi")
-    shutil.rmtree(machine.home / ".claude")
+    shutil.rmtree(machine.home / ".claude/projects")
     status, out, err = machine.run("gummy", "task", "write a.txt x")
     assert status == 0 and "✅ TASK COMPLETED" in out and "No conversation found" in err
     assert (
@@ -212,6 +219,13 @@ def test_one_object_instead_of_an_array_leaves_the_specialist_new(with_specialis
     status, out, err = with_specialists.run("gummy", "task", "object")
     assert status == 5 and "jq: error" in err and "COMPLETED" not in out
     assert with_specialists.specialist("general-specialist")["status"] == "new"
+
+
+def test_with_claude_s_default_settings_no_specialist_works(with_specialists):
+    (with_specialists.home / ".claude/settings.json").unlink()
+    status, _out, err = with_specialists.run("gummy", "task", "say hi")
+    assert status == 5
+    assert err == 'jq: error (at <stdin>:1): Cannot index number with string "type"\n'
 
 
 def test_no_claude_no_plan_no_words(machine):
@@ -246,3 +260,85 @@ def test_an_open_stdin_makes_claude_wait(machine):
     err = machine.run(*STREAM, "say hi", stdin=read)[2]
     os.close(write)
     assert "no stdin data received in 3s" in err
+
+
+# -- held to what the real claude printed
+
+RECORDED = pathlib.Path(__file__).resolve().parents[1] / "recorded" / "claude-2.1.332"
+ACCEPT = ["--permission-mode", "acceptEdits"]
+# What the double is told, with which permission mode, and the recording that it stands for.
+PAIRS = [
+    ("write a.txt hi", ACCEPT, "good"),
+    ("say hello", ACCEPT, "text"),
+    ("limit", ACCEPT, "limit-oauth"),
+    ("credit", ACCEPT, "credit"),
+    ("busy", ACCEPT, "529"),
+    ("logged_out", ACCEPT, "nokey"),
+    ("empty", ACCEPT, "empty"),
+    ("run curl --version", ACCEPT, "bash-accept"),
+    ("run git add c.txt && git commit -m c", ACCEPT, "commit"),
+    ("write a.txt hi", ["--permission-mode", "default"], "write-default"),
+    ("say started ;; again ;; say started", ACCEPT, "background"),
+    ("/clear", ACCEPT, "odd-slash-clear"),
+    ("run kill -15 $PPID; sleep 9", ACCEPT, "term-bash"),
+]
+
+
+def of_type(out, kind):
+    """The newest event of a type, and how many there are."""
+    events = [json.loads(line) for line in out.splitlines()]
+    events = [event for event in events if kind in (event["type"], event.get("subtype"))]
+    return (events or [{}])[-1], len(events)
+
+
+def verdict(out, status):
+    reader = agents.AGENTS["claude"].reader()
+    reader.feed("out", out.encode())
+    reader.end()
+    return agents.result_of(agents.AGENTS["claude"], row.Ran(status, reader))
+
+
+@pytest.mark.parametrize(("script", "options", "name"), PAIRS, ids=lambda value: str(value)[:20])
+def test_the_double_of_claude_says_what_the_real_one_said(machine, script, options, name):
+    argv = ["claude", "-p", "--verbose", "--output-format", "stream-json", *options]
+    status, out, _err = machine.run(*argv, input=script)
+    recorded = (RECORDED / f"{name}.jsonl").read_text()
+    wanted = json.loads((RECORDED / "exits.json").read_text())[name]["exit"]
+    assert status == wanted
+
+    said = verdict(out, status)
+    real = verdict(recorded, wanted)
+    assert (said.failure, said.kind, said.proof) == (real.failure, real.kind, real.proof)
+    assert (said.hollow is None, len(said.denied)) == (real.hollow is None, len(real.denied))
+    assert (said.reset_at is None) == (real.reset_at is None)
+    assert said.agent_version == real.agent_version
+
+    # Each field of its events is one of the real events, of the same type.
+    for kind in ("result", "init", "rate_limit_event", "permission_denied", "api_retry"):
+        event, count = of_type(out, kind)
+        real_event, real_count = of_type(recorded, kind)
+        assert bool(count) == bool(real_count), kind
+        if kind == "result":
+            assert count == real_count
+        for key, value in event.items():
+            assert key in real_event, (kind, key)
+            if value is not None and real_event[key] is not None:
+                is_number = isinstance(value, int | float)
+                types = (int, float) if is_number else type(value)
+                assert isinstance(real_event[key], types), (kind, key)
+
+
+def test_what_a_session_that_is_gone_on_with_cost_is_told_as_the_real_one_does(machine):
+    argv = ["claude", "-p", "--verbose", "--output-format", "stream-json"]
+    first = machine.run(*argv, "say one ;; cost 0.5")[1]
+    session = of_type(first, "result")[0]["session_id"]
+    elsewhere = machine.work.parent / "elsewhere"
+    elsewhere.mkdir()
+    resume = [*argv, "--resume", session, "say two ;; cost 0.25"]
+    status, out, _err = machine.run(*resume, cwd=elsewhere)
+    assert status == 0
+    assert of_type(out, "result")[0]["total_cost_usd"] == 0.75
+    assert verdict(out, 0).cost_usd == 0.25
+    real = of_type((RECORDED / "resume2.jsonl").read_text(), "result")[0]
+    usage = real["model_usage_since_last_result"]
+    assert sum(part["costUSD"] for part in usage.values()) < real["total_cost_usd"]

@@ -40,6 +40,13 @@ def test_every_agent_of_the_table_can_be_asked_for_and_configured() -> None:
     assert set(agents.AGENTS) == set(keys.JOB_KEYS["agent"].choices) == set(config.AGENT_SETTINGS)
 
 
+def test_what_can_be_set_for_an_agent_is_what_its_row_takes() -> None:
+    for name, agent in agents.AGENTS.items():
+        assert set(agent.settings) == set(config.AGENT_SETTINGS[name]) - {"account"}
+        # What has an account can be logged out of it.
+        assert bool(agent.login_program) == (name in config.QUOTA_AGENTS)
+
+
 def test_what_is_let_in_of_a_harvest_is_what_the_node_program_writes() -> None:
     assert harvest_files.ARTIFACTS == beside.ARTIFACTS
     assert harvest_files.NESTED == beside.NESTED

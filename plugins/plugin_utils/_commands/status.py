@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
@@ -43,6 +43,16 @@ class Slots(TypedDict):
     busy: int
 
 
+class AgentInfo(TypedDict):
+    """An agent that a node has, in the node's own words."""
+
+    name: str
+    # None: nothing says it.
+    version: str | None
+    # yes, no or unknown; found out without asking anybody.
+    logged_in: str
+
+
 class NodeRow(TypedDict):
     """A node for people and scripts; what was not measured is None."""
 
@@ -63,6 +73,8 @@ class NodeRow(TypedDict):
     slots: Slots | None
     # Sorted names of the agents that it can run; None if it does not say.
     agents: list[str] | None
+    # What is known of them; empty if the node does not say.
+    agent_details: list[AgentInfo]
     # When the load was measured, in seconds since 1970.
     measured_at: float | None
     # How long ago that was, in seconds.
@@ -101,6 +113,11 @@ class StatusAttempt(_Class):  # pylint: disable=inherit-non-class
     # How long it took, or has run by now.
     seconds: float | None
     cost_usd: float | None
+    # Of class `quota`: reset, credit or busy.
+    quota_kind: str | None
+    # For how many seconds a running one has shown no sign of life, and what it waits for.
+    quiet: float | None
+    waits: str | None
 
 
 class StatusTotals(TypedDict):
@@ -143,6 +160,8 @@ class Answer:
     rows: list[Mapping[str, Any]]
     # The id of its store; None if it can't tell it.
     store: object = None
+    # Its agents.
+    agents: Sequence[Mapping[str, Any]] = ()
 
 
 def status(fleet: Fleet) -> StatusDocument:
@@ -198,7 +217,7 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
     try:
         measuring = beside.submit(_measure, fleet, node, link)
         try:
-            stream = link.stream("list", {"within": today()}, SECONDS)
+            stream = link.stream("list", {"within": today(), "agents": True}, SECONDS)
             replies = all_replies(link, stream, last="listed")
         except LinkError as exc:
             if exc.kind in NO_CONTACT or link.is_given_up:
@@ -208,8 +227,12 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
     finally:
         # Where nobody is there, the load is not waited for either.
         beside.shutdown(wait=False)
+    agents = replies[-1].get("agents")
     return Answer(
-        measured, [reply for reply in replies if _is_shown(reply)], replies[-1].get("store")
+        measured,
+        [reply for reply in replies if _is_shown(reply)],
+        replies[-1].get("store"),
+        agents if isinstance(agents, list) else (),
     )
 
 
@@ -254,7 +277,8 @@ def _node_rows(
         del nodes[fleet.fallback.name]
     ranking = rank(nodes.values(), Need(), fleet.config.load_weights)
     ranked = {entry.host: entry for entry in ranking}
-    return [node_row(ranked[name]) for name in nodes]
+    told = {name: answer.agents for name, answer in answers.items()}
+    return [node_row(ranked[name], told.get(name, ())) for name in nodes]
 
 
 def _takes_over(fleet: Fleet, name: str, answers: Mapping[str, Answer]) -> bool:
@@ -270,8 +294,11 @@ def _takes_over(fleet: Fleet, name: str, answers: Mapping[str, Answer]) -> bool:
     return own is None or own.store is None or own.store not in others
 
 
-def node_row(entry: Ranked) -> NodeRow:
-    """A node with its place in the ranking, for people and scripts."""
+def node_row(entry: Ranked, agents: Sequence[Mapping[str, Any]] = ()) -> NodeRow:
+    """A node with its place in the ranking, for people and scripts.
+
+    agents: what it tells of its own.
+    """
     node = entry.node
     is_measured = node.state == "measured"
     age = None
@@ -288,6 +315,14 @@ def node_row(entry: Ranked) -> NodeRow:
         "cpus": node.cpus if is_measured else None,
         "slots": {"total": node.slots, "busy": node.busy} if is_measured else None,
         "agents": None if node.agents is None else sorted(node.agents),
+        "agent_details": [
+            {
+                "name": str(agent.get("name")),
+                "version": text_of(agent.get("version")),
+                "logged_in": text_of(agent.get("logged_in")) or "unknown",
+            }
+            for agent in agents
+        ],
         "measured_at": node.measured_at,
         "age": age,
     }
@@ -300,6 +335,9 @@ def attempt_row(
     ended = reply.get("ended")
     if not isinstance(ended, Mapping):
         ended = {}
+    signs = reply.get("signs")
+    if not isinstance(signs, Mapping):
+        signs = {}
     failure = text_of(ended.get("class"))
     proof = ended.get("proof")
     message = text_of(ended.get("message"), SENTENCE_MOST)
@@ -321,5 +359,8 @@ def attempt_row(
         "begun_at": number_of(reply.get("begun_at")),
         "ended_at": number_of(reply.get("ended_at")),
         "seconds": number_of(reply.get("seconds")),
-        "cost_usd": number_of(ended.get("cost_usd")),
+        "cost_usd": number_of(ended.get("cost_usd", signs.get("cost_usd"))),
+        "quota_kind": text_of(ended.get("kind")) if failure == "quota" else None,
+        "quiet": number_of(signs.get("quiet")),
+        "waits": text_of(signs.get("waits"), SENTENCE_MOST) or None,
     }

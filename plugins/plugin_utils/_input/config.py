@@ -37,8 +37,12 @@ SYNC_EXCLUDE = (
     ".terraform",
 )
 
-# For a setting that may have any name as its value.
+# A tool of claude's, with what it may do in brackets.
+TOOL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(\([^\x00-\x1f()]{1,200}\))?")
+
+# For a setting that may have any name as its value, and for one that has words of its agent's own.
 ANY_WORD = ()
+ANY_WORDS = ("",)
 
 # Agent -> setting -> the values that it may have. `account` tells whose quota the agent uses; by
 # default it is one of the agent's own name.
@@ -55,6 +59,8 @@ AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "manual",
             "plan",
         ),
+        # What it may use beyond its permission mode, as `Bash(git *)`; one text or a list.
+        "allowed_tools": ANY_WORDS,
     },
     "shell": {},
 }
@@ -259,6 +265,8 @@ def _agents(raw: object) -> tuple[dict[str, dict[str, str]], dict[str, Recipe]]:
                 else:
                     _check_agent_setting(name, key, value)
                     settings[key] = value
+                    if AGENT_SETTINGS[name][key] == ANY_WORDS:
+                        settings[key] = ",".join(read_names(value, "tools"))
             except BadValue as exc:
                 raise BadValue(f"{name}: {exc}") from exc
         agents[name] = settings
@@ -274,7 +282,18 @@ def _check_agent_setting(agent: str, key: object, value: object) -> None:
         known = [*settings, *INSTALL_SETTINGS[agent]]
         raise BadValue(f"unknown key {show(key)}; {hint(str(key), known)}")
     choices = settings[str(key)]
-    if choices:
+    if choices == ANY_WORDS:
+        try:
+            tools = read_names(value, "tools")
+        except BadValue as exc:
+            raise BadValue(f"{key}: {exc}") from exc
+        wrong = [tool for tool in tools if not TOOL.fullmatch(tool)]
+        if wrong:
+            raise BadValue(
+                f"{key}: {show(wrong[0])} is no tool; write Bash, Edit or 'Bash(git *)', each as "
+                "an item of a list"
+            )
+    elif choices:
         if value not in choices:
             raise BadValue(f"{key}: unknown value {show(value)}; {hint(str(value), choices)}")
     elif not (isinstance(value, str) and NAME.fullmatch(value)):

@@ -33,6 +33,9 @@ SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 # The longest duration that makes sense, in seconds.
 LONGEST = 365 * 86400.0
 
+# The shortest time without a sign of life after which a job may be ended, in seconds.
+STALL_LEAST = 60.0
+
 # A size with its unit, and what each is worth in bytes.
 SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([kmgt]?)b?")
 BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -149,6 +152,16 @@ KEYS = (
         type="duration",
         default=4 * 3600.0,
         text="Longest time the agent may take.",
+    ),
+    Key(
+        "stall",
+        level="job",
+        type="stall",
+        default=None,
+        text=(
+            "How long the job may show no sign of life (no CPU, no new process, no output, no "
+            "bytes moved) before it is ended, a minute or more; without it, as long as timeout."
+        ),
     ),
     Key(
         "verify",
@@ -543,6 +556,14 @@ def _text(raw: object) -> str:
     return raw
 
 
+def _stall(raw: object) -> float:
+    """A duration that is not so short that a pause for thought would end a job."""
+    seconds = _duration(raw)
+    if seconds < STALL_LEAST:
+        raise BadValue(f"{show(raw)} is less than a minute; write 1m or more")
+    return seconds
+
+
 def _jobs(raw: object) -> list[object]:
     if not isinstance(raw, list):
         raise BadValue(
@@ -677,6 +698,7 @@ READ_STRIPPED: Mapping[str, Callable[[object], object]] = {
     "bool": _bool,
     "count": read_count,
     "duration": _duration,
+    "stall": _stall,
     "size": read_size,
     "int": _int,
     "changes": _changes,

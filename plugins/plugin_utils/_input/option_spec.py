@@ -36,6 +36,7 @@ TYPES: Mapping[str, Row] = {
     "path": {"type": "path"},
     "pattern": LIST_OF_TEXTS,
     "size": {"type": "str"},
+    "stall": {"type": "str"},
     "statuses": LIST_OF_TEXTS,
     "str": {"type": "str"},
     "text": {"type": "str"},

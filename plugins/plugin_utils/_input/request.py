@@ -91,6 +91,8 @@ class Job:
     deliver: str = "patch"
     # Globs of files that come home whether git ignores them or not.
     artifacts: tuple[str, ...] = ()
+    # How long it may show no sign of life, in seconds; None for as long as `timeout`.
+    stall: float | None = None
 
     def digest(self) -> str:
         """What a resumed run knows the job by: its `id`, else its name and the work itself."""
@@ -471,6 +473,7 @@ class _Reader:
             node=job.value("node"),
             nodes=nodes,
             timeout=job.value("timeout"),
+            stall=job.value("stall"),
             verify=job.value("verify"),
             specialist=job.value("specialist"),
             expect_changes=job.value("expect_changes"),

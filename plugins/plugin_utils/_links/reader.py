@@ -174,7 +174,22 @@ LIMITS: Mapping[str, Limit] = {
     "turns": COUNT,
     "session_id": Text(512),
     "watch": PATH,
+    "kind": WORD,
     "reset_at": WHEN,
+    "denied": SENTENCE,
+    "agent_version": WORD,
+    "doubt": SENTENCE,
+    # Of an agent that runs.
+    "quiet": SECONDS,
+    "at": WHEN,
+    "waits": SENTENCE,
+    "words": SENTENCE,
+    # Of the agents of a node.
+    "version": WORD,
+    "logged_in": WORD,
+    # Of tokens.
+    "input": COUNT,
+    "output": COUNT,
     "exit_status": Number(-(2**31), 2**32),
     "begun_at": WHEN,
     "ended_at": WHEN,
@@ -219,7 +234,19 @@ KEY = Text(1024, cut=True)
 
 # What a node can say of how an attempt ended.
 FAILURES = frozenset(
-    {"agent", "cancelled", "harvest", "killed", "lost", "quota", "start", "timeout", "verify"}
+    {
+        "agent",
+        "cancelled",
+        "harvest",
+        "killed",
+        "login",
+        "lost",
+        "quota",
+        "stalled",
+        "start",
+        "timeout",
+        "verify",
+    }
 )
 # What a class is that we don't know: the agent is not tried again, and what it left comes home.
 PLAIN_FAILURE = "agent"

@@ -254,9 +254,11 @@ def _used(available: int | None, total: int | None) -> float | None:
 
 
 def _agents(programs: set[str]) -> tuple[str, ...]:
-    """The usable agents: gummy needs claude and jq, and claude refuses root."""
-    if "is-root" in programs or "claude" not in programs:
+    """The usable agents: gummy needs claude and jq, and calls claude so that it refuses root."""
+    if "claude" not in programs:
         return ()
+    if "is-root" in programs:
+        return ("claude",)
     return ("gummy", "claude") if {"gummy", "jq"} <= programs else ("claude",)
 
 

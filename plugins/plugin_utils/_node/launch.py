@@ -16,9 +16,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from . import agents, recorder
+from . import agents, gummy, recorder, row
 from .store import TYPE_CHECKING, Attempt, Refusal, Store, try_lock
 
 if TYPE_CHECKING:
@@ -37,12 +37,26 @@ PASSED = re.compile(r"(?!(?:PATH|HOME|GIT_CEILING_DIRECTORIES|GUMMY_.*)\Z)[A-Za-
 class Run(Protocol):
     """Starts a program in the workspace, as the supervisor's child.
 
-    `more` goes over the usual environment.
+    `more` goes over the usual environment. With `piped` its stdout and stderr are pipes; else they
+    are the attempt's log.
     """
 
     def __call__(
-        self, argv: list[str], stdin: int = ..., more: Mapping[str, str] = ...
+        self,
+        argv: list[str],
+        stdin: int = ...,
+        more: Mapping[str, str] = ...,
+        *,
+        piped: bool = ...,
     ) -> subprocess.Popen[bytes]: ...
+
+
+class Prepared(NamedTuple):
+    """An agent that can be started."""
+
+    begin: Begin
+    # Reads what it prints while it runs.
+    reader: row.Reader
 
 
 def passed_values(request: wire.StartRequest) -> dict[str, str]:
@@ -62,28 +76,38 @@ def prepare(
     path: str,
     passed: Mapping[str, str],
     run: Run,
-) -> Begin:
-    """Make what the agent needs, and return what starts it.
+) -> Prepared:
+    """Make what the agent needs.
 
     path: the login shell's PATH; passed: what the user passes on in the environment.
     """
     agent = agents.AGENTS[spec["agent"]]
-    more = dict(passed)
+    more = {**_bounds(agent, passed), **passed}
     stdin = subprocess.DEVNULL
     if agent.recorded:
         more["PATH"] = "%s:%s" % (recorder.install(attempt.folder, sys.argv[0]), path)
-    if agent.stdin is not None:
+    text = agent.stdin(spec)
+    if text is not None:
         stdin = recorder.unlinked_file(attempt.path("stdin"))
-        recorder.write(stdin, agent.stdin(spec).encode("utf-8", "surrogateescape"))
+        recorder.write(stdin, text.encode("utf-8", "surrogateescape"))
         os.lseek(stdin, 0, os.SEEK_SET)
 
     def begin() -> subprocess.Popen[bytes]:
-        return run(agent.argv(spec), stdin, more)
+        return run(agent.argv(spec), stdin, more, piped=agent.streams)
 
     def begin_spaced() -> subprocess.Popen[bytes]:
         return _spaced(store, attempt, begin)
 
-    return begin_spaced if agent.spaced else begin
+    return Prepared(begin_spaced if agent.spaced else begin, agent.reader())
+
+
+def _bounds(agent: row.Agent, passed: Mapping[str, str]) -> dict[str, str]:
+    """The bounds of a row, where neither the node's environment nor the user sets them."""
+    return {
+        name: value
+        for name, value in agent.environment.items()
+        if name not in passed and name not in os.environ
+    }
 
 
 def _spaced(store: Store, attempt: Attempt, begin: Begin) -> subprocess.Popen[bytes]:
@@ -106,53 +130,93 @@ def _spaced(store: Store, attempt: Attempt, begin: Begin) -> subprocess.Popen[by
 
 def _wait_for_id(child: subprocess.Popen[bytes], log: str) -> str | None:
     until = time.monotonic() + ID_PATIENCE
-    while child.poll() is None and agents.gummy_id(log) is None and time.monotonic() < until:
+    while child.poll() is None and gummy.gummy_id(log) is None and time.monotonic() < until:
         time.sleep(0.02)
-    return agents.gummy_id(log)
+    return gummy.gummy_id(log)
 
 
-def result(attempt: Attempt, spec: wire.StoredSpec, status: int) -> wire.EndedRecord:
+def result(
+    attempt: Attempt, spec: wire.StoredSpec, reader: row.Reader, status: int | None
+) -> wire.EndedRecord:
     """What the agent's end means; its report becomes part of the harvest.
 
-    status: its exit status, negative for a signal.
+    status: as row.Ran has it.
     """
-    ran = agents.Ran(
-        status, attempt.log, os.environ.get("HOME", ""), recorder.calls(attempt.folder)
+    agent = agents.AGENTS[spec["agent"]]
+    ran = row.Ran(
+        status, reader, attempt.log, os.environ.get("HOME", ""), recorder.calls(attempt.folder)
     )
-    own = agents.result_of(agents.AGENTS[spec["agent"]], ran)
+    own = agents.result_of(agent, ran)
     if own.report:
         shutil.copyfile(own.report, os.path.join(attempt.harvest, "report.md"))
     return {
         "class": own.failure,
+        "kind": own.kind,
         "proof": own.proof,
         "message": own.message,
+        "doubt": own.hollow,
         "cost_usd": own.cost_usd,
+        "tokens": own.tokens,
         "turns": own.turns,
         "session_id": own.session_id,
+        "denied": list(own.denied),
         "watch": own.watch,
         "reset_at": own.reset_at,
-        "exit_status": status if status >= 0 else None,
+        "agent_version": own.agent_version,
+        "exit_status": status if status is not None and status >= 0 else None,
     }
+
+
+def told(attempt: Attempt, spec: wire.StoredSpec, reader: row.Reader) -> row.Said:
+    """What the agent has told of itself until now."""
+    if agents.AGENTS[spec["agent"]].recorded:
+        return gummy.told_by(recorder.calls(attempt.folder))
+    return reader.said()
+
+
+def keep_what_was_told(ended: wire.EndedRecord, said: row.Said) -> None:
+    """An agent that was ended has no result, and what it told before counts all the same."""
+    for key in ("cost_usd", "tokens", "turns", "session_id", "denied", "agent_version"):
+        value = said.get(key)
+        if value is not None and not ended.get(key):
+            ended[key] = value  # type: ignore[typeddict-item]
 
 
 def weigh_changes(
     spec: wire.StoredSpec, ended: wire.EndedRecord, harvest: wire.HarvestRecord
 ) -> None:
-    """Apply expect_changes to a good end whose harvest changed nothing.
+    """Weigh a good end by its harvest: one that changed nothing may be a failure.
 
-    It is then a failure, or its message says so.
+    It is one where its agent was refused something or did nothing at all, and where the job has
+    expect_changes; else its message says it.
     """
     # What gummy itself notes there is no work.
     own = [change for change in harvest["changed"] if change["path"].startswith(".gummy/")]
-    if ended["class"] is not None or harvest["files"] > len(own) or harvest["nested"]:
+    doubt = ended.pop("doubt", None)
+    has_changed = harvest["files"] > len(own) or bool(harvest["nested"])
+    if ended["class"] is not None:
+        return
+
+    message = ended.get("message")
+    if has_changed:
+        # What it was refused is told, though it did something.
+        if ended.get("denied") and doubt:
+            ended["message"] = "; ".join(filter(None, (message, doubt.partition(" and says: ")[0])))
         return
 
     expected = spec.get("expect_changes", "auto")
-    if expected is True:
-        ended["class"] = "agent"
-        ended["proof"] = None
-        ended["message"] = "it ended well and changed no file, and the job has expect_changes"
+    if doubt:
+        _fail_without_changes(ended, "it changed no file, and %s" % doubt)
+    elif expected is True:
+        message = "it ended well and changed no file, and the job has expect_changes"
+        _fail_without_changes(ended, message)
     elif expected == "auto" and spec["agent"] != "shell":
         message = ended.get("message")
         what = "no changes but gummy's own notes" if own else "no changes"
         ended["message"] = "%s: %s" % (what, message) if message else what
+
+
+def _fail_without_changes(ended: wire.EndedRecord, message: str) -> None:
+    ended["class"] = "agent"
+    ended["proof"] = None
+    ended["message"] = message

@@ -5,8 +5,12 @@
 
 gummy hides what `claude` said, so this stands between the two. It runs the real claude in its own
 session and group, passes stdin, output, signals and exit status through as they come, and writes
-down in the attempt's folder what claude was given and how it ended. gummy takes a file of that name
-only, so each attempt gets one that starts this module.
+down in the attempt's folder what claude was given, what it says, and how it ended. gummy takes a
+file of that name only, so each attempt gets one that starts this module.
+
+In two things it is more than a listener. gummy's specialists ask claude for `--output-format json`
+and expect the array of all events, which claude prints only with `--verbose`: without it such a job
+would fail after it was paid. And a claude that does not end after its result is ended.
 """
 
 from __future__ import annotations
@@ -17,42 +21,26 @@ import errno
 import hashlib
 import json
 import os
+import re
 import select
 import signal
 import stat
 import sys
+import time
 
-from .results import PIECE, Results
-from .store import TYPE_CHECKING, read_json
+from .claude import ClaudeReader
+from .events import PIECE, dollars
+from .store import TYPE_CHECKING, read_json, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import FrameType
-    from typing import Any, NoReturn, TypedDict
+    from typing import Any, NoReturn
+
+    from .row import CallNote, TextNote
 
     # What signal.signal takes and returns.
     Handler = Any
-
-    class TextNote(TypedDict):
-        """A text that claude was given, without the text itself."""
-
-        sha256: str
-        bytes: int
-        # Whether the job's own prompt is in it.
-        ours: bool
-
-    class CallNote(TypedDict, total=False):
-        """A call of claude: what is there from its begin, and what only once it has ended."""
-
-        call: str
-        # The words of its command line; of a long one only a note.
-        argv: list[str | TextNote]
-        # The text that may be the prompt, None if there is none.
-        prompt: TextNote | None
-        # Negative for a signal.
-        exit_status: int
-        # The keys of RESULT_KEYS of its last result event, None if there was none.
-        result: dict[str, Any] | None
 
 
 # The folder, in an attempt's own, that comes first on gummy's PATH.
@@ -74,9 +62,18 @@ PASSED = (
 HEAD = 1 << 20
 # Bytes of a word of argv; of a longer one only the hash is noted.
 WORD = 200
-RESULT_KEYS = ("subtype", "is_error", "num_turns", "total_cost_usd", "session_id", "result")
-# Characters of a result's text.
-RESULT_MOST = 2000
+# Milliseconds between two looks at what claude has said.
+LOOK = 1000
+# Seconds between two notes of what claude has said so far; its results are noted at once.
+NOTE_EVERY = 60.0
+# Seconds for which claude may go on after its result, and then after a TERM.
+AFTER_RESULT = 10.0
+AFTER_TERM = 5.0
+# The folder, in the store, that holds what each session has cost, and files that it may hold. A
+# claude that prints one array tells no more than the sum of all runs of its session.
+COSTS = "costs"
+COSTS_MOST = 2000
+SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}\Z")
 # Bytes that a pipe holds at most.
 PIPE_HOLDS = 1 << 20
 # Bytes of a `#!` line that every kernel reads.
@@ -192,7 +189,17 @@ class Call:
         spec = read_json(os.path.join(attempt, "spec.json")) or {}
         self._ours = str(spec.get("prompt") or "").strip().encode("utf-8", "surrogateescape")
         self.stdin = Given(self._ours)
-        self.results = Results()
+        self.reader = ClaudeReader()
+        self._costs = os.path.join(os.path.dirname(os.path.dirname(attempt)), COSTS)
+        self.reader.earlier_cost = self._cost_of(_resumed(argv))
+        # Since when its result has been the last thing that it said, when it was noted what it
+        # says, and what that was.
+        self._done_since: float | None = None
+        self._noted_at = 0.0
+        self._noted: dict[str, Any] = {}
+        # The signals that have ended claude since it did not end after its result.
+        self._ended_by: list[int] = []
+        self._term_at = 0.0
         self._note({"argv": [self._word(word) for word in argv]})
 
     def _word(self, word: bytes) -> str | TextNote:
@@ -213,14 +220,70 @@ class Call:
             os.fsync(file)
             os.close(file)
 
-    def ended(self, status: int) -> None:
-        """Note how claude ended."""
-        self.results.end()
-        event = self.results.last
-        result = None
-        if event is not None:
-            result = {key: _short(event[key]) for key in RESULT_KEYS if key in event}
-        self._note({"exit_status": status, "prompt": self._prompt(), "result": result})
+    def ended(self, status: int) -> int:
+        """Note how claude ended; returns the exit status that its caller is to see."""
+        self.reader.end()
+        if self.reader.earlier_cost is None:
+            # The newest session of the directory can be gone on with without its name.
+            self.reader.earlier_cost = self._cost_of(self.reader.session)
+        self._remember_cost()
+        known = None if self._ended_by else status
+        verdict = self.reader.verdict(known)
+        if known is None:
+            # It counts as what it said.
+            status = 1 if verdict.failure else 0
+        note: CallNote = {"exit_status": status, "prompt": self._prompt()}
+        self._note({**note, "verdict": verdict._asdict()})
+        return status
+
+    def _cost_of(self, session: str | None) -> float | None:
+        """What a session has cost until now, if one of our calls saw it."""
+        if not session or not SESSION.match(session):
+            return None
+        try:
+            with open(os.path.join(self._costs, session), encoding="ascii") as file:
+                return dollars(float(file.read(64)))
+        except (OSError, ValueError):
+            return None
+
+    def _remember_cost(self) -> None:
+        session = self.reader.session or ""
+        if self.reader.total_cost is None or not SESSION.match(session):
+            return
+        with contextlib.suppress(OSError):
+            os.makedirs(self._costs, exist_ok=True)
+            names = os.listdir(self._costs)
+            if len(names) > COSTS_MOST:
+                paths = sorted((os.path.join(self._costs, name) for name in names), key=_age)
+                for path in paths[COSTS_MOST // 2 :]:
+                    os.unlink(path)
+            data = b"%.10f" % self.reader.total_cost
+            write_whole(os.path.join(self._costs, session), data)
+
+    def look(self, pid: int) -> None:
+        """Note what is new, and end a claude that goes on after its result."""
+        now = time.monotonic()
+        said = dict(self.reader.said())
+        is_new = said != self._noted and now > self._noted_at + NOTE_EVERY
+        if is_new or (said["finished"] and not self._noted.get("finished")):
+            self._noted = said
+            self._noted_at = now
+            self._note({"said": said})
+
+        if not said["finished"]:
+            self._done_since = None
+            return
+        if self._done_since is None:
+            self._done_since = now
+        if now < self._done_since + AFTER_RESULT:
+            return
+        if not self._ended_by:
+            self._term_at = now
+            self._ended_by.append(signal.SIGTERM)
+            os.kill(pid, signal.SIGTERM)
+        elif len(self._ended_by) == 1 and now > self._term_at + AFTER_TERM:
+            self._ended_by.append(signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
     def _prompt(self) -> TextNote | None:
         """The text that has our words, else stdin or the longest word."""
@@ -250,12 +313,31 @@ class Call:
             write(1, data)
         except OSError:
             return False
-        self.results.feed(data)
+        self.reader.feed("out", data)
         return bool(data)
 
 
-def _short(value: Any) -> Any:
-    return value[:RESULT_MOST] if isinstance(value, str) else value
+def _resumed(argv: Sequence[bytes]) -> str | None:
+    """The session that a call goes on with, if it names one."""
+    for word, value in zip(argv, (*argv[1:], b"")):
+        name, _equals, own = word.partition(b"=")
+        if name in (b"--resume", b"-r"):
+            return (own or value).decode("utf-8", "replace")
+    return None
+
+
+def _age(path: str) -> float:
+    return -os.stat(path).st_mtime
+
+
+def _with_verbose(argv: Sequence[bytes]) -> Sequence[bytes]:
+    """The words of a call, with --verbose where json is asked for and it is missing."""
+    asks = b"--output-format=json" in argv
+    for option, value in zip(argv, argv[1:]):
+        asks = asks or (option == b"--output-format" and value == b"json")
+    if not asks or b"--verbose" in argv:
+        return argv
+    return [b"--verbose", *argv]
 
 
 # -- the recorder's own process
@@ -280,16 +362,16 @@ def main(attempt: str, words: Sequence[str]) -> NoReturn:
 
     status, more = _wait(call, pid, out, wake)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
-    call.ended(code)
+    shown = call.ended(code)
     # What claude left running may still write, and nobody waits for it.
     if more and os.fork() == 0:
         _restore(before, mask)
         while call.pass_on(out):
             pass
         os._exit(0)
-    if code < 0:
-        _die_of(-code)
-    os._exit(code)
+    if shown < 0:
+        _die_of(-shown)
+    os._exit(shown)
 
 
 def _wake_at_the_end() -> tuple[int, Handler]:
@@ -429,7 +511,7 @@ def _become(
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if real is None:
             raise OSError(errno.ENOENT, "command not found")
-        os.execve(real, [b"claude", *argv], environment)
+        os.execve(real, [b"claude", *_with_verbose(argv)], environment)
     except OSError as exc:
         status = 127 if exc.errno == errno.ENOENT else 126
         os.write(2, b"claude: %s\n" % str(exc.strerror).encode())
@@ -452,7 +534,8 @@ def _wait(call: Call, pid: int, out: int, wake: int) -> tuple[int, bool]:
     poller.register(1, 0)
 
     while not done:
-        ready = [file for file, _event in poller.poll()]
+        ready = [file for file, _event in poller.poll(LOOK)]
+        call.look(pid)
         if 1 in ready or (out in ready and not call.pass_on(out)):
             poller.unregister(1)
             poller.unregister(out)

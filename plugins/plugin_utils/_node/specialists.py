@@ -19,7 +19,7 @@ import stat
 import sys
 import time
 
-from .results import dollars
+from .events import dollars
 from .store import NAME, TYPE_CHECKING, is_locked, read_json
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ import sys
 import time
 from collections.abc import Mapping
 
-from . import agents, harvest, launch, processes, runs, signature
+from . import agents, harvest, launch, logins, processes, runs, signature, signs
 from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
+from .flow import Flow
 from .git import HarvestError
 from .states import move, state_of
 from .store import TYPE_CHECKING, Attempt, Refusal, Store, read_json, try_lock, write_durably
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from . import wire
+    from .row import Reader, Said
 
 # The newest schema of a job's spec that this program knows; older ones are still harvested.
 SPEC = 1
@@ -39,6 +41,8 @@ SPEC = 1
 LOOK = 0.25
 # Seconds that a cancel waits: for TERM, KILL and the harvest.
 CANCEL_MOST = 25.0
+# Seconds for which an agent may go on after its result; then it is ended, and its result counts.
+AFTER_RESULT = 10.0
 # Bytes that stay ours on a disk that an agent fills, for the word how it ended.
 RESERVE = 65536
 # Seconds that a start waits for a lock which an ended sync still holds.
@@ -71,9 +75,16 @@ def start(store: Store, request: wire.StartRequest) -> wire.StartReply:
     refuse_known(attempt)
     runs.check(store, attempt.id, str(spec.get("controller")))
     passed = launch.passed_values(request)
-    reason = agents.unusable(spec["agent"], path)
+    reason = agents.unusable(spec["agent"], path, spec.get("settings"))
     if reason:
         raise Refusal(reason, "agent", "node")
+    agent = agents.AGENTS[spec["agent"]]
+    reason = agent.refusal(spec)
+    if reason:
+        raise Refusal(reason, "input", "input")
+    reason = logins.reason(store, spec, path, passed)
+    if reason:
+        raise Refusal(reason, "login", "node")
 
     stored = _occupy(store, attempt, int(request["generation"]), spec)
     attempt.mark("spec.json", json.dumps(stored).encode())
@@ -234,8 +245,10 @@ def _supervise(
     make_baseline(tree, baseline, spec.get("exclude", ()), store.umask)
 
     run = _runner(spec, tree, path, store.umask)
-    begin = launch.prepare(store, attempt, spec, path=path, passed=passed, run=run)
-    return _watch(attempt, spec, begin, run)
+    prepared = launch.prepare(store, attempt, spec, path=path, passed=passed, run=run)
+    ended = _watch(attempt, spec, prepared, run)
+    logins.learn(store, spec, path, ended)
+    return ended
 
 
 def _runner(spec: wire.StoredSpec, tree: str, path: str, umask: int) -> launch.Run:
@@ -245,13 +258,20 @@ def _runner(spec: wire.StoredSpec, tree: str, path: str, umask: int) -> launch.R
     )
 
     def run(
-        argv: list[str], stdin: int = subprocess.DEVNULL, more: Mapping[str, str] | None = None
+        argv: list[str],
+        stdin: int = subprocess.DEVNULL,
+        more: Mapping[str, str] | None = None,
+        *,
+        piped: bool = False,
     ) -> subprocess.Popen[bytes]:
+        output = subprocess.PIPE if piped else None
         return subprocess.Popen(
             argv,
             cwd=tree,
             env={**environment, **(more or {})},
             stdin=stdin,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             umask=umask,
         )
@@ -267,35 +287,50 @@ class _Stopped(Exception):
     """The node has sent us SIGTERM."""
 
 
+class _Stalled(Exception):
+    """There is no sign of life. Its argument is for how many seconds."""
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     raise _Stopped
 
 
 def _watch(
-    attempt: Attempt, spec: wire.StoredSpec, begin: launch.Begin, run: launch.Run
+    attempt: Attempt, spec: wire.StoredSpec, prepared: launch.Prepared, run: launch.Run
 ) -> wire.EndedRecord:
     """Run the agent and then `verify`, and end what they leave; returns how it ended."""
     begun_at = time.time()
     begun = time.monotonic()
     deadline = begun + float(spec["timeout"])
+    reader = prepared.reader
+    watch = _Watch(attempt, spec, reader, deadline)
     ended: wire.EndedRecord = {"class": None, "message": "", "begun_at": begun_at}
     try:
         signal.signal(signal.SIGTERM, _stop)
         move(attempt, "run", b"%f" % begun_at)
-        status = _await(begin(), deadline, attempt)
-        ended.update(launch.result(attempt, spec, status))
+        child = prepared.begin()
+        flow = Flow(child, reader) if child.stdout else None
+        status = watch.until_end(child, flow)
+        if status is None:
+            # It would go on changing files.
+            processes.end_all(attempt.id, ancestor=os.getpid())
+        ended.update(launch.result(attempt, spec, reader, status))
         if ended["class"] is None and spec.get("verify"):
             sys.stdout.write("\nverify: %s\n" % spec["verify"])
             sys.stdout.flush()
-            status = _await(run(["/bin/sh", "-c", str(spec["verify"])]), deadline, attempt)
+            status = watch.until_end(run(["/bin/sh", "-c", str(spec["verify"])]))
             if status == 0:
                 ended["proof"] = "verify"
             else:
-                _fail(ended, "verify", "verify ended with exit status %d" % status)
+                _fail(ended, "verify", "verify ended with exit status %d" % (status or 0))
     except subprocess.TimeoutExpired:
         _fail(ended, "timeout", "still running after %s s" % spec["timeout"])
     except _Cancelled:
         _fail(ended, "cancelled", "cancelled")
+    except _Stalled as exc:
+        message = "no sign of life for %.0f s: no CPU, no new process, no output" % exc.args[0]
+        waits = launch.told(attempt, spec, reader).get("waits")
+        _fail(ended, "stalled", "; ".join(filter(None, (message, waits))))
     except _Stopped:
         _fail(
             ended,
@@ -307,6 +342,7 @@ def _watch(
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ended["survivors"] = processes.end_all(attempt.id, ancestor=os.getpid())
+    launch.keep_what_was_told(ended, launch.told(attempt, spec, reader))
     ended["seconds"] = round(time.monotonic() - begun, 3)
     return ended
 
@@ -316,16 +352,71 @@ def _fail(ended: wire.EndedRecord, failure: str, message: str) -> None:
     ended["message"] = message
 
 
-def _await(child: subprocess.Popen[bytes], deadline: float, attempt: Attempt) -> int:
-    """The exit status; raises TimeoutExpired, _Cancelled."""
-    while True:
-        if attempt.has("cancel"):
-            raise _Cancelled
-        try:
-            return child.wait(timeout=max(0.0, min(LOOK, deadline - time.monotonic())))
-        except subprocess.TimeoutExpired:
-            if time.monotonic() >= deadline:
-                raise
+class _Watch:
+    """Waits for the ends of what an attempt runs, and looks meanwhile how it is."""
+
+    def __init__(
+        self, attempt: Attempt, spec: wire.StoredSpec, reader: Reader, deadline: float
+    ) -> None:
+        self._attempt = attempt
+        self._spec = spec
+        self._reader = reader
+        self._deadline = deadline
+        self._stall = spec.get("stall") or agents.AGENTS[spec["agent"]].stall
+        self._signs: signs.Signs | None = None
+        self._told: tuple[object, ...] = ()
+
+    def until_end(self, child: subprocess.Popen[bytes], flow: Flow | None = None) -> int | None:
+        """The exit status, None if it goes on after its result.
+
+        flow: its streams, where they are read. Raises TimeoutExpired, _Cancelled, _Stalled.
+        """
+        while True:
+            if self._attempt.has("cancel"):
+                raise _Cancelled
+            left = max(0.0, min(LOOK, self._deadline - time.monotonic()))
+            status = _wait(child, left, flow)
+            if status is not None:
+                if flow is not None:
+                    flow.finish()
+                return status
+
+            is_late = time.monotonic() >= self._deadline
+            if flow is not None and flow.is_done(AFTER_RESULT, is_late=is_late):
+                return None
+            if is_late:
+                raise subprocess.TimeoutExpired(child.args, float("inf"))
+            self._look()
+
+    def _look(self) -> None:
+        """Tell how it is, and end it if it shows no sign of life."""
+        now = time.monotonic()
+        if self._signs is None:
+            self._signs = signs.Signs(self._sample, now)
+        if not self._signs.look(now):
+            return
+        quiet = self._signs.quiet_for(now)
+        said = launch.told(self._attempt, self._spec, self._reader)
+        # What has not changed costs the disk nothing, and who is quiet is so for some time.
+        news = (quiet // 15, *said.items())
+        if news != self._told:
+            self._told = news
+            signs.tell(self._attempt, quiet, said)
+        if self._stall and quiet >= self._stall:
+            raise _Stalled(quiet)
+
+    def _sample(self) -> signs.Sample:
+        return signs.sample_of(self._attempt, os.getpid())
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float, flow: Flow | None) -> int | None:
+    """Wait so long at most for the child; its exit status, None if it runs."""
+    if flow is not None and flow.is_open:
+        flow.pass_on(seconds)
+        return child.poll()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=seconds)
+    return child.returncode
 
 
 # -- the end
@@ -404,6 +495,9 @@ def heal(attempt: Attempt) -> wire.EndedRecord | None:
             ),
             "survivors": processes.end_all(attempt.id),
         }
+        # What its supervisor had told until then.
+        told: Said | None = read_json(attempt.path(signs.FILE))
+        launch.keep_what_was_told(lost, told or {})
         finish(attempt, attempt.spec(), lost, "heal")
     return attempt.ended()
 

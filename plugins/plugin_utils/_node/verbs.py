@@ -21,7 +21,7 @@ import time
 
 from . import claim, runs, waitlist
 from .states import move, state_of
-from .store import TYPE_CHECKING, Refusal, Store, is_locked, try_lock, write_whole
+from .store import TYPE_CHECKING, Refusal, Store, is_locked, read_json, try_lock, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -118,6 +118,10 @@ class _Poll:
         self._ended = set(request["told"])
         # Ids of attempts of which was told how a person can watch them.
         self._watchable = set(request.get("watchable", ()))
+        # By an attempt's id: when its signs of life were written that were read last, and what was
+        # told of them. At first there is nothing to tell of an agent that works.
+        self._signs_read: dict[str, float] = {}
+        self._signs_told: dict[str, tuple[int, str]] = {}
         # Ids of attempts that were seen running.
         self._running = set[str]()
         # Whether the run waits for a slot.
@@ -149,6 +153,7 @@ class _Poll:
             if attempt.id not in self._watchable and attempt.has("watch"):
                 self._watchable.add(attempt.id)
                 yield {"state": "progress", "attempt": attempt.id, "watch": attempt.read("watch")}
+            yield from self._look_at_signs(attempt)
             return
 
         ended = attempt.ended()
@@ -164,6 +169,20 @@ class _Poll:
             "files": _small_harvest(attempt),
             "store": self._store.id,
         }
+
+    def _look_at_signs(self, attempt: Attempt) -> Iterator[wire.PollReply]:
+        written = attempt.written("signs.json")
+        if not written or written == self._signs_read.get(attempt.id):
+            return
+        self._signs_read[attempt.id] = written
+        signs = _signs(attempt)
+        if signs is None:
+            return
+        # Minutes, doubled each time; and what it waits for, without how often it has tried.
+        news = (int(signs["quiet"] // 60).bit_length(), signs["waits"].partition(", try ")[0])
+        if news != self._signs_told.get(attempt.id, (0, "")):
+            self._signs_told[attempt.id] = news
+            yield {"state": "signs", "attempt": attempt.id, "signs": signs}
 
     def _listen(self) -> bool:
         """Wait for a word of the caller, as long as the pause; False when the caller is gone."""
@@ -216,7 +235,12 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
         if request.get("run_id") in (None, spec.get("run_id")):
             # What an attempt changed may be long, and is not asked for by age.
             yield _row(attempt, spec, with_harvest=within is None)
-    yield {"state": "listed"}
+    if request.get("agents"):
+        from . import logins
+
+        yield {"state": "listed", "agents": logins.table(store)}
+    else:
+        yield {"state": "listed"}
 
 
 def _is_called(attempt: Attempt, spec: wire.StoredSpec, word: str) -> bool:
@@ -256,7 +280,14 @@ def _row(attempt: Attempt, spec: wire.StoredSpec, with_harvest: bool) -> wire.At
         "begun_at": begun_at,
         "ended_at": ended_at,
         "seconds": seconds,
+        "signs": _signs(attempt) if state == "running" else None,
     }
+
+
+def _signs(attempt: Attempt) -> wire.Signs | None:
+    """How its agent was a few seconds ago, as its supervisor told."""
+    signs: wire.Signs | None = read_json(attempt.path("signs.json"))
+    return signs
 
 
 def _listed_state(attempt: Attempt) -> Literal["void", "running", "dead", "ended"]:

@@ -81,6 +81,30 @@ class Change(TypedDict):
     deleted: int | None
 
 
+class Tokens(TypedDict):
+    """What an agent's model read and wrote in one run."""
+
+    # What a cache gave or took counts too.
+    input: int
+    output: int
+
+
+class Signs(TypedDict):
+    """How an agent that runs is, as its supervisor saw it a few seconds ago."""
+
+    # Seconds without a sign of life; 0 while there are some.
+    quiet: float
+    # When it was seen so, in seconds since 1970 by the node's clock.
+    at: float
+    # What it waits for, and its last words, both for people; blank for nothing.
+    waits: str
+    words: str
+    # What it has told of itself until then.
+    cost_usd: float | None
+    turns: int | None
+    tokens: Tokens | None
+
+
 class Omission(TypedDict):
     """Something that a harvest does not carry."""
 
@@ -142,8 +166,19 @@ class EndedRecord(_ClassOrNone):  # pylint: disable=inherit-non-class
     session_id: NotRequired[str | None]
     # The command with which a person on the node looks at it, for example `gummy-watch ID`.
     watch: NotRequired[str | None]
+    # Of class `quota`: reset (there is quota again at some time), credit (a person must pay), or
+    # busy (the service has too much to do).
+    kind: NotRequired[str | None]
     # When there is quota again, in seconds since 1970, if its agent says so.
     reset_at: NotRequired[int | None]
+    # What its model read and wrote, if its agent counts that.
+    tokens: NotRequired[Tokens | None]
+    # What its agent was not allowed to do, such as `Bash: git commit -m x`.
+    denied: NotRequired[list[str]]
+    # The version of its agent, if that tells it.
+    agent_version: NotRequired[str | None]
+    # Why a good end is none if nothing was changed; only until the harvest is made.
+    doubt: NotRequired[str | None]
     # Of the agent; None if a signal ended it.
     exit_status: NotRequired[int | None]
     # When the agent began, in seconds since 1970 by the node's clock.
@@ -279,6 +314,11 @@ class JobSpec(TypedDict):
     settings: Mapping[str, str]
     # Whether a good end without a change is a success: yes, no, or `auto` (it is, and is told).
     expect_changes: bool | str
+    # Whether a person asked for this node by its name: then what the node remembers of a login
+    # that was missing does not count.
+    pinned: NotRequired[bool]
+    # Seconds without a sign of life after which the agent is ended; None: it never is for that.
+    stall: NotRequired[float | None]
 
 
 class StoredSpec(JobSpec):
@@ -362,6 +402,14 @@ class PollEndedReply(EndedReply):
     files: dict[str, str] | None
 
 
+class SignsReply(FromStore):
+    """An agent that runs shows no sign of life, or waits for something, or does so no longer."""
+
+    state: Literal["signs"]
+    attempt: str
+    signs: Signs
+
+
 class UnknownReply(FromStore):
     """The attempt's supervisor died, and nobody has found out yet how it ended."""
 
@@ -375,7 +423,15 @@ class TurnReply(FromStore):
     state: Literal["turn"]
 
 
-PollReply = WatchingReply | ProgressReply | PollEndedReply | UnknownReply | TurnReply | RefusedReply
+PollReply = (
+    WatchingReply
+    | ProgressReply
+    | SignsReply
+    | PollEndedReply
+    | UnknownReply
+    | TurnReply
+    | RefusedReply
+)
 
 
 # -- list and logs
@@ -392,6 +448,18 @@ class ListRequest(TypedDict):
     word: NotRequired[str]
     # That run, or ended at most so many seconds ago; their `ended` comes without the harvest.
     within: NotRequired[float]
+    # Whether the last reply is to tell the agents of the node.
+    agents: NotRequired[bool]
+
+
+class AgentOfNode(TypedDict):
+    """An agent that the login shell of a node finds."""
+
+    name: str
+    # Of the program, by its files or by its own word in an earlier job; None: nothing says it.
+    version: str | None
+    # yes, no or unknown, without asking anybody.
+    logged_in: str
 
 
 class AttemptRow(FromStore):
@@ -419,12 +487,16 @@ class AttemptRow(FromStore):
     ended_at: float | None
     # How long its agent has run.
     seconds: float | None
+    # Only in the state `running`.
+    signs: NotRequired[Signs | None]
 
 
 class ListedReply(FromStore):
     """The last reply: those were all."""
 
     state: Literal["listed"]
+    # Only where it was asked for.
+    agents: NotRequired[list[AgentOfNode]]
 
 
 ListReply = AttemptRow | ListedReply | RefusedReply

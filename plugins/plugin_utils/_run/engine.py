@@ -44,6 +44,7 @@ from .._project.sync import Exclusions
 from .._schedule import messages as ev
 from .._schedule.placement import Node
 from .._schedule.scheduler import Scheduler
+from .._show.text import clock_time
 from . import replies
 from .patience import Patience
 from .replies import Answer
@@ -264,11 +265,12 @@ class Engine:
             if isinstance(answer.event, ev.Ended):
                 key = self._record.key_of(answer.attempt)
                 answer = replies.with_weighed_signature(answer, answer.event, key)
+            text = answer.text or replies.line_of_signs(log.signs, answer.facts.get("signs"))
             log.learn(answer.facts)
             if isinstance(answer.event, ev.Fetched) or log.sync.get("files"):
                 self.has_acted = True
-            if answer.text:
-                self._report(log.job, answer.verb, log.node, answer.text)
+            if text:
+                self._report(log.job, answer.verb or "wait", log.node, text)
 
         if isinstance(answer.event, ev.Nodes):
             self._is_measuring = False
@@ -358,7 +360,13 @@ class Engine:
 
     @_carry_out.register
     def _note(self, command: ev.Note) -> None:
-        self._report(command.job, command.verb, command.node, command.text)
+        text = command.text
+        if command.until is not None:
+            # The scheduler's clock is none that people know.
+            now = time.time()
+            at = now + command.until - time.monotonic()
+            text += f", till {clock_time(at, now)}"
+        self._report(command.job, command.verb, command.node, text)
 
     @_carry_out.register
     def _quarantine(self, command: ev.Quarantine) -> None:

@@ -27,6 +27,12 @@ from .results import AttemptFacts, SyncRow
 # How long an agent's own word lets its account rest at most, in seconds.
 PAUSE_MOST = 7 * 86400.0
 
+# What an agent can say of the limit that it met.
+QUOTA_KINDS = frozenset({"reset", "credit", "busy"})
+
+# What only an agent with an account can say.
+OF_ACCOUNTS = frozenset({"quota", "login"})
+
 # What a node whose connection settings are refused needs is a person, and no trial.
 FOR_A_PERSON = frozenset({"host_key", "login", "settings"})
 
@@ -171,6 +177,8 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
     if reply["state"] == "progress":
         text = f"watch it there: {reply['watch']}"
         return Answer(None, reply["attempt"], verb="wait", text=text, told_by=node)
+    if reply["state"] == "signs":
+        return Answer(None, reply["attempt"], {"signs": reply["signs"]}, told_by=node)
     if reply["state"] == "unknown":
         event = ev.Unknown(reply["attempt"], "its supervisor is gone")
         return Answer(event, reply["attempt"], told_by=node)
@@ -180,13 +188,15 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
 def ended(attempt: str, reply: Mapping[str, Any], *, now: float) -> Answer:
     """The attempt has ended, whichever verb tells it. now: Unix seconds, for when quota is back."""
     result = {key: value for key, value in reply.items() if key != "files"}
+    kind = reply.get("kind")
     event = ev.Ended(
         attempt,
         reply.get("class"),
         reply.get("proof"),
         str(reply.get("message") or ""),
         result,
-        _pause(reply, now),
+        kind=kind if kind in QUOTA_KINDS else "reset",
+        pause=_pause(reply, now),
     )
     return _of_end(Answer(event, attempt, {"files": reply.get("files")}, verb="wait"), event)
 
@@ -196,18 +206,21 @@ def _of_end(answer: Answer, event: ev.Ended) -> Answer:
     facts = answer.facts.copy()
     facts["result"] = event.result
     outcome = event.failure or ("good" if event.proof else "unproven")
+    if event.failure == "quota" and event.kind != "reset":
+        outcome = f"quota ({event.kind})"
     text = f"ended after {event.result.get('seconds', 0):.1f} s: {outcome}"
     return replace(answer, event=event, facts=facts, text=text)
 
 
 def without_false_quota(answer: Answer, agent: str) -> Answer:
-    """The same answer, but that of an agent which has no quota its use-up is a plain failure."""
+    """The same answer, but what an agent without an account says of one is a plain failure."""
     event = answer.event
-    if not isinstance(event, ev.Ended) or event.failure != "quota" or agent in QUOTA_AGENTS:
+    if not isinstance(event, ev.Ended) or event.failure not in OF_ACCOUNTS or agent in QUOTA_AGENTS:
         return answer
 
-    result = {**event.result, "class": "agent"}
-    return _of_end(answer, replace(event, failure="agent", result=result, pause=None))
+    result = {**event.result, "class": "agent", "kind": None}
+    event = replace(event, failure="agent", result=result, kind="reset", pause=None)
+    return _of_end(answer, event)
 
 
 def with_weighed_signature(answer: Answer, event: ev.Ended, key: str | None) -> Answer:
@@ -231,6 +244,32 @@ def _pause(reply: Mapping[str, Any], now: float) -> float | None:
     if not isinstance(reset_at, int | float):
         return None
     return min(max(0.0, reset_at - now), PAUSE_MOST)
+
+
+def line_of_signs(before: wire.Signs | None, now: wire.Signs | None) -> str:
+    """What of an agent's signs of life is news for people; blank: nothing.
+
+    That there are none is told after a minute, two, four and so on. before: what was told last.
+    """
+    if now is None:
+        return ""
+    quiet_before = 0.0 if before is None else before["quiet"]
+    level = _level(now["quiet"])
+    if level > _level(quiet_before):
+        return f"no sign of life for {now['quiet'] / 60:.0f} min"
+    if not level and _level(quiet_before):
+        return "it shows signs of life again"
+
+    # How often it has tried, and for how long it waits, is no news.
+    reason = now["waits"].partition(", try ")[0]
+    if reason and (before is None or reason != before["waits"].partition(", try ")[0]):
+        return now["waits"]
+    return ""
+
+
+def _level(quiet: float) -> int:
+    """0 below a minute; each level above that is twice as long."""
+    return int(quiet // 60).bit_length()
 
 
 # -- fetch

@@ -82,6 +82,8 @@ def job_spec(job: Job, request: Request, *, controller: str, base: str | None) -
         "exclude": [*NODE_OWNED, *request.config.sync_exclude],
         "settings": request.config.agents.get(job.agent, {}),
         "expect_changes": job.expect_changes,
+        "pinned": job.node is not None,
+        "stall": job.stall,
     }
 
 
@@ -107,8 +109,8 @@ def branch_wish(job: Job, failure: str | None, base: str | None = None) -> Branc
     failure: the class of how the attempt ended; None: it is good. base: the commit that it begins
     at, if this controller knows it.
 
-    An attempt that ended for want of quota gets none: another one will do the work.
+    An attempt that ended for want of quota or a login gets none: another one will do the work.
     """
-    if job.deliver != "branch" or job.project is None or failure == "quota":
+    if job.deliver != "branch" or job.project is None or failure in ("quota", "login"):
         return None
     return BranchWish(job.project, commit_title(job), base)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from .._input.request import Job
+from .._node import wire
 from .._project.branch import DeliveredBranch
 from .._project.self_running import NOTHING, SelfRunning
 from .._schedule.placement import Ranked
@@ -51,6 +52,7 @@ class AttemptFacts(TypedDict, total=False):
     result: Mapping[str, Any]
     files: Mapping[str, str] | None
     self_running: SelfRunning
+    signs: wire.Signs
     counts: bool
 
 
@@ -86,6 +88,9 @@ class AttemptLog:
 
     # What of its work runs by itself elsewhere.
     self_running: SelfRunning = NOTHING
+
+    # How its agent was when its node told that last.
+    signs: wire.Signs | None = None
 
     # Its newest state in the record.
     state: str = "reserved"
@@ -162,6 +167,9 @@ class JobRow(_Class):  # pylint: disable=inherit-non-class
     # Why it went to its node.
     why: str | None
 
+    # Of class `quota`: reset, credit or busy; None with all others.
+    quota_kind: str | None
+
     # Of the agent; None: a signal ended it, or it did not run.
     exit_status: int | None
 
@@ -175,6 +183,15 @@ class JobRow(_Class):  # pylint: disable=inherit-non-class
     cost_usd: float | None
     turns: int | None
     session_id: str | None
+
+    # What the agent's model read and wrote; None: it does not count that.
+    tokens: wire.Tokens | None
+
+    # What the agent was not allowed to do.
+    denied: Sequence[str]
+
+    # The version of the agent; None: it does not tell it.
+    agent_version: str | None
 
     # How long the agent ran.
     seconds: float | None
@@ -240,12 +257,16 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
         "task_type": job.task_type,
         "project": job.project,
         "why": log.why if result.log else None,
+        "quota_kind": ended.get("kind") if result.failure == "quota" else None,
         "exit_status": ended.get("exit_status"),
         "proof": ended.get("proof"),
         "signature": ended.get("signature"),
         "cost_usd": ended.get("cost_usd"),
         "turns": ended.get("turns"),
         "session_id": ended.get("session_id"),
+        "tokens": ended.get("tokens"),
+        "denied": ended.get("denied") or [],
+        "agent_version": ended.get("agent_version"),
         "seconds": ended.get("seconds"),
         "sync": log.sync,
         "folder": result.folder,
@@ -280,7 +301,10 @@ def describe_end(row: JobRow) -> str:
     """`failed (agent), 2 files changed (+3/-1), patch /...; exit status 4`, for people."""
     words = row["status"]
     if row["class"]:
-        words += f" ({row['class']})"
+        kind = ""
+        if row.get("quota_kind") in ("credit", "busy"):
+            kind = f", {row['quota_kind']}"
+        words += f" ({row['class']}{kind})"
     elif row["signature"] == "unsigned":
         words += " (unsigned)"
 

@@ -25,10 +25,10 @@ from .._schedule import messages as ev
 from .results import JobResult, JobRow, job_row
 
 # Classes of failure after which a resumed run takes the job up again: its agent never began, it
-# ended for want of quota, or its harvest is still away. (So does a lost job, which has no class of
-# its own here: its status says it.)
+# ended for want of quota or of a login, or its harvest is still away. (So does a lost job, which
+# has no class of its own here: its status says it.)
 TAKEN_UP_AGAIN = frozenset(
-    {"queue", "quota", "unreachable", "sync", "refused", "start", "input", "harvest"}
+    {"queue", "quota", "login", "unreachable", "sync", "refused", "start", "input", "harvest"}
 )
 
 # States of the record in which an attempt has certainly not begun.

@@ -29,7 +29,7 @@ class PlacementSpec:
     # What the job asks of a node.
     need: Need
 
-    # How many attempts may fail before their agent started, or end for want of quota.
+    # How many attempts may fail before their agent started, or end for want of quota or a login.
     attempts: int = 3
 
     # Whether a success that nothing proves counts as one.
@@ -309,6 +309,9 @@ class Ended(AttemptEvent):
     # accepts.
     forged: bool = False
 
+    # Of class `quota`: reset, credit or busy, as docs/states.md tells them.
+    kind: str = "reset"
+
     @property
     def word(self) -> str:
         """Class `start` says that the agent was never executed, so another node may take it."""
@@ -488,6 +491,9 @@ class Note:
     # Blank: it is about no job, or no node, in particular.
     job: str = ""
     node: str = ""
+
+    # The time that the line ends with; None: it names none.
+    until: float | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,15 @@ class QueuedJob:
     # Class and message of the newest failure.
     last_failure: tuple[str, str] = ("unreachable", "no node can take the job")
 
+    # Its newest attempt that ended and was no end of the job; None: there is none.
+    last_attempt: str | None = None
+    last_node: str | None = None
+
+    # How often its service was too busy for it, since when, and until when it waits for that.
+    busy_tries: int = 0
+    busy_since: float = 0.0
+    not_before: float = 0.0
+
     # Where it waits; None: it does not.
     job_class: JobClass | None = None
 
@@ -78,6 +87,9 @@ class JobClass:
     refused_on: frozenset[str]
     exhausted: bool
 
+    # Until when its service is too busy.
+    not_before: float = 0.0
+
     # Whether something has changed since the class was last tried.
     ready: bool = False
 
@@ -90,7 +102,14 @@ class JobClass:
     @property
     def key(self) -> tuple[object, ...]:
         """What tells it from other classes."""
-        return (self.need, self.account, self.failed_on, self.refused_on, self.exhausted)
+        return (
+            self.need,
+            self.account,
+            self.failed_on,
+            self.refused_on,
+            self.exhausted,
+            self.not_before,
+        )
 
     def first(self) -> QueuedJob | None:
         """The first of its jobs; None: it has none any more."""
@@ -144,6 +163,7 @@ class Queue:
             failed_on=frozenset(job.failed_on),
             refused_on=frozenset(job.refused_on),
             exhausted=job.exhausted,
+            not_before=job.not_before,
         )
         existing = self._classes.get(job_class.key)
         if existing is not None:

@@ -12,7 +12,7 @@ Three rules hold it together:
 * An attempt's stage changes in `_advance` alone, as the table in stages.py says; what follows from
   the stage that is reached stands in the method that is called `_reached_` and its name.
 * A job gets another attempt only when the last one is `void`, which after `sent` only a proof can
-  make it, or when it ended for want of quota. That is the first of the eight promises
+  make it, or when it ended for want of quota or of a login. That is the first of the eight promises
   (docs/architecture.md), and it comes before every wish for speed.
 * Whoever changes a NodeState calls `_mark_dirty` for it. `_reindex` then brings the orders of the
   nodes up to date and wakes the jobs that may go on.
@@ -61,8 +61,11 @@ FETCH_PAUSE = 2.0
 FETCH_PAUSE_MOST = 60.0
 FETCHES = 4
 
-# How long an account rests whose agent does not say until when, in seconds.
-QUOTA_PAUSE = 900.0
+# The first pause of a job whose service is too busy, in seconds; each further one is twice as long.
+# So many attempts may end by it, and so many seconds may go by, before the job has failed.
+BUSY_PAUSE = 15.0
+BUSY_TRIES = 5
+BUSY_MOST = 1800.0
 
 # How much longer than its limit an attempt may take, for its baseline and its harvest, before it is
 # cancelled from here: so many seconds, and this share of the limit.
@@ -133,6 +136,9 @@ class Scheduler:
         self._queue = Queue()
         self._accounts = Accounts()
         self._contact = Contact()
+
+        # Agent -> node on which it is not logged in -> what that says.
+        self._logged_out: dict[str, dict[str, str]] = {}
 
         # Nodes that may run an attempt of ours, and those on whose waitlist we are or were granted
         # a slot. `_followed` are nodes that a Watch was ever due for, `_told_watched` those whose
@@ -564,7 +570,11 @@ class Scheduler:
         state = self._nodes[attempt.node]
         account = self._jobs[attempt.job].spec.account
         self._on_success(state)
-        if event.failure == "quota":
+        if event.failure == "login":
+            self._avoid_without_login(self._jobs[attempt.job], state, event.message)
+        elif event.failure == "quota" and event.kind == "credit":
+            self._doubt_credit(account, state, event)
+        elif event.failure == "quota" and event.kind != "busy":
             self._doubt_account(account, state, event)
         elif self._accounts.on_quota_left(account, state.name, self._now):
             self._queue.wake_all()
@@ -611,10 +621,14 @@ class Scheduler:
     def _go_on_after(self, attempt: TrackedAttempt, ended: ev.Ended, undelivered: str) -> None:
         """undelivered: why the branch that was asked for could not be made; blank: it could."""
         job = self._jobs[attempt.job]
-        if ended.failure == "quota":
+        if ended.failure == "quota" and ended.kind == "busy":
+            if self._wait_for_service(job, ended):
+                self._try_again(job, attempt, ended)
+                return
+        elif ended.failure in ("quota", "login"):
             job.used += 1
             if self._may_try_again(job):
-                self._enqueue(job)
+                self._try_again(job, attempt, ended)
                 return
 
         if ended.failure == "cancelled" and attempt.overdue_since is not None:
@@ -632,6 +646,34 @@ class Scheduler:
         else:
             message = ended.message or "nothing shows that the agent succeeded"
             self._finish(attempt, "unproven", None, message)
+
+    def _try_again(self, job: QueuedJob, attempt: TrackedAttempt, ended: ev.Ended) -> None:
+        """The job waits for another attempt; if it gets none, it has ended as this one did."""
+        job.last_attempt = attempt.id
+        job.last_node = attempt.node
+        job.last_failure = (ended.failure or "agent", f"{attempt.node}: {ended.message}")
+        self._enqueue(job)
+
+    def _wait_for_service(self, job: QueuedJob, ended: ev.Ended) -> bool:
+        """The service has too much to do: whether the job waits for it, which costs no attempt."""
+        if not job.busy_tries:
+            job.busy_since = self._now
+        job.busy_tries += 1
+        pause = BUSY_PAUSE * 2.0 ** (job.busy_tries - 1)
+        if ended.pause is not None:
+            pause = max(pause, ended.pause)
+
+        is_late = self._now + pause > job.busy_since + BUSY_MOST
+        if job.busy_tries >= BUSY_TRIES or is_late or not self._may_try_again(job):
+            return False
+        job.not_before = self._now + pause
+        self._timers.add(job.not_before, self._queue.wake_all)
+        text = (
+            f"the service of {job.spec.account} is busy: the job is tried again in {pause:.0f} s"
+            f" ({ended.message})"
+        )
+        self._emit(ev.Note("place", text, job.name))
+        return True
 
     def _may_try_again(self, job: QueuedJob) -> bool:
         if self._stopped is not None or job.done:
@@ -695,6 +737,12 @@ class Scheduler:
             # The controller slept, or the claim took too long to be used: nobody's fault.
             state.busy_until = self._now + 1.0
             self._look_again_at(state, state.busy_until)
+            return None
+
+        if isinstance(cause, ev.Refused) and cause.kind == "login":
+            # It is a person's to mend, and no fault of the node's for other agents.
+            self._avoid_without_login(job, state, cause.message)
+            job.last_failure = ("login", f"{state.name}: {cause.message}")
             return None
 
         if isinstance(cause, ev.Refused) and cause.blame in ("input", "ours"):
@@ -777,9 +825,10 @@ class Scheduler:
 
         Jobs of other accounts go on in any case.
         """
-        seconds = QUOTA_PAUSE
         if ended.pause is not None:
             seconds = max(ended.pause, 1.0)
+        else:
+            seconds = self._accounts.pause_of(account, state.name, self._now)
 
         until = self._now + seconds
         avoided = self._accounts.avoided(account, self._now)
@@ -798,7 +847,28 @@ class Scheduler:
         )
         if not rests:
             text += f" for {state.name}, and one of them tries another node"
-        self._emit(ev.Note("place", f"{text} ({ended.message})"))
+        self._emit(ev.Note("place", f"{text} ({ended.message})", until=until))
+
+    def _doubt_credit(self, account: str, state: NodeState, ended: ev.Ended) -> None:
+        """The account is out of credits, if another node says so too; no time brings them back."""
+        is_news = state.name not in self._accounts.spent_on(account)
+        self._accounts.on_credit(account, state.name, state.store, ended.message)
+        self._queue.wake_all()
+        if is_news:
+            text = f"the account {account} is out of credits, as {state.name} says"
+            if self._accounts.why_spent(account):
+                text = f"the account {account} is out of credits: its jobs end"
+            self._emit(ev.Note("place", f"{text} ({ended.message})"))
+
+    def _avoid_without_login(self, job: QueuedJob, state: NodeState, message: str) -> None:
+        """The job's agent is not logged in on this node: it gets no more jobs of that agent."""
+        agent = job.spec.need.agent
+        nodes = self._logged_out.setdefault(agent, {})
+        if state.name not in nodes:
+            text = f"{agent} is not logged in there: other nodes are tried ({message})"
+            self._emit(ev.Note("place", text, node=state.name))
+        nodes[state.name] = message
+        self._queue.wake_all()
 
     # -- nodes that answer, fail, or give no answer
 
@@ -970,6 +1040,11 @@ class Scheduler:
         if job is None:
             return False
 
+        if job.not_before > self._now:
+            return self._wait(job, f"the service of {job.spec.account} is busy", "quota")
+        why_spent = self._accounts.why_spent(job_class.account)
+        if why_spent:
+            return self._end_out_of_credits(job, why_spent)
         no_quota = f"the account {job_class.account} has no quota left"
         if self._accounts.rests(job_class.account, self._now):
             return self._wait(job, no_quota, "quota")
@@ -980,7 +1055,8 @@ class Scheduler:
 
         # First the nodes that have not failed this job, and have quota for it.
         offline = self._contact.offline_since is not None
-        unwilling = job_class.refused_on
+        logged_out = frozenset(self._logged_out.get(job.spec.need.agent, ()))
+        unwilling = job_class.refused_on | logged_out
         failed_on = job_class.failed_on | unwilling
         avoided = self._accounts.avoided(job_class.account, self._now)
         if not job_class.exhausted:
@@ -1008,10 +1084,19 @@ class Scheduler:
             if candidates.has(CLOSED, without) or candidates.has(WAITS, without):
                 self._enter_waitlists(candidates, without)
                 return self._wait(job)
-            if any(candidates.has(group, unwilling) for group in (FREE, WAITS, CLOSED)):
+            spent = self._accounts.spent_on(job_class.account)
+            without = unwilling | spent
+            if any(candidates.has(group, without) for group in (FREE, WAITS, CLOSED)):
                 return self._wait(job, no_quota, "quota")
+            if any(candidates.has(group, unwilling) for group in (FREE, WAITS, CLOSED)):
+                words = self._accounts.spent_words(job_class.account)
+                return self._end_out_of_credits(job, words)
 
         return self._end_or_wait_for_network(job, job_class)
+
+    def _end_out_of_credits(self, job: QueuedJob, words: str) -> bool:
+        message = f"the account {job.spec.account} is out of credits, a person has to act: {words}"
+        return self._end_queued(job, "quota", message)
 
     def _end_or_wait_for_network(self, job: QueuedJob, job_class: JobClass) -> bool:
         offline_since = self._contact.offline_since
@@ -1019,7 +1104,11 @@ class Scheduler:
             return self._wait(job, "no node answers: is this machine offline?")
 
         failure, message = job.last_failure
-        if not (job.refused_on or (job_class.exhausted and job.failed_on)):
+        without_login = self._logged_out.get(job.spec.need.agent, {})
+        if without_login and not (job.failed_on or job.refused_on):
+            failure = "login"
+            message = "; ".join(f"{node}: {text}" for node, text in without_login.items())
+        elif not (job.refused_on or (job_class.exhausted and job.failed_on)):
             message = f"no node can take the job: {self._reasons(job)}"
         return self._end_queued(job, failure, message)
 
@@ -1045,6 +1134,8 @@ class Scheduler:
             return False
         if need.node is not None or need.nodes is not None:
             return False
+        if fallback.name in self._logged_out.get(need.agent, ()):
+            return False
         return fallback.name not in job.failed_on and fallback.name not in job.refused_on
 
     def _reserve_here(self, job: QueuedJob, why: str = "") -> bool:
@@ -1053,8 +1144,13 @@ class Scheduler:
         if state is None:
             message = "localhost is not among the hosts of this play (--limit drops it)"
             return self._end_queued(job, "unreachable", message)
+        without_login = self._logged_out.get(job.spec.need.agent, {})
+        if state.name in without_login:
+            return self._end_queued(job, "login", f"{state.name}: {without_login[state.name]}")
         if state.name in job.failed_on or state.name in job.refused_on:
             return self._end_queued(job, *job.last_failure)
+        if state.name in self._accounts.spent_on(job.spec.account):
+            return self._end_out_of_credits(job, self._accounts.spent_words(job.spec.account))
         if state.name in self._accounts.avoided(job.spec.account, self._now):
             reason = f"the account {job.spec.account} has no quota left"
             return self._wait(job, reason, "quota")
@@ -1157,7 +1253,13 @@ class Scheduler:
         runs_nothing = not any(self._in_stage[stage] for stage in HOLDS_SLOT)
         if not job.wait_was_noted and runs_nothing:
             job.wait_was_noted = True
-            self._emit(ev.Note("place", f"waits: {why or self._reasons(job)}", job.name))
+            until = None
+            if failure == "quota":
+                until = job.not_before
+                if until <= self._now:
+                    until = self._accounts.back_at(job.spec.account, self._now)
+            note = ev.Note("place", f"waits: {why or self._reasons(job)}", job.name, until=until)
+            self._emit(note)
         return False
 
     def _reasons(self, job: QueuedJob) -> str:
@@ -1208,7 +1310,11 @@ class Scheduler:
         status = "failed"
         if job.spec.skippable and self._nodes.out_of_reach(job.spec.need):
             status = "skipped"
-        self._end_job(job, ev.Finish(job.name, status, failure, message, standing=standing))
+        finish = ev.Finish(job.name, status, failure, message, standing=standing)
+        if job.last_attempt is not None:
+            # What its newest attempt cost and left is the job's.
+            finish = replace(finish, attempt=job.last_attempt, node=job.last_node)
+        self._end_job(job, finish)
         return True
 
     def _end_job(self, job: QueuedJob, finish: ev.Finish) -> None:

@@ -19,6 +19,8 @@ from .text import fit, fitted_table
 COLUMNS = 80
 # How many ended attempts `status` shows; the document has all.
 ENDED_MOST = 20
+# From how many seconds without a sign of life on that is told.
+QUIET_TOLD = 60
 # What stands before an attempt, by its status; a cross for the others.
 MARKS = {"running": "▶", "success": "✓", "unproven": "?"}
 # What stands before a specialist, by its status.
@@ -63,7 +65,12 @@ def _node_lines(nodes: Sequence[Row]) -> list[str]:
         for node in nodes
         if node["state"] != "measured" or node["reason"]
     ]
-    return lines + fitted_table(reasons, (22,), COLUMNS)
+    known = [
+        [node["name"], ", ".join(map(_agent_words, node["agent_details"]))]
+        for node in nodes
+        if any(row["version"] or row["logged_in"] == "no" for row in node["agent_details"])
+    ]
+    return lines + fitted_table(reasons, (22,), COLUMNS) + fitted_table(known, (22,), COLUMNS)
 
 
 def _node_cells(node: Row) -> list[str]:
@@ -78,6 +85,12 @@ def _node_cells(node: Row) -> list[str]:
     return [node["name"], score, *load, slots, _duration(node["age"]), agents]
 
 
+def _agent_words(row: Row) -> str:
+    """`claude 2.1.332`, and whether it is not logged in."""
+    words = f"{row['name']} {row['version'] or ''}".strip()
+    return f"{words} (not logged in)" if row["logged_in"] == "no" else words
+
+
 def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
     """What runs, and the newest of what has ended."""
     open_rows = [row for row in attempts if row["ended_at"] is None]
@@ -88,10 +101,23 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
 
     heads = ["JOB", "NODE", "STATUS", "BEGAN", "TOOK", "COST"]
     lines = ["", *fitted_table([heads, *rows], (26, 12, 11, 11, 5), COLUMNS)]
+    notes = [
+        [cells[0], note]
+        for row, cells in zip(open_rows, rows, strict=False)
+        if (note := _life(row))
+    ]
+    lines += fitted_table(notes, (26,), COLUMNS)
     more = len(ended_rows) - ENDED_MOST
     if more > 0:
         lines.append(f"… and {more} more that ended today: gummy_output_file has them all")
     return lines
+
+
+def _life(row: Row) -> str:
+    """What there is to say of a running one: that it waits, or shows no sign of life."""
+    if row["quiet"] is not None and row["quiet"] >= QUIET_TOLD:
+        return f"no sign of life for {_duration(row['quiet'])}"
+    return row["waits"] or ""
 
 
 def _attempt_cells(row: Row) -> list[str]:

@@ -8,6 +8,7 @@ Emoji and CJK take two columns, accents none.
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Sequence
 
@@ -27,6 +28,15 @@ def _printable_char(char: str) -> str:
     if char.isprintable() or char == "\t":
         return char
     return "\N{REPLACEMENT CHARACTER}"
+
+
+def clock_time(at: float, now: float) -> str:
+    """A time as people here say it: `21:00`, and with its day where it is not within 20 hours.
+
+    Both in seconds since 1970.
+    """
+    form = "%H:%M" if abs(at - now) < 20 * 3600 else "%d %b %H:%M"
+    return time.strftime(form, time.localtime(at))
 
 
 def how_many(number: int, what: str) -> str:

@@ -221,3 +221,16 @@ def test_the_controller_is_a_row_only_if_a_job_could_go_there():
     view = status(fleet([node], falls_back=False))
     assert [row["node"] for row in view["attempts"]] == ["localhost"]
     assert (view["totals"]["nodes"], view["totals"]["answered"]) == (1, 1)
+
+
+def test_a_node_tells_its_agents_and_how_its_jobs_are():
+    signs = {"quiet": 300.0, "at": 1e6, "waits": "waits for x", "words": "", "cost_usd": 0.5}
+    row = {"state": "running", "attempt": "u-1", "job": "a", "signs": signs}
+    last = {
+        "state": "listed",
+        "agents": [{"name": "claude", "version": "2.1.332", "logged_in": "no"}],
+    }
+    view = status(view_fleet([Node("n", **KNOWN)], {"n": [row, last]}))
+    assert view["nodes"][0]["agent_details"] == last["agents"]
+    (attempt,) = view["attempts"]
+    assert (attempt["quiet"], attempt["waits"], attempt["cost_usd"]) == (300.0, "waits for x", 0.5)

@@ -39,7 +39,8 @@ def test_all_keys_are_read(config_file):
         "sync_exclude: [dist, '*.bin']\n"
         "host_preferences: {database: big, api: [a, b]}\n"
         "nodes: {big: {slots: '3'}, a: }\n"
-        "agents: {claude: {permission_mode: plan, account: team-2}, gummy: }\n"
+        "agents: {claude: {permission_mode: plan, account: team-2,"
+        " allowed_tools: ['Bash(git *)', Edit]}, gummy: }\n"
         "keep: {days: 7, free_gb: '2'}\n"
     )
     assert config.load_config() == config.Config(
@@ -47,7 +48,14 @@ def test_all_keys_are_read(config_file):
         sync_exclude=("dist", "*.bin"),
         host_preferences={"database": ("big",), "api": ("a", "b")},
         nodes={"big": {"slots": 3}},
-        agents={"claude": {"permission_mode": "plan", "account": "team-2"}, "gummy": {}},
+        agents={
+            "claude": {
+                "permission_mode": "plan",
+                "account": "team-2",
+                "allowed_tools": "Bash(git *),Edit",
+            },
+            "gummy": {},
+        },
         keep=config.Keep(7, 10, 2),
     )
 
@@ -130,6 +138,18 @@ def test_blank_keys_are_not_given(config_file):
         (
             "agents: {claude: {permission_mode: [plan]}}",
             "agents: claude: permission_mode: unknown value ['plan']; did you mean 'plan'?",
+        ),
+        (
+            "agents: {claude: {alowed_tools: Bash}}",
+            "agents: claude: unknown key 'alowed_tools'; did you mean 'allowed_tools'?",
+        ),
+        (
+            "agents: {claude: {allowed_tools: ['git *']}}",
+            "agents: claude: allowed_tools: 'git *' is no tool; write Bash, Edit or 'Bash(git *)'",
+        ),
+        (
+            "agents: {claude: {allowed_tools: 7}}",
+            "agents: claude: allowed_tools: 7 is no list of tools",
         ),
         (
             "agents: {gummy: {acount: x}}",

@@ -236,6 +236,17 @@ def recorded(tmp_path_factory):
     return link
 
 
+SIGNS: wire.Signs = {
+    "quiet": 75.0,
+    "at": 1.5e9,
+    "waits": "",
+    "words": "hm",
+    "cost_usd": 0.5,
+    "turns": 2,
+    "tokens": {"input": 5, "output": 6},
+}
+
+
 def live(life):
     link = life.link
     link.call("adopt", {"uid": life.uid, "run_id": "run", "controller": "me"})
@@ -257,6 +268,7 @@ def long_life(life):
 
     def act(reply, poll):
         if reply["state"] == "watching":
+            (life.folder("1") / "signs.json").write_text(json.dumps(SIGNS))
             (life.folder("1") / "watch").write_text("gummy-watch 1")
         elif reply["state"] == "progress":
             (life.tree() / "go").touch()
@@ -304,7 +316,7 @@ def views(life):
     """What is seen of it all, and what goes in the end."""
     link = life.link
     list(link.stream("logs", {"attempt": life.id("1")}, 60))
-    list(link.stream("list", {"within": 3600.0}, 60))
+    list(link.stream("list", {"within": 3600.0, "agents": True}, 60))
     specialist = life.tree() / ".gummy" / "specialists" / "api"
     specialist.mkdir(parents=True)
     (specialist / "meta.yaml").write_text("turns: 3\n")

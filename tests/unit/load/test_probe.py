@@ -165,7 +165,9 @@ def test_a_later_answer_about_the_load_alone_counts_and_its_cpu_is_that_since_th
         ("claude jq", ("claude",)),
         ("gummy jq", ()),
         ("gummy claude", ("claude",)),
-        ("gummy claude jq is-root", ()),
+        # claude refuses root only where it would bypass its permissions, as gummy asks it to.
+        ("gummy claude jq is-root", ("claude",)),
+        ("gummy jq is-root", ()),
         ("", ()),
     ],
 )

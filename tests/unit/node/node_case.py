@@ -24,11 +24,16 @@ from _links import program
 from _node import (
     agents,
     claim,
+    claude,
+    events,
     launch,
+    limits,
+    logins,
     processes,
     recorder,
-    results,
+    row,
     signature,
+    signs,
     specialists,
     states,
     verbs,
@@ -42,11 +47,16 @@ __all__ = [
     "boot_clock",
     "checked",
     "claim",
+    "claude",
+    "events",
     "launch",
+    "limits",
+    "logins",
     "processes",
     "recorder",
-    "results",
+    "row",
     "signature",
+    "signs",
     "specialists",
     "states",
     "try_lock",
@@ -191,7 +201,7 @@ class NodeCase(unittest.TestCase):
         poll = self.begin("poll", {"prefix": attempt, "told": []})
         for line in poll.stdout:
             reply = replies(line)[0]
-            if reply["state"] not in ("watching", "progress"):
+            if reply["state"] not in ("watching", "progress", "signs"):
                 break
         poll.communicate(timeout=60)
         self.files = reply.pop("files", None)

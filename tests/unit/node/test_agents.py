@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from unittest import mock
 
 from agent_case import AgentCase
-from node_case import A, agents, replies
+from node_case import A, agents, replies, row
 
 
 class AgentsTest(AgentCase):
@@ -64,11 +65,20 @@ class AgentsTest(AgentCase):
             "no result": ("no_result", None),
             "exit status": ("fail 3", "exit 3"),
             "limit": ("limit", None),
+            "credit": ("credit", None),
+            "busy": ("busy", None),
+            "term": ("run kill -15 $PPID; sleep 5", "exit 143"),
             "signal": ("run kill -9 $PPID", "kill -9 $$"),
+            # The last one: the node remembers it.
+            "logged out": ("logged_out", None),
         }
         ends = {
             "success": (None, ""),
-            "limit": ("quota", "usage limit reached"),
+            "limit": ("quota", "You've hit your 5-hour limit"),
+            "credit": ("quota", "Credit balance is too low"),
+            "busy": ("quota", "Overloaded"),
+            "logged out": ("login", "Not logged in"),
+            "term": ("killed", "SIGTERM"),
             "signal": ("killed", "SIGKILL"),
         }
         ends |= {
@@ -105,6 +115,9 @@ class AgentsTest(AgentCase):
                         ended,
                     )
                     self.assertIn(words, ended["message"])
+                    kinds = {"limit": "reset", "credit": "credit", "busy": "busy"}
+                    self.assertEqual(kinds.get(outcome), ended["kind"])
+                    self.assertEqual(outcome == "limit", ended["reset_at"] is not None)
                     if way != "shell" and outcome == "success":
                         told = {
                             key: ended[key] for key in ("proof", "message", "cost_usd", "turns")
@@ -121,13 +134,173 @@ class AgentsTest(AgentCase):
                         self.assertRegex(ended["session_id"], "^[0-9a-f-]{36}$")
                         self.assertEqual("hello\n", (self.tree() / "made").read_text())
 
-    def test_jq_s_error_in_specialist_mode_is_a_failure(self) -> None:
+    def test_a_specialist_works_though_gummy_does_not_ask_claude_for_all_events(self) -> None:
+        self.specialists_at(self.home)
+        ended = self.gummy(prompt="write made x ;; cost 0.25")
+        self.assertEqual((None, 0.25), (ended["class"], ended["cost_usd"]), ended)
+        folder = self.home / ".gummy/specialists/general-specialist"
+        self.assertIn("status: dormant", (folder / "meta.yaml").read_text())
+        # The second call goes on with the session, whose total is of both.
+        ended = self.gummy(A + "2", prompt="write more y ;; cost 0.5")
+        self.assertEqual((None, 0.5), (ended["class"], ended["cost_usd"]), ended)
+
+    def test_jq_s_error_in_specialist_mode_is_a_failure_and_says_what_was_not_read(self) -> None:
         self.specialists_at(self.home)
         ended = self.gummy(prompt="object")
+        self.assertEqual(("agent", 0.01), (ended["class"], ended["cost_usd"]))
         self.assertEqual(
-            ("agent", "gummy ended with exit status 5", 0.01),
-            (ended["class"], ended["message"], ended["cost_usd"]),
+            "gummy ended with exit status 5: it could not read what claude printed (jq: error"
+            ' (at <stdin>:1): Cannot index number with string "type")',
+            ended["message"],
         )
+
+    def test_a_prompt_arrives_as_text_whatever_it_begins_with(self) -> None:
+        for number, prompt in enumerate(("/clear", "/review it", "-x --help", " -y", "--")):
+            with self.subTest(prompt):
+                ended = self.run_agent("claude", f"{A}{number}", prompt)
+                self.assertEqual((None, 1), (ended["class"], ended["turns"]), ended)
+                argument = agents.AGENTS["gummy"].argv({"prompt": prompt})
+                self.assertEqual(["gummy", "task"], argument[:2])
+                self.assertFalse(argument[2].startswith("-"))
+                self.assertEqual(prompt.strip(), argument[2].strip())
+        lines = (self.home / "claude-starts.log").read_text().splitlines()
+        wanted = [" /clear", " /review it", "-x --help", " -y", "--"]
+        self.assertEqual(
+            [hashlib.sha256(text.encode()).hexdigest() for text in wanted],
+            [line.split()[1] for line in lines],
+        )
+
+    def test_gummy_takes_no_more_than_one_word_and_says_so(self) -> None:
+        refused = self.start(agent="gummy", prompt="x" * (128 << 10), command=None)
+        self.assertEqual(
+            ("refused", "input", "input"), (refused["state"], refused["class"], refused["blame"])
+        )
+        self.assertIn("one word of a command line", refused["message"])
+        self.assertIsNone(agents.AGENTS["gummy"].refusal({"prompt": "x" * ((128 << 10) - 1)}))
+
+    def test_what_was_refused_and_nothing_done_is_no_success(self) -> None:
+        ended = self.run_agent("claude", A + "1", "run git commit -m x")
+        self.assertEqual(("agent", None), (ended["class"], ended["proof"]), ended)
+        self.assertEqual(["Bash: git commit -m x"], ended["denied"])
+        self.assertIn("it can't commit", ended["message"])
+        self.assertIn("allowed_tools: 'Bash(git *)'", ended["message"])
+        self.assertNotIn("doubt", ended)
+        # With a change it is one, and says it.
+        ended = self.run_agent("claude", A + "2", "write made x ;; run git commit -m x ;; say Made")
+        self.assertEqual((None, "claude's result event"), (ended["class"], ended["proof"]))
+        self.assertRegex(ended["message"], "^Made; claude was refused Bash: git commit -m x")
+        # The setting lets it.
+        allowed = {"allowed_tools": "Bash(git *)"}
+        ended = self.run_agent("claude", A + "3", "run git --version", settings=allowed)
+        self.assertEqual((None, []), (ended["class"], ended["denied"]), ended)
+
+    def test_a_success_that_did_nothing_is_none(self) -> None:
+        ended = self.run_agent("claude", A + "1", "empty")
+        self.assertEqual(("agent", None), (ended["class"], ended["proof"]), ended)
+        self.assertIn("gave no answer", ended["message"])
+        ended = self.run_agent("claude", A + "2", "write made x ;; empty")
+        self.assertEqual((None, "claude's result event"), (ended["class"], ended["proof"]), ended)
+
+    def test_a_result_counts_though_its_agent_never_ends(self) -> None:
+        for way, text in (
+            ("claude", "write made x ;; cost 1.25 ;; hang"),
+            ("gummy", "write made x ;; cost 1.25 ;; hang"),
+            ("claude", "write made x ;; cost 0.75 ;; again ;; cost 0.5 ;; hang"),
+        ):
+            with self.subTest(way, text=text):
+                ended = self.run_agent(way, A + os.urandom(4).hex(), text)
+                self.assertEqual((None, 1.25), (ended["class"], ended["cost_usd"]), ended)
+                self.assertIn("did not end after its result", ended["message"])
+                self.assertEqual([], ended["survivors"])
+                self.assertLess(ended["seconds"], 40)
+
+    def test_at_the_time_limit_a_result_counts_and_without_one_what_was_told(self) -> None:
+        ended = self.run_agent("claude", A + "1", "cost 1.25 ;; write made x ;; hang", timeout=4)
+        self.assertEqual((None, 1.25), (ended["class"], ended["cost_usd"]), ended)
+        for way in ("claude", "gummy"):
+            text = "cost 1.25 ;; again ;; sleep 60"
+            ended = self.run_agent(way, A + way, text, timeout=6)
+            self.assertEqual(("timeout", 1.25), (ended["class"], ended["cost_usd"]), ended)
+
+    def test_noise_without_an_end_of_line_and_lines_of_megabytes_hide_nothing(self) -> None:
+        text = "write made x ;; mutter Downloading 98% ;; big 20 ;; cost 0.5 ;; say All good"
+        for way in ("claude", "gummy"):
+            with self.subTest(way):
+                ended = self.run_agent(way, A + way, text)
+                self.assertEqual((None, 0.5), (ended["class"], ended["cost_usd"]), ended)
+                self.assertTrue(ended["message"].endswith("All good"), ended)
+
+    def test_the_bounds_of_the_row_are_set_and_the_user_goes_first(self) -> None:
+        show = "run env | grep CLAUDE_CODE | sort > made"
+        bypass = {"permission_mode": "bypassPermissions"}
+        self.run_agent("claude", A + "1", show, settings=bypass)
+        self.assertEqual(
+            "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS=1\nCLAUDE_CODE_MAX_RETRIES=7\n",
+            (self.tree() / "made").read_text(),
+        )
+
+    def test_a_node_remembers_that_an_agent_is_not_logged_in(self) -> None:
+        # Whether a shell script brings a login along nobody knows, and this double is one.
+        self.assertEqual("login", self.run_agent("claude", A + "1", "logged_out")["class"])
+        refused = self.start(A + "2", agent="claude", prompt="say hi", command=None)
+        self.ask("release", attempt=A + "2")
+        self.assertEqual(("login", "node"), (refused["class"], refused["blame"]))
+        self.assertIn("log in there", refused["message"])
+        # gummy has the same login.
+        refused = self.start(A + "3", agent="gummy", prompt="say hi", command=None)
+        self.ask("release", attempt=A + "3")
+        self.assertEqual("login", refused["class"])
+        (listed, *_rest) = self.ask("list", agents=True)["agents"]
+        self.assertEqual(
+            {"name": "claude", "version": "2.1.332", "logged_in": "no"},
+            listed,
+        )
+        # A person who names the node, or who logs in, is believed.
+        self.assertIsNone(self.run_agent("claude", A + "4", "say hi", pinned=True)["class"])
+        self.assertEqual("login", self.run_agent("claude", A + "5", "logged_out")["class"])
+        (self.home / ".claude/.credentials.json").write_text('{"claudeAiOauth": {}}')
+        self.assertIsNone(self.run_agent("claude", A + "6", "say hi")["class"])
+        self.assertEqual("yes", self.ask("list", agents=True)["agents"][0]["logged_in"])
+
+    def test_no_login_is_told_by_files_alone_only_where_it_is_certain(self) -> None:
+        claude_row = agents.AGENTS["claude"]
+        home = str(self.home)
+        with mock.patch("sys.platform", "linux"), mock.patch("os.path.isdir", return_value=False):
+            self.assertEqual("unknown", claude_row.logged_in(home, {}))
+            (self.home / ".claude.json").write_text('{"numStartups": 3}')
+            self.assertEqual("no", claude_row.logged_in(home, {}))
+            for name in ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_VERTEX"):
+                self.assertEqual("unknown", claude_row.logged_in(home, {name: "x"}))
+            (self.home / ".claude").mkdir()
+            settings = self.home / ".claude/settings.json"
+            for text in ('{"apiKeyHelper": "/x"}', '{"env": {"A": "b"}}', "{ damaged"):
+                settings.write_text(text)
+                self.assertEqual("unknown", claude_row.logged_in(home, {}))
+            settings.write_text("{}")
+            self.assertEqual("no", claude_row.logged_in(home, {}))
+            with mock.patch("sys.platform", "darwin"):
+                self.assertEqual("unknown", claude_row.logged_in(home, {}))
+            (self.home / ".claude/.credentials.json").write_text('{"claudeAiOauth": {"x": 1}}')
+            self.assertEqual("yes", claude_row.logged_in(home, {}))
+
+    def test_the_version_of_an_agent_is_read_from_files(self) -> None:
+        package = self.home / "lib/node_modules/@anthropic-ai/claude-code"
+        package.mkdir(parents=True)
+        (package / "cli.js").write_text("x")
+        (package / "cli.js").chmod(0o755)
+        words = '{"name": "claude-code", "version": "2.1.332", "bin": {"claude": "cli.js"}}'
+        (package / "package.json").write_text(words)
+        native = self.home / "share/claude/versions/2.1.197"
+        native.mkdir(parents=True)
+        (native / "claude").write_text("x")
+        (native / "claude").chmod(0o755)
+        for real, wanted in ((package / "cli.js", "2.1.332"), (native / "claude", "2.1.197")):
+            link = self.home / "bin" / "claude"
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(real)
+            self.assertEqual(wanted, agents.version_of("claude", str(link.parent)))
+        self.assertIsNone(agents.version_of("claude", "/nonexistent"))
 
     def test_a_gummy_that_gives_claude_another_job_s_prompt_or_none_has_not_succeeded(self) -> None:
         stream = "-p --output-format stream-json --verbose --dangerously-skip-permissions"
@@ -163,7 +336,7 @@ class AgentsTest(AgentCase):
 
     def test_what_claude_says_of_itself_outweighs_an_exit_status_of_0(self) -> None:
         for event, failure in (
-            ({"subtype": "success", "is_error": False}, None),
+            ({"subtype": "success", "is_error": False, "result": "x"}, None),
             ({"subtype": "error_max_turns", "is_error": False}, "agent"),
             ({"subtype": "success", "is_error": True, "result": "You've hit your limit"}, "quota"),
             (
@@ -173,21 +346,26 @@ class AgentsTest(AgentCase):
                     "num_turns": "many",
                     "session_id": 5,
                     "result": ["x"],
+                    "permission_denials": {"a": 1},
+                    "usage": [],
+                    "model_usage_since_last_result": "much",
                 },
                 None,
             ),
-            ({}, "agent"),
         ):
-            call = {"call": "2", "exit_status": 0, "prompt": {"ours": True}, "result": event}
+            reader = agents.AGENTS["claude"].reader()
+            reader.feed("out", json.dumps({"type": "result", **event}).encode())
+            reader.end()
+            verdict = json.loads(json.dumps(reader.verdict(0)._asdict()))
+            call = {"call": "2", "exit_status": 0, "prompt": {"ours": True}, "verdict": verdict}
             for calls in ([call], [{"call": "1", "exit_status": 3}, call]):
                 with self.subTest(event), self.subTest(calls):
-                    said = agents.result_of(
-                        agents.AGENTS["gummy"], agents.Ran(0, "no log", "no home", calls)
-                    )
+                    ran = row.Ran(0, row.Reader(), calls=calls)
+                    said = agents.result_of(agents.AGENTS["gummy"], ran)
                     self.assertEqual(
                         (failure, None, None), (said.failure, said.cost_usd, said.turns)
                     )
-        cut_off = agents.Ran(0, "no log", "no home", [{"call": "1", "argv": []}])
+        cut_off = row.Ran(0, row.Reader(), calls=[{"call": "1", "argv": []}])
         self.assertEqual("agent", agents.result_of(agents.AGENTS["gummy"], cut_off).failure)
         self.assertEqual(
             "killed", agents.result_of(agents.AGENTS["gummy"], cut_off._replace(status=-9)).failure
@@ -198,7 +376,6 @@ class AgentsTest(AgentCase):
             ("Claude AI usage limit reached|1735689600", "quota", 1735689600),
             # Some versions tell it in milliseconds.
             ("Claude AI usage limit reached|1735689600123", "quota", 1735689600),
-            ("Claude AI usage limit reached|17356896001", "quota", None),
             ("You've hit your limit, come back later", "quota", None),
             ("Invalid table a|1735689600", "agent", None),
         ):
@@ -232,12 +409,10 @@ class AgentsTest(AgentCase):
             (self.home / "claude-starts.log").read_text().split()[1],
         )
         self.assertIn('"type": "result"', Path(self.store.attempt(A + "1").log).read_text())
-        self.assertEqual(
-            "need your permission",
-            self.run_agent("claude", A + "2", "write made x", settings={"permission_mode": "plan"})[
-                "message"
-            ][14:34],
+        refused = self.run_agent(
+            "claude", A + "2", "write made x", settings={"permission_mode": "plan"}
         )
+        self.assertIn("claude was refused Write: made (permission mode plan)", refused["message"])
         self.assertFalse((self.tree() / "made").exists())
         self.assertFalse(
             [
@@ -258,7 +433,9 @@ class AgentsTest(AgentCase):
         )
         self.assertIsNone(self.gummy(prompt=prompt)["class"])
         (line,) = (self.home / "claude-starts.log").read_text().splitlines()
-        self.assertEqual(hashlib.sha256(prompt.encode()).hexdigest(), line.split()[1])
+        # With a dash at its begin it would be an option of gummy's.
+        arrived = f" {prompt}".encode()
+        self.assertEqual(hashlib.sha256(arrived).hexdigest(), line.split()[1])
         self.assertFalse((self.tree() / "ran").exists())
 
     def test_a_node_without_the_agent_or_with_root_only_says_so_and_starts_nothing(self) -> None:
@@ -275,6 +452,10 @@ class AgentsTest(AgentCase):
             os.environ.pop("IS_SANDBOX", None)
             self.assertIn("refuses to run as root", agents.unusable("gummy", path) or "")
             self.assertIsNone(agents.unusable("shell", path))
+            # claude itself refuses root only where it would bypass all permissions.
+            self.assertIsNone(agents.unusable("claude", path, {"permission_mode": "acceptEdits"}))
+            bypass = {"permission_mode": "bypassPermissions"}
+            self.assertIn("refuses to run as root", agents.unusable("claude", path, bypass) or "")
         with mock.patch("os.geteuid", return_value=1000):
             self.assertIsNone(agents.unusable("gummy", path))
         self.assertIn("not known", agents.unusable("no-such", path) or "")

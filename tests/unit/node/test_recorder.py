@@ -346,7 +346,7 @@ class RecorderTest(NodeCase):
             size = sum(map(len, iter(functools.partial(process.stdout.read, 1 << 20), b"")))
             self.assertEqual(0, process.wait(60))
             self.assertGreater(size, 60_000_000)
-        self.assertEqual(['"done'] * 2, [call["result"]["result"] for call in self.calls()])
+        self.assertEqual(['"done'] * 2, [call["verdict"]["message"] for call in self.calls()])
 
     def test_it_notes_what_claude_was_given_said_and_returned_in_order(self) -> None:
         event = '{"type":"result","is_error":true,"result":"no"}%10%'
@@ -360,16 +360,21 @@ class RecorderTest(NodeCase):
         self.begin(True, f"<{self.words}>").communicate(timeout=60)
         first, second, third = self.calls()
         self.assertEqual(
-            (1, True, {"is_error": True, "result": "no"}),
-            (first["exit_status"], first["prompt"]["ours"], first["result"]),
+            (1, True, "agent", "claude reports an error: no"),
+            (
+                first["exit_status"],
+                first["prompt"]["ours"],
+                first["verdict"]["failure"],
+                first["verdict"]["message"],
+            ),
         )
         self.assertEqual(
-            (0, False, 321, None),
+            (0, False, 321, "claude did not end properly: it printed no result event"),
             (
                 second["exit_status"],
                 second["prompt"]["ours"],
                 second["prompt"]["bytes"],
-                second["result"],
+                second["verdict"]["message"],
             ),
         )
         self.assertEqual(["--resume", "x", "-p"], second["argv"][:3])
@@ -397,3 +402,28 @@ class RecorderTest(NodeCase):
             ),
         )
         self.assertFalse(self.saw.read_text())
+
+    def test_json_is_asked_for_with_all_events_and_nothing_else_is_changed(self) -> None:
+        for given, wanted in (
+            (["--output-format", "json", "x"], ["--verbose", "--output-format", "json", "x"]),
+            (["-p", "--output-format=json"], ["--verbose", "-p", "--output-format=json"]),
+            (["--verbose", "--output-format", "json"], ["--verbose", "--output-format", "json"]),
+            (["--output-format", "text"], ["--output-format", "text"]),
+            (["-p", "json"], ["-p", "json"]),
+        ):
+            with self.subTest(given):
+                self.begin(True, *given).communicate(timeout=60)
+                saw = json.loads(self.saw.read_text().splitlines()[0])
+                self.assertEqual(wanted, [bytes.fromhex(word).decode() for word in saw["argv"]])
+                # What gummy itself asked for is noted.
+                self.assertEqual(given, self.calls()[-1]["argv"])
+
+    def test_a_claude_that_goes_on_after_its_result_counts_as_what_it_said(
+        self,
+    ) -> None:
+        for is_error, wanted in (("false", 0), ("true", 1)):
+            event = f'{{"type":"result","is_error":{is_error},"result":"x"}}%10%'
+            process = self.begin(True, "trap", "out", event, "wait", f"{self.home}/never")
+            out, _err = process.communicate(timeout=60)
+            self.assertEqual((wanted, True), (process.returncode, b'"result"' in out))
+            self.assertIn("x", self.calls()[-1]["verdict"]["message"])

@@ -22,6 +22,7 @@ from node_case import (
     is_locked,
     replies,
     wait_for,
+    write_durably,
 )
 
 # As a link does where there is no ssh.
@@ -125,6 +126,25 @@ class VerbsTest(NodeCase):
         # A poll nobody ends takes 25 s.
         out, _errors = poll.communicate(timeout=15)
         self.assertEqual([], replies(out))
+
+    def test_a_poll_tells_of_signs_of_life_what_is_news(self) -> None:
+        self.start(A + "1", command="while ! [ -e go ]; do sleep 0.02; done")
+        signs = {"quiet": 0.0, "at": 1.5e9, "waits": "", "words": ""}
+        signs = {**signs, "cost_usd": None, "turns": None, "tokens": None}
+        path = Path(self.store.attempt(A + "1").path("signs.json"))
+        poll = self.begin("poll", {"prefix": A, "told": []})
+        self.assertEqual("watching", replies(poll.stdout.readline())[0]["state"])
+        for news in ({}, {"quiet": 65.0}, {"quiet": 66.0}, {"waits": "waits for x, try 1 of 9"}):
+            write_durably(str(path), json.dumps({**signs, **news}).encode())
+            if news and news != {"quiet": 66.0}:
+                told = replies(poll.stdout.readline())[0]
+                self.assertEqual(("signs", A + "1"), (told["state"], told["attempt"]))
+                self.assertEqual({**signs, **news}, told["signs"])
+            else:
+                time.sleep(0.6)
+        (self.tree() / "go").touch()
+        self.assertEqual("ended", replies(poll.stdout.readline())[0]["state"])
+        poll.communicate(timeout=60)
 
     def test_the_list_says_what_is_there_and_in_which_state(self) -> None:
         self.run_job(A + "1")

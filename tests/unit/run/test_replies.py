@@ -375,6 +375,74 @@ def test_the_harvest_stays_out_of_what_is_kept_of_the_end():
     assert answer.facts == {"result": ENDED, "files": {"log": "eA=="}}
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected", "text"),
+    [
+        case("a limit that resets", "reset", "reset", "quota"),
+        case("out of credits", "credit", "credit", "quota (credit)"),
+        case("a busy service", "busy", "busy", "quota (busy)"),
+        case("a word that nobody knows", "odd", "reset", "quota"),
+        case("no word", None, "reset", "quota"),
+    ],
+)
+def test_a_limit_has_a_kind(kind, expected, text):
+    reply = {**ENDED, "class": "quota", "proof": None, "kind": kind}
+    answer = replies.ended(A, reply, now=NOW)
+    assert answer.event.kind == expected
+    assert answer.text.endswith(f": {text}")
+
+
+@pytest.mark.parametrize("failure", ["quota", "login"])
+def test_what_an_agent_without_an_account_says_of_one_is_a_plain_failure(failure):
+    reply = {**ENDED, "class": failure, "proof": None, "kind": "credit", "reset_at": NOW + 60}
+    answer = replies.without_false_quota(replies.ended(A, reply, now=NOW), "shell")
+    event = answer.event
+    assert (event.failure, event.kind, event.pause) == ("agent", "reset", None)
+    assert event.result["class"] == "agent" and answer.text.endswith(": agent")
+    kept = replies.without_false_quota(replies.ended(A, reply, now=NOW), "claude").event
+    assert kept.failure == failure
+
+
+def signs(quiet=0.0, waits=""):
+    return {
+        "quiet": quiet,
+        "at": NOW,
+        "waits": waits,
+        "words": "",
+        "cost_usd": None,
+        "turns": None,
+        "tokens": None,
+    }
+
+
+WAITS = "waits for its service (529 overloaded), try {} of 10, for 5 s"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "line"),
+    [
+        case("an agent that works", None, signs(), ""),
+        case("a node that tells nothing", signs(), None, ""),
+        case("quiet for a minute", None, signs(75.0), "no sign of life for 1 min"),
+        case("a little longer", signs(75.0), signs(100.0), ""),
+        case("twice as long", signs(75.0), signs(130.0), "no sign of life for 2 min"),
+        case("an hour", signs(130.0), signs(3600.0), "no sign of life for 60 min"),
+        case("alive again", signs(130.0), signs(), "it shows signs of life again"),
+        case("it waits", signs(), signs(waits=WAITS.format(1)), WAITS.format(1)),
+        case("and tries again", signs(waits=WAITS.format(1)), signs(waits=WAITS.format(2)), ""),
+        case("and waits no more", signs(waits=WAITS.format(2)), signs(), ""),
+    ],
+)
+def test_of_the_signs_of_life_only_news_is_told(before, now, line):
+    assert replies.line_of_signs(before, now) == line
+
+
+def test_after_a_poll_tells_how_an_agent_is():
+    reply = {"state": "signs", "attempt": A, "signs": signs(75.0)}
+    answer = replies.after_poll(N, reply, now=NOW)
+    assert answer == replies.Answer(None, A, {"signs": signs(75.0)}, told_by=N)
+
+
 # -- fetch
 
 BRANCH = {"branch": "gummy/r/a", "commit": "c", "base": "b", "note": ""}

@@ -137,6 +137,7 @@ def test_the_spec_of_a_job_says_what_people_asked_for():
         BRANCH,
         verify="make test",
         timeout=90.0,
+        stall=60.0,
         artifacts=("out/*",),
         expect_changes="yes",
     )
@@ -162,6 +163,8 @@ def test_the_spec_of_a_job_says_what_people_asked_for():
         "exclude": [*NODE_OWNED, "*.log"],
         "settings": {"account": "max"},
         "expect_changes": "yes",
+        "pinned": False,
+        "stall": 60.0,
     }
 
 

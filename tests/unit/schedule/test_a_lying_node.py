@@ -134,13 +134,14 @@ class World:
         return [(seconds, event) for event in events]
 
     def proofs(self, attempt):
-        failure = self.dice.choice([None, "quota", "start", "cancelled", "agent"])
+        failure = self.dice.choice([None, "quota", "login", "start", "cancelled", "agent"])
+        kind = self.dice.choice(["reset", "busy", "credit"])
         return [
             ev.ProvedVoid(attempt),
             ev.ProvedRunning(attempt),
             ev.ProvedRunning(attempt),
             ev.Unknown(attempt, "down", contact_lost=self.dice.random() < 0.3),
-            ended(attempt, failure, pause=900.0),
+            ended(attempt, failure, pause=900.0, kind=kind),
         ]
 
     def poll_evil(self):

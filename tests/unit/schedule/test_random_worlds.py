@@ -223,15 +223,16 @@ class World:
 
         self.begun[command.job] += 1
         self.truth[command.attempt] = None
-        failure = self.dice.choice([None, None, "agent", "quota"])
-        end = ended(command.attempt, failure, pause=20.0)
+        failure = self.dice.choice([None, None, "agent", "quota", "login"])
+        kind = self.dice.choice(["reset", "reset", "busy", "credit"])
+        end = ended(command.attempt, failure, pause=self.dice.choice([None, 20.0]), kind=kind)
         self.later(self.dice.uniform(1, 60), self.end, command, end)
 
     def end(self, command, end):
         if self.truth[command.attempt] is not None:
             return
         self.truth[command.attempt] = end
-        if end.failure == "quota":
+        if end.failure in ("quota", "login"):
             # It may be begun anew.
             self.begun[command.job] -= 1
 

@@ -7,6 +7,8 @@ import random
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.accounts import (
+    QUOTA_PAUSE,
+    QUOTA_PAUSE_MOST,
     QUOTA_TRIAL,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.nodes import QUARANTINE
@@ -17,7 +19,8 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placem
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.plan import plan_work
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import (
-    QUOTA_PAUSE,
+    BUSY_PAUSE,
+    BUSY_TRIES,
 )
 from scheduling import (
     GOOD,
@@ -36,6 +39,7 @@ from scheduling import (
     notes,
     of_type,
     ranking_for,
+    refused,
     rejections,
     scheduler,
     unreachable,
@@ -240,6 +244,162 @@ def test_the_controller_does_not_take_what_waits_for_quota():
     commands = begin(tested, *up_to_running(), no_quota(pause=500.0), ev.Fetched(A))
     assert claims(commands) == [("job-0", "n")]
     assert claims(feed(tested, 500.0)) == [("job-0", "n")]
+
+
+def test_a_limit_without_a_time_makes_its_node_pause_longer_and_longer_and_no_more_than_most():
+    tested = scheduler([job("a", attempts=9)], [node("n")])
+    begin(tested)
+    now = 0.0
+    pauses = []
+    for number in range(1, 9):
+        feed(tested, *up_to_running(str(number)), now=now)
+        (note,) = of_type(feed(tested, no_quota(str(number)), now=now), ev.Note)
+        feed(tested, ev.Fetched(str(number)), now=now)
+        pauses.append(note.until - now)
+        now = note.until
+        feed(tested, now)
+    assert pauses[:4] == [QUOTA_PAUSE, QUOTA_PAUSE * 2, QUOTA_PAUSE * 4, QUOTA_PAUSE * 8]
+    assert pauses[-3:] == [QUOTA_PAUSE_MOST] * 3
+
+
+def test_what_waits_for_quota_says_till_when():
+    tested = scheduler(jobs(2), [node("n", slots=1)])
+    commands = begin(tested, *up_to_running(), no_quota(pause=500.0), ev.Fetched(A))
+    told = {note.text: note.until for note in of_type(commands, ev.Note)}
+    assert told["waits: the account  has no quota left"] == 500.0
+
+
+# -- out of credits
+
+
+def no_credit(attempt=A):
+    return ended(attempt, "quota", "Credit balance is too low", proof=None, kind="credit")
+
+
+def test_when_two_nodes_say_that_an_account_is_out_of_credits_its_jobs_end():
+    work = [*jobs(4, account="max"), job("other", Need("claude"), account="api")]
+    tested = scheduler(work, [node("n", slots=1), node("m", slots=1)])
+    begin(tested, *up_to_running("1"), *up_to_running("2"))
+    commands = feed(tested, no_credit("1"), ev.Fetched("1"))
+    # One node alone decides nothing for others: its job tries another node.
+    assert not of_type(commands, ev.Finish)
+    commands += feed(tested, no_credit("2"), ev.Fetched("2"))
+    by_name = ends(commands)
+    assert by_name == {f"job-{number}": ("failed", "quota") for number in range(4)}
+    assert ("other", "m") in claims(commands)
+    messages = [finish.message for finish in of_type(commands, ev.Finish)]
+    assert all("out of credits, a person has to act: Credit balance" in text for text in messages)
+
+
+def test_where_no_other_node_is_left_one_that_is_out_of_credits_ends_the_job():
+    tested = scheduler(jobs(2), [node("n", slots=1)], fallback=LOCAL)
+    commands = begin(tested, *up_to_running(), no_credit(), ev.Fetched(A))
+    assert ends(commands) == {"job-0": ("failed", "quota"), "job-1": ("failed", "quota")}
+    finishes = {finish.job: finish for finish in of_type(commands, ev.Finish)}
+    # The job's own attempt is told with it.
+    assert (finishes["job-0"].attempt, finishes["job-1"].attempt) == (A, None)
+
+
+# -- a busy service
+
+
+def is_busy(attempt=A, **more):
+    return ended(attempt, "quota", "Overloaded", proof=None, kind="busy", **more)
+
+
+def test_a_busy_service_is_asked_again_after_growing_pauses_and_costs_no_attempt():
+    tested = scheduler([job("a", attempts=1)], [node("n", slots=1)])
+    begin(tested)
+    now = 0.0
+    for number in range(1, BUSY_TRIES):
+        commands = feed(
+            tested,
+            *up_to_running(str(number)),
+            is_busy(str(number)),
+            ev.Fetched(str(number)),
+            now=now,
+        )
+        assert claims(commands) == []
+        pause = BUSY_PAUSE * 2 ** (number - 1)
+        assert any(
+            f"is tried again in {pause:.0f} s (Overloaded)" in note for note in notes(commands)
+        )
+        assert claims(feed(tested, now + pause - 1)) == []
+        now += pause
+        assert claims(feed(tested, now)) == [("a", "n")]
+    last = str(BUSY_TRIES)
+    commands = feed(tested, *up_to_running(last), is_busy(last), ev.Fetched(last), now=now)
+    assert ends(commands) == {"a": ("failed", "quota")}
+
+
+def test_a_busy_service_keeps_no_other_job_waiting_and_no_node():
+    tested = scheduler(jobs(2), [node("n", slots=1)])
+    commands = begin(tested, *up_to_running(), is_busy(), ev.Fetched(A))
+    assert claims(commands)[-1] == ("job-1", "n")
+    commands = feed(tested, *whole_walk("2"), now=BUSY_PAUSE)
+    assert claims(commands) == [("job-0", "n")]
+
+
+def test_no_job_waits_for_a_busy_service_for_more_than_half_an_hour():
+    tested = scheduler([job("a")], [node("n", slots=1)])
+    begin(tested, *up_to_running(), is_busy(pause=1000.0), ev.Fetched(A))
+    commands = feed(tested, 1000.0)
+    assert claims(commands) == [("a", "n")]
+    events = [*up_to_running("2"), is_busy("2", pause=1000.0), ev.Fetched("2")]
+    assert ends(feed(tested, *events, now=1000.0)) == {"a": ("failed", "quota")}
+
+
+def test_a_job_that_waits_for_its_service_ends_with_its_run():
+    tested = scheduler([job("a")], [node("n", slots=1)], queue_timeout=10.0)
+    begin(tested, *up_to_running(), is_busy(), ev.Fetched(A))
+    assert ends(feed(tested, 10.0)) == {"a": ("failed", "quota")}
+    tested = scheduler([job("a")], [node("n", slots=1)])
+    begin(tested, *up_to_running(), is_busy(), ev.Fetched(A))
+    assert ends(feed(tested, ev.Cancelled())) == {"a": ("cancelled", "cancelled")}
+
+
+# -- no login
+
+
+def no_login(attempt=A):
+    return ended(attempt, "login", "Not logged in", proof=None)
+
+
+def refused_login(attempt):
+    return refused(attempt, kind="login", message="claude is not logged in")
+
+
+def test_where_an_agent_is_not_logged_in_it_gets_no_more_jobs_and_others_go_on():
+    work = [*jobs(2, need=Need("claude"), account="max"), job("make", Need("shell"))]
+    tested = scheduler(work, [node("n", slots=1), node("m", cpu=0.5, slots=1)])
+    begin(tested, *up_to_running("1"), *up_to_running("2"))
+    commands = feed(tested, no_login("1"), ev.Fetched("1"))
+    assert claims(commands) == [("make", "n")]
+    commands = feed(tested, *whole_walk("3"))
+    assert claims(commands) == []
+    commands = feed(tested, ended("2"), ev.Fetched("2"))
+    assert claims(commands) == [("job-0", "m")]
+    assert ends(feed(tested, *whole_walk("4"))) == {"job-0": ("success", None)}
+
+
+def test_a_node_that_remembers_it_costs_no_attempt_and_gets_no_quarantine():
+    work = [job("a", Need("claude"), attempts=1)]
+    tested = scheduler(work, [node("n"), node("m", cpu=0.5)])
+    begin(tested)
+    commands = feed(tested, *up_to_sent(), refused_login(A), ev.ProvedVoid(A))
+    assert claims(commands) == [("a", "m")]
+    assert not of_type(commands, ev.Quarantine)
+    assert ends(feed(tested, *whole_walk("2"))) == {"a": ("success", None)}
+
+
+def test_a_job_that_no_logged_in_node_can_take_ends_as_login():
+    work = [job("a", Need("claude")), job("b", Need("claude"))]
+    tested = scheduler(work, [node("n", slots=1)])
+    commands = begin(tested, *up_to_running(), no_login(), ev.Fetched(A))
+    assert ends(commands) == {"a": ("failed", "login"), "b": ("failed", "login")}
+    by_name = {finish.job: finish for finish in of_type(commands, ev.Finish)}
+    assert by_name["a"].attempt == A
+    assert "n: Not logged in" in by_name["b"].message
 
 
 # -- how long a job waits

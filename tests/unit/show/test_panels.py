@@ -20,6 +20,7 @@ NODE = {
     "slots": {"total": 4, "busy": 1},
     "load": {"cpu": 0.12, "memory": 0.35, "load_average": 1.0, "io_wait": None},
     "agents": ["claude", "gummy"],
+    "agent_details": [{"name": "claude", "version": "2.1.332", "logged_in": "no"}],
     "measured_at": LONG_AGO,
     "age": 3.4,
 }
@@ -31,6 +32,7 @@ AWAY = {
     "reason": "not reachable: no route to host",
     "slots": None,
     "agents": None,
+    "agent_details": [],
 }
 ATTEMPT = {
     "attempt": "u-1",
@@ -47,6 +49,9 @@ ATTEMPT = {
     "ended_at": None,
     "seconds": 75.2,
     "cost_usd": None,
+    "quota_kind": None,
+    "quiet": None,
+    "waits": None,
 }
 ENDED = {**ATTEMPT, "ended_at": LONG_AGO, "seconds": 9000.0, "cost_usd": 0.256}
 ONE = {
@@ -102,10 +107,12 @@ def test_status():
         "reason": "no free slot (4 of 4 taken)",
         "score": None,
         "agents": None,
+        "agent_details": [],
         "age": 200.0,
     }
     attempts = [
-        ATTEMPT,
+        {**ATTEMPT, "quiet": 900.0},
+        {**ATTEMPT, "job": "slow", "waits": "waits for its service (529)", "quiet": 0.0},
         {**ENDED, "status": "failed", "class": "verify"},
         {**ENDED, "status": "success", "begun_at": None, "run_id": None},
     ]
@@ -121,12 +128,16 @@ def test_status():
         "n2  not reachable: no route to host",
         "n3  no free slot (4 of 4 taken)",
         "n4  load unknown",
+        "node-1  claude 2.1.332 (not logged in)",
         "left out of the inventory (shared in): printer",
         "",
         "JOB              NODE    STATUS     BEGAN       TOOK  COST",
         f"release-42/docs  node-1  ▶ running  {began}  75 s  n/a",
+        f"release-42/slow  node-1  ▶ running  {began}  75 s  n/a",
         f"release-42/docs  node-1  ✗ verify   {began}  2 h   $0.26",
         "?/docs           node-1  ✓ success  -           2 h   $0.26",
+        "release-42/docs  no sign of life for 15 m",
+        "release-42/slow  waits for its service (529)",
     ]
 
 

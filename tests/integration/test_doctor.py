@@ -237,7 +237,9 @@ def test_what_is_wrong_on_a_node_is_found_and_what_is_typed_mends_it(
     (home / ".claude/.credentials.json").unlink()
     cured.ssh("node-1", "mkdir -p ~/.gummy/specialists/api")
     cured.ssh("node-1", "mkdir -p ~/.local/bin && mv ~/bin/gummy ~/.local/bin/")
-    cured.ssh("node-1", "mkdir -p ~/.local/state && chmod 500 ~/.local/state")
+    machine = cured.ssh("node-1", "cat /etc/machine-id").strip()
+    store = f"~/.local/state/distributed-gummy/{machine}"
+    cured.ssh("node-1", f"mkdir -p {store} && chmod 500 {store}")
 
     # node-2: programs that are old, missing, or where nobody looks for them.
     hidden = ("touch", "cat", "rm", "env", "timeout")

@@ -292,8 +292,9 @@ def _store(facts: NodeFacts) -> Verdict:
         return unknown("its answer does not come to that", **details)
     if not facts.writable:
         command = (
-            'd=${XDG_STATE_HOME:-$HOME/.local/state}; while [ ! -e "$d" ]; do d=$(dirname "$d"); '
-            'done; chmod u+rwx "$d" || sudo chown "$(id -un)" "$d"'
+            's=${XDG_STATE_HOME:-$HOME/.local/state}; while [ ! -e "$s" ]; do s=$(dirname "$s"); '
+            'done; for d in "$s" "$s"/distributed-gummy "$s"/distributed-gummy/*; do '
+            '[ ! -d "$d" ] || chmod u+rwx "$d" || sudo chown "$(id -un)" "$d"; done'
         )
         return bad("the folder for its state can't be written", remote(facts, command), **details)
     return good("its store can be used", **details)

@@ -521,16 +521,19 @@ class Link(Asks):
 
     def open_session(self) -> Channel:
         """A new session, by the walk of the head: a guess first. Raises LinkError."""
-        self.connect()
         command = None
         if not self._guess_failed and self._installed is None:
             command = self._guess("session")
+        # Without a password the session itself may open the master: it is the first to call.
+        if command is None or self._opener is not None:
+            self.connect()
         try:
             return Channel(self._argv(command or self.command("session")))
         except NotStarted as exc:
             raise self._not_started(exc) from None
 
     def on_session_ready(self) -> None:
+        self.connected = True
         self.last_step = time.monotonic()
         self._guess_works = self._installed is None
         self._guess_failed = False

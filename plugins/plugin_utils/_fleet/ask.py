@@ -81,7 +81,8 @@ def ask_all_nodes(
     stragglers = Stragglers(links)
 
     def ask(name: str) -> T | LinkError:
-        stragglers.begin(name)
+        if only_looks:
+            stragglers.begin(name)
         try:
             answer = question(name, links[name])
         except LinkError as exc:
@@ -131,12 +132,14 @@ class Stragglers:
     def end(self, name: str) -> None:
         """It has answered."""
         with self._lock:
-            self._taken.append(time.monotonic() - self._begun.pop(name))
+            begun = self._begun.pop(name, None)
+            if begun is not None:
+                self._taken.append(time.monotonic() - begun)
 
     def why_ended(self, name: str) -> LinkError | None:
         """It has not answered; why it was not waited for, None: it ended by itself."""
         with self._lock:
-            self._begun.pop(name)
+            self._begun.pop(name, None)
             return self._given_up.get(name)
 
     def give_up_late_ones(self) -> None:

@@ -51,7 +51,7 @@ from .channel import Channel
 from .errors import InvalidReply, LinkError
 from .process import DeadlinePassed, NotStarted, Process, TooMuchOutput, run
 from .program import INSTALLER, STARTER, Program
-from .session import NodeSession
+from .session import REPLIES_MOST, NodeSession
 from .ssh_failures import why_ssh_failed
 
 __all__ = ["InvalidReply", "Link", "LinkError"]
@@ -78,8 +78,6 @@ LOCAL_RSYNC_SHELL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
 SESSIONS = 5
 # Verbs that tell rows of which each stands for itself: one that is not valid is left out.
 VERBS_OF_ROWS = frozenset({"list", "clean", "specialists"})
-# How many replies a call may bring.
-REPLIES_MOST = 100_000
 # Rsync's exit status when the other side ended without a word of rsync.
 RSYNC_BROKEN_OFF = 12
 # Bytes that rsync may print here, which are a few lines.

@@ -375,6 +375,19 @@ while True:
     link.session.close()
 
 
+def test_a_call_that_brings_replies_without_end_is_cut_off(monkeypatch):
+    monkeypatch.setattr(_session, "REPLIES_MOST", 50)
+    script = """
+number = ask()
+while True:
+    say(state="reply", id=number, reply={"state": "void", "store": "s"})
+"""
+    link = played(script)
+    with pytest.raises(InvalidReply, match="more than 50 replies to fence"):
+        fence(link)
+    link.session.close()
+
+
 def test_what_was_worth_it_does_not_count_towards_the_cap(monkeypatch):
     monkeypatch.setattr(_session, "OUTPUT_CAP", 100_000)
     script = """

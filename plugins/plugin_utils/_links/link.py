@@ -283,8 +283,9 @@ class Link(Asks):
     def give_up(self) -> None:
         """End all that is under way: nobody waits for this node any more.
 
-        The connection goes last. A client that has not got through to its master would open one of
-        its own when that ends, and wait for it.
+        The connection goes last, for its master holds the other ends of what they print. A client
+        that has not got through to it would open a connection of its own, and wait for that. A run
+        that uses the connection too opens another one, and asks again.
         """
         with self._one_at_a_time:
             self.is_given_up = True

@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar, cast
 
+from .._links.guardian import guardian
 from .._links.link import Link, LinkError
 from .._links.signatures import Verdict
 from .._node import wire
@@ -22,7 +23,7 @@ MESSAGE_MOST = 300
 AT_ONCE = 64
 # Whoever only looks waits for a node so many times as long as the slowest of the others took, and
 # not less than these seconds; how often is looked who is late, in seconds.
-TIMES = 1.5
+TIMES = 2.0
 LEAST_SECONDS = 3.0
 LOOK = 0.1
 # How long a node may take to list its attempts, in seconds.
@@ -81,7 +82,8 @@ def ask_all_nodes(
     stragglers = Stragglers(links)
 
     def ask(name: str) -> T | LinkError:
-        stragglers.begin(name)
+        if only_looks:
+            stragglers.begin(name)
         try:
             answer = question(name, links[name])
         except LinkError as exc:
@@ -100,6 +102,9 @@ def ask_all_nodes(
                 silent[name] = str(answer)
             else:
                 answers[name] = answer
+    if stragglers.has_given_up:
+        # What a question began beside itself, such as a look at the load, ends too.
+        guardian.end_all()
     return answers, silent
 
 
@@ -131,18 +136,25 @@ class Stragglers:
     def end(self, name: str) -> None:
         """It has answered."""
         with self._lock:
-            self._taken.append(time.monotonic() - self._begun.pop(name))
+            begun = self._begun.pop(name, None)
+            if begun is not None:
+                self._taken.append(time.monotonic() - begun)
 
     def why_ended(self, name: str) -> LinkError | None:
         """It has not answered; why it was not waited for, None: it ended by itself."""
         with self._lock:
-            self._begun.pop(name)
+            self._begun.pop(name, None)
             return self._given_up.get(name)
+
+    @property
+    def has_given_up(self) -> bool:
+        with self._lock:
+            return bool(self._given_up)
 
     def give_up_late_ones(self) -> None:
         """Wait no longer for those that take much longer than most others."""
         for name in self._newly_late():
-            # What is under way there ends with the connection.
+            # Ending a process takes a moment, in which others may come too late.
             threading.Thread(target=self._links[name].give_up, daemon=True).start()
 
     def _newly_late(self) -> list[str]:

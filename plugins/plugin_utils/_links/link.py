@@ -53,7 +53,7 @@ from .channel import Channel
 from .errors import InvalidReply, LinkError
 from .process import DeadlinePassed, NotStarted, Process, TooMuchOutput, run
 from .program import INSTALLER, STARTER, Program
-from .session import NodeSession
+from .session import REPLIES_MOST, NodeSession
 from .ssh_failures import why_ssh_failed
 
 __all__ = ["InvalidReply", "Link", "LinkError"]
@@ -80,8 +80,6 @@ LOCAL_RSYNC_SHELL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
 SESSIONS = 5
 # Verbs that tell rows of which each stands for itself: one that is not valid is left out.
 VERBS_OF_ROWS = frozenset({"list", "clean", "specialists"})
-# How many replies a call may bring.
-REPLIES_MOST = 100_000
 # Rsync's exit status when the other side ended without a word of rsync.
 RSYNC_BROKEN_OFF = 12
 # Bytes that rsync may print here, which are a few lines.
@@ -333,8 +331,9 @@ class Link(Asks):
     def give_up(self) -> None:
         """End all that is under way: nobody waits for this node any more.
 
-        The connection goes last. A client that has not got through to its master would open one of
-        its own when that ends, and wait for it.
+        The connection goes last, for its master holds the other ends of what they print. A client
+        that has not got through to it would open a connection of its own, and wait for that. A run
+        that uses the connection too opens another one, and asks again.
         """
         with self._one_at_a_time:
             self.is_given_up = True
@@ -569,16 +568,19 @@ class Link(Asks):
 
     def open_session(self) -> Channel:
         """A new session, by the walk of the head: a guess first. Raises LinkError."""
-        self.connect()
         command = None
         if not self._guess_failed and self._installed is None:
             command = self._guess("session")
+        # Without a password the session itself may open the master: it is the first to call.
+        if command is None or self._opener is not None:
+            self.connect()
         try:
             return Channel(self._argv(command or self.command("session")))
         except NotStarted as exc:
             raise self._not_started(exc) from None
 
     def on_session_ready(self) -> None:
+        self.connected = True
         self.last_step = time.monotonic()
         self._guess_works = self._installed is None
         self._guess_failed = False

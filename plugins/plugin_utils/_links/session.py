@@ -36,6 +36,8 @@ from .channel import Channel
 from .errors import InvalidReply, LinkError
 from .process import OUTPUT_CAP, DeadlinePassed, TooMuchOutput
 
+# How many replies one request may bring.
+REPLIES_MOST = 100_000
 # How many replies to one request wait for whoever reads them; then the node has to wait.
 WAITING_MOST = 16
 # How often is looked whether a reader who is waited for has gone, in seconds.
@@ -49,7 +51,7 @@ READY_SECONDS = 60.0
 # seconds. It takes us for dead when it is not asked for two minutes (SILENCE_MOST in
 # _node/session.py).
 PING_EVERY = 15.0
-PONG_SECONDS = 30.0
+PONG_SECONDS = 45.0
 # How long a session may take to end when it is told to, in seconds.
 END_SECONDS = 0.5
 
@@ -92,8 +94,9 @@ class Replies:
         self._number = number
         self.verb = verb
         self.request = request
-        # Bytes of replies since the reader last said that they were worth it.
+        # Bytes of replies since the reader last said that they were worth it, and their number.
         self.size = 0
+        self.count = 0
         # Whether there was a reply, whether there will be no more, and whether nobody waits for
         # more.
         self.has_come = False
@@ -119,8 +122,9 @@ class Replies:
         return item
 
     def renew(self) -> None:
-        """What came so far was worth it: as many bytes may come again."""
+        """What came so far was worth it: as much may come again."""
         self.size = 0
+        self.count = 0
 
     def say(self, word: str) -> None:
         """A word to a verb that listens."""
@@ -172,7 +176,7 @@ class Conversation:
         self._channel = host.open_session()
         self._ids = itertools.count(1)
 
-        # Under the lock: who waits for what, why there is no more, and ids of pings.
+        # Under the lock: who waits for what, and why there is no more.
         self._lock = threading.Lock()
         self._requests: dict[int, Replies] = {}
         self._error: LinkError | None = None
@@ -347,7 +351,12 @@ class Conversation:
 
     def _take_reply(self, replies: Replies, value: object, size: int) -> None:
         replies.size += size
+        replies.count += 1
         try:
+            if replies.count > REPLIES_MOST:
+                raise InvalidReply(
+                    f"{self._name} gave more than {REPLIES_MOST} replies to {replies.verb}"
+                )
             if replies.size > OUTPUT_CAP:
                 raise InvalidReply(
                     f"{self._name} was cut off: more than {OUTPUT_CAP >> 20} MB of {replies.verb}"

@@ -89,8 +89,7 @@ def test_many_requests_take_one_call(home, linked):
         replies = list(pool.map(lambda number: claim(link, number), range(40)))
     assert sorted(reply["slot"] for reply in replies) == list(range(40))
     assert [reply["state"] for reply in replies] == ["claimed"] * 40
-    # The first one opens the master.
-    assert len(calls(home)) == 2
+    assert len(calls(home)) == 1
 
 
 def test_a_node_that_has_nothing_is_looked_at_and_gets_the_program(home, linked):
@@ -373,6 +372,19 @@ while True:
     with pytest.raises(InvalidReply, match="cut off"):
         for _reply in told:
             pass
+    link.session.close()
+
+
+def test_a_call_that_brings_replies_without_end_is_cut_off(monkeypatch):
+    monkeypatch.setattr(_session, "REPLIES_MOST", 50)
+    script = """
+number = ask()
+while True:
+    say(state="reply", id=number, reply={"state": "void", "store": "s"})
+"""
+    link = played(script)
+    with pytest.raises(InvalidReply, match="more than 50 replies to fence"):
+        fence(link)
     link.session.close()
 
 

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Mapping
 
-from . import limits
 from .events import Events, count, dollars, fields
 from .row import (
     DENIED_MOST,
@@ -36,7 +35,7 @@ from .store import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from . import wire
+    from . import limits, wire
     from .row import Said
 
 PROOF = "claude's result event"
@@ -338,6 +337,9 @@ class ClaudeReader(Reader):
 
     def _class_of(self, result: dict[str, Any], text: str) -> tuple[str, limits.Limit | None]:
         """The class of a failure, and the limit if it is one: by fields, then by words."""
+        # Its patterns cost every verb more than most failures are worth.
+        from . import limits
+
         error = self._error.get("error")
         status = result.get("api_error_status") or self._error.get("api_error_status")
         api_error = result.get("api_error") or self._error.get("api_error")

@@ -110,7 +110,7 @@ class EventsTest(unittest.TestCase):
         begun = time.monotonic()
         for text in ('{"a":[' * 50_000, '{" ' * 100_000, "[{" * 100_000, '"\\' * 100_000):
             self.last((text + "\n").encode() * 2, 65536)
-            self.last("\n".join(text[:60_000] for _ in range(10)).encode(), 65536)
+            self.last("\n".join(text[:60_000] for _time in range(10)).encode(), 65536)
         self.assertLess(time.monotonic() - begun, 20)
 
     def test_a_cost_is_a_number_of_dollars(self) -> None:

@@ -85,7 +85,6 @@ AGENTS: Mapping[str, DoctorRow] = {
     "claude": DoctorRow(
         programs=("claude",),
         version_words={"claude": "--version"},
-        refuses_root=True,
         login=CLAUDE_LOGIN,
         settings=(Setting("verbose", '"verbose"[[:space:]]*:[[:space:]]*true'),),
     ),

@@ -286,7 +286,7 @@ def test_how_agents_are_installed_is_read_apart_from_what_their_nodes_get(config
     [
         ("gummy: {sauce: 1}", "gummy: unknown key 'sauce'; did you mean 'source'?"),
         ("gummy: {version: '1.2.3'}", "gummy: unknown key 'version'; known: account, install"),
-        ("claude: {source: {}}", "claude: unknown key 'source'; known: account, install"),
+        ("claude: {source: {}}", "claude: unknown key 'source'; known: account, allowed_tools"),
         ("shell: {install: x}", "shell: unknown key 'install'; none is known"),
         ("gummy: {source: x}", "gummy: 'x' is no mapping; write a mapping of url and commit"),
         ("gummy: {source: {ulr: x}}", "source: unknown key 'ulr'; did you mean 'url'?"),

@@ -187,6 +187,8 @@ class AdoptedLink:
     can't be told. refuses: the verb that it refuses, and answers with `reason`.
     """
 
+    is_local = True
+
     def __init__(self, rows):
         self.name = "n"
         self.rows = rows

@@ -35,6 +35,8 @@ FILES_MOST = 5
 PATHS_MOST = 50
 # The same for what runs by itself, of which the list begins with one of each kind.
 SELF_RUNNING_MOST = 10
+# Classes of a job whose agent never began: the fault is a node's, or lies on the way there.
+BEFORE_THE_AGENT = frozenset({"unreachable", "sync", "refused", "start"})
 # From how many nodes on those with the same reason share a line.
 ALIKE_LEAST = 3
 MEGABYTE = 1e6
@@ -63,6 +65,8 @@ def run_summary(run: Row) -> list[str]:
         lines += _indented(_next_steps(run["command"], row))
     for conflict in run.get("conflicts", ()):
         lines += _indented(_conflict_lines(conflict))
+    if any(row["class"] in BEFORE_THE_AGENT for row in jobs):
+        lines.append(f"  what keeps jobs from a node: {run['command']} distributed.gummy.doctor")
     if is_open:
         lines.append(
             "  call the run again for the rest: "

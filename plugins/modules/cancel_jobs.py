@@ -18,18 +18,8 @@ description:
     later.
   - It fails if something still runs, or a node gave no answer.
   - It has changed something if a job was ended. A job that has ended before is none.
-options:
-  job:
-    description:
-      - The id of an attempt, a unique prefix of one, or C(RUN/name).
-      - Without it C(gummy_job) counts, if that is set.
-    type: str
-  run_id:
-    description:
-      - Name of a run, all of whose attempts are meant.
-      - Without it C(gummy_run_id) counts, if that is set.
-    type: str
 extends_documentation_fragment:
+  - distributed.gummy._attempts
   - distributed.gummy._attributes
   - distributed.gummy._candidates
 attributes:

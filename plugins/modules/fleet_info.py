@@ -40,17 +40,8 @@ options:
     elements: str
     choices: [status, specialists, logs, doctor]
     default: [status]
-  job:
-    description:
-      - The id of an attempt, a unique prefix of one, or C(RUN/name).
-      - Without it C(gummy_job) counts, if that is set.
-    type: str
-  run_id:
-    description:
-      - Name of a run, all of whose attempts are meant.
-      - Without it C(gummy_run_id) counts, if that is set.
-    type: str
 extends_documentation_fragment:
+  - distributed.gummy._attempts
   - distributed.gummy._attributes
   - distributed.gummy._candidates
 attributes:

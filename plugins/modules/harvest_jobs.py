@@ -23,16 +23,6 @@ description:
   - It fails if a harvest could not be brought home; the attempt's C(message) says why.
   - It has changed something if a harvest was fetched, or a branch made of one.
 options:
-  job:
-    description:
-      - The id of an attempt, a unique prefix of one, or C(RUN/name).
-      - Without it C(gummy_job) counts, if that is set.
-    type: str
-  run_id:
-    description:
-      - Name of a run, all of whose attempts are meant.
-      - Without it C(gummy_run_id) counts, if that is set.
-    type: str
   harvest_limit:
     description:
       - How much of one harvest is let in, as V(500MB), V(2GB) or a number of bytes.
@@ -41,6 +31,7 @@ options:
         config file.
     type: str
 extends_documentation_fragment:
+  - distributed.gummy._attempts
   - distributed.gummy._attributes
   - distributed.gummy._candidates
 attributes:

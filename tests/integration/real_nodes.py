@@ -216,6 +216,15 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def kill_all_of(process: subprocess.Popen[Any]) -> None:
+    """SIGKILL for a playbook that has not ended, and for all its processes."""
+    if process.poll() is None:
+        for pid in descendants(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
 class Playing:
     """A playbook that runs."""
 
@@ -259,11 +268,7 @@ class Playing:
 
     def kill(self) -> None:
         """SIGKILL for the playbook and all its processes; jobs are not among them."""
-        if self.process.poll() is None:
-            for pid in descendants(self.process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self.process.wait()
+        kill_all_of(self.process)
 
 
 class Controller:

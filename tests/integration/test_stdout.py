@@ -13,7 +13,6 @@ import pathlib
 import pty
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from real_nodes import PATIENCE, ROOT, Controller, Counter, descendants, until
+from real_nodes import PATIENCE, ROOT, Controller, Counter, kill_all_of, until
 
 # Seconds in which a playbook ends whose reader has gone: it looks every two, and may take five more
 # to end in order. The rest is for Ansible, on a machine that does other things too.
@@ -72,11 +71,7 @@ def playing(
     try:
         yield process
     finally:
-        if process.poll() is None:
-            for pid in descendants(process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            process.wait()
+        kill_all_of(process)
 
 
 def captured(
@@ -129,9 +124,7 @@ def test_every_playbook_ends_by_itself_when_its_reader_has_gone(
         begun.communicate(timeout=SECONDS_TO_END)
     finally:
         if begun.poll() is None:
-            for pid in descendants(begun.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            kill_all_of(begun)
             begun.communicate()
 
 
@@ -348,12 +341,7 @@ def test_the_short_callbacks_make_a_result_of_every_task(
         result, end = json.JSONDecoder().raw_decode(left[head.end() :])
         results.append(result)
         left = left[: head.start()] + left[head.end() + end :]
-    assert all(
-        re.fullmatch(
-            r"An exception occurred .*|\[ERROR\]: .*|Origin: .*|\d+ .*|\d+| +\^ column \d+|", line
-        )
-        for line in left.splitlines()
-    ), left
+    assert all(re.fullmatch(OF_A_FAILED_TASK, line) for line in left.splitlines()), left
     assert done.returncode == 2
     documents = [result["document"] for result in results if "document" in result]
     assert len(results) == 3 and len(documents) == 1 and _failed_run(documents[0])

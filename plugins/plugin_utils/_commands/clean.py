@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
-from .._files.record import SCHEMA_VERSION, History, known_state_home, read_history
+from .._files.record import SCHEMA_VERSION, History, read_history, runs_folder
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet
 from .._input.config import Keep
@@ -137,7 +137,7 @@ def clean_runs(keep: Keep, check: bool) -> Iterator[RemovedRun]:
     A run goes when each of its jobs has ended and all harvests are at home, if it is older than
     keep.days, or if the runs together are more than keep.size_gb.
     """
-    top = os.path.join(known_state_home(), "runs")
+    top = runs_folder()
     names = sorted(os.listdir(top)) if os.path.isdir(top) else []
     sizes = {name: size_of(os.path.join(top, name)) for name in names}
     total = sum(sizes.values())

@@ -25,6 +25,7 @@ from .._links.reader import clean_lines
 from .._links.signatures import UNSIGNED, WRONG, judge
 from .._project.bring_home import BranchWish, bring_home, deliver
 from .._project.harvest_files import HarvestLimit, size_of
+from .._project.self_running import PATCH
 from .._project.sync import TransferError, fetch_harvest
 from .find_attempts import AttemptsDocument, ask_about, attempts_document, find_attempts
 
@@ -38,8 +39,7 @@ AT_ONCE = 64
 # Beside a harvest, the name of the branch that this command could make of it at last.
 DELIVERED = "delivered"
 
-# The patch in a harvest, and how many bytes of one are shown as a difference.
-PATCH = "changes.patch"
+# How many bytes of a patch are shown as a difference.
 DIFF_MOST = 1_000_000
 
 # What people should know of the signature of an end, by its verdict.
@@ -90,8 +90,7 @@ def harvest_and_compare(
     rows, silent = find_attempts(fleet, job, run_id)
     most = HarvestLimit(limit or fleet.config.harvest_limit)
     if check:
-        for row in rows:
-            _foresee(row)
+        _foresee_all(rows)
     else:
         _harvest_all(rows, most)
     differences = list(_differences(rows, most, check)) if compare else []
@@ -198,12 +197,22 @@ def _is_named_well(row: AttemptRow) -> bool:
     return all(NAME.fullmatch(str(name)) for name in (row["run_id"], row["job"], row["attempt"]))
 
 
-def _foresee(row: AttemptRow) -> None:
-    """Say in an attempt's row what would be fetched, and where to; nothing is asked or written."""
-    if row["state"] not in ("dead", "ended") or not _is_named_well(row):
-        return
-    run = RunFolder(row["run_id"])
-    run.read()
+def _foresee_all(rows: Sequence[AttemptRow]) -> None:
+    """Say in each row what would be fetched, and where to; nothing is asked or written."""
+    # Each run's journal is read once, however many of its attempts there are.
+    runs: dict[str, RunFolder] = {}
+    for row in rows:
+        if row["state"] not in ("dead", "ended") or not _is_named_well(row):
+            continue
+        run_id = row["run_id"]
+        if run_id not in runs:
+            runs[run_id] = RunFolder(run_id)
+            runs[run_id].read()
+        _foresee(row, runs[run_id])
+
+
+def _foresee(row: AttemptRow, run: RunFolder) -> None:
+    """The same for one attempt, of this run."""
     teller = row["node"] if row["told"] else None
     folder = run.job_folder(row["job"], teller)
     is_here = run.fetched(row["job"], teller) == row["attempt"]

@@ -15,6 +15,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from .._doctor.agents import AGENTS
 from .._input.config import Recipe, Source
 from .tools import Tools
 
@@ -32,7 +33,7 @@ SOURCES = {"gummy": "https://github.com/WillyV3/gummy-agent"}
 PACKAGES = {"claude": ("@anthropic-ai/claude-code", 22)}
 
 # Agent -> the programs that it can't work without, beside itself.
-NEEDS: Mapping[str, tuple[str, ...]] = {"gummy": ("claude", "jq"), "claude": ()}
+NEEDS = {agent: AGENTS[agent].programs[1:] for agent in ("gummy", "claude")}
 
 # Program of the system's package manager -> how a person calls it, and what programs are called
 # there that have another name.
@@ -205,8 +206,8 @@ def off_path(program: str, tools: Tools) -> str:
     line = f'export PATH="{folder}:$PATH"'
     if folder.startswith(f"{tools.home}/"):
         line = f'export PATH="$HOME{folder.removeprefix(tools.home)}:$PATH"'
-    profile = "~/.zprofile" if tools.os == "macos" else "~/.profile"
+    profile = tools.profile or (".zprofile" if tools.os == "macos" else ".profile")
     return (
         f"{program} lies in {folder}, which is not on the PATH of the login shell: "
-        f"add the line `{line}` to {profile} there"
+        f"add the line `{line}` to ~/{profile} there"
     )

@@ -11,22 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._links.link import InvalidReply, Link
-from .._links.reader import is_path
+from .._links.reader import is_path, told_facts
 from .._links.shell_path import SHELL_PATH
-
-SCRIPT = SHELL_PATH + Path(__file__).with_suffix(".sh").read_text(encoding="utf-8")
 
 # How long a node may take to answer, in seconds.
 SECONDS = 30.0
 
 # The programs that are looked for.
-PROGRAMS = frozenset(
+PROGRAMS = (
+    *("gummy", "claude", "jq"),
+    *("brew", "git", "go", "npm", "node"),
+    *("apt-get", "dnf", "pacman", "apk"),
+)
+
+SCRIPT = "".join(
     (
-        *("gummy", "claude", "jq"),
-        *("brew", "git", "go", "npm", "node"),
-        *("apt-get", "dnf", "pacman", "apk"),
+        f"set -- {' '.join(PROGRAMS)}\n",
+        SHELL_PATH,
+        Path(__file__).with_suffix(".sh").read_text(encoding="utf-8"),
     )
 )
+
+# The start-up files in the home that a bash may read at a login, and the one that zsh does.
+BASH_PROFILES = (".bash_profile", ".bash_login", ".profile")
+ZSH_PROFILE = ".zprofile"
 
 # Characters of a PATH; a longer one is none that a command gets.
 PATH_MOST = 8192
@@ -51,6 +59,8 @@ class Tools:
     programs: Mapping[str, str]
     # The first number of node's version; None if there is no node.
     node_version: int | None
+    # The start-up file in the home that its login shell reads; blank: who knows.
+    profile: str = ""
 
     def is_on_path(self, program: str) -> bool:
         """Whether the login shell would find the program that is there."""
@@ -64,13 +74,7 @@ def look_for_tools(link: Link) -> Tools:
 
 def read_tools(text: str, name: str) -> Tools:
     """What the script printed. name: the node's. Raises InvalidReply, which is a LinkError."""
-    said: dict[str, str] = {}
-    for line in text.split("\n"):
-        _noise, separator, fact = line.rpartition("\x1e")
-        if separator:
-            key, _equals, value = fact.partition("=")
-            said[key] = value.removesuffix("\r")
-
+    said = {key: value.removesuffix("\r") for key, value in told_facts(text).items()}
     home = said.get("home", "")
     uid = said.get("uid", "")
     if said.get("end") != "yes" or not is_path(home) or not re.fullmatch(r"\d{1,10}", uid):
@@ -84,6 +88,19 @@ def read_tools(text: str, name: str) -> Tools:
         is_root=int(uid) == 0,
         home=home.rstrip("/") or "/",
         path=tuple(folder.rstrip("/") for folder in folders if is_path(folder)),
-        programs={key: said[key] for key in sorted(PROGRAMS & said.keys()) if is_path(said[key])},
+        programs={
+            name: said[name] for name in sorted(said.keys() & set(PROGRAMS)) if is_path(said[name])
+        },
         node_version=int(version.group(1)) if version else None,
+        profile=_profile(said.get("shell", ""), said.get("profile", "")),
     )
+
+
+def _profile(shell: str, bash_profile: str) -> str:
+    """The start-up file that this shell reads at a login, if it is one that we know."""
+    name = shell.rpartition("/")[2]
+    if name == "zsh":
+        return ZSH_PROFILE
+    if name == "bash" and bash_profile in BASH_PROFILES:
+        return bash_profile
+    return ""

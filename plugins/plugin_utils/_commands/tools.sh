@@ -5,8 +5,9 @@
 # Looks for what an agent is installed with; shell_path.sh stands before it.
 #
 # Answers in lines of KEY=VALUE, each after a record separator, for start-up files may print too:
-# os, uid, home, path (the login shell's PATH; blank: that shell hangs), the paths of the programs
-# that are there, node_version, and at last end.
+# os, uid, home, path (the login shell's PATH; blank: that shell hangs), shell, profile (the start-up
+# file that a bash reads at a login), the paths of the programs that are there, node_version, and at
+# last end. The programs that are looked for are this script's words.
 
 tell() { printf '\036%s=%s\n' "$1" "$2"; }
 
@@ -21,12 +22,16 @@ look() {
   tell uid "$(id -u)"
   tell home "$HOME"
   tell path "$login"
+  tell shell "${SHELL:-/bin/sh}"
+  login_profile
+  # shellcheck disable=SC2154  # login_profile sets it
+  tell profile "$profile"
 
   # A person has a program too where only a shell that is typed into finds it, or none.
   PATH=${login:-$session_path}:$typed:$HOME/.local/bin:$HOME/bin
   PATH=$PATH:/opt/homebrew/bin:/home/linuxbrew/.linuxbrew/bin:$HOME/.linuxbrew/bin:/usr/local/bin
   PATH=$PATH:/usr/local/go/bin:/usr/bin:/bin
-  for program in gummy claude jq brew git go npm node apt-get dnf pacman apk; do
+  for program in "$@"; do
     found=$(command -v "$program") || continue
     tell "$program" "$found"
   done
@@ -34,4 +39,4 @@ look() {
   tell end yes
 }
 
-look < /dev/null 2> /dev/null
+look "$@" < /dev/null 2> /dev/null

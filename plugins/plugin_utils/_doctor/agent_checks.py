@@ -66,7 +66,7 @@ def _agent(agent: str, facts: NodeFacts) -> Verdict:
             return good(f"{agent} is not installed", installed=False)
         return bad(
             f"{agent} is not installed, and no other agent can do jobs with a prompt there",
-            install_agent(facts, agent, DEFAULT),
+            install_agent(facts, agent),
             installed=False,
         )
     path = next(iter(program.paths.values()))
@@ -93,7 +93,7 @@ def _why_missing(agent: str, name: str, facts: NodeFacts) -> tuple[str, str] | N
         if "interactive" in program.paths:
             what += ", but on that of interactive shells"
         return f"{what}: it is {path}", add_to_login_path(facts, path)
-    remedy = install_agent(facts, name, DEFAULT)
+    remedy = install_agent(facts, name)
     if name not in AGENTS:
         remedy = install_package(facts, name)
     return f"{agent} needs {name}, which is not installed", remedy

@@ -3,31 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 # shellcheck disable=SC2030,SC2031  # where PATH is another one for a moment, that is meant
-# Functions that tell what could keep a node from doing jobs. load.sh stands before them, and behind
-# them what script.py makes of the table of agents: `pythons`, `programs` and `agents`, and the call
+# Functions that tell what could keep a node from doing jobs. load.sh and shell_path.sh stand before
+# them, and behind them what script.py makes of the table of agents: `pythons`, `programs` and `agents`, and the call
 # of `doctor`. It needs nothing but a shell, reads, and writes nothing.
-
-# limited SECONDS COMMAND...: start-up files and programs may hang.
-limited() {
-  seconds=$1
-  shift
-  if command -v timeout > /dev/null; then
-    timeout -s KILL "$seconds" "$@"
-  elif command -v perl > /dev/null; then
-    # shellcheck disable=SC2016  # these are Perl's variables
-    perl -e '
-      my $seconds = shift;
-      my $child = fork;
-      if (!$child) { setpgrp; exec @ARGV; exit 127 }
-      $SIG{ALRM} = sub { kill -9, $child; exit 137 };
-      alarm $seconds;
-      waitpid $child, 0;
-      exit $? >> 8;
-    ' "$seconds" "$@"
-  else
-    "$@"
-  fi
-}
 
 # shell_listing PATH FLAG: what the user's shell says of its PATH, between two marks, and of its
 # environment. Such a shell is to remember nothing of it.
@@ -61,9 +39,8 @@ paths() {
   path_in "$listing"
   interactive_path=$path
   say path interactive "$interactive_path"
-  for profile in .bash_profile .bash_login .profile; do
-    [ ! -e "$HOME/$profile" ] || break
-  done
+  login_profile
+  # shellcheck disable=SC2154  # login_profile sets it
   say profile "$profile"
 }
 
@@ -195,8 +172,7 @@ rest_and_sleep() {
 
 # The store: its format, and whether the folder that it is or would be in can be written.
 store() {
-  machine_id
-  # shellcheck disable=SC2154  # load.sh sets id
+  # shellcheck disable=SC2154  # `load` has set id
   folder=${XDG_STATE_HOME:-$HOME/.local/state}/distributed-gummy/$id
   [ ! -r "$folder/store.json" ] ||
     say store "$(sed -n 's/.*"format": *\([0-9]*\).*/\1/p' "$folder/store.json" | head -n 1)"

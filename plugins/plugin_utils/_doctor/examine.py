@@ -37,10 +37,10 @@ def examine_controller(
     facts: ControllerFacts, nodes: Sequence[NodeFacts], seconds: float
 ) -> dict[str, CheckRow]:
     """The rows of the controller by check. seconds: what it took to gather its facts."""
-    rows = {check.id: _row(check, check.judge(facts), 0.0) for check in controller_checks.CHECKS}
     # They were gathered at once.
-    for row in rows.values():
-        row["seconds"] = round(seconds, 3)
+    rows = {
+        check.id: _row(check, check.judge(facts), seconds) for check in controller_checks.CHECKS
+    }
     rows[VERSIONS.id] = _row(VERSIONS, VERSIONS.judge(nodes), 0.0)
     return rows
 

@@ -382,7 +382,7 @@ def _root(facts: NodeFacts) -> Verdict:
 
 def _linger(facts: NodeFacts) -> Verdict:
     if not facts.logind:
-        if "loginctl" in facts.took or "logind" in facts.took:
+        if "logind" in facts.took:
             return unknown("its logind does not tell")
         return good("nothing ends what a login leaves running")
     if facts.logind.get("KillUserProcesses") != "yes":

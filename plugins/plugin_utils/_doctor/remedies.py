@@ -13,6 +13,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from .agents import DEFAULT
 from .node_facts import MANAGERS, NodeFacts
 
 # A path that means nothing but itself to any shell.
@@ -72,10 +73,10 @@ def install_package(facts: NodeFacts, name: str) -> str:
     return remote(facts, f"PATH={BREW_PATH}:$PATH {command}")
 
 
-def install_agent(facts: NodeFacts, agent: str, default: str) -> str:
+def install_agent(facts: NodeFacts, agent: str) -> str:
     """The playbook that installs an agent on this node."""
     command = f"{facts.command} distributed.gummy.install --limit {shlex.quote(facts.name)}"
-    if agent != default:
+    if agent != DEFAULT:
         command += f" -e gummy_agent={agent}"
     return command
 

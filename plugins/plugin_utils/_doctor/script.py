@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from .._links.link import PYTHONS
+from .._links.shell_path import SHELL_PATH
 from .._load.probe import LOAD_FUNCTIONS
 from .agents import AGENTS
 
@@ -27,7 +28,7 @@ def script(given_python: str | None = None) -> str:
         # stdin is this script itself.
         "doctor < /dev/null 2> /dev/null",
     ]
-    return "\n".join([LOAD_FUNCTIONS, functions, *calls]) + "\n"
+    return "\n".join([LOAD_FUNCTIONS, SHELL_PATH, functions, *calls]) + "\n"
 
 
 def _function(name: str, commands: Iterator[list[str]] | list[list[str]]) -> str:

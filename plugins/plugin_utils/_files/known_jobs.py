@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .paths import NAME
-from .record import JOURNAL, History, read_history, run_folder
+from .record import JOURNAL, History, read_history, run_folder, runs_folder
 
 # Of so many runs, the newest, is told where no word chooses among them.
 RUNS_MOST = 200
@@ -59,7 +59,7 @@ def _runs(word: str | None, run_id: str | None) -> list[str]:
     if run_id is not None:
         return [run_id] if NAME.fullmatch(run_id) else []
 
-    folder = os.path.dirname(run_folder("x"))
+    folder = runs_folder()
     try:
         names = [name for name in os.listdir(folder) if NAME.fullmatch(name)]
     except OSError:

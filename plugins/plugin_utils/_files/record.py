@@ -47,7 +47,12 @@ def run_folder(run_id: str) -> str:
 
     Raises BadValue for what is no name, and InputError for a state that is another user's.
     """
-    return path_of(os.path.join(known_state_home(), "runs"), run_id)
+    return path_of(runs_folder(), run_id)
+
+
+def runs_folder() -> str:
+    """Where all runs are kept. Raises InputError for a state that is another user's."""
+    return os.path.join(known_state_home(), "runs")
 
 
 def ask_to_cancel(run_id: str) -> None:

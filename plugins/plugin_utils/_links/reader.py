@@ -318,17 +318,23 @@ def read_value(verb: str, value: object) -> dict[str, Any]:
     return cast(dict[str, Any], check(value, ""))
 
 
+def told_facts(text: str) -> dict[str, str]:
+    """Lines of KEY=VALUE, each after a record separator, among whatever else a script printed."""
+    told = {}
+    for line in text.split("\n"):
+        _noise, separator, fact = line.rpartition("\x1e")
+        if separator:
+            key, _equals, told[key] = fact.partition("=")
+    return told
+
+
 def read_facts(text: str) -> dict[str, str]:
     """What hello.sh says of a node in lines of KEY=VALUE, each after a record separator.
 
     The keys are python, state and program. A key that it says nothing of is missing or blank. The
     first two become words of a command line here, so they are paths that can be. Raises NotValid.
     """
-    said = {}
-    for line in text.split("\n"):
-        _noise, separator, fact = line.rpartition("\x1e")
-        if separator:
-            key, _equals, said[key] = fact.partition("=")
+    said = told_facts(text)
     facts = {key: said.get(key, "") for key in ("python", "state", "program")}
     for key in ("python", "state"):
         if facts[key] and not is_path(facts[key]):

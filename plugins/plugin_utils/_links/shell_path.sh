@@ -4,9 +4,27 @@
 # shellcheck shell=sh
 # Functions by which a script finds programs as a person does who logs in.
 
-# briefly WORD...: not for long where the time can be limited, for start-up files may hang.
-briefly() {
-  if command -v timeout > /dev/null; then timeout 2 "$@"; else "$@"; fi
+# limited SECONDS COMMAND...: start-up files and programs may hang, and a shell that is typed into
+# ignores a mere SIGTERM. The exit status is 137 where the time was over.
+limited() {
+  seconds=$1
+  shift
+  if command -v timeout > /dev/null; then
+    timeout -s KILL "$seconds" "$@"
+  elif command -v perl > /dev/null; then
+    # shellcheck disable=SC2016  # these are Perl's variables
+    perl -e '
+      my $seconds = shift;
+      my $child = fork;
+      if (!$child) { setpgrp; exec @ARGV; exit 127 }
+      $SIG{ALRM} = sub { kill -9, $child; exit 137 };
+      alarm $seconds;
+      waitpid $child, 0;
+      exit $? >> 8;
+    ' "$seconds" "$@"
+  else
+    "$@"
+  fi
 }
 
 # shell_path -lc|-ic: sets path to the PATH that the login shell, started for a login or by a person
@@ -16,10 +34,17 @@ shell_path() {
   mark=$(printf '\036')
   # shellcheck disable=SC2154  # whoever calls it sets session_path
   # shellcheck disable=SC2016  # the shell expands its own PATH
-  listing=$(PATH=$session_path; briefly "${SHELL:-/bin/sh}" "$1" 'printf "\036%s\036" "$PATH"')
-  [ $? -ne 124 ] || return 1
+  listing=$(PATH=$session_path; limited 2 "${SHELL:-/bin/sh}" "$1" 'printf "\036%s\036" "$PATH"')
+  [ $? -ne 137 ] || return 1
   case $listing in
     *"$mark"*"$mark"*) path=${listing%"$mark"*} path=${path##*"$mark"} ;;
     *) path=$session_path ;;
   esac
+}
+
+# Sets profile to the start-up file in the home that a bash reads at a login: the first there is.
+login_profile() {
+  for profile in .bash_profile .bash_login .profile; do
+    [ ! -e "$HOME/$profile" ] || break
+  done
 }

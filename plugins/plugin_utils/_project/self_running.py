@@ -21,6 +21,7 @@ from itertools import zip_longest
 from .._errors import InputError
 from .branch import DeliveredBranch, paths_between
 from .git import GitError
+from .harvest_files import BUNDLE, NESTED
 from .scratch import Scratch, paths_of_patch
 
 # Files by their names, wherever they lie, and folders, which end in a slash; a group for each kind
@@ -129,10 +130,9 @@ NAMED_MOST = 10
 # So many paths of one job are looked at. A longer one than this, in bytes, is none of a file.
 PATHS_MOST = 200_000
 PATH_MOST = 4096
-# Files of a harvest: the patch, a list of what a branch is made of, bundles of nested repositories.
+# Files of a harvest: the patch, and a list of what a branch is made of.
 PATCH = "changes.patch"
 RAW = "branch.raw"
-NESTED = "nested"
 # The commit of such a bundle that holds the files.
 WORK = "refs/gummy/work"
 # Bytes of branch.raw, of all nested bundles, and of a list of the paths in one.
@@ -315,7 +315,7 @@ class _Search:
         folder = os.path.join(self._folder, NESTED)
         if not os.path.isdir(folder):
             return []
-        return [name for name in os.listdir(folder) if re.fullmatch(r"\d{1,6}\.bundle", name)]
+        return [name for name in os.listdir(folder) if BUNDLE.fullmatch(name)]
 
 
 @dataclass(frozen=True)

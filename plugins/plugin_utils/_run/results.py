@@ -19,6 +19,7 @@ from .._node import wire
 from .._project.branch import DeliveredBranch
 from .._project.self_running import NOTHING, SelfRunning
 from .._schedule.placement import Ranked
+from .._show.text import how_many
 
 # How many nodes of a ranking the record keeps.
 RANKING_KEPT = 25
@@ -310,10 +311,9 @@ def describe_end(row: JobRow) -> str:
 
     went_wrong = row["message"] if row["status"] != "success" else ""
     if row["patch"]:
-        files = row["files_changed"]
-        plural = "" if files == 1 else "s"
+        files = how_many(row["files_changed"], "file")
         lines = f"+{row['lines_added']}/-{row['lines_deleted']}"
-        words += f", {files} file{plural} changed ({lines}), patch {row['patch']}"
+        words += f", {files} changed ({lines}), patch {row['patch']}"
     elif not went_wrong:
         words += f", {_came_without_patch(row)}"
 

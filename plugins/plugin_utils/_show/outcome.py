@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from .text import how_many, printable
+from .text import how_many, printable, some
 
 # How many jobs are named in the line; all of them are in the document.
 NAMED_MOST = 10
@@ -29,11 +29,8 @@ def why_failed(document: Mapping[str, Any], fail_on: Collection[str]) -> str | N
     bad = [row for row in jobs if row["status"] in fail_on]
     sentences = []
     if bad:
-        names = [_named(row) for row in bad[:NAMED_MOST]]
-        if len(bad) > NAMED_MOST:
-            names.append(f"and {len(bad) - NAMED_MOST} more")
         count = f"{len(bad)} of {how_many(len(jobs), 'job')} failed"
-        sentences.append(f"{count}: {', '.join(names)}")
+        sentences.append(f"{count}: {some([_named(row) for row in bad], NAMED_MOST)}")
     if document["message"] and "failed" in fail_on:
         sentences.append(document["message"])
     return printable("; ".join(sentences)) or None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import how_many, table
+from .text import how_many, some, table
 
 # What stands before a job, by its status.
 MARKS = {
@@ -28,13 +28,14 @@ MARKS = {
 CANCELLED = {"void": "never began", "running": "still ending: ask again"}
 # What is said of an attempt whose harvest is not there, by its state.
 NOT_HARVESTED = {"running": "still running", "dead": "its supervisor died"}
-# How many names, and how many files in conflict, stand in one line or below each other.
-NAMES_MOST = 5
+# How many files in conflict stand below each other.
 FILES_MOST = 5
 # How many paths that a sync would send are listed.
 PATHS_MOST = 50
 # The same for what runs by itself, of which the list begins with one of each kind.
 SELF_RUNNING_MOST = 10
+# Classes of a job whose agent never began: the fault is a node's, or lies on the way there.
+BEFORE_THE_AGENT = frozenset({"unreachable", "sync", "refused", "start"})
 # From how many nodes on those with the same reason share a line.
 ALIKE_LEAST = 3
 MEGABYTE = 1e6
@@ -63,6 +64,8 @@ def run_summary(run: Row) -> list[str]:
         lines += _indented(_next_steps(run["command"], row))
     for conflict in run.get("conflicts", ()):
         lines += _indented(_conflict_lines(conflict))
+    if any(row["class"] in BEFORE_THE_AGENT for row in jobs):
+        lines.append(f"  what keeps jobs from a node: {run['command']} distributed.gummy.doctor")
     if is_open:
         lines.append(
             "  call the run again for the rest: "
@@ -142,10 +145,10 @@ def _next_steps(command: str, row: Row) -> list[str]:
         count = row.get("self_running_count") or len(paths)
         steps.append(
             f"{row['name']}: changes what runs by itself elsewhere, so read it first: "
-            f"{_some(paths, SELF_RUNNING_MOST, count)}"
+            f"{some(paths, SELF_RUNNING_MOST, count)}"
         )
     if row.get("not_looked_at"):
-        steps.append(f"{row['name']}: not looked at for that: {_some(row['not_looked_at'])}")
+        steps.append(f"{row['name']}: not looked at for that: {some(row['not_looked_at'])}")
 
     if row["status"] == "lost" and row["attempts"]:
         harvest = _harvest_command(command, row)
@@ -164,7 +167,7 @@ def _harvest_command(command: str, row: Row) -> str:
 
 def _conflict_lines(conflict: Row) -> list[str]:
     files: Sequence[Row] = conflict["files"]
-    lines = [f"{row['path']} is changed by {_some(row['jobs'])}" for row in files[:FILES_MOST]]
+    lines = [f"{row['path']} is changed by {some(row['jobs'])}" for row in files[:FILES_MOST]]
     if len(files) > FILES_MOST:
         lines.append(f"and {len(files) - FILES_MOST} more files")
 
@@ -175,7 +178,7 @@ def _conflict_lines(conflict: Row) -> list[str]:
         order += f"; after them {', '.join(left)} {verb} not apply: merge by hand"
     lines.append(order)
     if conflict.get("unread"):
-        lines.append(f"not looked at for that: the patches of {_some(conflict['unread'])}")
+        lines.append(f"not looked at for that: the patches of {some(conflict['unread'])}")
     return lines
 
 
@@ -254,7 +257,7 @@ def _ranking_lines(ranking: Sequence[Row]) -> list[str]:
     single = [entry for entry in ranking if _why(entry) not in many]
     return [
         *table([_node_cells(entry) for entry in single]),
-        *(f"{_some(names)}: {why}" for why, names in many.items()),
+        *(f"{some(names)}: {why}" for why, names in many.items()),
     ]
 
 
@@ -277,9 +280,7 @@ def left_out_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
     names: dict[str, list[str]] = {}
     for row in rows:
         names.setdefault(row["reason"], []).append(row["name"])
-    return [
-        f"left out of the inventory ({reason}): {_some(each)}" for reason, each in names.items()
-    ]
+    return [f"left out of the inventory ({reason}): {some(each)}" for reason, each in names.items()]
 
 
 # -- the commands
@@ -390,7 +391,7 @@ def clean_text(clean: Row) -> list[str]:
     verb = "would free" if clean["check"] else "freed"
     runs: Sequence[Row] = clean["runs"]
     rows = [_cleaned_cells(row) for row in clean["nodes"]]
-    run_names = _some([row["name"] for row in runs]) or "nothing"
+    run_names = some([row["name"] for row in runs]) or "nothing"
     kept = (
         "kept: what runs, what is not acknowledged, and what is young enough "
         "(keep in the config file)"
@@ -419,15 +420,6 @@ def _cleaned_cells(row: Row) -> list[str]:
 def _count(rows: Sequence[Row], **wanted: str) -> int:
     """How many rows have these values."""
     return len([row for row in rows if all(row[key] == wanted[key] for key in wanted)])
-
-
-def _some(names: Sequence[str], most: int = NAMES_MOST, count: int | None = None) -> str:
-    """The first names, and how many more there are. count: of all, if `names` has not got all."""
-    words = [*names[:most]]
-    more = (len(names) if count is None else count) - len(words)
-    if more > 0:
-        words.append(f"and {more} more")
-    return ", ".join(words)
 
 
 def _megabytes(count: float) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 # What stands between two columns of a table.
 GAP = "  "
+# How many names stand in one line.
+NAMES_MOST = 5
 VARIATION_SELECTOR = "\N{VARIATION SELECTOR-16}"
 
 
@@ -42,6 +44,15 @@ def clock_time(at: float, now: float) -> str:
 def how_many(number: int, what: str) -> str:
     """`1 job`, `2 jobs`. what: a word that takes an s."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def some(names: Sequence[str], most: int = NAMES_MOST, count: int | None = None) -> str:
+    """The first names, and how many more there are. count: of all, if `names` has not got all."""
+    words = [*names[:most]]
+    more = (len(names) if count is None else count) - len(words)
+    if more > 0:
+        words.append(f"and {more} more")
+    return ", ".join(words)
 
 
 def width(text: str) -> int:

@@ -181,6 +181,9 @@ def test_what_is_there_and_can_not_be_used_is_not_installed_again() -> None:
         'the line `export PATH="/opt/homebrew/bin:$PATH"` to ~/.zprofile'
         in (assessed("gummy", off)["reasons"][0])
     )
+    # Where there is another start-up file, bash reads no ~/.profile.
+    off = tools(programs={"claude": "/home/me/bin/claude"}, profile=".bash_profile")
+    assert assessed("claude", off)["reasons"][0].endswith("to ~/.bash_profile there")
     odd = assessed("claude", tools("claude"))
     assert odd["reasons"] == ["/usr/bin/claude is there, and the node says that it can't be used"]
 

@@ -66,6 +66,30 @@ def test_a_login_shell_that_hangs_says_no_path(tmp_path: pathlib.Path) -> None:
     assert found.programs["gummy"] == f"{tmp_path}/bin/gummy"
 
 
+def test_a_typed_shell_that_hangs_and_hears_no_signal_is_ended_and_costs_what_it_knows_alone(
+    tmp_path: pathlib.Path,
+) -> None:
+    found = ask(tmp_path, rc="trap '' TERM\nwhile :; do :; done\n", gummy=PROGRAM)
+    assert "/usr/bin" in found.path
+    assert found.programs["gummy"] == f"{tmp_path}/bin/gummy"
+
+
+@pytest.mark.parametrize(
+    ("facts", "profile"),
+    [
+        ({"shell": "/bin/bash", "profile": ".bash_profile"}, ".bash_profile"),
+        ({"shell": "/usr/bin/zsh", "profile": ".profile"}, ".zprofile"),
+        ({"shell": "/usr/bin/fish", "profile": ".profile"}, ""),
+        ({"shell": "/bin/bash", "profile": "../x; rm -rf /"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_start_up_file_of_a_login_is_the_one_that_its_shell_reads(
+    facts: dict[str, str], profile: str
+) -> None:
+    assert tools.read_tools(said(**facts), "n").profile == profile
+
+
 @pytest.mark.parametrize(
     "text",
     [

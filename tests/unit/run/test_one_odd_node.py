@@ -107,7 +107,7 @@ def test_a_field_in_an_odd_way_costs_that_node_alone(call, monkeypatch, number, 
     assert json.loads(json.dumps(rows, allow_nan=False))["b"]["status"] == "success"
 
 
-def fetch_nothing(link, attempt, folder):
+def fetch_nothing(link, attempt, folder, limit, seconds):
     """The harvest is empty."""
 
 

@@ -93,6 +93,7 @@ def test_the_summary_of_a_run():
             " distributed.gummy.harvest -e gummy_job=u-1"
         ),
         "  maybe: log /r/docs/log",
+        "  what keeps jobs from a node: ansible-playbook -i net.yml distributed.gummy.doctor",
         "record: /r/run.json",
     ]
 

@@ -412,9 +412,10 @@ class NodeSession(Asks):
         seconds: float | None,
         opened: Callable[[Replies], None],
     ) -> Iterator[Any]:
-        """The replies of a verb as they come.
+        """The replies of a verb as they come; a call that is asked again tells them again.
 
-        seconds: for all of them; None: as long as they come. Raises LinkError.
+        seconds: for all of them; None: it is no call, and they come for as long as they come.
+        Raises LinkError.
         """
         until = None if seconds is None else time.monotonic() + seconds
         # What may be tried once more, each once: a session that ended under way, and one that did
@@ -434,7 +435,10 @@ class NodeSession(Asks):
                 raise LinkError(error, "timeout") from None
             except LinkError as exc:
                 why = _why_again(exc)
-                if (replies is not None and replies.has_come) or why not in again:
+                # Who follows a poll has what it told. A call counts when it is over, and its last
+                # reply alone.
+                is_told = seconds is None and replies is not None and replies.has_come
+                if is_told or why not in again:
                     raise
                 again.discard(why)
             finally:

@@ -194,6 +194,22 @@ def test_what_is_cut_twice_is_an_error(home, linked):
     assert failed.value.kind == "unreachable" and "x" in str(failed.value)
 
 
+def test_a_call_that_is_cut_between_its_reply_and_its_end_is_asked_again(home):
+    """The node is played: once it goes away after a reply, and then it says the whole."""
+    link = played(
+        f"""
+first = ask()
+if os.path.exists({str(home / "cut")!r}):
+    void(first)
+    ask()
+open({str(home / "cut")!r}, "w").close()
+say(state="reply", id=first, reply={{"state": "void", "store": "cut"}})
+"""
+    )
+    assert fence(link)["store"] == "s"
+    link.session.close()
+
+
 def test_a_poll_that_has_told_something_is_not_asked_again_by_itself(home, linked):
     link = linked()
     request = {"prefix": "u-", "told": [], "watchable": [], "slots": 1}

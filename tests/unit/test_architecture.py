@@ -20,6 +20,9 @@ PAGE = ROOT / "docs" / "architecture.md"
 # Plugins that only hold documentation import nothing, and are in no table.
 WITHOUT_CODE = frozenset({"modules", "doc_fragments"})
 
+# What is said of the folder of the wings, which is none.
+CORE = PLUGINS / "plugin_utils" / "__init__.py"
+
 Arrows = dict[str, frozenset[str]]
 
 
@@ -62,6 +65,8 @@ def imported_by(file: Path) -> Iterator[tuple[str, ...]]:
 def arrows_of_the_code() -> Arrows:
     arrows: dict[str, set[str]] = {}
     for file in PLUGINS.rglob("*.py"):
+        if file == CORE:
+            continue
         wing = wing_of(file.relative_to(PLUGINS).with_suffix("").parts)
         arrows.setdefault(wing, set())
         for module in imported_by(file):
@@ -78,6 +83,17 @@ def arrows_of_the_page() -> Arrows:
         if row:
             arrows[row[1]] = frozenset(re.findall(r"`(\w+)`", row[2]))
     return arrows
+
+
+def test_each_wing_says_what_the_page_says_of_it() -> None:
+    rows = re.findall(
+        r"^\| `(_\w+)` \| ([^|]+) \| ", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    page = dict(rows)
+    for file in CORE.parent.glob("_*/__init__.py"):
+        said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        sentence = page[file.parent.name]
+        assert " ".join(said.split()) == f"{sentence[0].upper()}{sentence[1:]}.", file
 
 
 def test_the_page_has_every_wing_and_every_arrow_that_the_code_has_and_no_other() -> None:

@@ -87,4 +87,4 @@ def _sources() -> dict[str, bytes]:
         if path.name not in NOT_SENT
     }
     main = sources.pop("_node/__main__.py")
-    return {"__main__.py": main, "_node/__init__.py": b"", **sources}
+    return {"__main__.py": main, **sources}

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from types import ModuleType
+from typing import cast
 
 
 class CompiledModules(MetaPathFinder):
@@ -40,4 +41,12 @@ class CompiledModules(MetaPathFinder):
         return None
 
 
-sys.meta_path.insert(0, CompiledModules(__name__))
+def put_before_ansible(finder: MetaPathFinder, finders: list[object]) -> None:
+    """Ask this finder before Ansible's; where that one is not, Python's own is asked anyway."""
+    for place, other in enumerate(finders):
+        if type(other).__name__ == "_AnsibleCollectionFinder":
+            finders.insert(place, finder)
+            return
+
+
+put_before_ansible(CompiledModules(__name__), cast("list[object]", sys.meta_path))

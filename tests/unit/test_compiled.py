@@ -24,3 +24,17 @@ def test_what_is_not_there_is_not_found_and_other_packages_are_left_alone() -> N
     assert finder.find_spec(f"{CORE}._attic", list(core.__path__)) is None
     assert finder.find_spec(f"{CORE}_other.box", list(core.__path__)) is None
     assert finder.find_spec("json", None) is None
+
+
+def test_it_is_asked_before_ansible_and_others_keep_their_place() -> None:
+    class _AnsibleCollectionFinder:
+        pass
+
+    core = importlib.import_module(CORE)
+    finder, other, theirs = core.CompiledModules(CORE), object(), _AnsibleCollectionFinder()
+    finders = [other, theirs]
+    core.put_before_ansible(finder, finders)
+    assert finders == [other, finder, theirs]
+    finders = [other]
+    core.put_before_ansible(finder, finders)
+    assert finders == [other]

@@ -783,7 +783,7 @@ def soon_late(monkeypatch):
 class Silent:
     """A claim that is answered only when the test says so."""
 
-    def __init__(self, reply=CLAIMED):
+    def __init__(self, reply):
         self.reply = reply
         self.answers = threading.Event()
 
@@ -793,7 +793,7 @@ class Silent:
 
 
 def test_a_claim_that_is_late_is_withdrawn_and_its_job_goes_elsewhere_at_once(call, soon_late):
-    silent = Silent()
+    silent = Silent(CLAIMED)
     dead = PlayedNode("dead", claim=[silent])
     made = call([shell_job("a", attempts=1)], dead, PlayedNode("good"))
     made.start()
@@ -806,7 +806,7 @@ def test_a_claim_that_is_late_is_withdrawn_and_its_job_goes_elsewhere_at_once(ca
 
 
 def test_what_a_late_claim_was_given_is_given_back_when_its_node_answers(call, soon_late):
-    silent = Silent()
+    silent = Silent(CLAIMED)
     slow = PlayedNode("slow", claim=[silent])
     good = PlayedNode("good", ends=None)
     made = call([JOB], slow, good)

@@ -109,12 +109,12 @@ def check_branches(jobs: Iterable[DeliverableJob]) -> None:
 
 def _check_branch(project: str | None, where: str) -> str | None:
     """What is wrong with a branch of this project, as a sentence."""
-    if project is None or not in_git(project):
-        return (
-            f"{where}: deliver: branch needs a git project, "
-            f"and {project or 'a job without project'} is none; take patch, or git init"
-        )
     try:
+        if project is None or not in_git(project):
+            return (
+                f"{where}: deliver: branch needs a git project, "
+                f"and {project or 'a job without project'} is none; take patch, or git init"
+            )
         object_format = git(project, "rev-parse", "--show-object-format").strip()
     except GitError as exc:
         return f"{where}: deliver: branch: git can't read {project}: {exc}"

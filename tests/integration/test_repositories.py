@@ -6,9 +6,10 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 
 import pytest
-from real_nodes import Controller, Counter
+from real_nodes import Controller, Counter, git
 
 pytestmark = pytest.mark.once
 
@@ -72,3 +73,72 @@ def test_an_empty_git_in_and_above_a_project_makes_no_repository_of_it(
     (project / ".git").mkdir()
     played = controller.shell("cat secret; echo b > b", "-e", f"gummy_project={project}")
     assert (played.status, played.job["files_changed"]) == (0, 1), played
+
+
+def filtered(controller: Controller) -> pathlib.Path:
+    """The project with a file that a filter keeps out of the repository in plain text.
+
+    The node has the filter's settings, which travel with .git, and not its program.
+    """
+    project = controller.project
+    script = controller.folder / "filter"
+    script.write_text("#!/bin/sh\ntr a-zA-Z n-za-mN-ZA-M\n", encoding="utf-8")
+    script.chmod(0o755)
+    for way in ("clean", "smudge"):
+        git(project, "config", f"filter.rot.{way}", str(script))
+    (project / ".gitattributes").write_text("*.key filter=rot\n", encoding="utf-8")
+    (project / "a.key").write_text("password\n", encoding="utf-8")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "filtered")
+    return project
+
+
+# The node's git has no such filter, so it stores what lies in the tree.
+COMMIT = (
+    "git config --remove-section filter.rot; echo more >> a.key; echo new > b.key; git add -A; "
+    "git -c user.name=a -c user.email=a@b commit -qm x; echo last >> a.key"
+)
+
+
+def in_plain_text(project: pathlib.Path) -> list[str]:
+    """Objects of the repository, reachable or not, that hold what the filter hides."""
+    words = ["cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objecttype)"]
+    rows = git(project, *words).stdout.splitlines()
+    blobs = [row.split()[0] for row in rows if row.endswith(" blob")]
+    return [name for name in blobs if "password" in git(project, "cat-file", "blob", name).stdout]
+
+
+def test_a_patch_of_filtered_files_fits_and_the_agent_s_commits_are_not_offered(
+    controller: Controller,
+) -> None:
+    project = filtered(controller)
+    played = controller.shell(COMMIT, "-e", "gummy_run_id=filtered")
+    assert played.status == 0 and played.job["commits"] == {}, played
+    assert "do not fetch commits.bundle" in played.output, played
+    git(project, "apply", played.job["patch"])
+    assert (project / "a.key").read_text(encoding="utf-8") == "password\nmore\nlast\n"
+    assert (project / "b.key").read_text(encoding="utf-8") == "new\n"
+    assert in_plain_text(project) == []
+
+
+def test_a_branch_of_filtered_files_is_merged_by_its_name(controller: Controller) -> None:
+    project = filtered(controller)
+    played = controller.shell(COMMIT, "-e", "gummy_run_id=f", "-e", "gummy_deliver=branch")
+    assert played.status == 0 and "commits are made anew" in played.output, played
+    assert in_plain_text(project) == []
+    git(project, "merge", "-q", "--ff-only", played.job["delivered"]["branch"])
+    assert (project / "a.key").read_text(encoding="utf-8") == "password\nmore\nlast\n"
+    assert git(project, "status", "--porcelain").stdout == ""
+    assert in_plain_text(project) == []
+
+
+def test_a_patch_of_a_folder_of_a_repository_is_taken_over_by_the_line_of_the_summary(
+    controller: Controller,
+) -> None:
+    folder = controller.project / "docs"
+    played = controller.shell("echo more >> 'b c.txt'", "-e", f"gummy_project={folder}")
+    assert played.status == 0 and len(played.job["notes"]) == 1, played
+    command = played.job["notes"][0].partition("take the patch over with ")[2]
+    assert f"job-1: take the patch over with {command}" in played.output
+    subprocess.run(["sh", "-c", f"{command} '{played.job['patch']}'"], cwd=folder, check=True)
+    assert (folder / "b c.txt").read_text(encoding="utf-8") == "text\nmore\n"

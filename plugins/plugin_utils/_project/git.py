@@ -59,7 +59,12 @@ NOTHING_RUNS = {
     "GIT_PAGER": "cat",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    # The filter of git-lfs would fetch what it has not got.
+    "GIT_LFS_SKIP_SMUDGE": "1",
 }
+# Calls a program that may take 16 GB of memory, where the system can hold it to that: git keeps in
+# memory what a filter of the user's prints, which may have no end.
+WITH_FILTERS = ("/bin/sh", "-c", 'ulimit -v 16000000 2>/dev/null; exec "$@"', "sh")
 # Which files git takes the user's own settings from, safe.directory among them, stays as it is.
 USERS_OWN = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 # How many of the last characters that a git says of its failure are passed on.
@@ -92,6 +97,7 @@ def git(
     settings: Mapping[str, str] | None = None,
     seconds: float | None = None,
     little_memory: bool = False,
+    with_filters: bool = False,
     most: int = OUTPUT_MOST,
 ) -> bytes:
     """What a git prints about the repository that this folder is in.
@@ -100,7 +106,8 @@ def git(
     place of the repository's own index; objects: of a folder in place of its objects; settings:
     more than QUIET, whatever their names hold; seconds: after which it is ended with all that it
     called, SECONDS_MOST if it is None; little_memory: end it when it takes much of that;
-    most: bytes of its output, with more it is ended.
+    with_filters: whether it runs filters of the user's; most: bytes of its output, with more it is
+    ended.
 
     Raises GitError, and ProjectError where there is no git.
     """
@@ -110,6 +117,8 @@ def git(
     argv += words
     if little_memory:
         argv = [*WITH_LITTLE_MEMORY, *argv]
+    elif with_filters:
+        argv = [*WITH_FILTERS, *argv]
 
     env = {**_environment(index, objects), **_as_variables(settings or {})}
     given: dict[str, Any] = {"data": stdin} if isinstance(stdin, bytes) else {"source": stdin}

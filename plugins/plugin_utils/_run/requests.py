@@ -60,8 +60,17 @@ def claim_request(
     }
 
 
-def job_spec(job: Job, request: Request, *, controller: str, base: str | None) -> wire.JobSpec:
-    """What a node must know of the job. base: the commit that its branch is to begin at."""
+def job_spec(
+    job: Job, request: Request, *, controller: str, base: str | None, with_contents: bool = False
+) -> wire.JobSpec:
+    """What a node must know of the job.
+
+    base: the commit that its branch is to begin at; with_contents: whether a patch is made anew at
+    home, of the contents of all files that changed.
+    """
+    deliver = job.deliver
+    if deliver == "patch" and with_contents:
+        deliver = "contents"
     return {
         "schema": SPEC_SCHEMA,
         "digest": job.digest(),
@@ -75,7 +84,7 @@ def job_spec(job: Job, request: Request, *, controller: str, base: str | None) -
         "controller": controller,
         "project": job.project is not None,
         "project_path": job.project,
-        "deliver": job.deliver,
+        "deliver": deliver,
         "artifacts": job.artifacts or (),
         "base": base,
         "title": commit_title(job),
@@ -101,6 +110,11 @@ def branch_orders(jobs: Iterable[Job]) -> dict[str, BranchOrder]:
         for job in jobs
         if job.deliver == "branch" and job.project is not None
     }
+
+
+def job_projects(jobs: Iterable[Job]) -> dict[str, str]:
+    """Job's name -> where its project lies on this controller, for the journal."""
+    return {job.name: job.project for job in jobs if job.project is not None}
 
 
 def branch_wish(job: Job, failure: str | None, base: str | None = None) -> BranchWish | None:

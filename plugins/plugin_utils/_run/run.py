@@ -33,7 +33,7 @@ from .._show.printer import Printer
 from .._show.text import how_many
 from .engine import Engine
 from .interrupt import cancel_if_we_die
-from .requests import branch_orders, placement_spec
+from .requests import branch_orders, job_projects, placement_spec
 from .results import JobResult, JobRow, describe_end, job_row
 from .resume import ResumePlan, adopt_run, refuse_lost_record, take_up
 
@@ -162,6 +162,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         {job.name: job.content() for job in request.jobs},
         controller,
         branch_orders(request.jobs),
+        projects=job_projects(request.jobs),
     )
     for row in failed:
         record.append("finish", **row)

@@ -23,6 +23,7 @@ from .._input.pass_env import values_for
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
 from .._node import wire
+from .._project.attributes import needs_contents
 from .._project.branch import head
 from .._project.bring_home import bring_home
 from .._project.harvest_files import HarvestLimit
@@ -208,7 +209,13 @@ class Verbs:
         request: wire.StartRequest = {
             "attempt": command.attempt,
             "generation": generation,
-            "spec": requests.job_spec(job, self.request, controller=self.controller, base=base),
+            "spec": requests.job_spec(
+                job,
+                self.request,
+                controller=self.controller,
+                base=base,
+                with_contents=job.project is not None and needs_contents(job.project),
+            ),
             "env": values,
         }
         if key is not None:
@@ -256,6 +263,7 @@ class Verbs:
                 result=result,
                 files=files,
                 wish=requests.branch_wish(job, None if failure is None else str(failure), base),
+                project=job.project,
                 limit=limit,
                 seconds=seconds_in_a_run(limit),
             )

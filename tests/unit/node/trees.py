@@ -88,6 +88,8 @@ class Tree:
         self.r = random.Random(seed)
         self.count = 0
         self.has_git = bool(seed % 3)
+        # Whether it has attributes for sure; else it may.
+        self.attributes = False
 
     def path(self, ending=b""):
         """A path that is not there yet, in a folder that is."""
@@ -130,7 +132,7 @@ class Tree:
         self.write(os.path.join(path, b"x.inner"))
 
     def fill(self):
-        if self.r.random() < 0.3:
+        if self.r.random() < 0.3 or self.attributes:
             self.write(os.path.join(self.top, b".gitattributes"), self.r.choice(ATTRIBUTES))
         self.write(os.path.join(self.top, b".gitignore"), IGNORES)
         for _time in range(14):
@@ -142,6 +144,9 @@ class Tree:
             self.repository(self.path(b".repo"), commit=self.r.random() < 0.5)
         if self.has_git:
             git(self.top, "init", "-q", "--template=")
+            # Each letter becomes another one, and so back again.
+            for way in ("clean", "smudge"):
+                git(self.top, "config", f"filter.x.{way}", "LC_ALL=C tr a-zA-Z n-za-mN-ZA-M")
             git(self.top, "add", "-A", "--", ":!*.repo*")
             git(self.top, "commit", "-qm", "the project")
             self.write(self.take(b".file"))

@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The changes of a harvest with the contents that came along, as the user's git would store them.
+
+Patch and branch are made of these. What must not get into the user's repository in plain text is
+known here too: by no way, neither the agent's commits nor a copy under another name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from .git import LARGE_SECONDS_MOST, GitError, git
+from .scratch import Scratch
+from .stored import SUBMODULE, Change, Contents, Entry, some_paths
+from .tree_maker import TreeMaker, parse_changes
+
+# Files of a harvest: what changed, its contents, and the agent's own commits.
+RAW = "branch.raw"
+PACK = "branch.pack"
+BUNDLE = "commits.bundle"
+# How many objects are stored one by one; more of them are kept as the pack that they came in.
+LOOSE_MOST = 100
+# The id of a blank file, by git's formats of objects.
+BLANK = frozenset(
+    {
+        b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+        b"473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+    }
+)
+
+
+class HarvestContents:
+    """Reads a harvest into a repository of ours. Raises GitError, OSError, ValueError."""
+
+    def __init__(self, project: str, folder: str, scratch: Scratch, base: str | None) -> None:
+        """folder: of the harvest; scratch: has the project's objects; base: the commit that the
+        job began from.
+        """
+        self._project = project
+        self._folder = folder
+        self._git = scratch
+        self._raw = scratch
+        if scratch.format != "sha1":
+            # On a node contents have names of git's first format, whatever the project's is.
+            apart = os.path.join(scratch.folder, "raw")
+            os.mkdir(apart)
+            self._raw = Scratch(apart)
+        # Paths in the harvest are the project's, which may be a folder of the repository.
+        self.prefix = git(project, "rev-parse", "--show-prefix").removesuffix(b"\n")
+        self.stored = Contents(project, scratch, self._raw, base=base, folder=scratch.folder)
+        # The changes as they came, and those that a branch takes, as git would have stored them.
+        self.raw_changes: list[Change] = []
+        self.changes: list[Change] = []
+        # Paths that stay in the patch.
+        self.kept: set[bytes] = set()
+        # Ids of contents that must not get into the user's repository.
+        self._secret: set[bytes] = set()
+        # Sentences for a person.
+        self.notes: list[str] = []
+
+    def read(self, more: Iterable[bytes] = ()) -> None:
+        """Read the changes and their contents. more: paths whose attributes are asked for too."""
+        path = os.path.join(self._folder, RAW)
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                changes = parse_changes(file.read(), self.prefix)
+            self._take_contents(len(changes))
+            self.raw_changes = self._without_submodules(changes)
+        self._check_contents(self.raw_changes)
+        self.stored.learn(self.raw_changes, more)
+        self._store()
+
+    def _take_contents(self, count: int) -> None:
+        unpack = ["index-pack", "--stdin"]
+        if count < LOOSE_MOST:
+            unpack = ["unpack-objects", "-q"]
+        with open(os.path.join(self._folder, PACK), "rb") as pack:
+            self._raw(*unpack, stdin=pack, seconds=LARGE_SECONDS_MOST)
+
+    def _without_submodules(self, changes: Sequence[Change]) -> list[Change]:
+        modules = self.stored.submodules
+        kept = [
+            change for change in changes if not modules or not change.after.path.startswith(modules)
+        ]
+        if len(kept) < len(changes):
+            skipped = len(changes) - len(kept)
+            self.notes.append(f"{skipped} files of submodules are in the patch only")
+        return kept
+
+    def _check_contents(self, changes: Iterable[Change]) -> None:
+        """Trees are made without asking for contents, which a partial clone need not have here."""
+        entries = (entry for change in changes for entry in change if entry.mode != SUBMODULE)
+        ids = {entry.object_id for entry in entries if entry.object_id.strip(b"0")}
+        names = b"".join(object_id + b"\n" for object_id in sorted(ids))
+        kinds = self._raw("cat-file", "--batch-check=%(objecttype)", stdin=names).split(b"\n")
+        if kinds[:-1] != [b"blob"] * len(ids):
+            raise GitError("the harvest has not got all contents that it names")
+
+    # -- what a branch takes
+
+    def _store(self) -> None:
+        """Fill what a branch takes, and what it must not take."""
+        plain = set[bytes]()
+        changes = []
+        other_rules = set[bytes]()
+        for change in self.raw_changes:
+            path = change.after.path
+            if self.stored.has_other_rules(path):
+                other_rules.add(path)
+                if self.stored.is_ever_opaque(path):
+                    plain.update(self._plain_ids(change))
+                continue
+            stored = self.stored.change(change)
+            changes.append(stored)
+            if self.stored.rules(path).is_opaque:
+                plain.update(self._plain_ids(change) - {each.object_id for each in stored})
+        self.forbid(plain)
+
+        copies = {
+            change.after.path
+            for change in changes
+            if self._secret.intersection(entry.object_id for entry in change)
+        }
+        self.changes = [change for change in changes if change.after.path not in copies]
+        self.kept = other_rules | copies
+        if other_rules:
+            self.notes.append(
+                "the job changed attributes by which git stores a file, so it is in the patch "
+                f"only: {some_paths(other_rules)}"
+            )
+        if copies:
+            self.notes.append(
+                "a file with the content of one that is filtered is in the patch only: "
+                f"{some_paths(copies)}"
+            )
+
+    def _plain_ids(self, change: Change) -> set[bytes]:
+        return {self.stored.plain(entry.object_id) for entry in change if entry.is_regular}
+
+    def plain_versions(self) -> dict[tuple[bytes, bytes], bytes]:
+        """Path and id of a content as it came -> the id of what is stored of it."""
+        stored = {change.after.path: change for change in self.changes}
+        versions = {}
+        for raw in self.raw_changes:
+            change = stored.get(raw.after.path)
+            if change is None:
+                continue
+            for came, kept in zip(raw, change, strict=True):
+                if came.is_regular:
+                    plain = self.stored.plain(came.object_id)
+                    versions[(came.path, plain)] = kept.object_id
+        return versions
+
+    def keyed_paths(self) -> set[bytes]:
+        """Paths whose filter gives another result for what is stored there already."""
+        return {
+            raw.after.path
+            for raw in self.raw_changes
+            if raw.after.path not in self.kept
+            and raw.before.is_regular
+            and self.stored.rules(raw.after.path).filter
+            and not self.stored.is_steady(raw.before)
+        }
+
+    def forbid(self, ids: Iterable[bytes]) -> None:
+        """Contents that must not get into the user's repository, unless it has them by itself."""
+        names = sorted(set(ids) - self._secret - BLANK)
+        if names:
+            given = b"".join(name + b"\n" for name in names)
+            listing = git(self._project, "cat-file", "--batch-check=%(objectname)", stdin=given)
+            there = {line for line in listing.splitlines() if not line.endswith(b" missing")}
+            self._secret.update(set(names) - there)
+
+    def is_secret(self, object_id: bytes) -> bool:
+        return object_id in self._secret
+
+    def check(self, tip: str, known: Sequence[str]) -> None:
+        """Raise GitError if a branch would hold what must not get into the user's repository.
+
+        known: commits that it has.
+        """
+        if not self._secret:
+            return
+        words = ("rev-list", "--objects", "--missing=allow-any", tip, "--not", *known)
+        listing = self._git(*words, seconds=LARGE_SECONDS_MOST)
+        if self._secret.intersection(line[: len(tip)] for line in listing.splitlines()):
+            raise GitError("it would hold the content of a filtered file in plain text")
+
+    # -- the agent's commits
+
+    def bundle_holds_plain_text(self, refs: Iterable[str], base: str | None) -> bool:
+        """Whether who takes over a bundle would get what a filter keeps out of the repository.
+
+        refs: the commits that it brings, which are in the repository of ours; base: what the
+        project has of them.
+        """
+        words = ["rev-list", "--objects", "--missing=allow-any", *refs]
+        if base is not None:
+            words += ["--not", base]
+        listing = self._git(*words, seconds=LARGE_SECONDS_MOST)
+        rows = [line.partition(b" ") for line in listing.splitlines()]
+        if any(object_id in self._secret for object_id, _blank, _path in rows):
+            return True
+        rules = self.stored.attributes.of(path for _id, _blank, path in rows if path)
+        return any(each.is_opaque for each in rules.values())
+
+
+def patch_entries(contents: HarvestContents, change: Change, stored: Change | None) -> Change:
+    """Both sides of a file as a patch of the project's folder has them.
+
+    `git apply` cleans the file that it finds, so where a filter is the patch has what git stores.
+    Ends of lines it takes as they are. stored: the change as git stores it; None if the patch alone
+    has it.
+    """
+    rules = contents.stored.rules(change.after.path)
+    if stored is None or not (rules.is_opaque or rules.ident):
+        stored = Change(*(_as_it_came(contents, entry) for entry in change))
+    before, after = (
+        entry._replace(path=entry.path.removeprefix(contents.prefix)) for entry in stored
+    )
+    return Change(before, after)
+
+
+def _as_it_came(contents: HarvestContents, entry: Entry) -> Entry:
+    if not entry.is_there or entry.mode == SUBMODULE:
+        return entry
+    return entry._replace(object_id=contents.stored.plain(entry.object_id))
+
+
+def patch_trees(contents: HarvestContents, trees: TreeMaker) -> tuple[str, str] | None:
+    """The trees between which the patch is, before and after; None if it is good as it came."""
+    stored = {change.after.path: change for change in contents.changes}
+    rules = (contents.stored.rules(change.after.path) for change in contents.raw_changes)
+    if not any(each.is_opaque or each.ident for each in rules):
+        return None
+    changes = [
+        patch_entries(contents, change, stored.get(change.after.path))
+        for change in contents.raw_changes
+    ]
+    before = trees.tree_of_entries(change.before for change in changes)
+    return before, trees.tree_of_entries(change.after for change in changes)

@@ -91,6 +91,8 @@ def _mend(
     entry: Entry, contents: HarvestContents, versions: Mapping[tuple[bytes, bytes], bytes]
 ) -> Entry | None:
     """What a commit gets in place of an entry; None: nothing, what was there stays."""
+    if contents.stays_on_its_node(entry.path):
+        return None
     if entry.path in contents.kept or contents.is_secret(entry.object_id):
         # What came as it lay in the tree may be known by what is stored of it.
         version = versions.get((entry.path, entry.object_id))
@@ -102,7 +104,9 @@ def _mend(
     rules = contents.stored.rules(entry.path)
     if rules.is_opaque:
         version = versions.get((entry.path, entry.object_id))
-        if version is None and entry.object_id in contents.stored.known(entry.path):
+        is_known = entry.object_id in contents.stored.known(entry.path)
+        # An encoding stands in the project's own attributes, so the node's git has seen to it.
+        if version is None and (is_known or not rules.filter):
             version = entry.object_id
         if version is None:
             contents.forbid([entry.object_id])

@@ -10,17 +10,23 @@ known here too: by no way, neither the agent's commits nor a copy under another 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 
 from .git import LARGE_SECONDS_MOST, GitError, git
 from .scratch import Scratch
 from .stored import SUBMODULE, Change, Contents, Entry, some_paths
+from .sync import NODE_OWNED
 from .tree_maker import TreeMaker, parse_changes
 
 # Files of a harvest: what changed, its contents, and the agent's own commits.
 RAW = "branch.raw"
 PACK = "branch.pack"
 BUNDLE = "commits.bundle"
+# The paths of NODE_OWNED.
+NODE_OWNED_PATH = re.compile(
+    "|".join(re.escape(path[1:]).replace(r"\*", "[^/]+") for path in NODE_OWNED).encode()
+)
 # How many objects are stored one by one; more of them are kept as the pack that they came in.
 LOOSE_MOST = 100
 # The id of a blank file, by git's formats of objects.
@@ -108,14 +114,16 @@ class HarvestContents:
         other_rules = set[bytes]()
         for change in self.raw_changes:
             path = change.after.path
+            if self.stays_on_its_node(path):
+                continue
             if self.stored.has_other_rules(path):
                 other_rules.add(path)
-                if self.stored.is_ever_opaque(path):
+                if self.stored.is_ever_filtered(path):
                     plain.update(self._plain_ids(change))
                 continue
             stored = self.stored.change(change)
             changes.append(stored)
-            if self.stored.rules(path).is_opaque:
+            if self.stored.rules(path).filter:
                 plain.update(self._plain_ids(change) - {each.object_id for each in stored})
         self.forbid(plain)
 
@@ -174,6 +182,10 @@ class HarvestContents:
             there = {line for line in listing.splitlines() if not line.endswith(b" missing")}
             self._secret.update(set(names) - there)
 
+    def stays_on_its_node(self, path: bytes) -> bool:
+        """Whether it is what an agent keeps on its node for itself, and no work of it."""
+        return NODE_OWNED_PATH.fullmatch(path.removeprefix(self.prefix)) is not None
+
     def is_secret(self, object_id: bytes) -> bool:
         return object_id in self._secret
 
@@ -205,7 +217,7 @@ class HarvestContents:
         if any(object_id in self._secret for object_id, _blank, _path in rows):
             return True
         rules = self.stored.attributes.of(path for _id, _blank, path in rows if path)
-        return any(each.is_opaque for each in rules.values())
+        return any(each.filter for each in rules.values())
 
 
 def patch_entries(contents: HarvestContents, change: Change, stored: Change | None) -> Change:

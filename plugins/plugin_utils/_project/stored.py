@@ -168,10 +168,10 @@ class Contents:
         # Ends of lines are nothing to a file that has one kind of them in all its versions.
         return not same or path in self._returns
 
-    def is_ever_opaque(self, path: bytes) -> bool:
-        """Whether a filter or an encoding is at work there, before or after the job."""
+    def is_ever_filtered(self, path: bytes) -> bool:
+        """Whether a filter is at work there, before or after the job."""
         rules = (self.rules(path), self._rules_after.get(path, Rules()))
-        return any(each.is_opaque for each in rules)
+        return any(each.filter for each in rules)
 
     def _find_returns(self, changes: Sequence[Change]) -> None:
         """Find the paths that have a carriage return, where attributes care for it."""

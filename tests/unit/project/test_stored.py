@@ -314,6 +314,54 @@ def test_a_filter_that_is_a_file_of_the_project_is_found_in_a_folder_of_it(tmp_p
     assert (work.project / "sub" / "x.secret").read_text() == f"{PLAIN.decode()}\nmine\n"
 
 
+def test_what_gummy_keeps_on_its_node_is_in_no_commit_so_two_jobs_don_t_conflict_in_it(tmp_path):
+    work = Work(tmp_path)
+    notes = work.project / ".gummy" / "specialists" / "one"
+    notes.mkdir(parents=True)
+    work.commit(work.project, "notes", **{".gummy/specialists/one/meta.yaml": "turns: 1\n"})
+
+    def change(name):
+        def agent(tree):
+            for file in ("meta.yaml", "session.txt", "prompt.txt"):
+                (tree / ".gummy" / "specialists" / "one" / file).write_text(f"of {name}\n"[:4])
+            (tree / ".gummy/specialists/one/meta.yaml").write_text(f"turns of {name}\n")
+            (tree / f"by {name}").write_text("work\n")
+            trees.git(tree, "add", "-A")
+            trees.git(tree, "commit", "-qm", name)
+
+        return agent
+
+    for name in ("a", "b"):
+        made = work.deliver(work.job(change(name), name), name)
+        assert ".gummy/specialists/one/meta.yaml" in made["note"]
+        trees.git(work.project, "merge", "-q", made["branch"])
+    listed = _said(work.project, "ls-tree", "-r", "--name-only", "HEAD").splitlines()
+    assert ".gummy/specialists/one/session.txt" not in listed
+    assert (notes / "meta.yaml").read_text() == "turns: 1\n" and {"by a", "by b"} <= {*listed}
+
+
+def test_text_in_another_encoding_is_stored_as_git_add_stores_it(tmp_path):
+    work = Work(tmp_path)
+    work.settings = {}
+    (work.project / "t.txt").write_bytes("a\nb\n".encode("utf-16"))
+    work.commit(work.project, "coded", **{".gitattributes": "*.txt working-tree-encoding=UTF-16\n"})
+
+    def change(tree):
+        (tree / "t.txt").write_bytes("a\nB\n".encode("utf-16"))
+        trees.git(tree, "commit", "-qam", "of the agent")
+        (tree / "new.txt").write_bytes("new\n".encode("utf-16"))
+
+    job = work.job(change)
+    tip = _said(work.top / "job-tree", "rev-parse", "HEAD")
+    made = work.deliver(job)
+    assert made["note"] == "" and _said(work.project, "rev-parse", f"{made['branch']}~") == tip
+    assert work.show(made["branch"], "new.txt") == "new\n"
+    assert lines_changed(work, made["branch"])["t.txt"] == (1, 1)
+    make_patch_at_home(str(work.project), *job)
+    trees.git(work.project, "apply", f"{job[0]}/changes.patch")
+    assert (work.project / "t.txt").read_bytes().decode("utf-16") == "a\nB\n"
+
+
 def test_a_bundle_of_a_nested_repository_with_a_filter_is_not_offered_either(tmp_path):
     work = Work(tmp_path)
     for name in ("vendor", "other"):

@@ -142,3 +142,50 @@ def test_a_patch_of_a_folder_of_a_repository_is_taken_over_by_the_line_of_the_su
     assert f"job-1: take the patch over with {command}" in played.output
     subprocess.run(["sh", "-c", f"{command} '{played.job['patch']}'"], cwd=folder, check=True)
     assert (folder / "b c.txt").read_text(encoding="utf-8") == "text\nmore\n"
+
+
+def test_a_repository_of_the_other_format_brings_home_branch_patch_and_commits(
+    controller: Controller,
+) -> None:
+    project = controller.folder / "other"
+    project.mkdir()
+    git(project, "init", "-q", "--object-format=sha256")
+    (project / "a").write_text("1\n2\n", encoding="utf-8")
+    (project / "bin").write_bytes(bytes(range(256)))
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "first")
+    change = (
+        "echo 3 >> a; git -c user.name=a -c user.email=a@b commit -qam x; mv a moved; "
+        "printf '\\001\\000\\002' > bin"
+    )
+    words = ("-e", f"gummy_project={project}")
+    branched = controller.shell(change, *words, "-e", "gummy_deliver=branch")
+    assert branched.status == 0, branched
+    branch = branched.job["delivered"]["branch"]
+    assert git(project, "show", f"{branch}:moved").stdout == "1\n2\n3\n"
+    assert len(git(project, "log", "--format=%s", f"HEAD..{branch}").stdout.splitlines()) == 2
+    patched = controller.shell(change, *words)
+    assert patched.status == 0 and patched.job["commits"], patched
+    git(project, "apply", patched.job["patch"])
+    assert (project / "bin").read_bytes() == b"\1\0\2" and not (project / "a").exists()
+
+
+def test_two_jobs_that_change_a_filtered_file_are_told_an_order_of_their_patches(
+    controller: Controller,
+) -> None:
+    project = filtered(controller)
+    lines = "".join(f"{number}\n" for number in range(30))
+    (project / "a.key").write_text(lines, encoding="utf-8")
+    git(project, "commit", "-qam", "lines")
+    jobs = controller.jobs(
+        {"command": "sed -i.old 's/^3$/three/' a.key; rm a.key.old"},
+        {"command": "sed -i.old 's/^25$/more/' a.key; rm a.key.old"},
+    )
+    played = controller.run("-e", jobs)
+    assert played.status == 0, played
+    (conflict,) = played.run["conflicts"]
+    assert (conflict["order"], conflict["left"]) == (["job-1", "job-2"], []), conflict
+    for name in conflict["order"]:
+        git(project, "apply", played.jobs[name]["patch"])
+    text = (project / "a.key").read_text(encoding="utf-8")
+    assert "three" in text and "more" in text

@@ -164,11 +164,16 @@ class Attributes:
 def needs_contents(project: str) -> bool:
     """Whether a patch of this project has to be made of contents, at home.
 
-    That is where a filter, an encoding or `$Id$` stands between the tree and what git stores. Only
-    files of attributes are read, so this may say yes for nothing. Raises nothing.
+    That is where a filter, an encoding or `$Id$` stands between the tree and what git stores, and
+    where git has another format of objects. Only files of attributes are read, so this may say yes
+    for nothing. Raises nothing.
     """
     try:
-        return in_git(project) and _has_such_attributes(project)
+        if not in_git(project):
+            return False
+        # A node's patch names contents by hashes of git's first format.
+        is_other = git(project, "rev-parse", "--show-object-format").strip() != b"sha1"
+        return is_other or _has_such_attributes(project)
     except (GitError, ProjectError):
         # The patch comes as it is.
         return False

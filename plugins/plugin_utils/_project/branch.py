@@ -98,7 +98,7 @@ def _check_branch(project: str | None, where: str) -> str | None:
         object_format = git(project, "rev-parse", "--show-object-format").strip()
     except GitError as exc:
         return f"{where}: deliver: branch: git can't read {project}: {exc}"
-    if object_format != b"sha1":
+    if object_format not in (b"sha1", b"sha256"):
         return (
             f"{where}: deliver: branch can't be made in {project}, "
             f"whose object format is {object_format.decode()}; take patch"

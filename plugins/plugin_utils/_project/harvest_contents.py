@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from .git import LARGE_SECONDS_MOST, GitError, git
 from .scratch import Scratch
-from .stored import SUBMODULE, Change, Contents, Entry, some_paths
+from .stored import NO_ID, SUBMODULE, Change, Contents, Entry, some_paths
 from .sync import NODE_OWNED
 from .tree_maker import TreeMaker, parse_changes
 
@@ -243,10 +243,14 @@ def _as_it_came(contents: HarvestContents, entry: Entry) -> Entry:
 
 
 def patch_trees(contents: HarvestContents, trees: TreeMaker) -> tuple[str, str] | None:
-    """The trees between which the patch is, before and after; None if it is good as it came."""
+    """The trees between which the patch is, before and after; None if it is good as it came.
+
+    A binary file's change names contents by hashes, so in a repository of another format none is.
+    """
     stored = {change.after.path: change for change in contents.changes}
     rules = (contents.stored.rules(change.after.path) for change in contents.raw_changes)
-    if not any(each.is_opaque or each.ident for each in rules):
+    is_as_on_the_node = contents.stored.no_id == NO_ID
+    if is_as_on_the_node and not any(each.is_opaque or each.ident for each in rules):
         return None
     changes = [
         patch_entries(contents, change, stored.get(change.after.path))

@@ -26,6 +26,8 @@ from .scratch import Scratch
 from .tree_maker import DIFF_TREE, TreeMaker
 
 PATCH = "changes.patch"
+# The patch as the node made it, once there is another one: it fits the files as they lie here.
+NODE_PATCH = "changes.node.patch"
 # How a patch names its files, and how it has them: whole, binary ones too.
 OPTIONS = ("-p", "--binary", "--full-index", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 
@@ -136,4 +138,7 @@ def _write(scratch: Scratch, path: str, trees: tuple[str, str]) -> None:
     content = scratch(*DIFF_TREE[:2], *DIFF_TREE[3:], *OPTIONS, *trees, "--")
     with open(path + ".new", "wb") as file:
         file.write(content)
+    as_it_came = os.path.join(os.path.dirname(path), NODE_PATCH)
+    if os.path.exists(path) and not os.path.exists(as_it_came):
+        os.rename(path, as_it_came)
     os.replace(path + ".new", path)

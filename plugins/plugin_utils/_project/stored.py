@@ -23,6 +23,8 @@ from .scratch import Scratch
 NO_MODE = b"0"
 SUBMODULE = b"160000"
 REGULAR = b"100"
+# The id of what is not there, in git's first format.
+NO_ID = b"0" * 40
 # How long a filter may take for one file, in seconds, and the largest file that it is given.
 FILTER_SECONDS = 300.0
 FILTERED_MOST = 512 << 20
@@ -90,7 +92,7 @@ class Contents:
     @property
     def no_id(self) -> bytes:
         """The id of a content that is not there."""
-        return b"0" * (64 if self._scratch.format == "sha256" else 40)
+        return b"0" * 64 if self._scratch.format == "sha256" else NO_ID
 
     def _entries(self, *words: str) -> dict[bytes, Entry]:
         """The files in the index or in a tree, by path."""

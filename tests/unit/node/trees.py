@@ -51,7 +51,6 @@ FORMATS = [
     ("commit-graph", "write", "--reachable"),
     ("config", "core.splitIndex", "true"),
     ("config", "extensions.worktreeConfig", "true"),
-    ("checkout", "-q", "--detach"),
 ]
 IGNORES = b"*.ign\nbuilt/\n"
 ARTIFACTS = ["built/**/*.whl", "*.ign", "kept folder"]

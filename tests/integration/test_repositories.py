@@ -189,3 +189,24 @@ def test_two_jobs_that_change_a_filtered_file_are_told_an_order_of_their_patches
         git(project, "apply", played.jobs[name]["patch"])
     text = (project / "a.key").read_text(encoding="utf-8")
     assert "three" in text and "more" in text
+
+
+def test_a_plan_says_that_a_node_s_git_is_too_old_for_the_project(controller: Controller) -> None:
+    project = controller.folder / "other"
+    project.mkdir()
+    git(project, "init", "-q", "--object-format=sha256")
+    facts = {"state": "measured", "load": {"cpu": 0.1}, "measured_at": 1.0, "git": "2.28.1"}
+    inventory = controller.static(
+        {"old": {"gummy_facts": facts}, "new": {"gummy_facts": {**facts, "git": "2.29.0"}}}
+    )
+    words = (
+        "-e",
+        "gummy_agent=shell",
+        "-e",
+        "gummy_command=true",
+        "-e",
+        f"gummy_project={project}",
+    )
+    planned = controller.play("plan", *words, inventory=inventory)
+    assert "its git is 2.28, and a repository with sha256 needs 2.29" in planned.output, planned
+    assert "job-1  ->  new" in planned.output, planned

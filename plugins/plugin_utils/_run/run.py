@@ -33,7 +33,7 @@ from .._show.printer import Printer
 from .._show.text import how_many
 from .engine import Engine
 from .interrupt import cancel_if_we_die
-from .requests import branch_orders, job_projects, placement_spec
+from .requests import branch_orders, git_need_of, job_projects, placement_spec
 from .results import JobResult, JobRow, describe_end, job_row
 from .resume import ResumePlan, adopt_run, refuse_lost_record, take_up
 
@@ -406,7 +406,10 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
     sessions = Sessions()
     to_place = [job for job in resume.to_do if job.name not in left_as_they_are]
     placed = plan_work(
-        [placement_spec(job, request.config, sessions) for job in to_place],
+        [
+            placement_spec(job, request.config, sessions, git_need_of(job, projects))
+            for job in to_place
+        ],
         nodes,
         fleet.quarantines.known(),
         fallback=fleet.fallback,

@@ -23,6 +23,8 @@ from .tree_maker import TreeMaker, parse_changes
 RAW = "branch.raw"
 PACK = "branch.pack"
 BUNDLE = "commits.bundle"
+# What tells which file looks like another one of before.
+SIMILAR = ("diff-tree", "-r", "-z", "--raw", "--no-ext-diff", "--no-textconv", "-M50%", "-C50%")
 # The paths of NODE_OWNED.
 NODE_OWNED_PATH = re.compile(
     "|".join(re.escape(path[1:]).replace(r"\*", "[^/]+") for path in NODE_OWNED).encode()
@@ -125,9 +127,10 @@ class HarvestContents:
             changes.append(stored)
             if self.stored.rules(path).filter:
                 plain.update(self._plain_ids(change) - {each.object_id for each in stored})
+        plain |= self._copied_at_home()
         self.forbid(plain)
 
-        copies = {
+        copies = self._similar_to_filtered() | {
             change.after.path
             for change in changes
             if self._secret.intersection(entry.object_id for entry in change)
@@ -141,9 +144,54 @@ class HarvestContents:
             )
         if copies:
             self.notes.append(
-                "a file with the content of one that is filtered is in the patch only: "
+                "what has the content of a file that is filtered is in the patch only: "
                 f"{some_paths(copies)}"
             )
+
+    def _is_filtered(self, path: bytes) -> bool:
+        return bool(self.stored.rules(path).filter)
+
+    def _similar_to_filtered(self) -> set[bytes]:
+        """Paths without a filter that look like another version of a file with one.
+
+        Who moves such a file to where no filter is does not mean it to be read by all.
+        """
+        if not any(self._is_filtered(change.after.path) for change in self.raw_changes):
+            return set()
+        trees = TreeMaker(self._git)
+        sides = [
+            trees.tree_of_entries(
+                entry._replace(object_id=self.stored.plain(entry.object_id))
+                for entry in side
+                if entry.is_regular
+            )
+            for side in zip(*self.raw_changes, strict=True)
+        ]
+        listing = self._git(*SIMILAR, *sides, "--", seconds=LARGE_SECONDS_MOST)
+        words = iter(listing.split(b"\0")[:-1])
+        found = set()
+        for word in words:
+            source = target = next(words)
+            if word.rpartition(b" ")[2][:1] in (b"R", b"C"):
+                target = next(words)
+            if self._is_filtered(source) and not self._is_filtered(target):
+                found.add(target)
+        return found
+
+    def _copied_at_home(self) -> set[bytes]:
+        """Ids of new contents that a filtered file of the user's tree has, which did not change."""
+        if not self.stored.attributes.drivers:
+            return set()
+        new = {
+            change.after.object_id
+            for change in self.raw_changes
+            if change.after.is_regular and not self._is_filtered(change.after.path)
+        }
+        check = "--batch-check=%(objectsize)"
+        given = b"".join(name + b"\n" for name in sorted(new))
+        sizes = {int(line) for line in self._raw("cat-file", check, stdin=given).splitlines()}
+        copied = new & self.stored.raw_ids_of_filtered(sizes - {0})
+        return {self.stored.plain(object_id) for object_id in copied}
 
     def _plain_ids(self, change: Change) -> set[bytes]:
         return {self.stored.plain(entry.object_id) for entry in change if entry.is_regular}
@@ -214,7 +262,7 @@ class HarvestContents:
             words += ["--not", base]
         listing = self._git(*words, seconds=LARGE_SECONDS_MOST)
         rows = [line.partition(b" ") for line in listing.splitlines()]
-        if any(object_id in self._secret for object_id, _blank, _path in rows):
+        if any(name in self._secret or path in self.kept for name, _blank, path in rows):
             return True
         rules = self.stored.attributes.of(path for _id, _blank, path in rows if path)
         return any(each.filter for each in rules.values())

@@ -90,6 +90,9 @@ def _make_with_contents(project: str, folder: str, result: Mapping[str, Any]) ->
     if not (has_contents or has_commits):
         return PatchAtHome()
     try:
+        if not has_contents and not Attributes(project, folder).drivers:
+            # Nothing of these commits could be in plain text that is not meant to be.
+            return PatchAtHome()
         with tempfile.TemporaryDirectory(prefix="gummy-patch-") as scratch:
             return _make(project, folder, result, Scratch(scratch, project))
     except (GitError, OSError, InputError, KeyError, ValueError) as exc:

@@ -36,6 +36,7 @@ class Scratch:
     def __init__(self, folder: str, project: str | None = None) -> None:
         """project: its objects are read here too, and none of its settings count."""
         self.folder = folder
+        self._indexes = 0
         # Where the objects lie, and where those of the project do.
         self.objects = os.path.join(folder, REPOSITORY, "objects")
         self.borrowed: str | None = None
@@ -93,6 +94,11 @@ class Scratch:
             little_memory=little_memory,
             most=most,
         )
+
+    def new_index(self) -> str:
+        """The path of an index that is not there yet, and that nobody else gets."""
+        self._indexes += 1
+        return os.path.join(self.folder, f"index-{self._indexes}")
 
     def take_bundle(
         self, path: str, seconds: float | None = None, little_memory: bool = False

@@ -10,9 +10,11 @@ the user's own git, one at a time, and what comes out lies in a repository of ou
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import stat
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from .attributes import FILE, Attributes, Rules
@@ -342,6 +344,23 @@ class Contents:
             name = path.decode("utf-8", "backslashreplace")
             raise GitError(f"git can't store {name} as git add would: {exc}") from None
 
+    def raw_ids_of_filtered(self, sizes: Collection[int]) -> set[bytes]:
+        """The ids, as a node gives them, of filtered files of these sizes as they lie here."""
+        files = {}
+        for path, entry in self._index.items():
+            if entry.is_regular:
+                with contextlib.suppress(OSError):
+                    info = os.lstat(os.path.join(os.fsencode(self.attributes.top), path))
+                    if stat.S_ISREG(info.st_mode) and info.st_size in sizes:
+                        files[path] = info.st_size
+        rules = self.attributes.of(files)
+        ids = set()
+        for path, size in files.items():
+            if rules[path].filter and size <= FILTERED_MOST:
+                with contextlib.suppress(OSError):
+                    ids.add(_raw_id(os.path.join(os.fsencode(self.attributes.top), path)))
+        return ids
+
     def is_steady(self, entry: Entry) -> bool:
         """Whether what came is cleaned to what counts as stored of it."""
         return self.clean(entry.path, self._read_raw(entry.object_id)) == self._store_raw(entry)
@@ -405,6 +424,13 @@ class Contents:
             name = path.decode("utf-8", "backslashreplace")
             raise GitError(f"the attributes of {name} are in the index alone: check them out")
         return settings
+
+
+def _raw_id(path: bytes) -> bytes:
+    """The id that a node's git gives a file's content."""
+    with open(path, "rb") as file:
+        content = file.read()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest().encode()
 
 
 def _hash(content: bytes) -> bytes:

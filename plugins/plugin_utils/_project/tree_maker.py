@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -21,7 +20,6 @@ class TreeMaker:
 
     def __init__(self, scratch: Scratch) -> None:
         self._git = scratch
-        self._indexes = 0
 
     def word(self, *words: str, stdin: bytes = b"", index: str | None = None) -> str:
         """The one word that this git prints."""
@@ -30,14 +28,9 @@ class TreeMaker:
     def tree_of(self, commit: str) -> str:
         return self.word("rev-parse", f"{commit}^{{tree}}")
 
-    def new_index(self) -> str:
-        """The path of an index that is not there yet."""
-        self._indexes += 1
-        return os.path.join(self._git.folder, f"index-{self._indexes}")
-
     def read_into_index(self, *trees: str) -> str:
         """The path of a new index with this tree, or with a merge of three."""
-        index = self.new_index()
+        index = self._git.new_index()
         merge = ["-i", "-m", "--aggressive"] if len(trees) > 1 else []
         self._git("read-tree", *merge, *trees, index=index)
         return index
@@ -61,7 +54,7 @@ class TreeMaker:
 
     def tree_of_entries(self, entries: Iterable[Entry]) -> str:
         """A tree with nothing but these."""
-        index = self.new_index()
+        index = self._git.new_index()
         self.put(index, [entry for entry in entries if entry.is_there])
         return self.write_tree(index)
 

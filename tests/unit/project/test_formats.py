@@ -371,6 +371,7 @@ def test_text_binary_and_renamed_files_come_home_of_every_repository(work, commi
         base = _said(work.project, "rev-parse", "HEAD")
     result = {"harvest": made, "base": base, "begun_at": 1e9}
     notes = make_patch_at_home(str(work.project), str(out), result).notes
+    assert not any("not looked at" in note for note in notes), notes
     status = _said(work.project, "--no-optional-locks", "status", "--porcelain")
     if base is not None:
 

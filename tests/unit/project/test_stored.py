@@ -247,13 +247,19 @@ def test_a_copy_of_a_filtered_file_under_another_name_stays_in_the_patch(tmp_pat
         trees.git(tree, "commit", "-qm", "of the agent")
         shutil.copy(tree / "b.secret", tree / "copied")
         edit(tree / "b.secret")
+        shutil.copy(tree / "old.secret", tree / "copied unchanged")
+        (tree / "gone.secret").rename(tree / "edited")
+        edit(tree / "edited")
 
     made = work.deliver(work.job_without_filters(change))
-    assert "in the patch only: a.txt, copied" in made["note"]
+    assert "patch only: a.txt, copied, copied unchanged, edited" in made["note"]
     no_plain_text(work.project)
     branch = made["branch"]
     names = _said(work.project, "ls-tree", "--name-only", branch).splitlines()
-    assert not {"a.txt", "copied", "a.secret"} & {*names} and "b.secret" in names
+    assert (
+        not {"a.txt", "copied", "copied unchanged", "edited", "a.secret"} & {*names}
+        and "b.secret" in names
+    )
 
 
 def test_commits_of_a_node_that_has_the_filter_are_the_very_same_ones(tmp_path):

@@ -185,6 +185,9 @@ class _BranchMaker:
         self._contents.read(commits.paths)
         commits.rewrite(self._contents)
         self._commits = commits.commits
+        skipped = len(self._contents.of_submodules)
+        if skipped:
+            self._notes.append(f"{skipped} files of submodules are in the patch only")
         self._notes += self._contents.notes
 
     # -- git

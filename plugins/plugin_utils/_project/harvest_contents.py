@@ -61,6 +61,8 @@ class HarvestContents:
         self.stored = Contents(project, scratch, self._raw, base=base, folder=scratch.folder)
         # The changes as they came, and those that a branch takes, as git would have stored them.
         self.raw_changes: list[Change] = []
+        # Those of them in submodules, which no branch takes.
+        self.of_submodules: list[Change] = []
         self.changes: list[Change] = []
         # Paths that stay in the patch.
         self.kept: set[bytes] = set()
@@ -76,7 +78,7 @@ class HarvestContents:
             with open(path, "rb") as file:
                 changes = parse_changes(file.read(), self.prefix)
             self._take_contents(len(changes))
-            self.raw_changes = self._without_submodules(changes)
+            self._part(changes)
         self._check_contents(self.raw_changes)
         self.stored.learn(self.raw_changes, more)
         self._store()
@@ -88,15 +90,11 @@ class HarvestContents:
         with open(os.path.join(self._folder, PACK), "rb") as pack:
             self._raw(*unpack, stdin=pack, seconds=LARGE_SECONDS_MOST)
 
-    def _without_submodules(self, changes: Sequence[Change]) -> list[Change]:
+    def _part(self, changes: Iterable[Change]) -> None:
         modules = self.stored.submodules
-        kept = [
-            change for change in changes if not modules or not change.after.path.startswith(modules)
-        ]
-        if len(kept) < len(changes):
-            skipped = len(changes) - len(kept)
-            self.notes.append(f"{skipped} files of submodules are in the patch only")
-        return kept
+        for change in changes:
+            is_inside = bool(modules) and change.after.path.startswith(modules)
+            (self.of_submodules if is_inside else self.raw_changes).append(change)
 
     def _check_contents(self, changes: Iterable[Change]) -> None:
         """Trees are made without asking for contents, which a partial clone need not have here."""
@@ -268,18 +266,19 @@ class HarvestContents:
         return any(each.filter for each in rules.values())
 
 
-def patch_entries(contents: HarvestContents, change: Change, stored: Change | None) -> Change:
+def _patch_entries(contents: HarvestContents, change: Change) -> Change:
     """Both sides of a file as a patch of the project's folder has them.
 
-    `git apply` cleans the file that it finds, so where a filter is the patch has what git stores.
-    Ends of lines it takes as they are. stored: the change as git stores it; None if the patch alone
-    has it.
+    `git apply` cleans the file that it finds, so where a filter is the patch has what git stores,
+    by the attributes of the user's tree. Ends of lines it takes as they are.
     """
     rules = contents.stored.rules(change.after.path)
-    if stored is None or not (rules.is_opaque or rules.ident):
-        stored = Change(*(_as_it_came(contents, entry) for entry in change))
+    if rules.is_opaque or rules.ident:
+        change = contents.stored.change(change)
+    else:
+        change = Change(*(_as_it_came(contents, entry) for entry in change))
     before, after = (
-        entry._replace(path=entry.path.removeprefix(contents.prefix)) for entry in stored
+        entry._replace(path=entry.path.removeprefix(contents.prefix)) for entry in change
     )
     return Change(before, after)
 
@@ -295,14 +294,13 @@ def patch_trees(contents: HarvestContents, trees: TreeMaker) -> tuple[str, str] 
 
     A binary file's change names contents by hashes, so in a repository of another format none is.
     """
-    stored = {change.after.path: change for change in contents.changes}
     rules = (contents.stored.rules(change.after.path) for change in contents.raw_changes)
     is_as_on_the_node = contents.stored.no_id == NO_ID
     if is_as_on_the_node and not any(each.is_opaque or each.ident for each in rules):
         return None
     changes = [
-        patch_entries(contents, change, stored.get(change.after.path))
-        for change in contents.raw_changes
+        _patch_entries(contents, change)
+        for change in (*contents.raw_changes, *contents.of_submodules)
     ]
     before = trees.tree_of_entries(change.before for change in changes)
     return before, trees.tree_of_entries(change.after for change in changes)

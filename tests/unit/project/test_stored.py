@@ -228,9 +228,17 @@ def test_a_file_whose_attributes_the_job_changed_stays_in_the_patch_and_is_named
         trees.git(tree, "add", "-A")
         trees.git(tree, "commit", "-qm", "of the agent")
 
-    made = work.deliver(work.job_without_filters(change))
+    job = work.job_without_filters(change)
+    made = work.deliver(job)
     assert "in the patch only: a.secret, new.bin" in made["note"]
     no_plain_text(work.project)
+    (note, _commits) = make_patch_at_home(str(work.project), *job).notes
+    assert "in the patch only: a.secret, new.bin" in note
+    trees.git(work.project, "apply", f"{job[0]}/changes.patch")
+    for name in (".gitattributes", "a.secret", "b.secret", "new.bin"):
+        there = (work.project / name).read_bytes()
+        left = (tmp_path / "job-tree" / name).read_bytes()
+        assert there == left, name
     branch = made["branch"]
     assert work.stored(branch, "a.secret") == work.stored("main", "a.secret")
     assert work.in_tree(branch, "b.secret").endswith("mine\n")
@@ -318,6 +326,25 @@ def test_a_filter_that_is_a_file_of_the_project_is_found_in_a_folder_of_it(tmp_p
     words = notes[0].partition(" with git ")[2].split()
     trees.git(work.project / "sub", *words, f"{folder}/changes.patch")
     assert (work.project / "sub" / "x.secret").read_text() == f"{PLAIN.decode()}\nmine\n"
+
+
+def test_a_patch_made_at_home_has_the_files_of_submodules_too(tmp_path):
+    work = Filtered(tmp_path, "keyed")
+    words = ("update-index", "--add", "--cacheinfo", "160000," + "1" * 40 + ",sub")
+    trees.git(work.project, *words)
+    trees.git(work.project, "commit", "-qm", "a submodule")
+    (work.project / "sub").mkdir()
+    (work.project / "sub" / "s").write_text("s\n")
+
+    def change(tree):
+        edit(tree / "sub" / "s")
+        edit(tree / "a.secret")
+
+    folder, result = work.job_without_filters(change)
+    assert "1 files of submodules" in work.deliver((folder, result))["note"]
+    assert make_patch_at_home(str(work.project), folder, result).notes == ()
+    patch = Path(folder, "changes.patch").read_text()
+    assert "+++ b/sub/s" in patch and "+++ b/a.secret" in patch
 
 
 def test_what_gummy_keeps_on_its_node_is_in_no_commit_so_two_jobs_don_t_conflict_in_it(tmp_path):

@@ -307,7 +307,8 @@ class RunRecord(RunFolder):
         """Note that a call of the run begins, with its list of jobs as in `History`.
 
         branches: what is made of the jobs that ask for one. Whoever brings them home later has
-        only this to go by, for what a node says of it counts nothing.
+        only this to go by, for what a node says of it counts nothing. projects: where the jobs'
+        projects lie, likewise.
 
         A cancel that was asked of an earlier call does not hold for this one.
         """

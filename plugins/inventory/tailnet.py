@@ -41,8 +41,9 @@ description:
     Each host has the variable C(gummy_facts) with C(state), C(reason), C(load) (C(cpu), C(memory),
     C(load_average) and C(io_wait), each from V(0) to V(1) or null), C(cpus), C(os) (V(linux),
     V(macos)), C(slots) (C(total) and C(busy)), C(agents), C(disk) (C(free), bytes), C(python),
-    C(python_path), C(source), C(measured_at) (seconds since 1970), C(score) (V(0) idle to V(1)
-    full), and C(via), which tells the connection settings it was measured with from others.
+    C(python_path), C(git) (its version), C(source), C(measured_at) (seconds since 1970), C(score)
+    (V(0) idle to V(1) full), and C(via), which tells the connection settings it was measured with
+    from others.
     C(state) is V(measured), V(unknown) (it answers, or may do so; its load is not known, and
     C(reason) says why) or V(unreachable) (and C(reason) says why).
   - >-

@@ -281,6 +281,7 @@ def _bring_home(
             row["job"],
             result=row["ended"] or {},
             wish=wish,
+            project=_project_of(record, row),
             acknowledge_as=controller,
             limit=limit,
             teller=teller,
@@ -305,7 +306,14 @@ def _fetched_before(record: RunRecord, row: AttemptRow) -> tuple[str, str]:
         return folder, "fetched before"
 
     wish, unwished = _wish_of(record, row)
-    home = deliver(record, folder, row["job"], result=row["ended"] or {}, wish=wish)
+    home = deliver(
+        record,
+        folder,
+        row["job"],
+        result=row["ended"] or {},
+        wish=wish,
+        project=_project_of(record, row),
+    )
     if home.delivered is not None:
         row["fetched"] = True
         with open(os.path.join(folder, DELIVERED), "w", encoding="utf-8") as file:
@@ -341,3 +349,12 @@ def _wish_of(record: RunRecord, row: AttemptRow) -> tuple[BranchWish | None, str
     if row.get("deliver") == "branch":
         return None, "no branch is made: the record of the run does not say of what and where"
     return None, ""
+
+
+def _project_of(record: RunRecord, row: AttemptRow) -> str | None:
+    """Where the job's project lies here, by this controller's own record; None: it has none."""
+    entry = record.history.attempts.get(row["attempt"])
+    if row["told"] or entry is None:
+        return None
+    project = entry.get("project")
+    return None if project is None else str(project)

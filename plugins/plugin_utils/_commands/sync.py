@@ -29,6 +29,7 @@ from .._project.sync import (
     send_project,
     workspace_key,
 )
+from .._project.unreadable import why_unreadable
 
 # How long a node may take to give a workspace, in seconds.
 CLAIM_SECONDS = 60.0
@@ -169,6 +170,9 @@ def sync(
     controller = (known_controller_id() or NOBODY) if check else controller_id()
     key = workspace_key(project, controller)
     upload = _Upload(exclusions(project, patterns), key)
+    why = why_unreadable(upload.excluded, default_path())
+    if why:
+        raise InputError([why])
     suspects = look_for_secrets_once(upload.excluded, key, note=not check)
     if suspects:
         for line in secret_warnings({project: suspects}, patterns, default_path()):

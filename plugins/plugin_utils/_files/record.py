@@ -152,6 +152,8 @@ class History:
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Job's name -> the branch that the newest list of jobs asks for of it.
     branches: dict[str, BranchOrder] = field(default_factory=dict)
+    # Job's name -> where its project lies on this controller, by the newest list of jobs.
+    projects: dict[str, str] = field(default_factory=dict)
     # Nodes that could not be asked when the run was adopted: they may hold jobs that the record
     # does not know.
     silent: list[str] = field(default_factory=list)
@@ -167,13 +169,19 @@ class History:
             for job in entry["jobs"]:
                 # What a later list no longer asks for is not made.
                 self.branches.pop(job, None)
+                self.projects.pop(job, None)
             self.branches.update(entry.get("branches", {}))
+            self.projects.update(entry.get("projects", {}))
         elif kind == "attempt":
             job = entry["job"]
-            first = {"digest": self.digests.get(job), "branch": self.branches.get(job)}
+            first = {
+                "digest": self.digests.get(job),
+                "branch": self.branches.get(job),
+                "project": self.projects.get(job),
+            }
             if entry.get("adopted"):
                 # Only a node says that it is of this job: no branch is made of it by itself.
-                first["branch"] = None
+                first["branch"] = first["project"] = None
             self.attempts.setdefault(entry["attempt"], first).update(entry)
         elif kind == "takeover":
             self.silent = entry["silent"]
@@ -293,11 +301,14 @@ class RunRecord(RunFolder):
         contents: Mapping[str, str],
         controller: str,
         branches: Mapping[str, BranchOrder] | None = None,
+        *,
+        projects: Mapping[str, str] | None = None,
     ) -> None:
         """Note that a call of the run begins, with its list of jobs as in `History`.
 
         branches: what is made of the jobs that ask for one. Whoever brings them home later has
-        only this to go by, for what a node says of it counts nothing.
+        only this to go by, for what a node says of it counts nothing. projects: where the jobs'
+        projects lie, likewise.
 
         A cancel that was asked of an earlier call does not hold for this one.
         """
@@ -310,6 +321,7 @@ class RunRecord(RunFolder):
             jobs=dict(digests),
             contents=dict(contents),
             branches=dict(branches or {}),
+            projects=dict(projects or {}),
             controller=controller,
             schema_version=SCHEMA_VERSION,
         )

@@ -118,6 +118,7 @@ def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
         remedy="its key has to be renewed: `tailscale up` there" if has_expired else None,
         measured_at=_number(facts.get("measured_at")),
         os=_system(facts.get("os")) or _system(tailnet.get("os")),
+        git=_version(facts.get("git")),
     )
 
 
@@ -178,6 +179,12 @@ def _system(value: object) -> str | None:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,19}", value):
         return value.lower()
     return None
+
+
+def _version(value: object) -> tuple[int, int] | None:
+    """The first two numbers of a version."""
+    match = re.match(r"(\d{1,3})\.(\d{1,3})\b", value) if isinstance(value, str) else None
+    return None if match is None else (int(match[1]), int(match[2]))
 
 
 def _number(value: object) -> float | None:

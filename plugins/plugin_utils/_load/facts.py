@@ -48,6 +48,8 @@ class NodeFacts(TypedDict):
     # The version of the Python that runs the node program there, and where it is.
     python: str | None
     python_path: str | None
+    # The version of its git.
+    git: str | None
     # Which source measured it: probe or dw.
     source: str | None
     # When it said so, in seconds since 1970.
@@ -80,6 +82,7 @@ def make_facts(
     disk_free: int | None = None,
     python: str | None = None,
     python_path: str | None = None,
+    git: str | None = None,
     source: str | None = None,
     measured_at: float | None = None,
 ) -> NodeFacts:
@@ -98,6 +101,7 @@ def make_facts(
         "disk": None if disk_free is None else {"free": disk_free},
         "python": python,
         "python_path": python_path,
+        "git": git,
         "source": source,
         "measured_at": measured_at,
         "score": None,

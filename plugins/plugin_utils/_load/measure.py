@@ -206,6 +206,8 @@ def _combined(
     combined["disk"] = _first(record["disk"] for record in in_order)
     combined["python"] = _first(record["python"] for record in in_order)
     combined["python_path"] = _first(record["python_path"] for record in in_order)
+    # What an older version of us kept does not have it.
+    combined["git"] = _first(record.get("git") for record in in_order)
     combined["slots"] = {
         "total": slots or default_slots(combined["cpus"]),
         "busy": max(record["slots"]["busy"] for record in records),

@@ -72,6 +72,8 @@ class Measurement:
     # The version of the Python that can run the node program, and where it is.
     python: str | None = None
     python_path: str | None = None
+    # The version of the newest git that a session or a login shell finds.
+    git: str | None = None
 
 
 def parse(text: str) -> Measurement:
@@ -99,7 +101,15 @@ def parse(text: str) -> Measurement:
         free=int(free.group(1)[:15]) * 1024 if free else None,
         python=python.group(1) if python else None,
         python_path=python.group(2) if python and is_path(python.group(2)) else None,
+        git=_newest_git(lines.get("git", ())),
     )
+
+
+def _newest_git(lines: Sequence[str]) -> str | None:
+    """The highest version among what gits say of themselves."""
+    found = (re.match(r"git version (\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?", line) for line in lines)
+    versions = [tuple(int(part or 0) for part in match.groups()) for match in found if match]
+    return ".".join(map(str, max(versions))) if versions else None
 
 
 def lines_of(text: str) -> Iterator[tuple[str, str]]:
@@ -174,6 +184,7 @@ def _measured(
         disk_free=seen.free,
         python=seen.python,
         python_path=seen.python_path,
+        git=seen.git,
         source="probe" if measured else None,
         measured_at=now if measured else None,
     )

@@ -21,6 +21,8 @@ find_python() {
 # sandbox only.
 find_agents() {
   shell_path -lc || return
+  # shellcheck disable=SC2154  # shell_path sets path
+  (PATH=$path && say git "$(git --version)")
   found=$(
     # shellcheck disable=SC2154  # shell_path sets path
     PATH=$path
@@ -39,6 +41,7 @@ probe() {
   load
   df -Pk "${HOME:-/}" | { read -r line; read -r line; say disk "$line"; }
   find_python
+  say git "$(git --version)"
   second_cpu_sample
   find_agents
   # shellcheck disable=SC1010  # `done` is the key of a line here

@@ -47,6 +47,7 @@ STATE = "gummy-baseline"
 TOO_BIG = 512 << 20
 EMPTY = "empty folder"
 UNREADABLE = "not readable"
+NO_REPOSITORY = "a .git that is no repository"
 EMPTY_BLOB = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 # info/attributes goes before every .gitattributes: the content of files is taken as it is.
 ATTRIBUTES = "* -text !eol !crlf -filter -ident !working-tree-encoding !diff !merge\n"
@@ -94,7 +95,7 @@ def make_baseline(tree: str, git_dir: str, exclude: Sequence[str] = (), umask: i
 
 def _make(git: Git, exclude: list[str], umask: int) -> str:
     # Without a repository of its own everything was sent, .gitignore or not.
-    is_git = os.path.lexists(os.path.join(git.tree, ".git"))
+    is_git = git.is_repository(b".git")
     rules = list(exclude)
     kept = set[bytes]()
     if is_git:
@@ -281,13 +282,13 @@ def _survey(git: Git, rules: Sequence[str], kept: set[bytes], umask: int) -> Sur
     if rules:
         ignored = git.names("-o", "-i", "--directory", *rules) - kept
     survey = Survey({}, {}, [], ignored, set())
-    _walk(git.tree, survey, umask)
+    _walk(git, survey, umask)
     return survey
 
 
-def _walk(tree: str, survey: Survey, umask: int) -> None:
+def _walk(git: Git, survey: Survey, umask: int) -> None:
     """Fill the survey with all that lies in the tree; links are not followed."""
-    root = os.fsencode(tree)
+    root = os.fsencode(git.tree)
     usual_modes = {0o644, 0o755, 0o666 & ~umask, 0o777 & ~umask}
     folders = [b""]
     while folders:
@@ -296,7 +297,7 @@ def _walk(tree: str, survey: Survey, umask: int) -> None:
             entries = list(os.scandir(os.path.join(root, folder)))
         except OSError as e:
             if not folder:
-                raise HarvestError(f"{tree} can't be read: {e.strerror}") from e
+                raise HarvestError(f"{git.tree} can't be read: {e.strerror}") from e
             survey.odd[folder] = UNREADABLE
             continue
 
@@ -305,8 +306,10 @@ def _walk(tree: str, survey: Survey, umask: int) -> None:
         for entry in entries:
             path = folder + entry.name
             if entry.name == b".git":
-                if folder:
+                if folder and git.is_repository(path):
                     survey.nested.append(path)
+                elif folder:
+                    survey.odd[path] = NO_REPOSITORY
             elif path in survey.ignored or path + b"/" in survey.ignored:
                 continue
             elif _is_folder(entry, path, survey, usual_modes):

@@ -77,6 +77,8 @@ NOTHING_RUNS = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
 }
+# How a `.git` that is a file begins.
+LEADS_ELSEWHERE = b"gitdir: "
 # Bytes of git's stderr that an error tells.
 ERROR_MOST = 2000
 
@@ -99,6 +101,8 @@ class Git:
         self.index = os.path.join(self.dir, index)
         self.failed = False
         self.errors = b""
+        # What git has said of each `.git` so far, by its path in the workspace.
+        self._repositories: dict[bytes, bool] = {}
         if not os.path.isdir(self.tree):
             raise HarvestError(f"{tree} is not a directory")
         if os.path.commonpath([self.tree, self.dir]) == self.tree:
@@ -168,6 +172,33 @@ class Git:
         else:
             env["GIT_DIR"] = os.path.join(self.tree, ".git")
         return env
+
+    def is_repository(self, path: bytes) -> bool:
+        """Whether git takes this `.git` of the workspace for a repository.
+
+        An agent may have left an empty one. What leads elsewhere counts as one and is not followed,
+        and so does one that this git can't read.
+        """
+        if path not in self._repositories:
+            self._repositories[path] = self._takes_for_repository(path)
+        return self._repositories[path]
+
+    def _takes_for_repository(self, path: bytes) -> bool:
+        git_dir = os.path.join(self.tree, os.fsdecode(path))
+        if os.path.isfile(git_dir) and not os.path.islink(git_dir):
+            try:
+                with open(git_dir, "rb") as file:
+                    return file.read(len(LEADS_ELSEWHERE)) == LEADS_ELSEWHERE
+            except OSError:
+                return True
+        if not is_real_folder(git_dir):
+            return os.path.islink(git_dir)
+        at = {"GIT_DIR": git_dir, "GIT_WORK_TREE": os.path.dirname(git_dir)}
+        try:
+            self("rev-parse", "--git-dir", own=False, at=at)
+        except HarvestError as e:
+            return "not a git repository" not in str(e)
+        return True
 
     def names(self, *args: str, own: bool = True) -> set[bytes]:
         """The paths that `ls-files` gives with these arguments. Raises HarvestError."""

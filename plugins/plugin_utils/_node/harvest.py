@@ -42,8 +42,9 @@ def make_harvest(
     """Write into the folder `out` what the workspace has become since its baseline.
 
     That is changes.patch, and what comes beside it; it may be called again. deliver: `none` leaves
-    it at artifacts and the list, `branch` adds what a branch is made of. artifacts: globs. Raises
-    HarvestError: then nothing of it is there.
+    it at artifacts and the list, `branch` adds what a branch is made of, and `contents` the same
+    for a patch that is made anew at home, where filters are. artifacts: globs. Raises HarvestError:
+    then nothing of it is there.
     """
     git = Git(tree, git_dir, "harvest-index")
     try:
@@ -104,7 +105,7 @@ def _harvest(git: Git, out: str, deliver: str, artifacts: Sequence[str]) -> wire
     record["commits"], broken = beside.commits(git, out, baseline["refs"])
     left_out += unread + broken
     new_head = record["commits"].get("HEAD")
-    if deliver == "branch" and (changes or new_head):
+    if deliver in ("branch", "contents") and (changes or new_head):
         beside.branch(git, out, listing, baseline["refs"].get("HEAD"), new_head)
     return record
 

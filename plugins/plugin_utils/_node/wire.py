@@ -300,7 +300,7 @@ class JobSpec(TypedDict):
     project: bool
     # The project's path on the controller, for people.
     project_path: str | None
-    # none, patch or branch.
+    # none, patch, branch, or contents: a patch that is made anew at home, of all contents.
     deliver: str
     # Globs of files that are to come home whatever git thinks of them.
     artifacts: list[str] | tuple[str, ...]

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A harvest as a branch of the user's repository, by plumbing with an index of its own.
 
-Objects and one new ref are all that is written. No checkout, no hook, no filter, no merge driver;
-the same harvest gives the same commits.
+The objects of the branch and one new ref are all that is written, and files are stored as `git add`
+would have stored them here, by the user's filters. No checkout, no hook, no merge driver; the same
+harvest gives the same commits, unless a filter gives another result each time.
 """
 
 from __future__ import annotations
@@ -16,16 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypedDict
 
 from .._errors import InputError
+from .agent_commits import AgentCommits
 from .git import LARGE_SECONDS_MOST, GitError, git, in_git, without_hooks
+from .harvest_contents import BUNDLE, LOOSE_MOST, HarvestContents
 from .scratch import Scratch
+from .stored import NO_MODE, Entry
+from .tree_maker import DIFF_TREE, TreeMaker
 
-# The id of what is not there, and its mode.
-NO_ID = "0" * 40
-NO_MODE = b"0"
-# The mode of a submodule in a tree.
-SUBMODULE = b"160000"
-# How many objects are stored one by one; more of them are kept as the pack that they came in.
-LOOSE_MOST = 100
 # Author and committer of our own commits.
 WHO = "gummy <gummy@localhost>"
 # How many numbers are tried for a name that is taken.
@@ -68,24 +66,6 @@ class DeliverableJob(Protocol):
     def deliver(self) -> str: ...
 
 
-class Entry(NamedTuple):
-    """A file of a tree."""
-
-    # Six octal digits, as git writes them; zeros for a file that is not there.
-    mode: bytes
-    # The id of its content.
-    object_id: bytes
-    # From the repository's top.
-    path: bytes
-
-
-class Change(NamedTuple):
-    """A file as the job found it and as it left it; both may be a file that is not there."""
-
-    before: Entry
-    after: Entry
-
-
 class Step(NamedTuple):
     """A commit that is to be made."""
 
@@ -109,16 +89,16 @@ def check_branches(jobs: Iterable[DeliverableJob]) -> None:
 
 def _check_branch(project: str | None, where: str) -> str | None:
     """What is wrong with a branch of this project, as a sentence."""
-    if project is None or not in_git(project):
-        return (
-            f"{where}: deliver: branch needs a git project, "
-            f"and {project or 'a job without project'} is none; take patch, or git init"
-        )
     try:
+        if project is None or not in_git(project):
+            return (
+                f"{where}: deliver: branch needs a git project, "
+                f"and {project or 'a job without project'} is none; take patch, or git init"
+            )
         object_format = git(project, "rev-parse", "--show-object-format").strip()
     except GitError as exc:
         return f"{where}: deliver: branch: git can't read {project}: {exc}"
-    if object_format != b"sha1":
+    if object_format not in (b"sha1", b"sha256"):
         return (
             f"{where}: deliver: branch can't be made in {project}, "
             f"whose object format is {object_format.decode()}; take patch"
@@ -184,7 +164,7 @@ class _BranchMaker:
         # For indexes and the sides of a merge.
         self._scratch = scratch
         self._git = Scratch(scratch, project)
-        self._indexes = 0
+        self._trees = TreeMaker(self._git)
         # All commits have the time at which the job began, so that making them again gives the
         # very same ones.
         self._when = int(result.get("begun_at") or 0)
@@ -198,14 +178,19 @@ class _BranchMaker:
                 f"is not in {project} any more"
             )
         self._base = str(base)
-        self._changes = self._read_changes()
-        self._commits = self._read_commits(harvest.get("commits") or {})
+        commits = AgentCommits(
+            self._git, self._trees, self._read_commits(harvest.get("commits") or {})
+        )
+        self._contents = HarvestContents(project, folder, self._git, self._base)
+        self._contents.read(commits.paths)
+        commits.rewrite(self._contents)
+        self._commits = commits.commits
+        skipped = len(self._contents.of_submodules)
+        if skipped:
+            self._notes.append(f"{skipped} files of submodules are in the patch only")
+        self._notes += self._contents.notes
 
     # -- git
-
-    def _word(self, *words: str, stdin: bytes = b"", index: str | None = None) -> str:
-        """The one word that this git prints."""
-        return self._git(*words, stdin=stdin, index=index).decode().strip()
 
     def _has(self, commit: str) -> bool:
         try:
@@ -214,59 +199,12 @@ class _BranchMaker:
             return False
         return True
 
-    def _tree_of(self, commit: str) -> str:
-        return self._word("rev-parse", f"{commit}^{{tree}}")
-
     # -- reading the harvest
-
-    def _read_changes(self) -> list[Change]:
-        """The changes, once their contents are in the repository; those of submodules are not."""
-        path = os.path.join(self._folder, "branch.raw")
-        if not os.path.exists(path):
-            return []
-        # Paths in the harvest are the project's, which may be a folder of the repository.
-        prefix = git(self._project, "rev-parse", "--show-prefix").removesuffix(b"\n")
-        with open(path, "rb") as file:
-            changes = parse_changes(file.read(), prefix)
-
-        modules = self._submodules()
-        kept = [
-            change for change in changes if not modules or not change.after.path.startswith(modules)
-        ]
-        if len(kept) < len(changes):
-            skipped = len(changes) - len(kept)
-            self._notes.append(f"{skipped} files of submodules are in the patch only")
-
-        unpack = ["index-pack", "--stdin"]
-        if len(changes) < LOOSE_MOST:
-            unpack = ["unpack-objects", "-q"]
-        with open(os.path.join(self._folder, "branch.pack"), "rb") as pack:
-            self._git(*unpack, stdin=pack, seconds=LARGE_SECONDS_MOST)
-        self._check_contents(kept)
-        return kept
-
-    def _check_contents(self, changes: Iterable[Change]) -> None:
-        """Trees are made without asking for contents, which a partial clone need not have here."""
-        entries = (entry for change in changes for entry in change if entry.mode != SUBMODULE)
-        ids = {entry.object_id for entry in entries if entry.object_id.strip(b"0")}
-        names = b"".join(object_id + b"\n" for object_id in sorted(ids))
-        kinds = self._git("cat-file", "--batch-check=%(objecttype)", stdin=names).split(b"\n")
-        if kinds[:-1] != [b"blob"] * len(ids):
-            raise GitError("the harvest has not got all contents that it names")
-
-    def _submodules(self) -> tuple[bytes, ...]:
-        """Paths of the base's submodules, with a slash at their end."""
-        listing = self._git("ls-tree", "-r", "-z", "--full-tree", self._base)
-        return tuple(
-            line.partition(b"\t")[2] + b"/"
-            for line in listing.split(b"\0")
-            if line.startswith(SUBMODULE)
-        )
 
     def _read_commits(self, refs: Mapping[str, str]) -> list[str]:
         """The agent's own commits, oldest first, once they are in the repository."""
         tip = refs.get("HEAD")
-        bundle = os.path.join(self._folder, "commits.bundle")
+        bundle = os.path.join(self._folder, BUNDLE)
         if tip is None or not os.path.exists(bundle):
             return []
         self._git.take_bundle(bundle, LARGE_SECONDS_MOST)
@@ -275,13 +213,13 @@ class _BranchMaker:
         except GitError:
             self._notes.append("the agent's commits begin anew, and are in commits.bundle only")
             return []
-        listing = self._word("rev-list", "--reverse", "--topo-order", f"{self._base}..{tip}")
+        listing = self._trees.word("rev-list", "--reverse", "--topo-order", f"{self._base}..{tip}")
         self._check_commits(tip)
         return listing.split()
 
     def _check_commits(self, tip: str) -> None:
         """A branch with a hole would break the repository; a partial clone's own holes are none."""
-        packs = os.path.join(str(self._git.objects), "pack")
+        packs = os.path.join(str(self._git.borrowed), "pack")
         if os.path.isdir(packs) and any(name.endswith(".promisor") for name in os.listdir(packs)):
             return
         words = ("rev-list", "--objects", "--quiet", tip, "--not", self._base)
@@ -291,19 +229,23 @@ class _BranchMaker:
 
     def make(self, run_id: str, job: str, title: str) -> DeliveredBranch | None:
         """Make the branch; None if nothing has changed."""
+        changes = self._contents.changes
         start = self._commits[-1] if self._commits else self._base
-        found_tree = self._tree_of(start)
+        found_tree = self._trees.tree_of(start)
         if not self._commits:
-            found_tree = self._tree_with(found_tree, [change.before for change in self._changes])
-        left_tree = self._tree_with(found_tree, [change.after for change in self._changes])
+            found_tree = self._trees.tree_with(found_tree, [change.before for change in changes])
+        left_tree = self._trees.tree_with(found_tree, [change.after for change in changes])
         if not self._commits and found_tree == left_tree:
+            if self._contents.kept:
+                # The patch has work, and why there is no branch of it has to be told.
+                raise GitError("; ".join(self._notes))
             return None
 
         # What the user had not committed, and the agent changed, is a commit of its own, so that
         # the agent's is what the agent did.
         steps = [
             Step(
-                self._tree_of(start),
+                self._trees.tree_of(start),
                 found_tree,
                 f"What was not committed when {run_id}/{job} began",
             ),
@@ -316,6 +258,9 @@ class _BranchMaker:
         if tip is None:
             base = self._base
             tip = self._commit_steps(start, steps)
+        self._contents.check(tip, [base, self._base])
+        few = len(changes) < LOOSE_MOST
+        self._git.hand_over(tip, [base, self._base], few, LARGE_SECONDS_MOST)
         name = self._create_ref(run_id, job, tip)
         note = "; ".join(self._notes)
         files = len(paths_between(self._git, base, tip))
@@ -332,7 +277,7 @@ class _BranchMaker:
     def _rebase(self, base: str, steps: Sequence[Step]) -> str | None:
         """The work on top of a base that moved; None if that conflicts."""
         parents = [
-            self._word("rev-list", "--parents", "-n", "1", commit).split()[1:]
+            self._trees.word("rev-list", "--parents", "-n", "1", commit).split()[1:]
             for commit in self._commits
         ]
         line = [self._base, *self._commits][: len(self._commits)]
@@ -346,10 +291,14 @@ class _BranchMaker:
         tip = base
         conflicts: list[str] = []
         for parent, commit in zip(line, self._commits, strict=True):
-            trees = (self._tree_of(parent), self._tree_of(tip), self._tree_of(commit))
-            tip = self._recommit(commit, self._merge(*trees, conflicts), tip)
+            trees = (
+                self._trees.tree_of(parent),
+                self._trees.tree_of(tip),
+                self._trees.tree_of(commit),
+            )
+            tip = self._trees.recommit(commit, self._merge(*trees, conflicts), [tip])
         for step in steps:
-            ours = self._tree_of(tip)
+            ours = self._trees.tree_of(tip)
             tree = self._merge(step.before, ours, step.after, conflicts)
             if tree != ours:
                 tip = self._commit(tree, tip, step.message)
@@ -365,26 +314,6 @@ class _BranchMaker:
 
     # -- trees
 
-    def _tree_with(self, tree: str, entries: Iterable[Entry]) -> str:
-        """A tree with these entries in place of what it has there."""
-        index = self._read_into_index(tree)
-        self._put(index, entries)
-        return self._word("write-tree", "--missing-ok", index=index)
-
-    def _read_into_index(self, *trees: str) -> str:
-        """The path of a new index with this tree, or with a merge of three."""
-        self._indexes += 1
-        index = os.path.join(self._scratch, f"index-{self._indexes}")
-        merge = ["-i", "-m", "--aggressive"] if len(trees) > 1 else []
-        self._git("read-tree", *merge, *trees, index=index)
-        return index
-
-    def _put(self, index: str, entries: Iterable[Entry]) -> None:
-        # What goes makes room for what comes: a file may become a folder.
-        ordered = sorted(entries, key=lambda entry: entry.mode.strip(b"0") != b"")
-        lines = [b"%s %s\t%s\0" % entry for entry in ordered]
-        self._git("update-index", "-z", "--index-info", stdin=b"".join(lines), index=index)
-
     def _merge(self, base: str, ours: str, theirs: str, conflicts: list[str]) -> str:
         """The tree of a three-way merge.
 
@@ -395,21 +324,21 @@ class _BranchMaker:
         if base == theirs:
             return ours
 
-        index = self._read_into_index(base, ours, theirs)
+        index = self._trees.read_into_index(base, ours, theirs)
         removed = []
         merged = []
         for path, stages in self._unmerged(index).items():
             # The three stages of a path go, and one entry comes.
-            removed.append(Entry(NO_MODE, NO_ID.encode(), path))
+            removed.append(Entry(NO_MODE, self._contents.stored.no_id, path))
             solution = self._merge_file(stages)
             if solution is None:
                 conflicts.append(path.decode("utf-8", "backslashreplace"))
                 solution = stages.get(b"2")
             if solution is not None:
                 merged.append(Entry(*solution, path))
-        self._put(index, removed)
-        self._put(index, merged)
-        return self._word("write-tree", "--missing-ok", index=index)
+        self._trees.put(index, removed)
+        self._trees.put(index, merged)
+        return self._trees.write_tree(index)
 
     def _unmerged(self, index: str) -> dict[bytes, Stages]:
         """The files for which git itself has no merge."""
@@ -450,19 +379,7 @@ class _BranchMaker:
     def _commit(self, tree: str, parent: str, message: str) -> str:
         who = f"{WHO} {self._when} +0000"
         text = f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n{message}\n"
-        return self._write_commit(text.encode("utf-8", "replace"))
-
-    def _recommit(self, commit: str, tree: str, parent: str) -> str:
-        """The agent's commit with another tree and parent; a signature would not hold any more."""
-        header, blank, message = self._git("cat-file", "commit", commit).partition(b"\n\n")
-        signature = rb"\n(?:gpgsig|gpgsig-sha256|mergetag) [^\n]*(?:\n [^\n]*)*"
-        lines = re.sub(signature, b"", header).split(b"\n")
-        kept = [line for line in lines if not line.startswith((b"tree ", b"parent "))]
-        new_header = [b"tree " + tree.encode(), b"parent " + parent.encode(), *kept]
-        return self._write_commit(b"\n".join(new_header) + blank + message)
-
-    def _write_commit(self, content: bytes) -> str:
-        return self._word("hash-object", "-w", "-t", "commit", "--stdin", stdin=content)
+        return self._trees.write_commit(text.encode("utf-8", "replace"))
 
     def _create_ref(self, run_id: str, job: str, tip: str) -> str:
         """The branch's name once it is there.
@@ -490,7 +407,14 @@ class _BranchMaker:
 
     def _make_ref(self, branch: str, tip: str, reason: str) -> bool:
         """Whether the branch could be made; not if somebody made it this very moment."""
-        words = ("update-ref", "-m", f"gummy: {reason}", f"refs/heads/{branch}", tip, NO_ID)
+        words = (
+            "update-ref",
+            "-m",
+            f"gummy: {reason}",
+            f"refs/heads/{branch}",
+            tip,
+            "0" * len(tip),
+        )
         try:
             git(self._project, *words, settings=without_hooks(self._project))
         except GitError as exc:
@@ -502,16 +426,4 @@ class _BranchMaker:
 
 def paths_between(scratch: Scratch, base: str, tip: str) -> list[bytes]:
     """The paths in which two commits differ: what a branch brings. Raises GitError."""
-    words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff")
-    return scratch(*words, "--no-textconv", base, tip, "--").split(b"\0")[:-1]
-
-
-def parse_changes(raw: bytes, prefix: bytes) -> list[Change]:
-    """The changes that `git diff --raw -z` names. prefix: what comes before each path."""
-    words = raw.split(b"\0")
-    changes = []
-    for word, name in zip(words[::2], words[1::2], strict=False):
-        old_mode, new_mode, old_id, new_id = word[1:].split(b" ")[:4]
-        path = prefix + name
-        changes.append(Change(Entry(old_mode, old_id, path), Entry(new_mode, new_id, path)))
-    return changes
+    return scratch(*DIFF_TREE, "--name-only", base, tip, "--").split(b"\0")[:-1]

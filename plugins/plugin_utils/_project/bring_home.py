@@ -18,6 +18,7 @@ from .._files.record import RunRecord
 from .._links.link import Link
 from .branch import DeliveredBranch, DeliverError, deliver_branch, describe_delivery
 from .harvest_files import HarvestLimit, keep_known, remove_tree
+from .home_patch import make_patch_at_home
 from .self_running import NOTHING, SelfRunning, look_for_self_running
 from .sync import RSYNC_SECONDS, fetch_harvest, unpack
 
@@ -49,12 +50,17 @@ class BroughtHome:
     undelivered: str = ""
     # What of the work runs by itself elsewhere.
     self_running: SelfRunning = NOTHING
+    # What a person has to know of the patch, and of the agent's commits beside it.
+    notes: tuple[str, ...] = ()
+    # Whether people may be told to fetch those.
+    offers_commits: bool = True
 
     def describe(self) -> str:
-        """The branch, or why there is none, for people; blank if there is nothing to say."""
+        """The branch, or why there is none, and the notes; blank if there is nothing to say."""
+        branch = self.undelivered
         if self.delivered is not None:
-            return describe_delivery(self.delivered)
-        return self.undelivered
+            branch = describe_delivery(self.delivered)
+        return "; ".join(filter(None, (branch, *self.notes)))
 
 
 def bring_home(
@@ -66,6 +72,7 @@ def bring_home(
     result: Mapping[str, Any],
     files: Mapping[str, str] | None = None,
     wish: BranchWish | None = None,
+    project: str | None = None,
     acknowledge_as: str | None = None,
     limit: HarvestLimit = USUAL_LIMIT,
     seconds: float = RSYNC_SECONDS,
@@ -75,10 +82,11 @@ def bring_home(
 
     record: of the attempt's run, opened by the caller; job: its name in the run; result: how the
     attempt ended, in the node's words; files: the harvest itself, as name -> content in base64, if
-    it came with that word; wish: the branch that is to be made of it; acknowledge_as: this
-    controller's identity, if the node is to be told at once that the harvest is at home; limit: how
-    much is let in; seconds: how long the fetch may take; teller: the node of whose word alone it is
-    that run's, as for `RunRecord.job_folder`.
+    it came with that word; wish: the branch that is to be made of it; project: where the job's
+    project lies on this controller, by its own record; acknowledge_as: this controller's identity,
+    if the node is to be told at once that the harvest is at home; limit: how much is let in;
+    seconds: how long the fetch may take; teller: the node of whose word alone it is that run's, as
+    for `RunRecord.job_folder`.
 
     Raises LinkError, TransferError, and BadValue for what is no name. A harvest that was kept may
     then still be on the node as well, for what is not acknowledged stays there: it can be brought
@@ -103,7 +111,7 @@ def bring_home(
 
     if acknowledge_as is not None:
         link.call("ack", {"attempts": [attempt], "controller": acknowledge_as})
-    return deliver(record, folder, job, result=result, wish=wish)
+    return deliver(record, folder, job, result=result, wish=wish, project=project)
 
 
 def deliver(
@@ -113,13 +121,19 @@ def deliver(
     *,
     result: Mapping[str, Any],
     wish: BranchWish | None,
+    project: str | None = None,
 ) -> BroughtHome:
     """Make the branch that is asked for of a harvest that is at home, and look at what came.
 
-    Without a wish, and where the attempt left no harvest, there is no branch to make. Raises
-    nothing.
+    Without a wish, and where the attempt left no harvest, there is no branch to make. project:
+    where the patch is to fit. Raises nothing.
     """
     home = _make_branch(record, folder, job, result=result, wish=wish)
+    if project is not None and isinstance(result.get("harvest"), Mapping):
+        patch = make_patch_at_home(project, folder, result)
+        known = home.delivered["note"] if home.delivered is not None else home.undelivered
+        notes = tuple(note for note in patch.notes if note not in known)
+        home = replace(home, notes=notes, offers_commits=patch.offers_commits)
     harvest = result.get("harvest")
     nested: Sequence[str] = ()
     if isinstance(harvest, Mapping):

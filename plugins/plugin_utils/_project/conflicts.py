@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from .git import GitError, git
+from .home_patch import NODE_PATCH
 from .scratch import PATCH_SECONDS, REPOSITORY, Scratch, paths_of_patch
 
 # How many patches are applied at most for one project; then the longest order so far counts.
@@ -57,7 +58,10 @@ def find_conflicts(rows: Iterable[Mapping[str, Any]]) -> list[Conflict]:
     patches: dict[str, dict[str, str]] = {}
     for row in rows:
         if row["project"] and row["patch"] and os.path.exists(row["patch"]):
-            patches.setdefault(row["project"], {})[row["name"]] = row["patch"]
+            # Orders are tried on files as they lie there.
+            as_it_came = os.path.join(os.path.dirname(row["patch"]), NODE_PATCH)
+            patch = as_it_came if os.path.exists(as_it_came) else row["patch"]
+            patches.setdefault(row["project"], {})[row["name"]] = patch
 
     conflicts = [
         _find_in_project(project, named) for project, named in patches.items() if len(named) > 1

@@ -59,11 +59,18 @@ NOTHING_RUNS = {
     "GIT_PAGER": "cat",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    # The filter of git-lfs would fetch what it has not got.
+    "GIT_LFS_SKIP_SMUDGE": "1",
 }
+# Calls a program that may take 16 GB of memory, where the system can hold it to that: git keeps in
+# memory what a filter of the user's prints, which may have no end.
+WITH_FILTERS = ("/bin/sh", "-c", 'ulimit -v 16000000 2>/dev/null; exec "$@"', "sh")
 # Which files git takes the user's own settings from, safe.directory among them, stays as it is.
 USERS_OWN = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 # How many of the last characters that a git says of its failure are passed on.
 MESSAGE_MOST = 1000
+# What git says where it has looked in the folder and in all above, and found no repository.
+NO_REPOSITORY = "not a git repository (or any"
 # How long a git may take, in seconds. Of a strange project it may read a pipe to which nobody
 # writes.
 SECONDS_MOST = 300.0
@@ -90,6 +97,7 @@ def git(
     settings: Mapping[str, str] | None = None,
     seconds: float | None = None,
     little_memory: bool = False,
+    with_filters: bool = False,
     most: int = OUTPUT_MOST,
 ) -> bytes:
     """What a git prints about the repository that this folder is in.
@@ -98,7 +106,8 @@ def git(
     place of the repository's own index; objects: of a folder in place of its objects; settings:
     more than QUIET, whatever their names hold; seconds: after which it is ended with all that it
     called, SECONDS_MOST if it is None; little_memory: end it when it takes much of that;
-    most: bytes of its output, with more it is ended.
+    with_filters: whether it runs filters of the user's; most: bytes of its output, with more it is
+    ended.
 
     Raises GitError, and ProjectError where there is no git.
     """
@@ -108,6 +117,8 @@ def git(
     argv += words
     if little_memory:
         argv = [*WITH_LITTLE_MEMORY, *argv]
+    elif with_filters:
+        argv = [*WITH_FILTERS, *argv]
 
     env = {**_environment(index, objects), **_as_variables(settings or {})}
     given: dict[str, Any] = {"data": stdin} if isinstance(stdin, bytes) else {"source": stdin}
@@ -209,9 +220,9 @@ class Project:
 
 def project_at(path: str) -> Project:
     """The project at this path, as git knows it. Raises ProjectError."""
-    if not in_git(path):
-        return Project(path)
     try:
+        if not in_git(path):
+            return Project(path)
         ignored, plain = _look_into(path, b"")
         if b"./" in ignored:
             # The repository above ignores it, so it is nobody's git project.
@@ -222,11 +233,31 @@ def project_at(path: str) -> Project:
 
 
 def in_git(path: str) -> bool:
-    """Whether a repository is here or above."""
-    return any(
+    """Whether git says that a repository is here or above.
+
+    A `.git` alone proves nothing: some agents leave an empty one, in /tmp too. Raises GitError for
+    a repository that git refuses or can't read, and ProjectError where it would have to be asked
+    and is not there.
+    """
+    if not any(
         os.path.lexists(os.path.join(folder, ".git"))
         for folder in (path, *map(str, PurePath(path).parents))
-    )
+    ):
+        # Without the name there is nothing that git could find.
+        return False
+    try:
+        git(path, "rev-parse", "--git-dir")
+    except GitError as exc:
+        if NO_REPOSITORY not in str(exc):
+            raise
+        if os.path.lexists(os.path.join(path, ".git", "objects")):
+            # What it ignores would go to the nodes, if this were taken for a folder without git.
+            raise GitError(
+                f"{path}/.git has objects, and git finds no repository there: its HEAD or its refs "
+                "are missing or broken"
+            ) from None
+        return False
+    return True
 
 
 def _look_into(top: str, below: bytes) -> tuple[list[bytes], list[bytes]]:
@@ -250,6 +281,9 @@ def _look_into(top: str, below: bytes) -> tuple[list[bytes], list[bytes]]:
         git_dir = os.path.join(top, os.fsdecode(inner), ".git")
         if not inner.endswith(b"/") or not os.path.lexists(git_dir):
             continue
+        if is_submodule and not _is_top(os.path.join(top, os.fsdecode(inner))):
+            # It was never fetched, and git reads a `.git` that is none as if it was not there.
+            continue
 
         if is_submodule or _reaches_out(git_dir):
             plain.append(inner + b".git")
@@ -257,6 +291,11 @@ def _look_into(top: str, below: bytes) -> tuple[list[bytes], list[bytes]]:
         ignored += inner_ignored
         plain += inner_plain
     return ignored, plain
+
+
+def _is_top(folder: str) -> bool:
+    """Whether git takes this folder for the top of a repository. Raises GitError."""
+    return git(folder, "rev-parse", "--show-prefix") in (b"", b"\n")
 
 
 def _list_files(folder: str) -> tuple[list[bytes], list[bytes]]:

@@ -4,13 +4,15 @@
 """A repository of our own, in which git works on what came from a node or lies in a project.
 
 So the settings of that project have no say. Only who asks for its refs, or writes one, asks the
-project's own repository.
+project's own repository. What came from a node stays in here, but for the objects that are handed
+over: so no content gets into the user's repository that nothing there names.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from typing import IO
 
 from .git import OUTPUT_MOST, GitError, git
@@ -26,28 +28,40 @@ SIGNATURES = (b"# v2 git bundle\n", b"# v3 git bundle\n")
 
 
 class Scratch:
-    """A bare repository in a folder of ours, with objects of its own or a project's.
+    """A bare repository in a folder of ours, with objects of its own.
 
     Raises GitError, OSError.
     """
 
     def __init__(self, folder: str, project: str | None = None) -> None:
-        """project: its objects are read and written here, and none of its settings count."""
+        """project: its objects are read here too, and none of its settings count."""
         self.folder = folder
-        # Where the objects lie; None: in the repository itself.
-        self.objects: str | None = None
+        self._indexes = 0
+        # Where the objects lie, and where those of the project do.
+        self.objects = os.path.join(folder, REPOSITORY, "objects")
+        self.borrowed: str | None = None
         # What of the project's settings has to hold for files that are written there.
         self._settings: dict[str, str] = {}
         # Whatever the user's own settings make the usual format.
+        self.format = "sha1"
+        if project is not None:
+            words = ("rev-parse", "--show-object-format")
+            self.format = os.fsdecode(git(project, *words)).strip()
         usual = {"init.defaultObjectFormat": "sha1"}
-        git(folder, "init", "-q", "--bare", "--template=", REPOSITORY, settings=usual)
+        kind = [f"--object-format={self.format}"] if self.format != "sha1" else []
+        git(folder, "init", "-q", "--bare", "--template=", *kind, REPOSITORY, settings=usual)
         if project is not None:
             self._borrow(project)
 
     def _borrow(self, project: str) -> None:
         lines = git(project, "rev-parse", "--git-path", "objects", "--git-path", "shallow")
         objects, shallow, *_more = os.fsdecode(lines).split("\n")
-        self.objects = os.path.realpath(os.path.join(project, objects))
+        self.borrowed = os.path.realpath(os.path.join(project, objects))
+        # Git reads a name in quotes as one of C, so that it may hold anything.
+        quoted = self.borrowed.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        os.makedirs(os.path.join(self.objects, "info"), exist_ok=True)
+        with open(os.path.join(self.objects, "info", "alternates"), "wb") as file:
+            file.write(b'"%s"\n' % os.fsencode(quoted))
         # Where a shallow clone's history ends, nothing is missing.
         shallow = os.path.join(project, shallow)
         if os.path.isfile(shallow):
@@ -76,12 +90,15 @@ class Scratch:
             *words,
             stdin=stdin,
             index=index,
-            objects=self.objects,
-            settings=self._settings,
             seconds=seconds,
             little_memory=little_memory,
             most=most,
         )
+
+    def new_index(self) -> str:
+        """The path of an index that is not there yet, and that nobody else gets."""
+        self._indexes += 1
+        return os.path.join(self.folder, f"index-{self._indexes}")
 
     def take_bundle(
         self, path: str, seconds: float | None = None, little_memory: bool = False
@@ -98,6 +115,28 @@ class Scratch:
             words = ("index-pack", "--stdin", "--fix-thin")
             self(*words, stdin=pack, seconds=seconds, little_memory=little_memory)
         return refs
+
+    def hand_over(self, tip: str, known: Iterable[str], few: bool, seconds: float) -> None:
+        """Give the project what this commit needs and it has not got.
+
+        known: commits that it has; few: whether the objects are stored one by one; else they are
+        kept as a pack.
+        """
+        given = "".join([f"{tip}\n", *(f"^{commit}\n" for commit in known)])
+        # A partial clone's own holes are none.
+        words = ("pack-objects", "-q", "--revs", "--local", "--missing=allow-any", "new")
+        name = os.fsdecode(self(*words, stdin=given.encode(), seconds=seconds)).strip()
+        unpack = ("unpack-objects", "-q") if few else ("index-pack", "--stdin")
+        with open(os.path.join(self.folder, f"new-{name}.pack"), "rb") as pack:
+            git(
+                self.folder,
+                f"--git-dir={REPOSITORY}",
+                *unpack,
+                stdin=pack,
+                objects=self.borrowed,
+                settings=self._settings,
+                seconds=seconds,
+            )
 
 
 def paths_of_patch(scratch: Scratch, patch: str) -> set[bytes]:

@@ -53,20 +53,19 @@ def look_for_secrets_once(excluded: Exclusions, key: str, *, note: bool = True) 
 
     # A project's own .git is git's. One that is put together of folders elsewhere is looked into.
     hidden = NAMES_OF_BRANCHES if excluded.outside else INSIDE_GIT
-    secrets = sorted(
-        path for path in _sent_paths(excluded) if _looks_secret(path) and not hidden.search(path)
-    )
+    paths = (path.decode("utf-8", "backslashreplace") for path in sent_paths(excluded))
+    secrets = sorted(path for path in paths if _looks_secret(path) and not hidden.search(path))
     if note:
         write_once(os.path.join(own_state_home("projects"), key), b"")
     return secrets
 
 
-def _sent_paths(excluded: Exclusions) -> list[str]:
+def sent_paths(excluded: Exclusions) -> list[bytes]:
     """What a sync to an empty workspace would send: rsync itself says it. Raises InputError."""
     try:
         with sources(excluded.project) as given, tempfile.TemporaryDirectory() as nothing:
             listing = subprocess.run(
-                upload_argv(given, ("--dry-run", "--out-format=%n"), nothing),
+                upload_argv(given, ("--dry-run", "--8-bit-output", "--out-format=%n"), nothing),
                 input=excluded.rules,
                 capture_output=True,
                 env={**os.environ, "LC_ALL": "C"},
@@ -74,7 +73,7 @@ def _sent_paths(excluded: Exclusions) -> list[str]:
             ).stdout
     except FileNotFoundError:
         raise InputError(["rsync is not on this machine's PATH: install rsync"]) from None
-    return [line.decode("utf-8", "backslashreplace") for line in listing.split(b"\n")]
+    return listing.split(b"\n")
 
 
 def _looks_secret(path: str) -> bool:

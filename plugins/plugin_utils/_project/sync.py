@@ -181,14 +181,14 @@ def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
     if project.parts:
         ours += BOUND_TO_HERE
     rules = [_exclude(pattern.encode()) for pattern in ours]
-    rules += [_exclude(_anchored(path)) for path in project.plain]
+    rules += [_exclude(anchored(path)) for path in project.plain]
     if with_repository:
         # A branch may have the name of a cache, so only what names the repository cuts it.
         cuts = (pattern for pattern in sync_exclude if pattern.startswith(("/.git/", ".git/")))
         rules += [_exclude(pattern.encode()) for pattern in cuts]
         rules.append(b"+ .git/**")
     rules += [_exclude(pattern.encode()) for pattern in sync_exclude]
-    rules += [_exclude(_anchored(path)) for path in project.ignored]
+    rules += [_exclude(anchored(path)) for path in project.ignored]
 
     return Exclusions(project, b"".join(rule + b"\0" for rule in rules), tuple(sync_exclude))
 
@@ -197,7 +197,7 @@ def _exclude(pattern: bytes) -> bytes:
     return b"- " + pattern
 
 
-def _anchored(path: bytes) -> bytes:
+def anchored(path: bytes) -> bytes:
     """An rsync pattern for just this path.
 
     A backslash escapes only where a wildcard makes it a pattern at all.

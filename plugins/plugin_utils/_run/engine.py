@@ -48,7 +48,7 @@ from .._show.text import clock_time
 from . import replies
 from .patience import Patience
 from .replies import Answer
-from .requests import placement_spec
+from .requests import git_need_of, placement_spec
 from .results import (
     AttemptLog,
     JobResult,
@@ -166,7 +166,10 @@ class Engine:
             if node.state == "unknown" and not node.local and node.online is not False
         ]
         self._scheduler = Scheduler(
-            [placement_spec(job, request.config, self._sessions) for job in self._jobs.values()],
+            [
+                placement_spec(job, request.config, self._sessions, git_need_of(job, exclusions))
+                for job in self._jobs.values()
+            ],
             nodes,
             lambda: f"{record.uid}-{secrets.token_hex(5)}",
             fallback=fleet.fallback,

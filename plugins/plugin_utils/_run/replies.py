@@ -277,17 +277,18 @@ def _level(quiet: float) -> int:
 
 def after_fetch(attempt: str, home: BroughtHome) -> Answer:
     """The harvest is at home, and its branch is made, or is not."""
-    text = ""
+    text = "; ".join(home.notes)
     if home.delivered is not None:
         text = home.describe()
-    return Answer(
-        ev.Fetched(attempt, home.undelivered),
-        attempt,
+    facts: AttemptFacts = {
+        "delivered": home.delivered,
         # The harvest that came with the reply lies on the disk now.
-        {"delivered": home.delivered, "files": None, "self_running": home.self_running},
-        verb="fetch",
-        text=text,
-    )
+        "files": None,
+        "self_running": home.self_running,
+        "notes": home.notes,
+        "offers_commits": home.offers_commits,
+    }
+    return Answer(ev.Fetched(attempt, home.undelivered), attempt, facts, verb="fetch", text=text)
 
 
 def after_failed_fetch(attempt: str, error: TransferError) -> Answer:

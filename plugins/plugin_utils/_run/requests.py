@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .._files.record import BranchOrder
 from .._files.sessions import Sessions
@@ -14,7 +14,8 @@ from .._input.request import Job, Request
 from .._input.session_key import session_key
 from .._node import wire
 from .._project.bring_home import BranchWish
-from .._project.sync import NODE_OWNED, workspace_key
+from .._project.git_need import GitNeed, git_need
+from .._project.sync import NODE_OWNED, Exclusions, workspace_key
 from .._schedule.messages import PlacementSpec
 from .._schedule.placement import Need
 
@@ -25,14 +26,18 @@ SPEC_SCHEMA = 1
 TITLE_MOST = 72
 
 
-def placement_spec(job: Job, config: Config, sessions: Sessions) -> PlacementSpec:
-    """The job as far as placement cares."""
+def placement_spec(
+    job: Job, config: Config, sessions: Sessions, git: GitNeed | None = None
+) -> PlacementSpec:
+    """The job as far as placement cares. git: what its project needs."""
     need = Need(
         agent=job.agent,
         task_type=job.task_type,
         node=job.node,
         nodes=None if job.nodes is None else frozenset(job.nodes),
         home=sessions.home_of(session_key(job)),
+        git=None if git is None else git.version,
+        git_for="" if git is None else git.what,
     )
     return PlacementSpec(
         job.name,
@@ -45,6 +50,13 @@ def placement_spec(job: Job, config: Config, sessions: Sessions) -> PlacementSpe
         limit=job.timeout,
         no_more=job.no_more,
     )
+
+
+def git_need_of(job: Job, exclusions: Mapping[str, Exclusions]) -> GitNeed | None:
+    """What the job's project needs of a node's git. exclusions: of each project."""
+    if job.project is None or job.project not in exclusions:
+        return None
+    return git_need(exclusions[job.project].project)
 
 
 def claim_request(
@@ -60,8 +72,17 @@ def claim_request(
     }
 
 
-def job_spec(job: Job, request: Request, *, controller: str, base: str | None) -> wire.JobSpec:
-    """What a node must know of the job. base: the commit that its branch is to begin at."""
+def job_spec(
+    job: Job, request: Request, *, controller: str, base: str | None, with_contents: bool = False
+) -> wire.JobSpec:
+    """What a node must know of the job.
+
+    base: the commit that its branch is to begin at; with_contents: whether a patch is made anew at
+    home, of the contents of all files that changed.
+    """
+    deliver = job.deliver
+    if deliver == "patch" and with_contents:
+        deliver = "contents"
     return {
         "schema": SPEC_SCHEMA,
         "digest": job.digest(),
@@ -75,7 +96,7 @@ def job_spec(job: Job, request: Request, *, controller: str, base: str | None) -
         "controller": controller,
         "project": job.project is not None,
         "project_path": job.project,
-        "deliver": job.deliver,
+        "deliver": deliver,
         "artifacts": job.artifacts or (),
         "base": base,
         "title": commit_title(job),
@@ -101,6 +122,11 @@ def branch_orders(jobs: Iterable[Job]) -> dict[str, BranchOrder]:
         for job in jobs
         if job.deliver == "branch" and job.project is not None
     }
+
+
+def job_projects(jobs: Iterable[Job]) -> dict[str, str]:
+    """Job's name -> where its project lies on this controller, for the journal."""
+    return {job.name: job.project for job in jobs if job.project is not None}
 
 
 def branch_wish(job: Job, failure: str | None, base: str | None = None) -> BranchWish | None:

@@ -53,6 +53,8 @@ class AttemptFacts(TypedDict, total=False):
     result: Mapping[str, Any]
     files: Mapping[str, str] | None
     self_running: SelfRunning
+    notes: Sequence[str]
+    offers_commits: bool
     signs: wire.Signs
     counts: bool
 
@@ -89,6 +91,12 @@ class AttemptLog:
 
     # What of its work runs by itself elsewhere.
     self_running: SelfRunning = NOTHING
+
+    # What a person has to know of its patch and of its commits.
+    notes: Sequence[str] = ()
+
+    # Whether people may be told to fetch commits.bundle.
+    offers_commits: bool = True
 
     # How its agent was when its node told that last.
     signs: wire.Signs | None = None
@@ -208,8 +216,12 @@ class JobRow(_Class):  # pylint: disable=inherit-non-class
     lines_added: int
     lines_deleted: int
 
+    # What a person has to know of the patch, and of the agent's commits beside it.
+    notes: Sequence[str]
+
     # What the harvest does not carry, with the reason; nested repositories; copied artifacts;
-    # refs that the agent made or moved, with the commit of each.
+    # refs that the agent made or moved, with the commit of each; none where commits.bundle would
+    # bring filtered files in plain text.
     left_out: Sequence[Mapping[str, str]]
     nested: Sequence[str]
     artifacts: int
@@ -275,10 +287,11 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
         "files_changed": harvest.get("files", 0),
         "lines_added": harvest.get("added", 0),
         "lines_deleted": harvest.get("deleted", 0),
+        "notes": list(log.notes),
         "left_out": harvest.get("left_out", []),
         "nested": harvest.get("nested", []),
         "artifacts": harvest.get("artifacts", 0),
-        "commits": harvest.get("commits", {}),
+        "commits": harvest.get("commits", {}) if log.offers_commits else {},
         "delivered": log.delivered,
         "self_running": list(log.self_running.paths),
         "self_running_count": log.self_running.count,

@@ -26,14 +26,15 @@ from .._project.branch import check_branches
 from .._project.conflicts import find_conflicts
 from .._project.secrets import look_for_secrets_once, secret_warnings
 from .._project.sync import Exclusions, exclusions, workspace_key
+from .._project.unreadable import why_each_unreadable
 from .._schedule.placement import Node
 from .._schedule.plan import PlannedJob, plan_work
 from .._show.printer import Printer
 from .._show.text import how_many
 from .engine import Engine
 from .interrupt import cancel_if_we_die
-from .requests import branch_orders, placement_spec
-from .results import JobRow
+from .requests import branch_orders, git_need_of, job_projects, placement_spec
+from .results import JobResult, JobRow, describe_end, job_row
 from .resume import ResumePlan, adopt_run, refuse_lost_record, take_up
 
 # How many nodes are looked at together for a plan.
@@ -150,14 +151,22 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
 
     resume = _take_up(request, fleet, record, controller)
     _introduce(request, fleet, record, resume=resume, projects=projects, printer=printer)
-    secrets = _warn_of_secrets(request, projects, controller, printer)
+    failed = _fail_unreadable(projects, resume)
+    # What goes to no node is looked at when it does.
+    at_home = {row["project"] for row in failed}
+    sent = {path: excluded for path, excluded in projects.items() if path not in at_home}
+    secrets = _warn_of_secrets(request, sent, controller, printer)
 
     record.begin(
         {job.name: job.digest() for job in request.jobs},
         {job.name: job.content() for job in request.jobs},
         controller,
         branch_orders(request.jobs),
+        projects=job_projects(request.jobs),
     )
+    for row in failed:
+        record.append("finish", **row)
+        printer.event(row["name"], "place", "-", describe_end(row))
     engine = Engine(
         request,
         fleet,
@@ -244,6 +253,22 @@ def _introduce(
         printer.say(f"sync of {project} leaves out: {excluded.describe()}")
         for folder in excluded.outside:
             printer.say(f"sync of {project} takes along, as a part of its repository: {folder}")
+
+
+def _fail_unreadable(projects: Projects, resume: ResumePlan) -> list[JobRow]:
+    """The rows of jobs whose project this user can't read; they are taken from what is to be done.
+
+    Nothing of them has begun, and no node is asked. Raises InputError.
+    """
+    reasons = why_each_unreadable(list(projects.values()), default_path())
+    if not reasons:
+        return []
+    has_begun = {event.job for event in resume.found}
+    jobs = [job for job in resume.to_do if job.project in reasons and job.name not in has_begun]
+    rows = [job_row(job, JobResult("failed", "input", reasons[str(job.project)])) for job in jobs]
+    resume.to_do = [job for job in resume.to_do if job not in jobs]
+    resume.rows |= {row["name"]: row for row in rows}
+    return rows
 
 
 def _how_it_is_resumed(request: Request, history: History, resume: ResumePlan) -> list[str]:
@@ -348,6 +373,19 @@ def _row_of_earlier_call(
     }
 
 
+def _row_of_no_node(row: JobRow) -> PlannedJob:
+    """A job that would go nowhere, for a reason of this machine."""
+    return {
+        "name": row["name"],
+        "task_type": row["task_type"],
+        "agent": row["agent"],
+        "node": None,
+        "waits": False,
+        "why": row["message"],
+        "ranking": [],
+    }
+
+
 def plan(request: Request, fleet: Fleet) -> PlanDocument:
     """Where each job would go now and why; nothing is changed. Raises InputError.
 
@@ -359,6 +397,8 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
     earlier.read()
     silent = dict.fromkeys(earlier.history.silent, "not asked for a plan")
     resume = take_up(request, earlier.history, silent)
+    notes = [*_how_it_is_resumed(request, earlier.history, resume), *request.notes, *resume.notes]
+    unreadable = _fail_unreadable(projects, resume)
     left_as_they_are = _rows_of_earlier_calls(resume)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         nodes = list(pool.map(lambda node: with_load_or_reason(fleet, node), fleet.nodes))
@@ -366,7 +406,10 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
     sessions = Sessions()
     to_place = [job for job in resume.to_do if job.name not in left_as_they_are]
     placed = plan_work(
-        [placement_spec(job, request.config, sessions) for job in to_place],
+        [
+            placement_spec(job, request.config, sessions, git_need_of(job, projects))
+            for job in to_place
+        ],
         nodes,
         fleet.quarantines.known(),
         fallback=fleet.fallback,
@@ -377,8 +420,10 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
 
     rows: dict[str, PlannedJob] = {row["name"]: row for row in placed}
     rows |= left_as_they_are
+    for row in unreadable:
+        # It has not failed before: a run would tell it at once, as this does.
+        rows[row["name"]] = _row_of_no_node(row)
 
-    notes = [*_how_it_is_resumed(request, earlier.history, resume), *request.notes, *resume.notes]
     for project, excluded in projects.items():
         notes.append(f"{project}: would leave out {excluded.describe()}")
         notes += [

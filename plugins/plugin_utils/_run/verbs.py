@@ -18,14 +18,17 @@ from dataclasses import dataclass, field
 
 from .._errors import InputError
 from .._files.record import RunRecord
+from .._input.config import default_path
 from .._input.pass_env import values_for
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
 from .._node import wire
+from .._project.attributes import needs_contents
 from .._project.branch import head
 from .._project.bring_home import bring_home
 from .._project.harvest_files import HarvestLimit
 from .._project.sync import Exclusions, TransferError, seconds_in_a_run, send_project
+from .._project.unreadable import why_unreadable
 from .._schedule import messages as ev
 from . import replies, requests
 from .patience import Patience
@@ -167,6 +170,10 @@ class Verbs:
         except TransferError as exc:
             if exc.is_stalled:
                 return self._after_stalled_sync(command, link, time.monotonic() - begun)
+            why = _why_it_is_ours(exc, excluded)
+            if why:
+                refused = ev.Refused(command.attempt, "input", "input", why, certain=True)
+                return Answer(refused, command.attempt)
             return replies.after_failed_sync(command.attempt, exc)
         return replies.after_sync(
             command.attempt,
@@ -202,7 +209,13 @@ class Verbs:
         request: wire.StartRequest = {
             "attempt": command.attempt,
             "generation": generation,
-            "spec": requests.job_spec(job, self.request, controller=self.controller, base=base),
+            "spec": requests.job_spec(
+                job,
+                self.request,
+                controller=self.controller,
+                base=base,
+                with_contents=job.project is not None and needs_contents(job.project),
+            ),
             "env": values,
         }
         if key is not None:
@@ -250,6 +263,7 @@ class Verbs:
                 result=result,
                 files=files,
                 wish=requests.branch_wish(job, None if failure is None else str(failure), base),
+                project=job.project,
                 limit=limit,
                 seconds=seconds_in_a_run(limit),
             )
@@ -272,3 +286,13 @@ class Verbs:
         request: wire.AckRequest = {"attempts": attempts, "controller": self.controller}
         with contextlib.suppress(LinkError):
             self.links.to(node).session.call("ack", request, COURTESY_SECONDS)
+
+
+def _why_it_is_ours(error: TransferError, excluded: Exclusions) -> str:
+    """What this user can't read any more, though it could when the run began; blank: nothing."""
+    if error.failure != "sync":
+        return ""
+    try:
+        return why_unreadable(excluded, default_path())
+    except InputError:
+        return ""

@@ -83,6 +83,9 @@ class Node:
     # linux, macos, ...; None: that is not known.
     os: str | None = None
 
+    # The version of its git; None: that is not known.
+    git: tuple[int, int] | None = None
+
 
 @dataclass(frozen=True)
 class Need:
@@ -104,6 +107,10 @@ class Need:
 
     # The node that has the specialist's session.
     home: str | None = None
+
+    # The oldest git that can read its project, and for what of it; None: any.
+    git: tuple[int, int] | None = None
+    git_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -336,6 +343,11 @@ def _obstacle(node: Node, need: Need) -> tuple[str, str] | None:
     if need.agent != "shell" and node.agents is not None and need.agent not in node.agents:
         remedy = f"{need.agent} has to be on the PATH of a login shell there, and what it needs"
         return f"no usable {need.agent}", remedy
+    if need.git is not None and node.git is not None and node.git < need.git:
+        has = ".".join(map(str, node.git))
+        wanted = ".".join(map(str, need.git))
+        reason = f"its git is {has}, and {need.git_for or 'a project'} needs {wanted}"
+        return reason, f"git {wanted} or newer has to be there"
     if node.disk_free is not None and node.disk_free < DISK_RESERVE:
         free = node.disk_free // 1024**2
         needed = DISK_RESERVE // 1024**2

@@ -140,6 +140,8 @@ def _next_steps(command: str, row: Row) -> list[str]:
         # The patch has taken the place where the message stands else.
         steps.append(f"{row['name']}: {row['message']}")
 
+    steps += [f"{row['name']}: {note}" for note in row.get("notes") or ()]
+
     paths = row.get("self_running")
     if paths:
         count = row.get("self_running_count") or len(paths)

@@ -59,7 +59,7 @@ class Home:
         (folder / attempt).write_bytes(b"x" * self.size)
         return BroughtHome(str(folder))
 
-    def deliver(self, record, folder, job, *, result, wish):
+    def deliver(self, record, folder, job, *, result, wish, project):
         self.delivered.append((job, wish))
         return BroughtHome(folder, undelivered="still no branch")
 

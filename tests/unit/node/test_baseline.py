@@ -42,6 +42,30 @@ class BaselineTest(Case):
         self.write("cache/x", "2")
         self.assertEqual(self.harvest()["files"], 0)
 
+    def test_a_git_that_git_takes_for_no_repository_hides_nothing_of_what_lies_beside_it(self):
+        self.write("plain/a", "1\n")
+        (self.tree / "plain" / ".git").mkdir()
+        self.write("file/.git", "not of git\n")
+        self.write("ignored", "1\n")
+        self.write(".gitignore", "ignored\n")
+        (self.tree / ".git").mkdir()
+        self.base()
+        self.write("plain/a", "2\n")
+        self.write("plain/new", "new\n")
+        self.write("file/new", "new\n")
+        (self.tree / "late" / ".git" / "hooks").mkdir(parents=True)
+        self.write("late/new", "new\n")
+        self.write("ignored", "2\n")
+        harvest = self.harvest()
+        self.assertEqual(
+            {change["path"] for change in harvest["changed"]},
+            {"ignored", "plain/a", "plain/new", "file/new", "late/new"},
+        )
+        self.assertEqual(harvest["nested"], [])
+        self.assertIn(
+            {"path": "late/.git", "why": "a .git that is no repository"}, harvest["left_out"]
+        )
+
     def test_errors_are_harvest_errors(self):
         with self.assertRaisesRegex(gits.HarvestError, "inside the workspace"):
             baseline.make_baseline(str(self.tree), str(self.tree / "g"))

@@ -90,8 +90,11 @@ class BesideTest(Case):
         self.write("mod", "2\n")
         (self.tree / "gone").unlink()
         self.write("new", "3\n")
+        self.harvest(deliver="contents")
+        contents = (self.top / "out" / beside.RAW).read_bytes()
         self.harvest(deliver="branch")
         words = (self.top / "out" / beside.RAW).read_bytes().split(b"\0")[:-1]
+        self.assertEqual(contents.split(b"\0")[:-1], words)
         self.assertEqual([b"gone", b"mod", b"new"], words[1::2])
         self.assertEqual([b"D", b"M", b"A"], [record[-1:] for record in words[::2]])
         named = {blob for record in words[::2] for blob in record.split(b" ")[2:4]}

@@ -40,6 +40,18 @@ ATTRIBUTES = [
     b"* binary\n",
     b"* eol=lf text\n",
 ]
+# What makes a repository another one for whoever reads its files.
+FORMATS = [
+    (),
+    ("update-index", "--index-version=4"),
+    ("update-index", "--split-index"),
+    ("update-index", "--force-untracked-cache"),
+    ("pack-refs", "--all"),
+    ("repack", "-q", "-a", "-d"),
+    ("commit-graph", "write", "--reachable"),
+    ("config", "core.splitIndex", "true"),
+    ("config", "extensions.worktreeConfig", "true"),
+]
 IGNORES = b"*.ign\nbuilt/\n"
 ARTIFACTS = ["built/**/*.whl", "*.ign", "kept folder"]
 # Its file systems take UTF-8 names only.
@@ -88,6 +100,10 @@ class Tree:
         self.r = random.Random(seed)
         self.count = 0
         self.has_git = bool(seed % 3)
+        # Whether it has attributes for sure; else it may.
+        self.attributes = False
+        # Words for `git init`.
+        self.init = ()
 
     def path(self, ending=b""):
         """A path that is not there yet, in a folder that is."""
@@ -130,7 +146,7 @@ class Tree:
         self.write(os.path.join(path, b"x.inner"))
 
     def fill(self):
-        if self.r.random() < 0.3:
+        if self.r.random() < 0.3 or self.attributes:
             self.write(os.path.join(self.top, b".gitattributes"), self.r.choice(ATTRIBUTES))
         self.write(os.path.join(self.top, b".gitignore"), IGNORES)
         for _time in range(14):
@@ -141,9 +157,15 @@ class Tree:
             os.mkdir(self.path(b".empty"))
             self.repository(self.path(b".repo"), commit=self.r.random() < 0.5)
         if self.has_git:
-            git(self.top, "init", "-q", "--template=")
+            git(self.top, "init", "-q", "--template=", *self.init)
+            # Each letter becomes another one, and so back again.
+            for way in ("clean", "smudge"):
+                git(self.top, "config", f"filter.x.{way}", "LC_ALL=C tr a-zA-Z n-za-mN-ZA-M")
             git(self.top, "add", "-A", "--", ":!*.repo*")
             git(self.top, "commit", "-qm", "the project")
+            words = self.r.choice(FORMATS)
+            if words:
+                git(self.top, *words)
             self.write(self.take(b".file"))
             self.write(self.path(b".file"))
 

@@ -207,9 +207,11 @@ def test_a_directory_of_a_repository_and_a_worktree_get_branches_of_that_reposit
     assert work.show(made["branch"], "new") == "new\n"
 
 
-def test_hooks_filters_and_merge_drivers_never_run(work):
+def test_hooks_merge_drivers_and_filters_of_other_files_never_run(work):
     work.commit(
-        work.project, "attributes", **{".gitattributes": "* filter=x merge=x text eol=crlf\n"}
+        work.project,
+        "attributes",
+        **{".gitattributes": "* filter=none merge=x text eol=crlf\nb filter=x\n"},
     )
     for name in ("reference-transaction", "post-commit", "post-index-change"):
         hook = work.project / ".git/hooks" / name
@@ -233,20 +235,50 @@ def test_hooks_filters_and_merge_drivers_never_run(work):
     )
     made = _branch.deliver_branch(str(work.project), *job, run_id="run", job="job", title="x")
     assert (
-        work.show(made["branch"], "a") == "1\r\n2\n3\n4\nfive\n"
-        and not (work.top / "fired").exists()
+        work.show(made["branch"], "a") == "1\n2\n3\n4\nfive\n" and not (work.top / "fired").exists()
     )
 
 
-@pytest.mark.parametrize("seed", [seed for seed in range(12) if seed % 3])
-def test_the_branch_of_any_tree_has_every_changed_path_as_the_agent_left_it(work, seed):
+def added_at_home(work, tree, paths):
+    """Path -> mode and id of what `git add` in the user's project would have stored of a file."""
+    home = os.fsencode(str(work.top / "at-home"))
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.copytree(work.project, work.top / "at-home", symlinks=True)
+    # Of a repository inside of it git would take no file.
+    for inner in trees.repositories(work.top / "at-home"):
+        shutil.rmtree(os.path.join(home, inner, b".git"))
+    # Attributes are those of the user's tree, so the job's own come last.
+    for path in sorted(paths, key=lambda path: path.endswith(b".gitattributes")):
+        source = os.path.join(os.fsencode(str(tree)), path)
+        target = os.path.join(home, path)
+        for place in (path[:at] for at, byte in enumerate(path + b"/") if byte == ord("/")):
+            there = os.path.join(home, place)
+            if os.path.islink(there) or os.path.isfile(there):
+                os.unlink(there)
+            elif place == path and os.path.isdir(there):
+                shutil.rmtree(there)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copy2(source, target, follow_symlinks=False)
+        trees.git(work.top / "at-home", "--literal-pathspecs", "add", "-f", "--", os.fsdecode(path))
+    listing = trees.git(work.top / "at-home", "ls-files", "-s", "-z").split(b"\0")[:-1]
+    words = (line.partition(b"\t") for line in listing)
+    return {path: b" ".join(head.split(b" ")[:2]).decode() for head, _tab, path in words}
+
+
+@pytest.mark.parametrize("seed", [seed for seed in range(24) if seed % 3])
+def test_the_branch_of_any_tree_has_every_changed_path_as_git_add_would_store_it(work, seed):
     shutil.rmtree(work.project)
     work.project.mkdir()
     tree = trees.Tree(work.project, seed)
+    tree.attributes = seed % 2 == 0
+    if seed % 5 == 0:
+        tree.init = ("--object-format=sha256",)
     tree.fill()
 
     def change(top):
         tree.top = os.fsencode(str(top))
+        if seed % 4:
+            trees.git(top, "config", "--remove-section", "filter.x")
         tree.change()
 
     folder, result = work.job(change)
@@ -257,11 +289,18 @@ def test_the_branch_of_any_tree_has_every_changed_path_as_the_agent_left_it(work
         if line
     )
     words = Path(folder, "branch.raw").read_bytes().split(b"\0")
-    for record, name in zip(words[::2], words[1::2], strict=False):
-        _old, mode, _before, thing, _status = record.decode().split(" ")
-        assert listed.get(os.fsdecode(name), f"{mode} blob {thing}") == f"{mode} blob {thing}" and (
-            os.fsdecode(name) in listed
-        ) == (mode != "000000")
+    modes = {
+        name: record.decode().split(" ")[1]
+        for record, name in zip(words[::2], words[1::2], strict=False)
+    }
+    there = [name for name, mode in modes.items() if mode != "000000"]
+    wanted = added_at_home(work, work.top / "job-tree", there)
+    for name, mode in modes.items():
+        entry = listed.get(os.fsdecode(name))
+        if mode == "000000":
+            assert entry is None, name
+        else:
+            assert entry is not None and entry.replace(" blob ", " ") == wanted[name], name
     assert len(words) > 20
 
 

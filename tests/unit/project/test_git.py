@@ -27,6 +27,37 @@ def test_a_folder_without_git_is_a_project_of_which_git_says_nothing(tmp_path):
     assert project_at(str(tmp_path)) == Project(str(tmp_path)) and not _git.in_git(str(tmp_path))
 
 
+@pytest.mark.parametrize("what", ["empty", "hooks", "a file above"])
+def test_a_git_that_git_takes_for_no_repository_makes_none_of_what_lies_below(tmp_path, what):
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (tmp_path / "a" / ".git").mkdir()
+    (below / ".git").mkdir()
+    if what == "hooks":
+        (below / ".git" / "hooks").mkdir()
+    if what == "a file above":
+        (tmp_path / ".git").mkdir()
+        (tmp_path / ".git" / "config").write_text("")
+    assert project_at(str(below)) == Project(str(below)) and not _git.in_git(str(below))
+
+
+def test_a_repository_that_lost_its_head_is_not_taken_for_a_folder_without_git(project):
+    (project / ".gitignore").write_text("secret\n")
+    (project / ".git" / "HEAD").unlink()
+    with pytest.raises(ProjectError, match="its HEAD or its refs are missing"):
+        project_at(str(project))
+
+
+def test_a_submodule_whose_git_is_none_is_read_as_if_it_was_not_there(project):
+    (project / ".gitignore").write_text("*.log\n")
+    words = ("update-index", "--add", "--cacheinfo", "160000," + "1" * 40 + ",sub")
+    git(str(project), *words)
+    (project / "sub" / ".git").mkdir(parents=True)
+    (project / "sub" / "a").write_text("a")
+    found = project_at(str(project))
+    assert found.ignored == () and found.plain == ()
+
+
 def test_what_is_ignored_is_named_from_the_project_s_top(project):
     (project / ".gitignore").write_text("*.log\nbuilt/\n")
     (project / "built").mkdir()

@@ -20,6 +20,9 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project import 
     conflicts as _conflicts,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import (
+    home_patch as _home_patch,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project import (
     secrets as _secrets,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync
@@ -59,9 +62,16 @@ PLACES = {
     "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_PROTOCOL_FROM_USER",
+    "GIT_LFS_SKIP_SMUDGE",
 }
 # Settings of a call that are given in variables: their names may hold what `-c` can't take.
-HARMLESS = {"init.defaultObjectFormat", "core.sharedRepository"}
+HARMLESS = {
+    "init.defaultObjectFormat",
+    "core.sharedRepository",
+    "core.safecrlf",
+    "core.attributesFile",
+    "filter.t.required",
+}
 GIVEN = re.compile(r"GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+)")
 SETTINGS = {
     "safe.bareRepository": "explicit",
@@ -82,6 +92,7 @@ SETTINGS = {
 PLAIN = {
     "apply",
     "cat-file",
+    "check-attr",
     "config",
     "count-objects",
     "diff-files",
@@ -184,8 +195,14 @@ def problems(call, ours):
         # The one of them whose hooks a project's own settings could name.
         if call.given.get("hook.any name=x.enabled") != "false":
             found.append("hooks by whatever names")
-    elif command == "hash-object":
-        if not {"--no-filters", "commit"} & {*call.words} or "--stdin" not in call.words:
+    elif command == "hash-object" and "--stdin" not in call.words:
+        found.append("a file is read")
+    elif command == "hash-object" or "--filters" in call.words:
+        # The user's filters run for one file each, and what they make lies in a folder of ours.
+        is_for_one = any(word.startswith("--path=") for word in call.words)
+        is_ours = call.env.get("GIT_OBJECT_DIRECTORY", "").startswith(ours)
+        is_plain = {"--no-filters", "commit"} & {*call.words}
+        if not is_plain and not (is_for_one and is_ours and "GIT_WORK_TREE" not in call.env):
             found.append("filters")
     elif command in ("add", "update-index"):
         # What reads files into an index would filter them.
@@ -346,6 +363,13 @@ def do_job(work, text, trace):
     return out, {"harvest": made, "base": base, "begun_at": 1e9}
 
 
+def has_a_filter_that_works(project):
+    """The user's own filter of a file that jobs change is the one thing that runs."""
+    trees.git(project, "config", "--unset-all", "filter.t.process")
+    for way in ("clean", "smudge"):
+        trees.git(project, "config", f"filter.t.{way}", "cat")
+
+
 def test_no_git_of_ours_runs_or_fetches_what_a_repository_names(tmp_path, calls, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "traps").mkdir()
@@ -357,6 +381,8 @@ def test_no_git_of_ours_runs_or_fetches_what_a_repository_names(tmp_path, calls,
     work.commit(work.project, "meanwhile", a="1\n2\n3\n4\n5\n6\n")
     lay_traps(work.project, trace)
     set_traps(tmp_path / "shared", trace)
+    for name in ("project", "shared"):
+        has_a_filter_that_works(tmp_path / name)
     rows = []
     with nothing_runs(trace):
         for name in ("project", "linked", "shared"):
@@ -373,6 +399,7 @@ def test_no_git_of_ours_runs_or_fetches_what_a_repository_names(tmp_path, calls,
                 str(tmp_path / "shared"), folder, result, run_id="run", job=name, title=name
             )
             assert made is not None
+            _home_patch.make_patch_at_home(str(work.project), folder, result)
             patch = f"{folder}/changes.patch"
             rows.append({"name": name, "project": str(work.project), "patch": patch})
         assert _conflicts.find_conflicts(rows)

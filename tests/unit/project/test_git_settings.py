@@ -168,6 +168,16 @@ def test_a_repository_of_ours_has_a_project_s_objects_and_none_of_its_settings(t
     assert ours("cat-file", "-t", head) == b"commit\n"
     made = ours("hash-object", "-w", "--stdin", stdin=b"new").decode().strip()
     folder = project / ".git" / "objects" / made[:2]
+    assert not folder.exists(), "what is made here stays here"
+    tree = ours("mktree", stdin=f"100644 blob {made}\tnew\n".encode()).decode().strip()
+    text = f"tree {tree}\nparent {head}\nauthor a <a> 0 +0000\ncommitter a <a> 0 +0000\n\nx\n"
+    words = ("hash-object", "-w", "-t", "commit", "--stdin")
+    tip = ours(*words, stdin=text.encode()).decode().strip()
+    ours("hash-object", "-w", "--stdin", stdin=b"of nobody")
+    before = trees.said(project, "cat-file", "--batch-all-objects", "--batch-check").split("\n")
+    ours.hand_over(tip, [head], True, 60.0)
+    after = trees.said(project, "cat-file", "--batch-all-objects", "--batch-check").split("\n")
+    assert len(after) == len(before) + 3, "what a commit needs is handed over, and no more"
     assert folder.stat().st_mode & 0o070 == 0o070, "core.sharedRepository holds all the same"
 
 

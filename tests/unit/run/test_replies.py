@@ -466,7 +466,13 @@ BRANCH = {"branch": "gummy/r/a", "commit": "c", "base": "b", "note": ""}
     ],
 )
 def test_after_a_fetch(home, event, delivered, text):
-    facts = {"delivered": delivered, "files": None, "self_running": home.self_running}
+    facts = {
+        "delivered": delivered,
+        "files": None,
+        "self_running": home.self_running,
+        "notes": home.notes,
+        "offers_commits": home.offers_commits,
+    }
     assert replies.after_fetch(A, home) == replies.Answer(event, A, facts, verb="fetch", text=text)
 
 

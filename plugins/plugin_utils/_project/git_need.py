@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How new a node's git has to be for a project: some formats an older one can't read."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import NamedTuple
+
+from .git import GitError, Project, ProjectError, git, in_git
+
+# The oldest git by which a node makes baselines and patches.
+OLDEST = (2, 25)
+# Settings of a repository's format, the values by which it is another one than every git reads, and
+# since when git reads that. A blank value stands for any.
+SINCE = (
+    ("extensions.relativeworktrees", "true", (2, 48), "a repository with relative work trees"),
+    ("extensions.refstorage", "reftable", (2, 45), "a repository with reftable"),
+    ("extensions.compatobjectformat", "", (2, 45), "a repository of two object formats"),
+    ("index.sparse", "true", (2, 32), "a sparse index"),
+    ("extensions.objectformat", "sha256", (2, 29), "a repository with sha256"),
+)
+
+
+class GitNeed(NamedTuple):
+    """What a project needs of the git of a node."""
+
+    # The oldest version that will do.
+    version: tuple[int, int] = OLDEST
+    # For what, for people; blank: for every project.
+    what: str = ""
+
+
+@functools.cache
+def git_need(project: Project) -> GitNeed:
+    """What a project needs of the git of a node. Raises nothing."""
+    if not os.path.lexists(os.path.join(project.path, ".git")):
+        # The repository does not go along.
+        return GitNeed()
+    try:
+        if not in_git(project.path):
+            return GitNeed()
+        listing = git(project.path, "config", "--list", "-z")
+    except (GitError, ProjectError):
+        return GitNeed()
+    settings = {}
+    for entry in listing.split(b"\0"):
+        name, _newline, value = entry.decode("utf-8", "replace").partition("\n")
+        settings[name] = value.strip().lower()
+    needs = [
+        GitNeed(since, what)
+        for name, value, since, what in SINCE
+        if name in settings and value in ("", settings[name])
+    ]
+    return max(needs, default=GitNeed(), key=lambda need: need.version)

@@ -111,6 +111,8 @@ def _host_key(facts: NodeFacts) -> Verdict:
 
 
 def _login(facts: NodeFacts) -> Verdict:
+    if facts.contact.kind == "login" and "waits for a person" in facts.contact.reason:
+        return bad(facts.contact.reason, log_in(facts), said=facts.contact.said)
     if facts.contact.kind == "login":
         return bad(
             f"the login fails: {facts.contact.reason}", copy_key(facts), said=facts.contact.said

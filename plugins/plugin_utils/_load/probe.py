@@ -14,7 +14,8 @@ from pathlib import Path
 from .._links.at_once import CompletedCommand
 from .._links.reader import is_path
 from .._links.shell_path import SHELL_PATH
-from .._links.ssh_failures import why_ssh_failed
+from .._links.ssh_failures import waits_for_a_person, why_ssh_failed
+from .._links.words import asks_a_person, told_words
 from .facts import NodeFacts, default_slots, make_facts, no_facts, no_load, score_of
 
 _FOLDER = Path(__file__).parent
@@ -127,7 +128,7 @@ def has_answered(outcome: CompletedCommand) -> bool:
 
 def is_silent(outcome: CompletedCommand) -> bool:
     """Whether waiting for it took as long as it was allowed to."""
-    if has_answered(outcome) or not outcome.tried:
+    if has_answered(outcome) or not outcome.tried or asks_a_person(outcome.err):
         return False
     return outcome.status is None or (outcome.status == 255 and "timed out" in outcome.err)
 
@@ -141,8 +142,12 @@ def facts_of(
     """
     if has_answered(outcome):
         return _measured(outcome, slots, weights, now)
+    if outcome.status is None and asks_a_person(outcome.err):
+        return no_facts("unreachable", waits_for_a_person(outcome.err), slots)
     if outcome.status is None:
-        return no_facts("unreachable" if outcome.tried else "unknown", outcome.trouble, slots)
+        words = told_words(f"{outcome.err}\n{outcome.out}")
+        reason = f"{outcome.trouble}, and it said: {words}" if words else outcome.trouble
+        return no_facts("unreachable" if outcome.tried else "unknown", reason, slots)
     if outcome.status == 255:
         # Ssh itself failed: a program on the node that ends so has not begun either.
         return no_facts("unreachable", why_ssh_failed(outcome.err)[1], slots)

@@ -13,6 +13,7 @@ attempt id.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -36,6 +37,9 @@ SHORTEST_PAUSE = 0.02
 LONGEST_PAUSE = 0.25
 # The longest pause while the run waits for a slot, in seconds.
 WAITING_PAUSE = 0.05
+# What the system says of a folder that isn't ours to write, and of a disk that has no room.
+NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Bytes of a harvest that come with the word that its attempt ended.
 INLINE = 32768
 # Bytes of a log that go into one reply, and into all of them.
@@ -486,12 +490,32 @@ def _guarded(act: Callable[[], int], stream: TextIO) -> int:
         _reply(_refused(exc.kind, exc.blame, str(exc)), stream)
     except BrokenPipeError:
         return 1
+    except OSError as exc:
+        kind, message = _why_not_written(exc)
+        _reply(_refused(kind, "node", message), stream)
+        return 1
     # A reply in JSON tells the controller more than a traceback.
     except Exception as exc:  # noqa: BLE001
-        blame: wire.Blame = "node" if isinstance(exc, OSError) else "ours"
-        _reply(_refused("program", blame, "%s: %s" % (type(exc).__name__, exc)), stream)
+        _reply(_refused("program", "ours", "%s: %s" % (type(exc).__name__, exc)), stream)
         return 1
     return 0
+
+
+def _why_not_written(exc: OSError) -> tuple[str, str]:
+    """(class of the refusal, a sentence for a person) of what this node's system refused.
+
+    The class is `home` where no other try helps before a person has made the state's folder ours.
+    """
+    path = exc.filename if isinstance(exc.filename, str) else ""
+    reason = "%s: %s" % (exc.strerror, path) if exc.strerror and path else str(exc)
+    if exc.errno in NOT_OURS and "/distributed-gummy" in path:
+        return "home", (
+            "the state of the jobs on this node can't be written (%s): the home of the login, or"
+            " what XDG_STATE_HOME says there, has to be writable" % reason
+        )
+    if exc.errno in FULL:
+        return "disk", "no room is left on this node's disk, or its quota is used up (%s)" % reason
+    return "program", "this node's system refuses it: %s" % reason
 
 
 def _refused(kind: str, blame: wire.Blame, message: str) -> wire.RefusedReply:

@@ -57,8 +57,8 @@ _ClassOrNone = TypedDict("_ClassOrNone", {"class": Union[str, None]})
 class RefusedReply(_Class):  # pylint: disable=inherit-non-class
     """A clear no, with its `class`: nothing was changed.
 
-    Classes: adopted, agent, disk, fenced, input, known, lease, program, python, record, schema,
-    start, state, store, sync.
+    Classes: adopted, agent, disk, fenced, home, input, known, lease, program, python, record,
+    schema, start, state, store, sync.
     """
 
     state: Literal["refused"]

@@ -34,7 +34,10 @@ QUOTA_KINDS = frozenset({"reset", "credit", "busy"})
 OF_ACCOUNTS = frozenset({"quota", "login"})
 
 # What a node whose connection settings are refused needs is a person, and no trial.
-FOR_A_PERSON = frozenset({"host_key", "login", "settings"})
+FOR_A_PERSON = frozenset({"host_key", "login", "no_command", "settings", "state"})
+
+# Kinds of a node that was reached, and where nothing can be done.
+REACHED_IN_VAIN = frozenset({"no_command", "python", "settings", "state"})
 
 
 @dataclass(frozen=True)
@@ -316,7 +319,7 @@ def refused(attempt: str, reply: Mapping[str, Any]) -> Answer:
 
 def not_reached(attempt: str, error: LinkError) -> Answer:
     """A claim, a sync or a fetch got no reply: nothing was started by it."""
-    failure = "refused" if error.kind in ("python", "settings") else "unreachable"
+    failure = "refused" if error.kind in REACHED_IN_VAIN else "unreachable"
     event = ev.Failed(attempt, failure, str(error), lasting=error.kind in FOR_A_PERSON)
     return Answer(event, attempt)
 
@@ -333,10 +336,9 @@ def not_known(attempt: str, error: LinkError) -> Answer:
 
 def no_contact(node: str, error: Exception) -> Answer:
     """A poll broke off."""
-    text = str(error)
     if not isinstance(error, LinkError):
-        text = f"{type(error).__name__}: {error}"
-    return Answer(ev.LinkDown(node, text))
+        return Answer(ev.LinkDown(node, f"{type(error).__name__}: {error}"))
+    return Answer(ev.LinkDown(node, str(error), lasting=error.kind in FOR_A_PERSON))
 
 
 def broken(command: ev.Command, error: Exception) -> Answer | None:

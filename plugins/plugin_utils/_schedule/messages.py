@@ -157,6 +157,9 @@ class LinkDown(OfNode):
     # What was tried, and what happened, for people.
     reason: str
 
+    # Whether it is for a person to mend, so that no trial makes sense.
+    lasting: bool = False
+
 
 class Granted(OfNode):
     """The run is the first on the node's waitlist: for a moment a slot is kept for its claim."""

@@ -76,6 +76,9 @@ MARGIN_SHARE = 0.25
 # may be somebody else's, who may have begun it.
 OF_ANOTHER_RUN = frozenset({"adopted", "record"})
 
+# Kinds of what a node refuses that only a person there can mend.
+LASTING = frozenset({"home"})
+
 # How often one node may call requests for one job a mistake of ours; then it gets no more of them.
 MISTAKES = 2
 
@@ -350,6 +353,11 @@ class Scheduler:
     @_apply.register
     def _on_link_down(self, event: ev.LinkDown) -> None:
         self._lose_contact(event.node, event.reason)
+        state = self._nodes[event.node]
+        # What a person has to mend gets no trial. Where jobs may run it is asked again, though.
+        if event.lasting and not state.may_run:
+            state.silent_since = None
+            state.node = replace(state.node, state="unreachable", reason=event.reason)
 
     def _lose_contact(self, node: str, reason: str) -> None:
         state = self._mark_dirty(node)
@@ -815,7 +823,8 @@ class Scheduler:
         job.last_failure = (failure, f"{attempt.node}: {message}")
 
         # What a person has to mend gets no trial.
-        if isinstance(cause, ev.Failed) and cause.lasting:
+        is_lasting = isinstance(cause, ev.Refused) and cause.kind in LASTING
+        if is_lasting or (isinstance(cause, ev.Failed) and cause.lasting):
             state.node = replace(state.node, state="unreachable", reason=message)
             return None
         return failure, message

@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet, with_load_of_now
+from .._fleet.settle import with_told
 from .._links.link import Link, LinkError
 from .._links.signatures import WRONG, Verdict
 from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank
@@ -229,7 +230,7 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
         beside.shutdown(wait=False)
     agents = replies[-1].get("agents")
     return Answer(
-        measured,
+        with_told(fleet, measured, link, replies[-1]),
         [reply for reply in replies if _is_shown(reply)],
         replies[-1].get("store"),
         agents if isinstance(agents, list) else (),

@@ -42,6 +42,9 @@ LINE_END = " @end"
 # only, and so can't be made to take long by what a node prints.
 LONGEST_LINE = 4096
 
+# Tools that each job needs beside its agent.
+TOOLS = ("git", "rsync")
+
 NUMBER = re.compile(r"\d{1,18}(?:[.,]\d{1,9})?")
 
 # The words of a line of /proc/stat behind its name, as far as they add up to the time that passed:
@@ -66,8 +69,10 @@ class Measurement:
     busy: int = 0
     # linux or macos.
     os: str | None = None
-    # The agents that can be used there.
+    # The agents that can be used there, as far as the script found them.
     agents: tuple[str, ...] | None = None
+    # The agents and tools that it did not find, and a person may; None: it did not look.
+    unseen: tuple[str, ...] | None = None
     # Bytes that are free in the home.
     free: int | None = None
     # The version of the Python that can run the node program, and where it is.
@@ -97,6 +102,7 @@ def parse(text: str) -> Measurement:
         os=last["os"] if last.get("os") in ("linux", "macos") else None,
         busy=_whole(last.get("busy"), 0, 65536) or 0,
         agents=None if programs is None else _agents(set(programs.split())),
+        unseen=None if programs is None else _unseen(set(programs.split())),
         free=int(free.group(1)[:15]) * 1024 if free else None,
         python=python.group(1) if python else None,
         python_path=python.group(2) if python and is_path(python.group(2)) else None,
@@ -176,6 +182,7 @@ def _measured(
         cpus=seen.cpus,
         os=seen.os,
         agents=seen.agents,
+        unseen=seen.unseen,
         disk_free=seen.free,
         python=seen.python,
         python_path=seen.python_path,
@@ -265,6 +272,13 @@ def _agents(programs: set[str]) -> tuple[str, ...]:
     if "is-root" in programs:
         return ("claude",)
     return ("gummy", "claude") if {"gummy", "jq"} <= programs else ("claude",)
+
+
+def _unseen(programs: set[str]) -> tuple[str, ...]:
+    """What was not found, and may be there all the same."""
+    # Who has all of an agent and is root is refused by the agent, whatever else is found.
+    needs = {"claude": {"claude"}, "gummy": {"gummy", "claude", "jq"}, **{t: {t} for t in TOOLS}}
+    return tuple(name for name, needed in needs.items() if not needed <= programs)
 
 
 def _numbers(text: str) -> list[float]:

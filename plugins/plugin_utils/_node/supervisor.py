@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from . import agents, harvest, launch, logins, processes, runs, signature, signs
+from . import agents, harvest, launch, logins, places, processes, runs, signature, signs
 from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
 from .flow import Flow
@@ -64,7 +64,10 @@ def start(store: Store, request: wire.StartRequest) -> wire.StartReply:
     _refuse_newer_schema(spec)
     attempt.create()
     # A login shell may be slow, so it is asked before anything is locked.
-    path = agents.login_path() if state_of(attempt) == "new" else ""
+    silent: list[str] = []
+    path = ""
+    if state_of(attempt) == "new":
+        path = places.search_path(store, silent=silent)
     lock = _lock(attempt)
     if lock is None:
         return {"state": "running"}
@@ -75,9 +78,13 @@ def start(store: Store, request: wire.StartRequest) -> wire.StartReply:
     refuse_known(attempt)
     runs.check(store, attempt.id, str(spec.get("controller")))
     passed = launch.passed_values(request)
-    reason = agents.unusable(spec["agent"], path, spec.get("settings"))
+    reason = agents.unusable(spec["agent"], path, spec.get("settings"), silent)
+    if reason is None and shutil.which("git", path=path) is None:
+        reason = places.why_not_found(["git"], path, silent)
     if reason:
         raise Refusal(reason, "agent", "node")
+    # The git of the baseline and of the harvest is the agent's.
+    os.environ["PATH"] = path
     agent = agents.AGENTS[spec["agent"]]
     reason = agent.refusal(spec)
     if reason:

@@ -27,10 +27,12 @@ from .store import TYPE_CHECKING, Refusal, Store, is_locked, read_json, try_lock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
-    from typing import Any, Literal, TextIO
+    from typing import Any, Literal, TextIO, TypeVar
 
     from . import wire
     from .store import Attempt
+
+    T = TypeVar("T")
 
 # The pauses of a poll between two looks, in seconds: they grow while nothing happens.
 SHORTEST_PAUSE = 0.02
@@ -40,6 +42,8 @@ WAITING_PAUSE = 0.05
 # What the system says of a folder that isn't ours to write, and of a disk that has no room.
 NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Seconds that a login shell may take to tell its PATH for a table.
+LOGIN_SECONDS = 5.0
 # Bytes of a harvest that come with the word that its attempt ended.
 INLINE = 32768
 # Bytes of a log that go into one reply, and into all of them.
@@ -68,20 +72,26 @@ def _start(store: Store, request: wire.StartRequest) -> Iterator[wire.StartReply
 
 
 def _fence(store: Store, request: wire.AttemptRequest) -> Iterator[wire.FenceReply]:
-    from . import supervisor
+    from . import places, supervisor
 
+    # A supervisor that died left its harvest to be made.
+    places.find_for_us(store, "git")
     yield supervisor.fence(store, store.attempt(request["attempt"]))
 
 
 def _harvest(store: Store, request: wire.AttemptRequest) -> Iterator[wire.HarvestReply]:
-    from . import supervisor
+    from . import places, supervisor
 
+    # A supervisor that died left its harvest to be made.
+    places.find_for_us(store, "git")
     yield supervisor.harvest_again(store, store.attempt(request["attempt"]))
 
 
 def _cancel(store: Store, request: wire.AttemptRequest) -> Iterator[wire.CancelReply]:
-    from . import supervisor
+    from . import places, supervisor
 
+    # A supervisor that died left its harvest to be made.
+    places.find_for_us(store, "git")
     yield supervisor.cancel(store, store.attempt(request["attempt"]))
 
 
@@ -240,9 +250,15 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
             # What an attempt changed may be long, and is not asked for by age.
             yield _row(attempt, spec, with_harvest=within is None)
     if request.get("agents"):
-        from . import logins
+        from . import agents, logins, places
 
-        yield {"state": "listed", "agents": logins.table(store)}
+        silent: list[str] = []
+        path = places.search_path(store, LOGIN_SECONDS, silent)
+        yield {
+            "state": "listed",
+            "agents": logins.table(store, path),
+            "missing": agents.missing(path, silent),
+        }
     else:
         yield {"state": "listed"}
 
@@ -402,7 +418,7 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
         claim.lease(store, attempt, generation)
 
     tree = os.path.join(workspace, "tree")
-    status = _run_rsync([*words[:-1], tree], renew)
+    status = _with_rsync(store, lambda: _run_rsync([*words[:-1], tree], renew))
     workspaces.tidy(tree)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
     return code if code < 255 else 1
@@ -423,6 +439,20 @@ def _run_rsync(words: list[str], renew: Callable[[int, FrameType | None], None])
     return status
 
 
+def _with_rsync(store: Store, act: Callable[[], T]) -> T:
+    """What needs rsync; where the session's PATH has none, that of a person is looked into."""
+    try:
+        return act()
+    except FileNotFoundError:
+        from . import places
+
+        path = os.environ["PATH"] = places.search_path(store)
+    try:
+        return act()
+    except FileNotFoundError:
+        raise Refusal(places.why_not_found(["rsync"], path), "program", "node") from None
+
+
 def preview(store: Store, key: str, slots: int, words: list[str]) -> int:
     """rsync's remote side of a sync that only says what it would send.
 
@@ -435,12 +465,14 @@ def preview(store: Store, key: str, slots: int, words: list[str]) -> int:
     workspace = claim.foresee(store, key, slots)
     if workspace is None:
         raise Refusal("every slot is taken: try again later", "lease", "node")
-    os.execvp("rsync", ["rsync", *words[:-1], os.path.join(workspace, "tree") + "/"])
+    argv = ["rsync", *words[:-1], os.path.join(workspace, "tree") + "/"]
+    _with_rsync(store, lambda: os.execvp("rsync", argv))
 
 
 def send(store: Store, attempt: str, words: list[str]) -> int:
     """rsync's remote side of a fetch; its last word becomes the attempt's harvest."""
-    os.execvp("rsync", ["rsync", *words[:-1], store.attempt(attempt).harvest + "/"])
+    argv = ["rsync", *words[:-1], store.attempt(attempt).harvest + "/"]
+    _with_rsync(store, lambda: os.execvp("rsync", argv))
 
 
 # -- the command line

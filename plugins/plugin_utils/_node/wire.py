@@ -453,13 +453,22 @@ class ListRequest(TypedDict):
 
 
 class AgentOfNode(TypedDict):
-    """An agent that the login shell of a node finds."""
+    """An agent that a person finds who logs in to a node and types."""
 
     name: str
     # Of the program, by its files or by its own word in an earlier job; None: nothing says it.
     version: str | None
     # yes, no or unknown, without asking anybody.
     logged_in: str
+
+
+class Missing(TypedDict):
+    """An agent that can't be used on a node, or a tool of ours that is not there."""
+
+    # Of the agent, or git or rsync.
+    name: str
+    # Why, and what would mend it: a sentence for a person.
+    reason: str
 
 
 class AttemptRow(FromStore):
@@ -497,6 +506,8 @@ class ListedReply(FromStore):
     state: Literal["listed"]
     # Only where it was asked for.
     agents: NotRequired[list[AgentOfNode]]
+    # The same, of those that the node has not got; an older program does not tell them.
+    missing: NotRequired[list[Missing]]
 
 
 ListReply = AttemptRow | ListedReply | RefusedReply

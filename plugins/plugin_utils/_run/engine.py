@@ -36,6 +36,7 @@ from functools import partial, singledispatchmethod
 from .._files.record import RunRecord
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet
+from .._fleet.settle import settle
 from .._input.request import Job, Request
 from .._input.session_key import session_key
 from .._links.link import LinkError
@@ -557,6 +558,10 @@ def _answer(command: ev.Command, verb: Callable[[], Answer], put: Callable[[Answ
 
 def _measure_one(fleet: Fleet, links: Links, name: str) -> Node:
     try:
-        return fleet.measure(name, links.to(name))
+        link = links.to(name)
+        measured = fleet.measure(name, link)
+        if measured.unseen and measured.state != "unreachable":
+            measured = settle(fleet, measured, link)
+        return measured
     except LinkError as exc:
         return Node(name, "unreachable", str(exc))

@@ -12,21 +12,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypedDict
 
 from .._files.record import SCHEMA_VERSION, History, RunFolder, RunRecord, controller_id
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet, with_load_or_reason
+from .._fleet.settle import settled
 from .._input.config import default_path
 from .._input.each import missing
 from .._input.origins import SettingRow
 from .._input.pass_env import require_values
-from .._input.request import Request
+from .._input.request import Job, Request
 from .._project.branch import check_branches
 from .._project.conflicts import find_conflicts
 from .._project.secrets import look_for_secrets_once, secret_warnings
 from .._project.sync import Exclusions, exclusions, workspace_key
-from .._schedule.placement import Node
+from .._schedule.placement import Need, Node, rank
 from .._schedule.plan import PlannedJob, plan_work
 from .._show.printer import Printer
 from .._show.text import how_many
@@ -158,12 +160,13 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         controller,
         branch_orders(request.jobs),
     )
+    nodes = settled(fleet, fleet.nodes, {job.agent for job in resume.to_do})
     engine = Engine(
         request,
-        fleet,
+        _with_fallback_settled(fleet, nodes, resume.to_do),
         record,
         jobs=resume.to_do,
-        nodes=[*fleet.nodes, *_nodes_that_are_gone(fleet, resume)],
+        nodes=[*nodes, *_nodes_that_are_gone(fleet, resume)],
         controller=controller,
         exclusions=projects,
         report=printer.event,
@@ -281,6 +284,19 @@ def _nodes_that_are_gone(fleet: Fleet, resume: ResumePlan) -> list[Node]:
     return [Node(name, "unreachable", reason) for name in sorted(names)]
 
 
+def _with_fallback_settled(fleet: Fleet, nodes: Sequence[Node], jobs: Sequence[Job]) -> Fleet:
+    """The fleet, in which is known what the controller has, where a job may come to it at once."""
+    agents = {job.agent for job in jobs} - {"shell"}
+    may_come = any(job.node == "local" for job in jobs) or not any(
+        rank(nodes, Need(agent))[0].rejected is None for agent in agents if nodes
+    )
+    if fleet.fallback is None or not agents or not may_come:
+        return fleet
+    asked = replace(fleet.fallback, agents=frozenset(), unseen=frozenset(agents))
+    (fallback,) = settled(fleet, [asked], agents)
+    return replace(fleet, fallback=fallback)
+
+
 def _guard_against_our_death(
     request: Request, fleet: Fleet, record: RunRecord
 ) -> Callable[[], None]:
@@ -360,16 +376,21 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
     silent = dict.fromkeys(earlier.history.silent, "not asked for a plan")
     resume = take_up(request, earlier.history, silent)
     left_as_they_are = _rows_of_earlier_calls(resume)
+    to_place = [job for job in resume.to_do if job.name not in left_as_they_are]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        nodes = list(pool.map(lambda node: with_load_or_reason(fleet, node), fleet.nodes))
+        measured = pool.map(
+            lambda node: with_load_or_reason(fleet, node), fleet.candidates.values()
+        )
+        nodes = settled(fleet, measured, {job.agent for job in to_place})
+    fallback = next((node for node in nodes if node.local), None)
+    nodes = [node for node in nodes if not node.local]
 
     sessions = Sessions()
-    to_place = [job for job in resume.to_do if job.name not in left_as_they_are]
     placed = plan_work(
         [placement_spec(job, request.config, sessions) for job in to_place],
         nodes,
         fleet.quarantines.known(),
-        fallback=fleet.fallback,
+        fallback=fallback,
         local_fallback=request.local_fallback,
         weights=request.config.load_weights,
         preferences=request.config.host_preferences,

@@ -34,7 +34,7 @@ from . import messages as ev
 from .accounts import Accounts
 from .contact import Contact
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
-from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node
+from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, obstacle
 from .queue import JobClass, Queue, QueuedJob
 from .stages import (
     BEFORE_THE_START,
@@ -1119,6 +1119,9 @@ class Scheduler:
             message = "; ".join(f"{node}: {text}" for node, text in without_login.items())
         elif not (job.refused_on or (job_class.exhausted and job.failed_on)):
             message = f"no node can take the job: {self._reasons(job)}"
+            # A node that lacks a program was reached.
+            if not job.failed_on and self._nodes.lacks_program(job.spec.need):
+                failure = "refused"
         return self._end_queued(job, failure, message)
 
     def _reopen(self, candidates: Candidates, without: Collection[str]) -> bool:
@@ -1163,6 +1166,13 @@ class Scheduler:
         if state.name in self._accounts.avoided(job.spec.account, self._now):
             reason = f"the account {job.spec.account} has no quota left"
             return self._wait(job, reason, "quota")
+
+        against = obstacle(state.node, job.spec.need)
+        if against is not None:
+            message = f"{state.name}, this machine itself, can't take it: {against[0]}"
+            if not why:
+                message = f"no node can take the job ({self._reasons(job)}), and {message}"
+            return self._end_queued(job, "refused", message)
 
         if state.contended and state.may_enqueue(self._now):
             self._enter_waitlist(state)

@@ -473,7 +473,7 @@ def test_with_each_a_node_out_of_reach_is_skipped_and_one_that_can_not_is_a_fail
         "job.off": ("skipped", "unreachable"),
         "job.down": ("skipped", "unreachable"),
         "job.dies": ("skipped", "unreachable"),
-        "job.bare": ("failed", "unreachable"),
+        "job.bare": ("failed", "refused"),
     }
     assert claims(commands) == [("job.up", "up"), ("job.dies", "dies")]
 

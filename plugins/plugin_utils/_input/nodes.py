@@ -104,7 +104,8 @@ def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
     agents = facts.get("agents")
     cpus = _count(facts.get("cpus"), 1)
     disk = _number(as_mapping(facts.get("disk")).get("free"))
-    online = tailnet.get("online")
+    # This machine is there, whatever the network says of it.
+    online = None if tailnet.get("self") is True else tailnet.get("online")
     has_expired = tailnet.get("expired") is True
     return Node(
         name=name,

@@ -1122,7 +1122,19 @@ class Scheduler:
             # A node that lacks a program was reached.
             if not job.failed_on and self._nodes.lacks_program(job.spec.need):
                 failure = "refused"
+            message += self._why_not_here(job)
         return self._end_queued(job, failure, message)
+
+    def _why_not_here(self, job: QueuedJob) -> str:
+        """What became of the job on the controller, for the end of a sentence; blank: nothing."""
+        fallback = self._nodes.fallback
+        if fallback is None:
+            return ""
+        logged_out = self._logged_out.get(job.spec.need.agent, {})
+        for reasons in (job.failed_on, job.refused_on, logged_out):
+            if fallback.name in reasons:
+                return f"; {fallback.name}: {reasons[fallback.name]}"
+        return ""
 
     def _reopen(self, candidates: Candidates, without: Collection[str]) -> bool:
         """When no other node is left, one gets its trial whose quarantine is of an earlier run.

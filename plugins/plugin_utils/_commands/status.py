@@ -174,7 +174,7 @@ def status(fleet: Fleet) -> StatusDocument:
 
     answers, silent = ask_all_nodes(fleet, question, without=away(nodes), only_looks=True)
     # What this controller knows better than a node is not shown.
-    records = Records(answers)
+    records = Records({name: answer.store for name, answer in answers.items()})
     rows = _sorted_once(
         attempt_row(name, reply, records.verdict(reply))
         for name, answer in answers.items()

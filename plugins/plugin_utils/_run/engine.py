@@ -85,7 +85,7 @@ FETCHES_A_NODE = 3
 MEASURED_AT_ONCE = 64
 
 # What a node can say of an attempt at any time, whether it was asked or not.
-SAID_BY_NODES = (ev.Ended, ev.ProvedRunning, ev.ProvedVoid, ev.Unknown)
+SAID_BY_NODES = (ev.Ended, ev.Misplaced, ev.ProvedRunning, ev.ProvedVoid, ev.Unknown)
 
 
 class ParentGone(Exception):
@@ -273,6 +273,8 @@ class Engine:
             if text:
                 self._report(log.job, answer.verb or "wait", log.node, text)
 
+        if isinstance(answer.event, ev.LinkUp) and answer.store:
+            self._look_for_misplaced(answer.event.node, answer.store)
         if isinstance(answer.event, ev.Nodes):
             self._is_measuring = False
             for node in answer.event.nodes:
@@ -289,6 +291,13 @@ class Engine:
         if answer.told_by not in ("", log.node):
             return False
         return not isinstance(answer.event, SAID_BY_NODES) or self._scheduler.expects(answer.event)
+
+    def _look_for_misplaced(self, node: str, store: str) -> None:
+        """Attempts that began in another store than the one that answers under this name now."""
+        for attempt in self._active:
+            log = self._logs[attempt]
+            if log.node == node and log.store not in (None, store):
+                self._answers.put(replies.misplaced(attempt))
 
     def _look_for_late_claims(self) -> None:
         """A claim that its node does not answer is withdrawn: nothing starts without a start."""

@@ -56,6 +56,9 @@ class Answer:
     # The node that told it by itself, in a poll; blank: it was asked for.
     told_by: str = ""
 
+    # The store of a node that begins to tell; blank: it is about something else.
+    store: str = ""
+
     # A line for people, and the step of the walk that it belongs to; blank: there is none.
     verb: str = ""
     text: str = ""
@@ -155,6 +158,16 @@ def after_proof(attempt: str, reply: wire.FenceReply, *, store: str | None, now:
     return Answer(ev.ProvedRunning(attempt), attempt)
 
 
+def misplaced(attempt: str) -> Answer:
+    """Whoever answers under the name of the attempt's node is not the one that has it."""
+    text = (
+        "another machine, or another login, answers under the name of its node; where it began, "
+        "the job may still run there: call the run again when that machine is among the hosts, by "
+        "whatever name"
+    )
+    return Answer(ev.Misplaced(attempt, text), attempt)
+
+
 def _not_valid(attempt: str, text: str) -> Answer:
     return Answer(ev.Unknown(attempt, text, contact_lost=True), attempt)
 
@@ -171,7 +184,7 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
         raise LinkError(sentence_of(reply), "reply")
 
     if reply["state"] == "watching":
-        return Answer(ev.LinkUp(node))
+        return Answer(ev.LinkUp(node), store=reply.get("store", ""))
     if reply["state"] == "turn":
         return Answer(ev.Granted(node))
 

@@ -36,7 +36,7 @@ from .engine import Engine
 from .interrupt import cancel_if_we_die
 from .requests import branch_orders, placement_spec
 from .results import JobRow
-from .resume import ResumePlan, adopt_run, refuse_lost_record, take_up
+from .resume import ResumePlan, adopt_run, refuse_lost_record, relocate, take_up
 
 # How many nodes are looked at together for a plan.
 AT_ONCE = 64
@@ -213,6 +213,8 @@ def _take_up(request: Request, fleet: Fleet, record: RunRecord, controller: str)
     if request.adopt or record.history.silent:
         silent = adopt_run(request, record, fleet, controller)
     resume = take_up(request, record.history, silent)
+    if resume.found:
+        relocate(resume, record.history, fleet, record.uid)
 
     # What has begun has its values already.
     has_begun = {event.job for event in resume.found}

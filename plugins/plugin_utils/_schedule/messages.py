@@ -277,6 +277,16 @@ class Unknown(AttemptEvent):
     contact_lost: bool = False
 
 
+@dataclass(frozen=True)
+class Misplaced(AttemptEvent):
+    """Another store answers under the name of the attempt's node: that one proves nothing of it."""
+
+    WORD = "given_up"
+
+    # A sentence for people.
+    message: str
+
+
 class ProvedVoid(AttemptEvent):
     """A fence proved that the attempt did not start and never will."""
 

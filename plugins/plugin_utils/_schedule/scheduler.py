@@ -689,10 +689,13 @@ class Scheduler:
         return not job.exhausted and not job.spec.no_more
 
     def _reached_lost(
-        self, attempt: TrackedAttempt, _event: ev.AttemptEvent | None, _before: str
+        self, attempt: TrackedAttempt, event: ev.AttemptEvent | None, _before: str
     ) -> None:
         """Promise 1 comes before patience: it may run, so its job is never placed elsewhere."""
         self._emit(self._record(attempt))
+        if isinstance(event, ev.Misplaced):
+            self._finish(attempt, "lost", "lost", event.message)
+            return
         seconds = self._now - attempt.since
         message = f"no answer from {attempt.node} for {seconds:.0f} s; the job may still run there"
         if attempt.overdue_since is not None:

@@ -119,6 +119,8 @@ class StatusAttempt(_Class):  # pylint: disable=inherit-non-class
     # For how many seconds a running one has shown no sign of life, and what it waits for.
     quiet: float | None
     waits: str | None
+    # What a running one's node was granted to stay awake: sleep, sleep:idle or idle; None: nothing.
+    awake: str | None
 
 
 class StatusTotals(TypedDict):
@@ -364,4 +366,5 @@ def attempt_row(
         "quota_kind": text_of(ended.get("kind")) if failure == "quota" else None,
         "quiet": number_of(signs.get("quiet")),
         "waits": text_of(signs.get("waits"), SENTENCE_MOST) or None,
+        "awake": text_of(signs.get("awake"), SENTENCE_MOST) or None,
     }

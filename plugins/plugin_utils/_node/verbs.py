@@ -58,6 +58,10 @@ def _claim(store: Store, request: wire.ClaimRequest) -> Iterator[wire.ClaimReply
     with contextlib.suppress(OSError):
         # Clean takes programs away that nobody has used for long.
         os.utime(sys.argv[0])
+    if "SSH_CONNECTION" in os.environ and sys.platform == "linux":
+        from . import awake
+
+        awake.refuse_to_end_at_logout(store)
     yield claim.claim(store, request)
 
 

@@ -57,8 +57,8 @@ _ClassOrNone = TypedDict("_ClassOrNone", {"class": Union[str, None]})
 class RefusedReply(_Class):  # pylint: disable=inherit-non-class
     """A clear no, with its `class`: nothing was changed.
 
-    Classes: adopted, agent, disk, fenced, home, input, known, lease, program, python, record,
-    schema, start, state, store, sync.
+    Classes: adopted, agent, disk, fenced, home, input, known, lease, linger, program, python,
+    record, schema, start, state, store, sync.
     """
 
     state: Literal["refused"]
@@ -103,6 +103,9 @@ class Signs(TypedDict):
     cost_usd: float | None
     turns: int | None
     tokens: Tokens | None
+    # What the node's system has granted to keep it awake for the job: sleep, sleep:idle or idle;
+    # blank for nothing. An older program does not tell it.
+    awake: NotRequired[str]
 
 
 class Omission(TypedDict):

@@ -77,7 +77,7 @@ MARGIN_SHARE = 0.25
 OF_ANOTHER_RUN = frozenset({"adopted", "record"})
 
 # Kinds of what a node refuses that only a person there can mend.
-LASTING = frozenset({"home"})
+LASTING = frozenset({"home", "linger"})
 
 # How often one node may call requests for one job a mistake of ours; then it gets no more of them.
 MISTAKES = 2

@@ -113,10 +113,12 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
 
 
 def _life(row: Row) -> str:
-    """What there is to say of a running one: that it waits, or shows no sign of life."""
+    """What there is to say of a running one: that it waits, shows no sign of life, or no sleep."""
     if row["quiet"] is not None and row["quiet"] >= QUIET_TOLD:
         return f"no sign of life for {_duration(row['quiet'])}"
-    return row["waits"] or ""
+    if row["waits"]:
+        return str(row["waits"])
+    return f"its node is kept awake ({row['awake']})" if row["awake"] else ""
 
 
 def _attempt_cells(row: Row) -> list[str]:

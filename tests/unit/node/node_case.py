@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "plugins" / "plugin_utils"))
 from _links import program
 from _node import (
     agents,
+    awake,
     claim,
     claude,
     events,
@@ -45,6 +46,7 @@ from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock
 __all__ = [
     "Refusal",
     "agents",
+    "awake",
     "boot_clock",
     "checked",
     "claim",

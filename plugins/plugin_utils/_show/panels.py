@@ -118,7 +118,8 @@ def _life(row: Row) -> str:
         return f"no sign of life for {_duration(row['quiet'])}"
     if row["waits"]:
         return str(row["waits"])
-    return f"its node is kept awake ({row['awake']})" if row["awake"] else ""
+    granted = row.get("awake")
+    return f"its node is kept awake ({granted})" if granted else ""
 
 
 def _attempt_cells(row: Row) -> list[str]:

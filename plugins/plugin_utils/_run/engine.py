@@ -29,7 +29,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial, singledispatchmethod
 
@@ -43,7 +43,7 @@ from .._links.link import LinkError
 from .._links.outputs import reader_is_gone
 from .._project.sync import Exclusions
 from .._schedule import messages as ev
-from .._schedule.placement import Node
+from .._schedule.placement import Node, is_sure
 from .._schedule.scheduler import Scheduler
 from .._show.text import clock_time
 from . import replies
@@ -549,7 +549,8 @@ class Engine:
 
     def _measure(self, names: tuple[str, ...]) -> None:
         """Measure these nodes at once. It touches no field but those that guard themselves."""
-        measure = partial(_measure_one, self._fleet, self._links)
+        agents = frozenset(job.agent for job in self._jobs.values())
+        measure = partial(_measure_one, self._fleet, self._links, agents)
         with ThreadPoolExecutor(max(1, min(MEASURED_AT_ONCE, len(names))), "gummy-measure") as pool:
             nodes = tuple(pool.map(measure, names))
         self._answers.put(Answer(ev.Nodes(nodes)))
@@ -565,11 +566,13 @@ def _answer(command: ev.Command, verb: Callable[[], Answer], put: Callable[[Answ
             put(answer)
 
 
-def _measure_one(fleet: Fleet, links: Links, name: str) -> Node:
+def _measure_one(fleet: Fleet, links: Links, agents: Collection[str], name: str) -> Node:
+    """A node with the load that it has now, and with what these agents need there."""
     try:
         link = links.to(name)
         measured = fleet.measure(name, link)
-        if measured.unseen and measured.state != "unreachable":
+        is_sure_of_all = all(is_sure(measured, agent) for agent in agents)
+        if measured.state != "unreachable" and not is_sure_of_all:
             measured = settle(fleet, measured, link)
         return measured
     except LinkError as exc:

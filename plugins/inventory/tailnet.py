@@ -29,10 +29,10 @@ description:
     When Tailscale is stopped, logged out or missing, or its answer can't be read, a warning says
     what to do, and this machine is the only host. An option that is wrong is an error.
   - >-
-    Groups are C(tailnet_online), C(tailnet_offline), C(tailnet_self), C(os_linux), C(os_macos) and
-    so on, C(tag_web) for C(tag:web), C(gummy_ready) (online, and measured or at least not found
-    unreachable), C(gummy_idle) (measured, no slot is taken) and C(gummy_busy) (measured, no slot is
-    free).
+    Groups are C(tailnet_online), C(tailnet_offline) (never this machine), C(tailnet_self),
+    C(os_linux), C(os_macos) and so on, C(tag_web) for C(tag:web), C(gummy_ready) (online, and
+    measured or at least not found unreachable), C(gummy_idle) (measured, no slot is taken) and
+    C(gummy_busy) (measured, no slot is free).
   - >-
     Each host has the variable C(gummy_tailnet) with C(id), C(dns_name), C(ip), C(ips), C(os),
     C(tags), C(user), C(online) (as the control server says), C(self), C(key_expiry), C(expired),
@@ -40,10 +40,12 @@ description:
   - >-
     Each host has the variable C(gummy_facts) with C(state), C(reason), C(load) (C(cpu), C(memory),
     C(load_average) and C(io_wait), each from V(0) to V(1) or null), C(cpus), C(os) (V(linux),
-    V(macos)), C(slots) (C(total) and C(busy)), C(agents), C(disk) (C(free), bytes), C(python),
-    C(python_path), C(git) (its version), C(source), C(measured_at) (seconds since 1970), C(score)
-    (V(0) idle to V(1) full), and C(via), which tells the connection settings it was measured with
-    from others.
+    V(macos)), C(slots) (C(total) and C(busy)), C(agents), C(unseen) and C(missing) (agents, and the
+    tools git and rsync: those that the probe did not find, though a person who types there may, and
+    those that the node program has not found either, with the reason), C(disk) (C(free), bytes),
+    C(python), C(python_path), C(git) (its version), C(source), C(measured_at) (seconds since 1970),
+    C(score) (V(0) idle to V(1) full), and C(via), which tells the connection settings it was
+    measured with from others.
     C(state) is V(measured), V(unknown) (it answers, or may do so; its load is not known, and
     C(reason) says why) or V(unreachable) (and C(reason) says why).
   - >-

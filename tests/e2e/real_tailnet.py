@@ -34,6 +34,9 @@ NODES = ("node-1", "node-2", "node-3", "node-4")
 HOSTS = ("controller", *NODES)
 GATE = "10.99.0.1"
 SUFFIX = "e2e.gummy.test"
+# The node that gets another name in the tailnet, and that name.
+MOVES = "node-2"
+MOVED = "moved"
 # no logs to anybody, no questions to a router, and a panic rather than a word to the real control
 # server
 QUIET = {
@@ -207,8 +210,10 @@ class Tailnet(Fleet):
             "    IdentitiesOnly yes\n"
             "    IdentityAgent none"
         )
+        names = {**{node: node for node in NODES}, MOVED: MOVES}
         stanzas = (
-            f"Host {node}\n    HostKeyAlias {node}\n    {login}\n    {known}\n" for node in NODES
+            f"Host {name}\n    HostKeyAlias {node}\n    {login}\n    {known}\n"
+            for name, node in names.items()
         )
         (STATE / "ssh_config").write_text("\n".join(stanzas), encoding="utf-8")
         source = {
@@ -324,7 +329,7 @@ class Tailnet(Fleet):
             if self._daemons[node].poll() is not None:
                 self.reconnect(node)
             self.tailscale(node, "set", f"--hostname={node}")
-            self.announce(node, Online=True, Tags=None)
+            self.announce(node, Online=True, Tags=None, Name=f"{node}.{SUFFIX}.")
         self._until_all_are_online()
 
 

@@ -73,6 +73,10 @@ class Counter:
         for node in NODES:
             self._tailnet.put(node, f"{self._name}-go", "")
 
+    def hold(self) -> None:
+        for node in NODES:
+            (self._tailnet.home(node) / f"{self._name}-go").unlink()
+
     def starts(self) -> dict[str, list[str]]:
         """The names of the jobs that started, by node."""
         return self._tailnet.lines(f"{self._name}-starts")

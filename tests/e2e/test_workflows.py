@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import real_tailnet
 from real_nodes import Controller, applies, until
-from real_tailnet import GATE, NODES, Tailnet
+from real_tailnet import GATE, MOVED, MOVES, NODES, SUFFIX, Tailnet
 from test_tailnet import ON_NODES, Counter, Listing, counter, read
 
 # pytest finds the fixture by its name here.
@@ -166,6 +166,36 @@ def test_jobs_outlive_a_controller_that_leaves_the_tailnet_for_a_while(
     played = started.end()
     assert played.status == 0 and applies(played.job["patch"], controller.project), played
     assert counter.starts() == {"node-2": ["job-1"]} and len(played.job["attempts"]) == 1
+
+
+def test_a_node_that_changes_its_name_in_the_middle_of_a_run_brings_its_job_home(
+    controller: Controller, repaired: Tailnet, counter: Counter
+) -> None:
+    """First under a run that goes on, and then under one that is called again."""
+    jobs = controller.jobs({"name": "long", "command": counter.held})
+    words = ("-e", jobs, "-e", "gummy_run_id=moves", "-e", f"gummy_nodes={MOVES}:{MOVED}")
+    goes_on = controller.begin(
+        "run", *ON_NODES, "-e", controller.jobs({"command": counter.held, "node": MOVES})
+    )
+    goes_on.wait_for(counter.starts, "the start of the one that goes on")
+
+    repaired.announce(MOVES, Name=f"{MOVED}.{SUFFIX}.")
+    repaired.until_it_says(MOVES, DNSName=f"{MOVED}.{SUFFIX}.")
+    counter.let_go()
+    played = goes_on.end()
+    assert played.status == 0 and played.job["status"] == "success", played
+
+    counter.hold()
+    stopped = controller.begin("run", *words)
+    stopped.wait_for(lambda: len(counter.starts()[MOVES]) == 2, "the start of the other")
+    stopped.kill()
+    repaired.announce(MOVES, Name=f"{MOVES}.{SUFFIX}.")
+    repaired.until_it_says(MOVES, DNSName=f"{MOVES}.{SUFFIX}.")
+    counter.let_go()
+    again = controller.run(*words)
+    assert again.status == 0 and again.job["node"] == MOVES, again
+    assert f"what was {MOVED} is called {MOVES} now" in again.output, again
+    assert len(counter.starts()[MOVES]) == 2
 
 
 def test_two_controllers_share_the_nodes_and_no_slot_is_used_twice(

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from real_nodes import NODES, Controller, Fleet, Playing, applies, until
+from real_nodes import NODES, Controller, Counter, Fleet, Playing, applies, until
 
 pytestmark = pytest.mark.once
 
@@ -343,3 +343,45 @@ def test_a_job_or_run_that_is_not_known_is_an_error_with_the_nearest(
     controller.shell("true", "-e", "gummy_run_id=detached", "-e", "gummy_nodes=node-1")
     played = controller.play(playbook, *(word for one in words for word in ("-e", one)))
     assert played.status != 0 and re.search(says, " ".join(played.output.split())), played
+
+
+def test_a_node_that_runs_a_job_is_kept_awake_and_status_says_by_what(
+    controller: Controller, repaired: Fleet, counter: Counter
+) -> None:
+    grants = '#!/bin/sh\nwhile case $1 in --*) ;; *) false ;; esac; do shift; done\nexec "$@"\n'
+    (repaired.home("node-1") / "awake").mkdir(exist_ok=True)
+    repaired.put("node-1", "awake/systemd-inhibit", grants, 0o755)
+    repaired.put("node-1", ".bashrc", 'PATH="$HOME/awake:$PATH"\nexport PATH\n')
+    try:
+        jobs = controller.jobs({"command": counter.command("-go"), "node": "node-1"})
+        started = controller.begin("run", "-e", jobs)
+        started.wait_for(counter.starts, "the start")
+
+        def status() -> str:
+            return controller.play("status").output
+
+        until(lambda: "its node is kept awake (sleep:idle)" in status(), "what keeps it awake")
+        counter.let_go("-go")
+        assert started.end().job["status"] == "success"
+        assert "kept awake" not in status()
+    finally:
+        (repaired.home("node-1") / ".bashrc").unlink()
+
+
+def test_a_job_that_a_logout_would_end_is_not_begun_and_the_reason_is_told(
+    controller: Controller, repaired: Fleet
+) -> None:
+    logind = (
+        '#!/bin/sh\ncase "$*" in *Kill*) echo KillUserProcesses=yes ;; *) echo Linger=no ;; esac\n'
+    )
+    (repaired.home("node-1") / "logind").mkdir(exist_ok=True)
+    repaired.put("node-1", "logind/loginctl", logind, 0o755)
+    repaired.put("node-1", ".bashrc", 'PATH="$HOME/logind:$PATH"\nexport PATH\n')
+    for remembered in repaired.home("node-1").glob(".local/state/distributed-gummy/*/logout.json"):
+        remembered.unlink()
+    try:
+        run = controller.shell("true", "-e", "gummy_node=node-1")
+        assert run.job["status"] == "failed" and run.job["class"] == "refused", run.job
+        assert "loginctl enable-linger" in run.job["message"], run.job
+    finally:
+        (repaired.home("node-1") / ".bashrc").unlink()

@@ -168,7 +168,7 @@ def test_the_dashboard_has_whatever_lies_there_and_names_nodes_that_are_away_or_
     # Nodes without an answer are named with the reason.
     assert of_node(document, "node-1")["cost_today"] >= 0.75
     assert (
-        "node-2  ✗ gummy is not on the login shell's PATH: install it on this node" in played.output
+        "node-2  ✗ gummy is not found on this node: install it there" in played.output
         and of_node(document, "node-2")["state"] == "unusable"
     )
 

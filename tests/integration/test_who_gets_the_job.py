@@ -147,10 +147,10 @@ def test_a_node_that_fails_every_start_costs_at_most_an_attempt_per_slot_and_the
         node: {**with_doubles.login(node), "gummy_facts": idle if node == "node-1" else FACTS}
         for node in NODES
     }
-    profile = with_doubles.home("node-1") / ".profile"
-    kept = profile.read_text(encoding="utf-8")
-    # So gummy is not on the PATH that the inventory was sure of.
-    profile.write_text("", encoding="utf-8")
+    # So there is no gummy, of which the inventory was sure.
+    gummy = with_doubles.home("node-1") / "bin" / "gummy"
+    hidden = gummy.with_name("hidden")
+    gummy.rename(hidden)
     try:
         jobs = controller.jobs(
             *({"prompt": f"write made.txt {number}"} for number in range(20)), gummy_agent="gummy"
@@ -161,7 +161,7 @@ def test_a_node_that_fails_every_start_costs_at_most_an_attempt_per_slot_and_the
         )
         second = controller.run("-e", few, inventory=controller.static(hosts))
     finally:
-        profile.write_text(kept, encoding="utf-8")
+        hidden.rename(gummy)
     tries = [attempt["node"] for row in first.jobs.values() for attempt in row["attempts"]]
     assert first.status == 0 and 1 <= tries.count("node-1") <= SLOTS and len(first.jobs) == 20, (
         first

@@ -16,11 +16,13 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import B
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config, keys, nodes
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.shell_path import SHELL_PATH
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import facts, probe
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import (
     agents,
     beside,
     launch,
+    places,
     store,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest as node_harvest
@@ -52,6 +54,19 @@ def test_what_is_let_in_of_a_harvest_is_what_the_node_program_writes() -> None:
     assert harvest_files.NESTED == beside.NESTED
     written = {"log", "report.md", "result.json", *node_harvest.OUTPUTS}
     assert harvest_files.KNOWN | {harvest_files.ARTIFACTS, harvest_files.NESTED} == written
+
+
+def test_the_probe_and_the_node_program_look_into_the_same_folders(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folders = [pathlib.Path(os.path.expanduser(folder)) for folder in places.USUAL]
+    for folder in folders:
+        if folder.is_relative_to(tmp_path):
+            folder.mkdir(parents=True)
+    script = f'{SHELL_PATH}\nusual_path; printf %s "$usual"'
+    said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout.split(":") == [str(folder) for folder in folders if folder.is_dir()]
 
 
 @pytest.mark.parametrize("root", [False, True])

@@ -24,7 +24,7 @@ from .._input.config import Config, load_config
 from .._input.keys import TOP_KEYS, coerce, plain, setting, show
 from .._input.nodes import node_from_vars
 from .._links.link import Link
-from .._load.measure import measure_link
+from .._load.measure import keep_settled, measure_link
 from .._load.snapshots import Snapshots
 from .._schedule.placement import Node
 from .._tailnet.left_out import FOUND, LEFT_OUT
@@ -98,6 +98,7 @@ def find_fleet(
         make_link=make_link,
         measure=_measurer(hostvars, snapshots, slots, config),
         measure_now=_measurer(hostvars, snapshots, slots, config, now=True),
+        remember=lambda link, found: keep_settled(link, snapshots, found),
         falls_back=setting(task_vars, "local_fallback"),
         config=config,
         command=command(),

@@ -29,6 +29,7 @@ from .._files.programs import Programs
 from .._links.link import Link, LinkError, digest
 from .._links.program import build
 from .._links.sockets import control_folder
+from .._links.words import told_words
 
 SSH = "ansible.builtin.ssh"
 # What Ansible calls the two connections that a node can have, and what they are here.
@@ -72,6 +73,9 @@ SSH_LAST = "-o ServerAliveInterval=15 -o ServerAliveCountMax=3"
 PLAIN_OPTIONS = (
     *NOT_FORWARDED,
     "BatchMode=yes",
+    # What a node says before a login is printed from this level on, and may be what a person has
+    # to know: Tailscale SSH asks in this way to be visited. Another config may say less.
+    "LogLevel=INFO",
     "PermitLocalCommand=no",
     "RemoteCommand=none",
     "RequestTTY=no",
@@ -297,6 +301,8 @@ def _ssh_argv(connection: Any) -> list[str]:
     """
     words = connection._build_command(connection.get_option("ssh_executable"), "ssh")
     program, *options = map(_as_text, words)
+    # This flag would say more of the level than any option.
+    options = [word for word in options if word != "-q"]
     plain_options = [word for option in PLAIN_OPTIONS for word in ("-o", option)]
     return [program, *plain_options, *options]
 
@@ -307,21 +313,24 @@ def _as_text(word: str | bytes) -> str:
     return str(word)
 
 
-def _opener(name: str, connection: Any) -> Callable[[str], None]:
+def _opener(name: str, connection: Any) -> Callable[[str], bytes]:
     """What runs a command through Ansible's plugin, which knows the password.
 
-    Thereby it opens the master. It raises LinkError.
+    Thereby it opens the master. It returns what is printed, and raises LinkError.
     """
 
-    def open_master(command: str) -> None:
+    def open_master(command: str) -> bytes:
         try:
-            status, _out, errors = connection.exec_command(command, sudoable=False)
+            status, out, errors = connection.exec_command(command, sudoable=False)
         except AnsibleError as exc:
             kind = "login" if "password" in str(exc).lower() else "unreachable"
             raise LinkError(str(exc), kind) from exc
         if status:
+            words = told_words(f"{_as_text(errors)}\n{_as_text(out)}")
             raise LinkError(
-                f"{name}: the login works, but `{command}` ends with {status}: {errors!r}", "reply"
+                f"the login runs no command, and says: {words or 'nothing'} (exit status {status})",
+                "no_command",
             )
+        return bytes(out)
 
     return open_master

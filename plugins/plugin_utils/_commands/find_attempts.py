@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypedDict, cast
 
 from .._errors import InputError
@@ -67,8 +67,9 @@ def find_attempts(
     elif job:
         request = {"run_id": run_id, "word": job}
 
-    answers, silent = _list_on_all(fleet, request)
-    rows = _checked_by_the_record(answers)
+    stores: dict[str, object] = {}
+    answers, silent = _list_on_all(fleet, request, stores=stores)
+    rows = _checked_by_the_record(answers, stores)
     if slash:
         rows = [row for row in rows if row["job"] == name]
     elif job:
@@ -79,12 +80,15 @@ def find_attempts(
     return sorted(rows, key=lambda row: (str(row["job"]), row["attempt"])), silent
 
 
-def _checked_by_the_record(answers: Mapping[str, list[AttemptRow]]) -> list[AttemptRow]:
+def _checked_by_the_record(
+    answers: Mapping[str, list[AttemptRow]], stores: Mapping[str, object]
+) -> list[AttemptRow]:
     """What the nodes tell, without what this controller knows better; `told` says which it is.
 
     Two names may lead to one store, which then tells its attempts twice: each is taken once.
+    stores: the id of each node's store.
     """
-    records = Records(answers)
+    records = Records(stores)
     rows: dict[tuple[str, object], AttemptRow] = {}
     for listed in answers.values():
         for row in listed:
@@ -99,11 +103,11 @@ def _checked_by_the_record(answers: Mapping[str, list[AttemptRow]]) -> list[Atte
 class Records:
     """What this controller's records of runs say of the attempts that nodes tell.
 
-    answered: the names of the nodes that told something.
+    stores: the ids of the stores of the nodes that told something; None: it did not tell its own.
     """
 
-    def __init__(self, answered: Container[str]) -> None:
-        self._answered = answered
+    def __init__(self, stores: Mapping[str, object]) -> None:
+        self._stores = stores
         self._histories: dict[str, History] = {}
         self._keys: dict[str, bytes] = {}
 
@@ -140,7 +144,9 @@ class Records:
             return True
         if node == entry["node"]:
             return False
-        return store is None or entry["node"] in self._answered
+        # Who has the node's name now may be another one, as its own store tells.
+        named = self._stores.get(entry["node"], "")
+        return store is None or named in (None, store)
 
 
 def _history_of(run_id: str) -> History:
@@ -170,12 +176,16 @@ def _check(job: str | None, run_id: str | None) -> None:
 
 
 def _list_on_all(
-    fleet: Fleet, request: wire.ListRequest, without: Iterable[str] = ()
+    fleet: Fleet,
+    request: wire.ListRequest,
+    without: Iterable[str] = (),
+    *,
+    stores: dict[str, object],
 ) -> tuple[dict[str, list[AttemptRow]], dict[str, str]]:
     incomplete: dict[str, str] = {}
 
     def question(node: str, link: Link) -> list[AttemptRow]:
-        rows = list_attempts(node, link, request)
+        rows = list_attempts(node, link, request, stores)
         if link.invalid_rows:
             incomplete[node] = link.invalid_rows
         return rows
@@ -204,8 +214,9 @@ def _nothing_found(
     elif recorded:
         sentence += recorded_jobs(recorded)
     else:
-        answers, _silent = _list_on_all(fleet, {}, without=silent)
-        rows = _checked_by_the_record(answers)
+        stores: dict[str, object] = {}
+        answers, _silent = _list_on_all(fleet, {}, without=silent, stores=stores)
+        rows = _checked_by_the_record(answers, stores)
         sentence += nearest_jobs(asked, rows, known, is_run=not job)
     if silent:
         reasons = ", ".join(f"{node} ({reason})" for node, reason in silent.items())

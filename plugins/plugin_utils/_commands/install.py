@@ -15,6 +15,7 @@ from .._errors import InputError
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import ask_all_nodes
 from .._fleet.fleet import Fleet
+from .._fleet.settle import settle
 from .._input.config import Recipe
 from .._links.link import Link
 from .recipes import NEEDS, CantInstall, find_installation, lacks, off_path
@@ -104,6 +105,8 @@ def look_for_agent(fleet: Fleet, agent: str, way: str | None = None) -> InstallD
         measured = fleet.measure(name, link)
         if measured.state == "unreachable":
             return row(name, "no_answer", [measured.reason or "not reachable"])
+        if agent in measured.unseen:
+            measured = settle(fleet, measured, link)
         return assess(
             name,
             agent,

@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet, with_load_of_now
+from .._fleet.settle import with_told
 from .._links.link import Link, LinkError
 from .._links.signatures import WRONG, Verdict
 from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank
@@ -118,6 +119,8 @@ class StatusAttempt(_Class):  # pylint: disable=inherit-non-class
     # For how many seconds a running one has shown no sign of life, and what it waits for.
     quiet: float | None
     waits: str | None
+    # What a running one's node was granted to stay awake: sleep, sleep:idle or idle; None: nothing.
+    awake: str | None
 
 
 class StatusTotals(TypedDict):
@@ -173,7 +176,7 @@ def status(fleet: Fleet) -> StatusDocument:
 
     answers, silent = ask_all_nodes(fleet, question, without=away(nodes), only_looks=True)
     # What this controller knows better than a node is not shown.
-    records = Records(answers)
+    records = Records({name: answer.store for name, answer in answers.items()})
     rows = _sorted_once(
         attempt_row(name, reply, records.verdict(reply))
         for name, answer in answers.items()
@@ -229,7 +232,7 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
         beside.shutdown(wait=False)
     agents = replies[-1].get("agents")
     return Answer(
-        measured,
+        with_told(fleet, measured, link, replies[-1]),
         [reply for reply in replies if _is_shown(reply)],
         replies[-1].get("store"),
         agents if isinstance(agents, list) else (),
@@ -363,4 +366,5 @@ def attempt_row(
         "quota_kind": text_of(ended.get("kind")) if failure == "quota" else None,
         "quiet": number_of(signs.get("quiet")),
         "waits": text_of(signs.get("waits"), SENTENCE_MOST) or None,
+        "awake": text_of(signs.get("awake"), SENTENCE_MOST) or None,
     }

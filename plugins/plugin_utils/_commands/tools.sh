@@ -28,9 +28,9 @@ look() {
   tell profile "$profile"
 
   # A person has a program too where only a shell that is typed into finds it, or none.
-  PATH=${login:-$session_path}:$typed:$HOME/.local/bin:$HOME/bin
-  PATH=$PATH:/opt/homebrew/bin:/home/linuxbrew/.linuxbrew/bin:$HOME/.linuxbrew/bin:/usr/local/bin
-  PATH=$PATH:/usr/local/go/bin:/usr/bin:/bin
+  usual_path
+  # shellcheck disable=SC2154  # usual_path sets usual
+  PATH=${login:-$session_path}:$typed:$usual:/usr/local/go/bin
   for program in "$@"; do
     found=$(command -v "$program") || continue
     tell "$program" "$found"

@@ -43,16 +43,14 @@ def version_of(agent: str, facts: NodeFacts) -> str | None:
     return program.version
 
 
-def _on_login_path(facts: NodeFacts, program: Program) -> bool:
-    """Whether an agent would find it: where the login shell tells no PATH, the session's counts."""
-    if facts.paths.get("login"):
-        return "login" in program.paths
-    return "session" in program.paths
+def _is_found(program: Program) -> bool:
+    """Whether an agent would find it: on the PATH of a shell there, or in a usual folder."""
+    return any(place != "elsewhere" for place in program.paths)
 
 
 def _is_usable(agent: str, facts: NodeFacts) -> bool:
     programs = AGENTS[agent].programs
-    return bool(programs) and all(_on_login_path(facts, facts.program(name)) for name in programs)
+    return bool(programs) and all(_is_found(facts.program(name)) for name in programs)
 
 
 def _agent(agent: str, facts: NodeFacts) -> Verdict:
@@ -85,13 +83,11 @@ def _agent(agent: str, facts: NodeFacts) -> Verdict:
 def _why_missing(agent: str, name: str, facts: NodeFacts) -> tuple[str, str] | None:
     """Why the agent would not find this program, and what to do; None if it would."""
     program = facts.program(name)
-    if _on_login_path(facts, program):
+    if _is_found(program):
         return None
     if program.paths:
         path = next(iter(program.paths.values()))
-        what = f"{name} is not on the login shell's PATH"
-        if "interactive" in program.paths:
-            what += ", but on that of interactive shells"
+        what = f"{name} is on the PATH of no shell there, and in no usual folder"
         return f"{what}: it is {path}", add_to_login_path(facts, path)
     remedy = install_agent(facts, name)
     if name not in AGENTS:

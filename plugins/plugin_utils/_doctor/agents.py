@@ -48,7 +48,7 @@ class Setting:
 class DoctorRow:
     """An agent as doctor looks at it."""
 
-    # Programs that the agent needs on the login shell's PATH, the first of which is its own.
+    # Programs that the agent needs where a person finds them, the first of which is its own.
     programs: tuple[str, ...] = ()
     # The word to which a program tells its version; a program without one is never started.
     version_words: Mapping[str, str] = field(default_factory=dict)

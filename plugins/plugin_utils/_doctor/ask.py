@@ -12,7 +12,8 @@ from .._links.at_once import run_all
 from .._links.link import Link, LinkError
 from .._links.process import DeadlinePassed, NotStarted, Process, TooMuchOutput
 from .._links.reader import clean_line
-from .._links.ssh_failures import why_ssh_failed
+from .._links.ssh_failures import waits_for_a_person, why_ssh_failed
+from .._links.words import asks_a_person, told_words
 from .._load.probe import LINE_BEGIN
 from .node_facts import SENTENCE_MOST, Contact, Way
 from .script import script
@@ -75,12 +76,17 @@ def _no_answer(
     asked_at: float,
 ) -> Contact:
     """Why nothing of the script's came."""
+    if status is None and asks_a_person(errors):
+        return Contact("login", waits_for_a_person(errors), asked_at=asked_at)
     said = _last_words(errors) or _last_words("\n".join(line for _at, line in lines))
     if status == 255 and link.config_argv() is not None:
         kind, reason = why_ssh_failed(errors)
         return Contact(kind, reason, said, asked_at=asked_at)
     if status is not None:
         reason = f"a command ends with exit status {status} before it begins"
+        words = told_words("\n".join([errors, *(line for _at, line in lines)]))
+        if words:
+            reason += f", and it says: {words}"
         return Contact("no_command", reason, said, lines, asked_at)
     if link.has_master(HERE_SECONDS):
         reason = f"the login works, and then no command begins within {SECONDS:.0f} s"

@@ -57,15 +57,17 @@ program() {
     say program "$1" "$place" "$found"
     [ -n "$best" ] || best=$found best_path=$path
   done
-  for folder in "$HOME/.local/bin" "$HOME/bin" /usr/local/bin /opt/homebrew/bin \
-    /home/linuxbrew/.linuxbrew/bin "$HOME/.linuxbrew/bin" "$HOME/.claude/local" \
-    "$HOME/.npm-global/bin" "$HOME/.bun/bin" "$HOME/.volta/bin" /snap/bin /usr/bin /bin \
-    "$HOME"/.nvm/versions/node/*/bin; do
-    if [ -x "$folder/$1" ] && [ ! -d "$folder/$1" ]; then
-      say program "$1" folder "$folder/$1"
-      [ -n "$best" ] || best=$folder/$1 best_path=$folder
-      break
-    fi
+  usual_path
+  # shellcheck disable=SC2154  # usual_path sets usual
+  if found=$(PATH=$usual && command -v "$1"); then
+    say program "$1" folder "$found"
+    [ -n "$best" ] || best=$found best_path=${found%/*}
+  fi
+  for folder in "$HOME"/.nvm/versions/node/*/bin; do
+    [ -z "$best" ] && [ -x "$folder/$1" ] && [ ! -d "$folder/$1" ] || continue
+    say program "$1" elsewhere "$folder/$1"
+    best=$folder/$1 best_path=$folder
+    break
   done
   [ -n "$best" ] || return
   say real "$1" "$(readlink -f "$best")"
@@ -205,7 +207,7 @@ doctor() {
   paths
   PATH=$PATH:$login_path
   git_identity
-  # These are started by the node program, agents by the PATH of the login shell.
+  # These are the session's, where it has them.
   program 'session login interactive' rsync --version
   program 'session login interactive' git --version
   programs

@@ -111,6 +111,8 @@ def _host_key(facts: NodeFacts) -> Verdict:
 
 
 def _login(facts: NodeFacts) -> Verdict:
+    if facts.contact.kind == "login" and "waits for a person" in facts.contact.reason:
+        return bad(facts.contact.reason, log_in(facts), said=facts.contact.said)
     if facts.contact.kind == "login":
         return bad(
             f"the login fails: {facts.contact.reason}", copy_key(facts), said=facts.contact.said
@@ -217,20 +219,20 @@ def _git(facts: NodeFacts) -> Verdict:
 
 
 def _program(facts: NodeFacts, name: str) -> Verdict:
-    """A program that the node program starts, with the PATH of its session."""
+    """A program that the node program starts: the session's, or the one that a person finds."""
     if not facts.complete:
         return unknown("its answer does not come to that")
     program = facts.program(name)
     if not program.paths:
         return bad(f"{name} is not installed", install_package(facts, name))
-    if "session" not in program.paths:
-        path = next(iter(program.paths.values()))
+    if set(program.paths) == {"elsewhere"}:
+        path = program.paths["elsewhere"]
         return bad(
-            f"{name} is not on the PATH of commands over ssh: it is {path}",
+            f"{name} is on the PATH of no shell there: it is {path}",
             add_to_session_path(facts, path),
             path=path,
         )
-    path = program.paths["session"]
+    path = program.paths.get("session") or next(iter(program.paths.values()))
     reasons = {"rsync": why_not_rsync, "git": why_not_git}
     reason = reasons[name](program.version_line)
     if reason is not None:
@@ -513,7 +515,7 @@ CHECKS: Sequence[Check[NodeFacts]] = (
     Check(
         "path",
         "warning",
-        "Agents are started with the PATH of the login shell; without it they may not be found.",
+        "Agents are looked for on the PATH of the login shell; without it some may not be found.",
         _path,
         ("path",),
     ),

@@ -24,7 +24,7 @@ SENTENCE_MOST = 200
 PATH_MOST = 4096
 YES_OR_NO: Mapping[str, bool] = {"yes": True, "no": False}
 # Where a program may be found, as doctor.sh calls it.
-PLACES = ("login", "session", "interactive", "folder")
+PLACES = ("login", "session", "interactive", "folder", "elsewhere")
 # What installs programs: the word that has it do that, and whether root has to.
 MANAGERS: Mapping[str, tuple[str, bool]] = {
     "apt-get": ("apt-get install -y", True),

@@ -190,12 +190,17 @@ def all_replies(link: Link, stream: Iterator[R], *, last: str) -> list[R]:
     raise LinkError(f"the answer of {link.name} is cut short: try again", "reply")
 
 
-def list_attempts(node: str, link: Link, request: wire.ListRequest) -> list[AttemptRow]:
+def list_attempts(
+    node: str, link: Link, request: wire.ListRequest, stores: dict[str, object] | None = None
+) -> list[AttemptRow]:
     """The attempts that a node knows, with where they were listed; the request chooses among them.
 
-    What a node tells without having been asked for it is dropped. Raises LinkError.
+    stores: gets the id of the store that answers, by the node's name. What a node tells without
+    having been asked for it is dropped. Raises LinkError.
     """
     replies = all_replies(link, link.stream("list", request, LIST_SECONDS), last="listed")
+    if stores is not None:
+        stores[node] = replies[-1].get("store")
     return [
         cast(AttemptRow, {**reply, "node": node, "link": link})
         for reply in replies

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from .._files.quarantines import Quarantines
 from .._input.config import Config
 from .._links.link import Link, LinkError
-from .._schedule.placement import Node
+from .._schedule.placement import Node, Settled
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class Fleet:
     config: Config
     # As `measure`, but the load is not older than the question; None: `measure` is as good.
     measure_now: Callable[[str, Link], Node] | None = None
+    # Keeps what a node's program has said of the programs there; None: nobody keeps it.
+    remember: Callable[[Link, Settled], None] | None = None
     # Whether a job that no node can take goes to the controller.
     falls_back: bool = True
     # How this ansible-playbook was called, as far as a command that people are told to type needs.

@@ -19,6 +19,9 @@ from .._schedule.placement import DEFAULT_WEIGHTS, LOAD_PARTS, Node
 from .._schedule.task_types import TASK_TYPES
 from .keys import hint, show
 
+# Characters of a node's own words on what it has not got.
+REASON_MOST = 500
+
 # Short names of parts of the load, as dw has them.
 _ALIASES = {"mem": "memory"}
 
@@ -101,7 +104,8 @@ def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
     agents = facts.get("agents")
     cpus = _count(facts.get("cpus"), 1)
     disk = _number(as_mapping(facts.get("disk")).get("free"))
-    online = tailnet.get("online")
+    # This machine is there, whatever the network says of it.
+    online = None if tailnet.get("self") is True else tailnet.get("online")
     has_expired = tailnet.get("expired") is True
     return Node(
         name=name,
@@ -112,6 +116,11 @@ def node_from_vars(name: str, variables: Mapping[str, Any]) -> Node:
         slots=_count(slots.get("total"), _default_slots(cpus)),
         busy=_count(slots.get("busy"), 0),
         agents=frozenset(map(str, agents)) if isinstance(agents, (list, tuple)) else None,
+        unseen=_names(facts.get("unseen")),
+        missing={
+            str(name): str(why)[:REASON_MOST]
+            for name, why in as_mapping(facts.get("missing")).items()
+        },
         disk_free=None if disk is None else int(disk),
         online=online if isinstance(online, bool) else None,
         excluded="its tailnet key has expired" if has_expired else None,
@@ -160,6 +169,11 @@ def node_from_record(record: Mapping[str, Any]) -> Node:
 def as_mapping(value: object) -> Mapping[str, Any]:
     """The value if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
+
+
+def _names(value: object) -> frozenset[str]:
+    """The texts of a list; none where it is no list."""
+    return frozenset(map(str, value)) if isinstance(value, (list, tuple)) else frozenset()
 
 
 def _default_slots(cpus: int) -> int:

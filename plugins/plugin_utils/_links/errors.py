@@ -12,9 +12,11 @@ class LinkError(Exception):
     kind is one of:
         unreachable: there is no connection.
         timeout: the call took longer than it was given.
-        login: the node refuses the login.
+        login: the node refuses the login, or waits for a person before it goes on.
         host_key: the node's host key is not known, or has changed.
         settings: the connection settings, or the login shell, can't be used.
+        no_command: the login answers, and runs no command.
+        state: our folder on the node can't be written.
         python: the node has no Python that is new enough.
         reply: there was no reply, or a strange one.
     """

@@ -54,7 +54,8 @@ from .errors import InvalidReply, LinkError
 from .process import DeadlinePassed, NotStarted, Process, TooMuchOutput, run
 from .program import INSTALLER, STARTER, Program
 from .session import REPLIES_MOST, NodeSession
-from .ssh_failures import why_ssh_failed
+from .ssh_failures import waits_for_a_person, why_ssh_failed
+from .words import SHELL_SECONDS, asks_a_person, told_words
 
 __all__ = ["InvalidReply", "Link", "LinkError"]
 
@@ -65,6 +66,10 @@ PYTHONS = (
 )
 # How scripts are run: the same in every login shell.
 REMOTE_SHELL = "/bin/sh -s"
+# What shows that a login runs commands. The quotes are gone where a shell has read it, so that one
+# who merely repeats what was asked for is not taken for a shell; every shell has both.
+ASKS_FOR_HELLO = 'echo gummy""-hello'
+HELLO = b"gummy-hello"
 # How the program is started where nobody has looked yet, as an argument of `/bin/sh -c`: any login
 # shell passes that on. The first of its words is STARTER. Where python3 or the program is not, no
 # reply comes.
@@ -74,6 +79,8 @@ GUESS = (
 )
 # What INSTALLER says: the hash of the file as it has written it.
 SAYS_INSTALLED = re.compile(rb"\x1e([0-9a-f]{64})\r?$", re.MULTILINE)
+# What INSTALLER says where it fails, without the number that Python puts before it.
+SAYS_NOT_INSTALLED = re.compile(r"not installed: (?:\[Errno -?\d+\] )?([^\n]*)")
 # How rsync starts its remote side where there is no ssh: it gives the host first, then the command.
 LOCAL_RSYNC_SHELL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
 # How many calls may go on at once on one node beside its session: the MaxSessions of an sshd is 10.
@@ -133,7 +140,7 @@ class Link(Asks):
         program: Program,
         python: str | None = None,
         *,
-        opener: Callable[[str], None] | None = None,
+        opener: Callable[[str], bytes] | None = None,
         key: str = "local",
         known: KnownPrograms | None = None,
         warn: Callable[[str], None] | None = None,
@@ -142,7 +149,8 @@ class Link(Asks):
 
         program: what the node is to run; python: the interpreter for it, if the user names one.
         opener: for password logins. It runs a command through Ansible's connection plugin, which
-        knows the password, and thereby opens the master. key: tells these settings from others.
+        knows the password, thereby opens the master, and returns what is printed. key: tells these
+        settings from others.
         known: without it the program is installed by each link anew; warn: takes a sentence about a
         program that was changed.
         """
@@ -199,8 +207,6 @@ class Link(Asks):
             f"ConnectTimeout={max(1, min(3, int(seconds) - 1))}",
             "-o",
             "ConnectionAttempts=1",
-            "-o",
-            "LogLevel=ERROR",
         ]
         return [self._ssh[0], *limits, *self._ssh[1:], "--", self.host, REMOTE_SHELL]
 
@@ -256,12 +262,26 @@ class Link(Asks):
             if self.connected or self._ssh is None:
                 return
             if not self._listens():
-                if self._opener is not None:
-                    self._opener("true")
-                else:
-                    self._run("true", seconds=40)
+                self._say_hello()
             self.connected = True
             self.last_step = time.monotonic()
+
+    def _say_hello(self) -> None:
+        """The first command, which opens the master. Raises LinkError where none is run."""
+        if self._opener is not None:
+            out = self._opener(ASKS_FOR_HELLO)
+        else:
+            out = self._run(ASKS_FOR_HELLO, seconds=40, shows_shell=True)
+        # What has record separators is no sentence for a person: who reads it says what is wrong.
+        if HELLO not in out and b"\x1e" not in out:
+            raise self._no_command(out, "", None)
+
+    def _no_command(self, out: bytes, errors: str, status: int | None) -> LinkError:
+        """The error of a login that answers, and runs no command: its words are for a person."""
+        words = told_words(f"{errors}\n{out.decode('utf-8', 'replace')}")
+        if not words:
+            words = f"nothing, and ends with exit status {status}" if status else "nothing"
+        return LinkError(f"the login runs no command, and says: {words}", "no_command")
 
     def is_warm(self) -> bool:
         """Whether a connection is open, here or of an earlier playbook."""
@@ -281,32 +301,79 @@ class Link(Asks):
             return True
         return False
 
-    def _run(self, command: str, data: bytes = b"", seconds: float = 30.0) -> bytes:
-        """stdout of a command. Raises LinkError, also if it fails."""
+    def _run(
+        self,
+        command: str,
+        data: bytes = b"",
+        seconds: float = 30.0,
+        *,
+        shows_shell: bool = False,
+    ) -> bytes:
+        """stdout of a command. Raises LinkError, also if it fails.
+
+        shows_shell: whether any shell can carry it out, so that one who does not is none.
+        """
+        opened: list[Process] = []
         try:
             with contextlib.ExitStack() as ends:
-                status, out, errors = run(
-                    self._argv(command),
-                    data,
-                    seconds,
-                    opened=lambda process: ends.enter_context(self._noted(process)),
-                )
+
+                def on_opened(process: Process) -> None:
+                    opened.append(process)
+                    ends.enter_context(self._noted(process))
+                    process.on_wait = self._looker(process, shows_shell=shows_shell)
+
+                status, out, errors = run(self._argv(command), data, seconds, opened=on_opened)
         except NotStarted as exc:
             raise self._not_started(exc) from None
         except TooMuchOutput as exc:
             raise self._too_much(exc) from None
         except DeadlinePassed:
             self.drop()
-            raise self._no_answer(seconds) from None
+            raise self._no_answer(seconds, *opened) from None
         self._check(status, errors)
+        if status and shows_shell:
+            raise self._no_command(out, errors, status)
         if status:
-            reason = _last_words(errors)
+            reason = _last_words(errors) or told_words(out.decode("utf-8", "replace"))
             raise LinkError(f"{self.name}: exit status {status}: {reason}", "reply")
         self.last_step = time.monotonic()
         return out
 
-    def _no_answer(self, seconds: float) -> LinkError:
-        return LinkError(f"{self.name} did not answer within {seconds:.0f} s", "timeout")
+    def _looker(self, process: Process, *, shows_shell: bool = False) -> Callable[[], None]:
+        """What looks, while a process is waited for, whether its words say that this is in vain.
+
+        It raises LinkError then.
+        """
+        begun = time.monotonic()
+
+        def look() -> None:
+            seconds = time.monotonic() - begun
+            beginning = process.beginning
+            words = process.errors() + beginning.decode("utf-8", "replace")
+            self.check_words(words, seconds)
+            is_late = shows_shell and not self.connected and seconds >= SHELL_SECONDS
+            if is_late and beginning.strip() and HELLO not in beginning:
+                raise self._no_command(beginning, process.errors(), None)
+
+        return look
+
+    def check_words(self, words: str, seconds: float) -> None:
+        """Raises LinkError if these words of one who has begun nothing ask for a person.
+
+        seconds: how long that has been waited for.
+        """
+        if self._ssh is None or self.connected or not asks_a_person(words, seconds):
+            return
+        raise LinkError(waits_for_a_person(words), "login")
+
+    def _no_answer(self, seconds: float, process: Process | None = None) -> LinkError:
+        text = f"{self.name} did not answer within {seconds:.0f} s"
+        words = ""
+        if process is not None and not self.connected:
+            words = told_words(process.errors() + process.beginning.decode("utf-8", "replace"))
+        if words:
+            text += f", and said: {words}"
+        return LinkError(text, "timeout")
 
     def _not_started(self, error: NotStarted) -> LinkError:
         return LinkError(f"{self.name}: {error}")
@@ -356,14 +423,14 @@ class Link(Asks):
             with self._one_at_a_time:
                 self._under_way.discard(process)
 
-    def shell(self, script: str, seconds: float) -> str:
+    def shell(self, script: str, seconds: float, *, shows_shell: bool = False) -> str:
         """stdout of a script run by the node's /bin/sh, whatever the login shell is.
 
-        Raises LinkError.
+        shows_shell: whether the script can't fail. Raises LinkError.
         """
         self.connect()
         with self._sessions:
-            out = self._run(REMOTE_SHELL, script.encode(), seconds)
+            out = self._run(REMOTE_SHELL, script.encode(), seconds, shows_shell=shows_shell)
         return out.decode("utf-8", "backslashreplace")
 
     # -- the node program
@@ -407,7 +474,9 @@ class Link(Asks):
         """What hello.sh says of the node: python, state, program."""
         given = [self._given_python] if self._given_python else []
         words = shlex.join([expected or "", *given, *PYTHONS.split()])
-        out = self.shell(f"set -- {words}\n{hello()}", 30)
+        out = self.shell(f"set -- {words}\n{hello()}", 30, shows_shell=True)
+        if "\x1e" not in out:
+            raise self._no_command(out.encode(), "", None)
         if out.partition("\x1e")[0].strip():
             self._noisy = True
         try:
@@ -420,7 +489,17 @@ class Link(Asks):
     def _install(self, python: str, folder: str) -> str:
         """The hash of the program as it lies in the node's folder now. Raises LinkError."""
         words = [python, "-I", "-S", "-c", INSTALLER, folder, self._program.digest]
-        out = self._run(shlex.join(words), self._program.data, 60)
+        try:
+            out = self._run(shlex.join(words), self._program.data, 60)
+        except LinkError as exc:
+            why = SAYS_NOT_INSTALLED.search(str(exc))
+            if why is None or exc.kind != "reply":
+                raise
+            raise LinkError(
+                f"the node program can't be written to {folder}: {why.group(1)}; the home of the"
+                " login there, or what XDG_STATE_HOME says, has to be writable",
+                "state",
+            ) from None
         said = SAYS_INSTALLED.findall(out)
         if not said:
             raise LinkError(f"{self.name} does not say which program it has installed", "reply")
@@ -519,7 +598,7 @@ class Link(Asks):
                 raise self._too_much(exc) from None
             except DeadlinePassed:
                 self.drop()
-                raise self._no_answer(seconds) from None
+                raise self._no_answer(seconds, process) from None
             finally:
                 process.close()
 
@@ -675,6 +754,8 @@ def refusal_in(errors: str) -> wire.RefusedReply | None:
 
 def _last_words(errors: str) -> str:
     """The end of what was said on stderr, for people."""
+    if "Traceback (most recent call last)" in errors or '  File "' in errors:
+        return told_words(errors)
     return reader.clean_lines(errors.strip()[-300:])
 
 

@@ -32,6 +32,10 @@ ERRORS_KEPT = 4096
 CHUNK = 65536
 # The longest single wait for output, in seconds: poll() takes no more than 24 days.
 WAIT_MOST = 86400.0
+# How often who waits for output is told that nothing has come, in seconds.
+WAIT_LOOK = 0.5
+# Bytes of the beginning of stdout that are kept.
+BEGINNING_KEPT = 4096
 # How often is looked whether a process has ended whose stderr somebody else holds, in seconds.
 STATUS_LOOK = 0.02
 # Calls a program that may take 2 GB of memory, where the system can hold it to that: for one that
@@ -100,6 +104,10 @@ class Process:
         self._errors_ended = False
         self._unsent = memoryview(b"")
         self._keep_stdin = keep_stdin
+        # What stdout began with, for who wants to know why nothing else comes.
+        self.beginning = b""
+        # Called again and again while output is waited for; what it raises ends the waiting.
+        self.on_wait: Callable[[], None] | None = None
         os.set_blocking(self._err, False)
         self._in = -1
         if self._process.stdin is not None:
@@ -164,7 +172,8 @@ class Process:
             poller.register(self._in, select.POLLOUT)
 
         while True:
-            left = min(max(0.0, until - time.monotonic()), WAIT_MOST)
+            longest = WAIT_MOST if self.on_wait is None else WAIT_LOOK
+            left = min(max(0.0, until - time.monotonic()), longest)
             ready = {file for file, _event in poller.poll(left * 1000)}
             if self._in in ready and self._send():
                 poller.unregister(self._in)
@@ -179,11 +188,14 @@ class Process:
             size += len(chunk)
             if size > cap:
                 self._end_too_much(f"more than {_megabytes(cap)}")
-            if not ready or time.monotonic() > until:
+            if time.monotonic() >= until:
                 self.kill()
                 raise DeadlinePassed
             if chunk:
+                self.beginning = (self.beginning + chunk)[:BEGINNING_KEPT]
                 yield chunk
+            if self.on_wait is not None:
+                self.on_wait()
 
     def _take_errors(self) -> bool:
         """Take what stderr has now, and say whether it has ended. Raises TooMuchOutput."""

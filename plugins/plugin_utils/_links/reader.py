@@ -184,6 +184,7 @@ LIMITS: Mapping[str, Limit] = {
     "at": WHEN,
     "waits": SENTENCE,
     "words": SENTENCE,
+    "awake": WORD,
     # Of the agents of a node.
     "version": WORD,
     "logged_in": WORD,

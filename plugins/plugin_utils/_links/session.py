@@ -35,6 +35,7 @@ from .asks import Asks
 from .channel import Channel
 from .errors import InvalidReply, LinkError
 from .process import OUTPUT_CAP, DeadlinePassed, TooMuchOutput
+from .words import LOOKED_AT, told_words
 
 # How many replies one request may bring.
 REPLIES_MOST = 100_000
@@ -47,6 +48,8 @@ USELESS_MOST = 8 * 1024 * 1024
 USELESS_LEAST = 64
 # How long a session may take until its program runs, in seconds.
 READY_SECONDS = 60.0
+# How often is looked until then what the node says in words, in seconds.
+WORDS_LOOK = 1.0
 # How often a node is asked whether it lives, and how long it may say nothing after that, in
 # seconds. It takes us for dead when it is not asked for two minutes (SILENCE_MOST in
 # _node/session.py).
@@ -69,6 +72,12 @@ class Host(Protocol):
 
     def on_session_failed(self) -> None:
         """The session has ended before its program ran."""
+
+    def check_words(self, words: str, seconds: float) -> None:
+        """Raises LinkError if these words, before the program runs, ask for a person.
+
+        seconds: how long it has been waited for.
+        """
 
     def why_ended(self, status: int, errors: str) -> LinkError:
         """What the end of a session means, from its exit status and its stderr."""
@@ -186,8 +195,10 @@ class Conversation:
 
         # The reading thread's alone.
         self._is_ready = False
+        self._noise = ""
         self._useless = 0
         self._begun = time.monotonic()
+        self._looked_at = self._begun
         self._pinged_at = self._begun
         self._is_waited_for = False
 
@@ -284,7 +295,7 @@ class Conversation:
     def _due(self) -> float:
         """When the clock is to be looked at, whatever comes or does not."""
         if not self._is_ready:
-            return self._begun + READY_SECONDS
+            return min(self._begun + READY_SECONDS, self._looked_at + WORDS_LOOK)
         if self._is_waited_for:
             return self._pinged_at + PONG_SECONDS
         return self._pinged_at + PING_EVERY
@@ -296,18 +307,30 @@ class Conversation:
         now = time.monotonic()
         if now < self._due():
             return
+        if not self._is_ready and now < self._begun + READY_SECONDS:
+            self._looked_at = now
+            words = f"{self._channel.errors()}\n{self._noise}"
+            self._host.check_words(words, now - self._begun)
+            return
         if not self._is_ready or self._is_waited_for:
             seconds = PONG_SECONDS if self._is_ready else READY_SECONDS
             self._host.drop()
-            raise LinkError(f"{self._name} did not answer within {seconds:.0f} s", "timeout")
+            text = f"{self._name} did not answer within {seconds:.0f} s"
+            words = ""
+            if not self._is_ready:
+                words = told_words(f"{self._channel.errors()}\n{self._noise}")
+            raise LinkError(f"{text}, and said: {words}" if words else text, "timeout")
         self._pinged_at = now
         self._is_waited_for = True
         self.send({"id": next(self._ids), "verb": "ping"})
 
     def _take(self, line: bytes) -> None:
         """A line of stdout."""
-        if line.partition(b"\x1e")[0].strip():
+        noise = line.partition(b"\x1e")[0].strip()
+        if noise:
             self._host.on_noise()
+        if noise and not self._is_ready:
+            self._noise = f"{self._noise}\n{noise.decode('utf-8', 'replace')}"[-LOOKED_AT:]
         try:
             frame = reader.read("session", {}, line)
         except reader.NotValid as exc:

@@ -42,6 +42,20 @@ shell_path() {
   esac
 }
 
+# Sets usual to the folders into which installers put programs, as a PATH. The node program has the
+# same list (places.py), and a test compares the two.
+usual_path() {
+  usual=
+  for folder in "$HOME/.local/bin" "$HOME/bin" "$HOME/.claude/local" "$HOME/.npm-global/bin" \
+    "$HOME/.bun/bin" "$HOME/.deno/bin" "$HOME/.volta/bin" "$HOME/.cargo/bin" "$HOME/.asdf/shims" \
+    "$HOME/.local/share/mise/shims" "$HOME/.nix-profile/bin" "$HOME/.linuxbrew/bin" \
+    /home/linuxbrew/.linuxbrew/bin /opt/homebrew/bin /opt/local/bin /usr/local/bin \
+    /nix/var/nix/profiles/default/bin /run/current-system/sw/bin /snap/bin /usr/bin /bin; do
+    [ ! -d "$folder" ] || usual=$usual:$folder
+  done
+  usual=${usual#:}
+}
+
 # Sets profile to the start-up file in the home that a bash reads at a login: the first there is.
 login_profile() {
   for profile in .bash_profile .bash_login .profile; do

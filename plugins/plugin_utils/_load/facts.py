@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from .._schedule.placement import LOAD_PARTS, score
+from .._schedule.placement import LOAD_PARTS, Settled, score
 
 
 class Slots(TypedDict):
@@ -42,8 +42,13 @@ class NodeFacts(TypedDict):
     os: str | None
     # Always told, so that placement has a number; 1 where even the cpus are not known.
     slots: Slots
-    # The agents that can be used there.
+    # The agents that can be used there, as far as they were found.
     agents: list[str] | None
+    # The agents, and the tools git and rsync, that were not found, though a person who types there
+    # may find them: only the node program asks for that. None: they were not looked for.
+    unseen: list[str] | None
+    # What the node program has not found either -> why; None: it was not asked.
+    missing: dict[str, str] | None
     disk: Disk | None
     # The version of the Python that runs the node program there, and where it is.
     python: str | None
@@ -79,6 +84,7 @@ def make_facts(
     cpus: int | None = None,
     os: str | None = None,
     agents: Sequence[str] | None = None,
+    unseen: Sequence[str] | None = None,
     disk_free: int | None = None,
     python: str | None = None,
     python_path: str | None = None,
@@ -98,6 +104,8 @@ def make_facts(
         "os": os,
         "slots": slots,
         "agents": None if agents is None else list(agents),
+        "unseen": None if unseen is None else list(unseen),
+        "missing": None,
         "disk": None if disk_free is None else {"free": disk_free},
         "python": python,
         "python_path": python_path,
@@ -115,6 +123,17 @@ def no_facts(state: str, reason: str | None, slots: int | None = None) -> NodeFa
     state: unknown (it may be reachable) or unreachable; slots: as configured, if they are.
     """
     return make_facts(state, reason, {"total": slots or 1, "busy": 0})
+
+
+def with_settled(facts: NodeFacts, settled: Settled | None) -> NodeFacts:
+    """The variable with what the node program has said of the programs there; None: nothing."""
+    if settled is None or facts["state"] == "unreachable":
+        return facts
+    told = facts.copy()
+    told["agents"] = list(settled.agents)
+    told["unseen"] = []
+    told["missing"] = dict(settled.missing)
+    return told
 
 
 def score_of(facts: NodeFacts, weights: Mapping[str, float]) -> float | None:

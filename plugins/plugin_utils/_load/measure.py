@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +13,16 @@ from typing import TypeVar
 
 from .._links.at_once import CompletedCommand, run_all
 from .._links.link import Link, LinkError
-from .._schedule.placement import DEFAULT_WEIGHTS
+from .._schedule.placement import DEFAULT_WEIGHTS, Settled
 from .dw import dw_argv, parse_load
-from .facts import NodeFacts, default_slots, make_facts, no_facts, score_of
+from .facts import (
+    NodeFacts,
+    default_slots,
+    make_facts,
+    no_facts,
+    score_of,
+    with_settled,
+)
 from .probe import LOAD_SCRIPT, NOW_SCRIPT, SCRIPT, facts_of, has_answered, is_silent
 from .snapshots import HOST_LASTS, LOAD_LASTS, Snapshot, Snapshots
 
@@ -110,7 +118,28 @@ def measure_link(
             snapshots.put({key: answer})
     if answer is None:
         return no_facts("unknown", None, slots)
-    return facts_of(answer.whole(), slots, weights, answer.measured_at())
+    facts = facts_of(answer.whole(), slots, weights, answer.measured_at())
+    return with_settled(facts, read_settled(answer.settled))
+
+
+def keep_settled(link: Link, snapshots: Snapshots, settled: Settled) -> None:
+    """Note what the node program said of its programs, beside what the probe saw of the node."""
+    key = f"probe {link.key}"
+    answer = snapshots.get(key)
+    if answer is not None and has_answered(answer.outcome):
+        text = json.dumps({"agents": settled.agents, "missing": dict(settled.missing)})
+        snapshots.put({key: replace(answer, settled=text)})
+
+
+def read_settled(text: str) -> Settled | None:
+    """What a snapshot keeps of that; None: nothing that can be read."""
+    try:
+        row = json.loads(text) if text else {}
+        agents = tuple(map(str, row["agents"]))
+        missing = {str(name): str(reason) for name, reason in row["missing"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Settled(agents, missing)
 
 
 def _still_valid(keys: Mapping[Question, str], snapshots: Snapshots) -> dict[Question, Snapshot]:
@@ -178,7 +207,8 @@ def _facts(
 ) -> NodeFacts:
     """What one source says of a node. slots: as configured, if they are."""
     if source == "probe":
-        return facts_of(answer.whole(), slots, weights, answer.measured_at())
+        facts = facts_of(answer.whole(), slots, weights, answer.measured_at())
+        return with_settled(facts, read_settled(answer.settled))
     row = answer.outcome.trouble or parse_load(answer.outcome.out, target.name)
     if isinstance(row, str):
         return no_facts("unknown", f"no load from dw: {row}", slots)
@@ -203,6 +233,8 @@ def _combined(
     combined["cpus"] = _first(record["cpus"] for record in in_order)
     combined["os"] = _first(record["os"] for record in in_order)
     combined["agents"] = _first(record["agents"] for record in in_order)
+    combined["unseen"] = _first(record["unseen"] for record in in_order)
+    combined["missing"] = _first(record["missing"] for record in in_order)
     combined["disk"] = _first(record["disk"] for record in in_order)
     combined["python"] = _first(record["python"] for record in in_order)
     combined["python_path"] = _first(record["python_path"] for record in in_order)

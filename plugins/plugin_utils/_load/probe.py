@@ -14,7 +14,8 @@ from pathlib import Path
 from .._links.at_once import CompletedCommand
 from .._links.reader import is_path
 from .._links.shell_path import SHELL_PATH
-from .._links.ssh_failures import why_ssh_failed
+from .._links.ssh_failures import waits_for_a_person, why_ssh_failed
+from .._links.words import asks_a_person, told_words
 from .facts import NodeFacts, default_slots, make_facts, no_facts, no_load, score_of
 
 _FOLDER = Path(__file__).parent
@@ -41,6 +42,9 @@ LINE_END = " @end"
 # only, and so can't be made to take long by what a node prints.
 LONGEST_LINE = 4096
 
+# Tools that each job needs beside its agent.
+TOOLS = ("git", "rsync")
+
 NUMBER = re.compile(r"\d{1,18}(?:[.,]\d{1,9})?")
 
 # The words of a line of /proc/stat behind its name, as far as they add up to the time that passed:
@@ -65,8 +69,10 @@ class Measurement:
     busy: int = 0
     # linux or macos.
     os: str | None = None
-    # The agents that can be used there.
+    # The agents that can be used there, as far as the script found them.
     agents: tuple[str, ...] | None = None
+    # The agents and tools that it did not find, and a person may; None: it did not look.
+    unseen: tuple[str, ...] | None = None
     # Bytes that are free in the home.
     free: int | None = None
     # The version of the Python that can run the node program, and where it is.
@@ -98,6 +104,7 @@ def parse(text: str) -> Measurement:
         os=last["os"] if last.get("os") in ("linux", "macos") else None,
         busy=_whole(last.get("busy"), 0, 65536) or 0,
         agents=None if programs is None else _agents(set(programs.split())),
+        unseen=None if programs is None else _unseen(set(programs.split())),
         free=int(free.group(1)[:15]) * 1024 if free else None,
         python=python.group(1) if python else None,
         python_path=python.group(2) if python and is_path(python.group(2)) else None,
@@ -137,7 +144,7 @@ def has_answered(outcome: CompletedCommand) -> bool:
 
 def is_silent(outcome: CompletedCommand) -> bool:
     """Whether waiting for it took as long as it was allowed to."""
-    if has_answered(outcome) or not outcome.tried:
+    if has_answered(outcome) or not outcome.tried or asks_a_person(outcome.err):
         return False
     return outcome.status is None or (outcome.status == 255 and "timed out" in outcome.err)
 
@@ -151,8 +158,12 @@ def facts_of(
     """
     if has_answered(outcome):
         return _measured(outcome, slots, weights, now)
+    if outcome.status is None and asks_a_person(outcome.err):
+        return no_facts("unreachable", waits_for_a_person(outcome.err), slots)
     if outcome.status is None:
-        return no_facts("unreachable" if outcome.tried else "unknown", outcome.trouble, slots)
+        words = told_words(f"{outcome.err}\n{outcome.out}")
+        reason = f"{outcome.trouble}, and it said: {words}" if words else outcome.trouble
+        return no_facts("unreachable" if outcome.tried else "unknown", reason, slots)
     if outcome.status == 255:
         # Ssh itself failed: a program on the node that ends so has not begun either.
         return no_facts("unreachable", why_ssh_failed(outcome.err)[1], slots)
@@ -181,6 +192,7 @@ def _measured(
         cpus=seen.cpus,
         os=seen.os,
         agents=seen.agents,
+        unseen=seen.unseen,
         disk_free=seen.free,
         python=seen.python,
         python_path=seen.python_path,
@@ -271,6 +283,13 @@ def _agents(programs: set[str]) -> tuple[str, ...]:
     if "is-root" in programs:
         return ("claude",)
     return ("gummy", "claude") if {"gummy", "jq"} <= programs else ("claude",)
+
+
+def _unseen(programs: set[str]) -> tuple[str, ...]:
+    """What was not found, and may be there all the same."""
+    # Who has all of an agent and is root is refused by the agent, whatever else is found.
+    needs = {"claude": {"claude"}, "gummy": {"gummy", "claude", "jq"}, **{t: {t} for t in TOOLS}}
+    return tuple(name for name, needed in needs.items() if not needed <= programs)
 
 
 def _numbers(text: str) -> list[float]:

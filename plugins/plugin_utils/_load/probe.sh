@@ -17,16 +17,18 @@ find_python() {
   say python "$best"
 }
 
-# Looks for programs where the login shell of an agent would find them. As root claude works in a
-# sandbox only.
+# Looks for programs on the PATH of the login shell and in the usual folders. Whoever types has more,
+# which only the node program asks for. As root claude works in a sandbox only.
 find_agents() {
-  shell_path -lc || return
-  # shellcheck disable=SC2154  # shell_path sets path
-  (PATH=$path && say git "$(git --version)")
+  # shellcheck disable=SC2154  # load.sh sets session_path
+  shell_path -lc || path=$session_path
+  usual_path
+  # shellcheck disable=SC2154  # usual_path sets usual
+  (PATH=$path:$session_path:$usual && say git "$(git --version)")
   found=$(
-    # shellcheck disable=SC2154  # shell_path sets path
-    PATH=$path
-    for program in gummy claude jq; do
+    # shellcheck disable=SC2154  # usual_path sets usual
+    PATH=$path:$session_path:$usual
+    for program in gummy claude jq git rsync; do
       command -v "$program" > /dev/null && printf ' %s' "$program"
     done
   )

@@ -39,6 +39,8 @@ class Snapshot:
     load: str = ""
     # When that was.
     load_at: float = 0.0
+    # What the node program said of its programs, in JSON; blank: it was not asked.
+    settled: str = ""
 
     def whole(self) -> CompletedCommand:
         """All that is known, the newest last."""
@@ -119,6 +121,7 @@ def _snapshot(row: Any) -> Snapshot | None:
             float(row["at"]),
             str(row["load"]),
             float(row["load_at"]),
+            str(row.get("settled", "")),
         )
     except (TypeError, KeyError, ValueError):
         return None

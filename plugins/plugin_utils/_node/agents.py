@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import re
 import shutil
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from . import places
 from .claude import Claude
 from .gummy import Gummy
 from .row import Agent, Ran, Result, killed_by, signal_name
@@ -56,50 +55,46 @@ def result_of(agent: Agent, ran: Ran) -> Result:
 # -- what a node can run
 
 
-def path_of_login_shell(patience: float = 10.0) -> str | None:
-    """PATH as the user's login shell sets it, whatever else that prints.
+def unusable(
+    name: str,
+    path: str,
+    settings: Mapping[str, str] | None = None,
+    silent: Sequence[str] = (),
+) -> str | None:
+    """Why this node can't run the agent with this PATH and these settings, or None.
 
-    None if it fails, or takes longer than `patience` seconds.
+    silent: shells that did not tell their part of the PATH.
     """
-    shell = os.environ.get("SHELL") or pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
-    try:
-        listing = subprocess.run(
-            [shell, "-lc", 'printf "\\036%s\\036" "$PATH"'],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=patience,
-            errors="replace",
-            check=False,
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    # Between the last two record separators.
-    parts = listing.split("\x1e")
-    return parts[-2] if len(parts) >= 3 and parts[-2] else None
-
-
-def login_path() -> str:
-    """PATH as the login shell sets it; if it doesn't tell, the PATH of this session."""
-    return path_of_login_shell() or os.environ.get("PATH", os.defpath)
-
-
-def unusable(name: str, path: str, settings: Mapping[str, str] | None = None) -> str | None:
-    """Why this node can't run the agent with this PATH and these settings, or None."""
     agent = AGENTS.get(name)
     if agent is None:
         return "agent %s is not known to this node's program" % name
     missing = [program for program in agent.programs if shutil.which(program, path=path) is None]
     if missing:
-        verb, pronoun = ("is", "it") if len(missing) == 1 else ("are", "them")
-        return "%s %s not on the login shell's PATH: install %s on this node" % (
-            " and ".join(missing),
-            verb,
-            pronoun,
-        )
+        return places.why_not_found(missing, path, silent)
     is_root = os.geteuid() == 0 and os.environ.get("IS_SANDBOX") != "1"
     if is_root and agent.refuses_root(settings or {}):
         return "agent %s refuses to run as root: log in to this node as another user" % name
     return None
+
+
+# What every job needs beside its agent: for its baseline, and for its project's way there.
+TOOLS = ("git", "rsync")
+
+
+def missing(path: str, silent: Sequence[str]) -> list[wire.Missing]:
+    """Each agent, and each tool of ours, that this node has not got with this PATH, and why.
+
+    silent: as for `unusable`.
+    """
+    rows: list[wire.Missing] = []
+    for name, agent in AGENTS.items():
+        lacks = agent.programs and unusable(name, path, None, silent)
+        if lacks:
+            rows.append({"name": name, "reason": lacks})
+    for tool in TOOLS:
+        if shutil.which(tool, path=path) is None:
+            rows.append({"name": tool, "reason": places.why_not_found([tool], path, silent)})
+    return rows
 
 
 # -- which version of a program it is

@@ -147,13 +147,18 @@ def result(
         status, reader, attempt.log, os.environ.get("HOME", ""), recorder.calls(attempt.folder)
     )
     own = agents.result_of(agent, ran)
+    program = shutil.which(agent.programs[0]) if agent.programs else None
+    message = own.message
+    if own.failure == "agent" and own.session_id is None and program is not None:
+        # One that told nothing of itself may be another program than people think.
+        message = "%s (it is %s)" % (message, program)
     if own.report:
         shutil.copyfile(own.report, os.path.join(attempt.harvest, "report.md"))
     return {
         "class": own.failure,
         "kind": own.kind,
         "proof": own.proof,
-        "message": own.message,
+        "message": message,
         "doubt": own.hollow,
         "cost_usd": own.cost_usd,
         "tokens": own.tokens,

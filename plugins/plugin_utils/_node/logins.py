@@ -35,8 +35,6 @@ FILE = "logins.json"
 KEYCHAIN_MEMORY = 3600.0
 # Bytes of a program in which a script says what it is.
 HEAD = 64
-# Seconds that a login shell may take to tell its PATH for a table.
-LOGIN = 5.0
 
 
 def reason(store: Store, spec: wire.JobSpec, path: str, passed: Mapping[str, str]) -> str | None:
@@ -136,9 +134,8 @@ def _program(name: str, path: str) -> str:
     return os.path.realpath(shutil.which(name, path=path) or name)
 
 
-def table(store: Store) -> list[wire.AgentOfNode]:
-    """The agents that the login shell finds, with what is known of them without asking anybody."""
-    path = agents.path_of_login_shell(LOGIN) or os.environ.get("PATH", os.defpath)
+def table(store: Store, path: str) -> list[wire.AgentOfNode]:
+    """The agents that this PATH finds, with what is known of them without asking anybody."""
     rows: list[wire.AgentOfNode] = []
     for name, agent in agents.AGENTS.items():
         if not agent.programs or agents.unusable(name, path) is not None:

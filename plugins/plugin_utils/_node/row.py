@@ -149,7 +149,7 @@ class Ran(NamedTuple):
 class Agent:
     """A kind of agent: one row of the table in agents.py."""
 
-    # What must be on the login shell's PATH.
+    # What must be where a person finds it who types there.
     programs: tuple[str, ...] = ()
     # Variables that it gets unless the user's environment, or pass_env, has them: its bounds.
     environment: Mapping[str, str] = {}

@@ -200,8 +200,11 @@ def _seconds(text: str) -> float:
 # -- for others
 
 
-def tell(attempt: Attempt, quiet: float, said: Said) -> None:
-    """Write down what is known, for who asks for the attempt."""
+def tell(attempt: Attempt, quiet: float, said: Said, awake: str = "") -> None:
+    """Write down what is known, for who asks for the attempt.
+
+    awake: what keeps the node awake for it.
+    """
     row: wire.Signs = {
         "quiet": round(quiet, 1),
         "at": time.time(),
@@ -210,6 +213,7 @@ def tell(attempt: Attempt, quiet: float, said: Said) -> None:
         "cost_usd": said.get("cost_usd"),
         "turns": said.get("turns"),
         "tokens": said.get("tokens"),
+        "awake": awake,
     }
     # It is no mark: a full disk, or a crash, may take it.
     try:

@@ -106,15 +106,11 @@ def _row(home: Home, memory: Memory, seen: set[str | None]) -> wire.SpecialistRe
 
 
 def _node(store: Store, within: float, more: bool) -> wire.NodeReply:
-    from . import agents
+    from . import agents, places
 
-    path = agents.path_of_login_shell(LOGIN)
-    reason = agents.unusable("gummy", path or os.environ.get("PATH", os.defpath))
-    if reason and not path:
-        reason = "its login shell did not tell its PATH within %d s; this session's PATH: %s" % (
-            LOGIN,
-            reason,
-        )
+    silent: list[str] = []
+    path = places.search_path(store, LOGIN, silent)
+    reason = agents.unusable("gummy", path, None, silent)
     return {
         "state": "told",
         "reason": reason,

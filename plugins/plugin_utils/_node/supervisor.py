@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from . import agents, harvest, launch, logins, processes, runs, signature, signs
+from . import agents, awake, harvest, launch, logins, places, processes, runs, signature, signs
 from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
 from .flow import Flow
@@ -64,7 +64,10 @@ def start(store: Store, request: wire.StartRequest) -> wire.StartReply:
     _refuse_newer_schema(spec)
     attempt.create()
     # A login shell may be slow, so it is asked before anything is locked.
-    path = agents.login_path() if state_of(attempt) == "new" else ""
+    silent: list[str] = []
+    path = ""
+    if state_of(attempt) == "new":
+        path = places.search_path(store, silent=silent)
     lock = _lock(attempt)
     if lock is None:
         return {"state": "running"}
@@ -75,9 +78,13 @@ def start(store: Store, request: wire.StartRequest) -> wire.StartReply:
     refuse_known(attempt)
     runs.check(store, attempt.id, str(spec.get("controller")))
     passed = launch.passed_values(request)
-    reason = agents.unusable(spec["agent"], path, spec.get("settings"))
+    reason = agents.unusable(spec["agent"], path, spec.get("settings"), silent)
+    if reason is None and shutil.which("git", path=path) is None:
+        reason = places.why_not_found(["git"], path, silent)
     if reason:
         raise Refusal(reason, "agent", "node")
+    # The git of the baseline and of the harvest is the agent's.
+    os.environ["PATH"] = path
     agent = agents.AGENTS[spec["agent"]]
     reason = agent.refusal(spec)
     if reason:
@@ -303,11 +310,13 @@ def _watch(
     begun = time.monotonic()
     deadline = begun + float(spec["timeout"])
     reader = prepared.reader
-    watch = _Watch(attempt, spec, reader, deadline)
+    stays_awake = awake.Awake()
+    watch = _Watch(attempt, spec, reader, deadline, stays_awake)
     ended: wire.EndedRecord = {"class": None, "message": "", "begun_at": begun_at}
     try:
         signal.signal(signal.SIGTERM, _stop)
         move(attempt, "run", b"%f" % begun_at)
+        stays_awake.begin()
         child = prepared.begin()
         flow = Flow(child, reader) if child.stdout else None
         status = watch.until_end(child, flow)
@@ -341,6 +350,7 @@ def _watch(
         _fail(ended, "agent", "the agent could not be run: %s" % exc)
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    stays_awake.end()
     ended["survivors"] = processes.end_all(attempt.id, ancestor=os.getpid())
     launch.keep_what_was_told(ended, launch.told(attempt, spec, reader))
     ended["seconds"] = round(time.monotonic() - begun, 3)
@@ -356,8 +366,14 @@ class _Watch:
     """Waits for the ends of what an attempt runs, and looks meanwhile how it is."""
 
     def __init__(
-        self, attempt: Attempt, spec: wire.StoredSpec, reader: Reader, deadline: float
+        self,
+        attempt: Attempt,
+        spec: wire.StoredSpec,
+        reader: Reader,
+        deadline: float,
+        stays_awake: awake.Awake,
     ) -> None:
+        self._awake = stays_awake
         self._attempt = attempt
         self._spec = spec
         self._reader = reader
@@ -398,10 +414,11 @@ class _Watch:
         quiet = self._signs.quiet_for(now)
         said = launch.told(self._attempt, self._spec, self._reader)
         # What has not changed costs the disk nothing, and who is quiet is so for some time.
-        news = (quiet // 15, *said.items())
+        granted = self._awake.look()
+        news = (quiet // 15, granted, *said.items())
         if news != self._told:
             self._told = news
-            signs.tell(self._attempt, quiet, said)
+            signs.tell(self._attempt, quiet, said, granted)
         if self._stall and quiet >= self._stall:
             raise _Stalled(quiet)
 

@@ -13,6 +13,7 @@ attempt id.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -26,16 +27,23 @@ from .store import TYPE_CHECKING, Refusal, Store, is_locked, read_json, try_lock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
-    from typing import Any, Literal, TextIO
+    from typing import Any, Literal, TextIO, TypeVar
 
     from . import wire
     from .store import Attempt
+
+    T = TypeVar("T")
 
 # The pauses of a poll between two looks, in seconds: they grow while nothing happens.
 SHORTEST_PAUSE = 0.02
 LONGEST_PAUSE = 0.25
 # The longest pause while the run waits for a slot, in seconds.
 WAITING_PAUSE = 0.05
+# What the system says of a folder that isn't ours to write, and of a disk that has no room.
+NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Seconds that a login shell may take to tell its PATH for a table.
+LOGIN_SECONDS = 5.0
 # Bytes of a harvest that come with the word that its attempt ended.
 INLINE = 32768
 # Bytes of a log that go into one reply, and into all of them.
@@ -50,6 +58,10 @@ def _claim(store: Store, request: wire.ClaimRequest) -> Iterator[wire.ClaimReply
     with contextlib.suppress(OSError):
         # Clean takes programs away that nobody has used for long.
         os.utime(sys.argv[0])
+    if "SSH_CONNECTION" in os.environ and sys.platform == "linux":
+        from . import awake
+
+        awake.refuse_to_end_at_logout(store)
     yield claim.claim(store, request)
 
 
@@ -64,20 +76,26 @@ def _start(store: Store, request: wire.StartRequest) -> Iterator[wire.StartReply
 
 
 def _fence(store: Store, request: wire.AttemptRequest) -> Iterator[wire.FenceReply]:
-    from . import supervisor
+    from . import places, supervisor
 
+    # A supervisor that died left its harvest to be made.
+    places.find_for_us(store, "git")
     yield supervisor.fence(store, store.attempt(request["attempt"]))
 
 
 def _harvest(store: Store, request: wire.AttemptRequest) -> Iterator[wire.HarvestReply]:
-    from . import supervisor
+    from . import places, supervisor
 
+    # A supervisor that died left its harvest to be made.
+    places.find_for_us(store, "git")
     yield supervisor.harvest_again(store, store.attempt(request["attempt"]))
 
 
 def _cancel(store: Store, request: wire.AttemptRequest) -> Iterator[wire.CancelReply]:
-    from . import supervisor
+    from . import places, supervisor
 
+    # A supervisor that died left its harvest to be made.
+    places.find_for_us(store, "git")
     yield supervisor.cancel(store, store.attempt(request["attempt"]))
 
 
@@ -236,9 +254,15 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
             # What an attempt changed may be long, and is not asked for by age.
             yield _row(attempt, spec, with_harvest=within is None)
     if request.get("agents"):
-        from . import logins
+        from . import agents, logins, places
 
-        yield {"state": "listed", "agents": logins.table(store)}
+        silent: list[str] = []
+        path = places.search_path(store, LOGIN_SECONDS, silent)
+        yield {
+            "state": "listed",
+            "agents": logins.table(store, path),
+            "missing": agents.missing(path, silent),
+        }
     else:
         yield {"state": "listed"}
 
@@ -398,7 +422,7 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
         claim.lease(store, attempt, generation)
 
     tree = os.path.join(workspace, "tree")
-    status = _run_rsync([*words[:-1], tree], renew)
+    status = _with_rsync(store, lambda: _run_rsync([*words[:-1], tree], renew))
     workspaces.tidy(tree)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
     return code if code < 255 else 1
@@ -419,6 +443,20 @@ def _run_rsync(words: list[str], renew: Callable[[int, FrameType | None], None])
     return status
 
 
+def _with_rsync(store: Store, act: Callable[[], T]) -> T:
+    """What needs rsync; where the session's PATH has none, that of a person is looked into."""
+    try:
+        return act()
+    except FileNotFoundError:
+        from . import places
+
+        path = os.environ["PATH"] = places.search_path(store)
+    try:
+        return act()
+    except FileNotFoundError:
+        raise Refusal(places.why_not_found(["rsync"], path), "program", "node") from None
+
+
 def preview(store: Store, key: str, slots: int, words: list[str]) -> int:
     """rsync's remote side of a sync that only says what it would send.
 
@@ -431,12 +469,14 @@ def preview(store: Store, key: str, slots: int, words: list[str]) -> int:
     workspace = claim.foresee(store, key, slots)
     if workspace is None:
         raise Refusal("every slot is taken: try again later", "lease", "node")
-    os.execvp("rsync", ["rsync", *words[:-1], os.path.join(workspace, "tree") + "/"])
+    argv = ["rsync", *words[:-1], os.path.join(workspace, "tree") + "/"]
+    _with_rsync(store, lambda: os.execvp("rsync", argv))
 
 
 def send(store: Store, attempt: str, words: list[str]) -> int:
     """rsync's remote side of a fetch; its last word becomes the attempt's harvest."""
-    os.execvp("rsync", ["rsync", *words[:-1], store.attempt(attempt).harvest + "/"])
+    argv = ["rsync", *words[:-1], store.attempt(attempt).harvest + "/"]
+    _with_rsync(store, lambda: os.execvp("rsync", argv))
 
 
 # -- the command line
@@ -486,12 +526,32 @@ def _guarded(act: Callable[[], int], stream: TextIO) -> int:
         _reply(_refused(exc.kind, exc.blame, str(exc)), stream)
     except BrokenPipeError:
         return 1
+    except OSError as exc:
+        kind, message = _why_not_written(exc)
+        _reply(_refused(kind, "node", message), stream)
+        return 1
     # A reply in JSON tells the controller more than a traceback.
     except Exception as exc:  # noqa: BLE001
-        blame: wire.Blame = "node" if isinstance(exc, OSError) else "ours"
-        _reply(_refused("program", blame, "%s: %s" % (type(exc).__name__, exc)), stream)
+        _reply(_refused("program", "ours", "%s: %s" % (type(exc).__name__, exc)), stream)
         return 1
     return 0
+
+
+def _why_not_written(exc: OSError) -> tuple[str, str]:
+    """(class of the refusal, a sentence for a person) of what this node's system refused.
+
+    The class is `home` where no other try helps before a person has made the state's folder ours.
+    """
+    path = exc.filename if isinstance(exc.filename, str) else ""
+    reason = "%s: %s" % (exc.strerror, path) if exc.strerror and path else str(exc)
+    if exc.errno in NOT_OURS and "/distributed-gummy" in path:
+        return "home", (
+            "the state of the jobs on this node can't be written (%s): the home of the login, or"
+            " what XDG_STATE_HOME says there, has to be writable" % reason
+        )
+    if exc.errno in FULL:
+        return "disk", "no room is left on this node's disk, or its quota is used up (%s)" % reason
+    return "program", "this node's system refuses it: %s" % reason
 
 
 def _refused(kind: str, blame: wire.Blame, message: str) -> wire.RefusedReply:

@@ -57,8 +57,8 @@ _ClassOrNone = TypedDict("_ClassOrNone", {"class": Union[str, None]})
 class RefusedReply(_Class):  # pylint: disable=inherit-non-class
     """A clear no, with its `class`: nothing was changed.
 
-    Classes: adopted, agent, disk, fenced, input, known, lease, program, python, record, schema,
-    start, state, store, sync.
+    Classes: adopted, agent, disk, fenced, home, input, known, lease, linger, program, python,
+    record, schema, start, state, store, sync.
     """
 
     state: Literal["refused"]
@@ -103,6 +103,9 @@ class Signs(TypedDict):
     cost_usd: float | None
     turns: int | None
     tokens: Tokens | None
+    # What the node's system has granted to keep it awake for the job: sleep, sleep:idle or idle;
+    # blank for nothing. An older program does not tell it.
+    awake: NotRequired[str]
 
 
 class Omission(TypedDict):
@@ -453,13 +456,22 @@ class ListRequest(TypedDict):
 
 
 class AgentOfNode(TypedDict):
-    """An agent that the login shell of a node finds."""
+    """An agent that a person finds who logs in to a node and types."""
 
     name: str
     # Of the program, by its files or by its own word in an earlier job; None: nothing says it.
     version: str | None
     # yes, no or unknown, without asking anybody.
     logged_in: str
+
+
+class Missing(TypedDict):
+    """An agent that can't be used on a node, or a tool of ours that is not there."""
+
+    # Of the agent, or git or rsync.
+    name: str
+    # Why, and what would mend it: a sentence for a person.
+    reason: str
 
 
 class AttemptRow(FromStore):
@@ -497,6 +509,8 @@ class ListedReply(FromStore):
     state: Literal["listed"]
     # Only where it was asked for.
     agents: NotRequired[list[AgentOfNode]]
+    # The same, of those that the node has not got; an older program does not tell them.
+    missing: NotRequired[list[Missing]]
 
 
 ListReply = AttemptRow | ListedReply | RefusedReply

@@ -29,20 +29,21 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial, singledispatchmethod
 
 from .._files.record import RunRecord
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet
+from .._fleet.settle import settle
 from .._input.request import Job, Request
 from .._input.session_key import session_key
 from .._links.link import LinkError
 from .._links.outputs import reader_is_gone
 from .._project.sync import Exclusions
 from .._schedule import messages as ev
-from .._schedule.placement import Node
+from .._schedule.placement import Node, is_sure
 from .._schedule.scheduler import Scheduler
 from .._show.text import clock_time
 from . import replies
@@ -84,7 +85,7 @@ FETCHES_A_NODE = 3
 MEASURED_AT_ONCE = 64
 
 # What a node can say of an attempt at any time, whether it was asked or not.
-SAID_BY_NODES = (ev.Ended, ev.ProvedRunning, ev.ProvedVoid, ev.Unknown)
+SAID_BY_NODES = (ev.Ended, ev.Misplaced, ev.ProvedRunning, ev.ProvedVoid, ev.Unknown)
 
 
 class ParentGone(Exception):
@@ -275,6 +276,8 @@ class Engine:
             if text:
                 self._report(log.job, answer.verb or "wait", log.node, text)
 
+        if isinstance(answer.event, ev.LinkUp) and answer.store:
+            self._look_for_misplaced(answer.event.node, answer.store)
         if isinstance(answer.event, ev.Nodes):
             self._is_measuring = False
             for node in answer.event.nodes:
@@ -291,6 +294,13 @@ class Engine:
         if answer.told_by not in ("", log.node):
             return False
         return not isinstance(answer.event, SAID_BY_NODES) or self._scheduler.expects(answer.event)
+
+    def _look_for_misplaced(self, node: str, store: str) -> None:
+        """Attempts that began in another store than the one that answers under this name now."""
+        for attempt in self._active:
+            log = self._logs[attempt]
+            if log.node == node and log.store not in (None, store):
+                self._answers.put(replies.misplaced(attempt))
 
     def _look_for_late_claims(self) -> None:
         """A claim that its node does not answer is withdrawn: nothing starts without a start."""
@@ -542,7 +552,8 @@ class Engine:
 
     def _measure(self, names: tuple[str, ...]) -> None:
         """Measure these nodes at once. It touches no field but those that guard themselves."""
-        measure = partial(_measure_one, self._fleet, self._links)
+        agents = frozenset(job.agent for job in self._jobs.values())
+        measure = partial(_measure_one, self._fleet, self._links, agents)
         with ThreadPoolExecutor(max(1, min(MEASURED_AT_ONCE, len(names))), "gummy-measure") as pool:
             nodes = tuple(pool.map(measure, names))
         self._answers.put(Answer(ev.Nodes(nodes)))
@@ -558,8 +569,14 @@ def _answer(command: ev.Command, verb: Callable[[], Answer], put: Callable[[Answ
             put(answer)
 
 
-def _measure_one(fleet: Fleet, links: Links, name: str) -> Node:
+def _measure_one(fleet: Fleet, links: Links, agents: Collection[str], name: str) -> Node:
+    """A node with the load that it has now, and with what these agents need there."""
     try:
-        return fleet.measure(name, links.to(name))
+        link = links.to(name)
+        measured = fleet.measure(name, link)
+        is_sure_of_all = all(is_sure(measured, agent) for agent in agents)
+        if measured.state != "unreachable" and not is_sure_of_all:
+            measured = settle(fleet, measured, link)
+        return measured
     except LinkError as exc:
         return Node(name, "unreachable", str(exc))

@@ -34,7 +34,10 @@ QUOTA_KINDS = frozenset({"reset", "credit", "busy"})
 OF_ACCOUNTS = frozenset({"quota", "login"})
 
 # What a node whose connection settings are refused needs is a person, and no trial.
-FOR_A_PERSON = frozenset({"host_key", "login", "settings"})
+FOR_A_PERSON = frozenset({"host_key", "login", "no_command", "settings", "state"})
+
+# Kinds of a node that was reached, and where nothing can be done.
+REACHED_IN_VAIN = frozenset({"no_command", "python", "settings", "state"})
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class Answer:
 
     # The node that told it by itself, in a poll; blank: it was asked for.
     told_by: str = ""
+
+    # The store of a node that begins to tell; blank: it is about something else.
+    store: str = ""
 
     # A line for people, and the step of the walk that it belongs to; blank: there is none.
     verb: str = ""
@@ -152,6 +158,16 @@ def after_proof(attempt: str, reply: wire.FenceReply, *, store: str | None, now:
     return Answer(ev.ProvedRunning(attempt), attempt)
 
 
+def misplaced(attempt: str) -> Answer:
+    """Whoever answers under the name of the attempt's node is not the one that has it."""
+    text = (
+        "another machine, or another login, answers under the name of its node; where it began, "
+        "the job may still run there: call the run again when that machine is among the hosts, by "
+        "whatever name"
+    )
+    return Answer(ev.Misplaced(attempt, text), attempt)
+
+
 def _not_valid(attempt: str, text: str) -> Answer:
     return Answer(ev.Unknown(attempt, text, contact_lost=True), attempt)
 
@@ -168,7 +184,7 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
         raise LinkError(sentence_of(reply), "reply")
 
     if reply["state"] == "watching":
-        return Answer(ev.LinkUp(node))
+        return Answer(ev.LinkUp(node), store=reply.get("store", ""))
     if reply["state"] == "turn":
         return Answer(ev.Granted(node))
 
@@ -317,7 +333,7 @@ def refused(attempt: str, reply: Mapping[str, Any]) -> Answer:
 
 def not_reached(attempt: str, error: LinkError) -> Answer:
     """A claim, a sync or a fetch got no reply: nothing was started by it."""
-    failure = "refused" if error.kind in ("python", "settings") else "unreachable"
+    failure = "refused" if error.kind in REACHED_IN_VAIN else "unreachable"
     event = ev.Failed(attempt, failure, str(error), lasting=error.kind in FOR_A_PERSON)
     return Answer(event, attempt)
 
@@ -334,10 +350,9 @@ def not_known(attempt: str, error: LinkError) -> Answer:
 
 def no_contact(node: str, error: Exception) -> Answer:
     """A poll broke off."""
-    text = str(error)
     if not isinstance(error, LinkError):
-        text = f"{type(error).__name__}: {error}"
-    return Answer(ev.LinkDown(node, text))
+        return Answer(ev.LinkDown(node, f"{type(error).__name__}: {error}"))
+    return Answer(ev.LinkDown(node, str(error), lasting=error.kind in FOR_A_PERSON))
 
 
 def broken(command: ev.Command, error: Exception) -> Answer | None:

@@ -9,14 +9,20 @@ controller's, the nodes are asked: `gummy_adopt` makes this controller the one t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._errors import InputError
 from .._files.paths import NAME
 from .._files.record import History, RunRecord
-from .._fleet.ask import AttemptRow, ask_all_nodes, list_attempts
+from .._fleet.ask import (
+    LIST_SECONDS,
+    AttemptRow,
+    all_replies,
+    ask_all_nodes,
+    list_attempts,
+)
 from .._fleet.fleet import Fleet
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
@@ -156,6 +162,53 @@ def _notes_about_edits(jobs: Iterable[Job], history: History) -> list[str]:
     if gone:
         notes.append(f"no longer in the list, and left as they are: {', '.join(gone)}")
     return notes
+
+
+# -- where what may have begun is now
+
+
+def relocate(plan: ResumePlan, history: History, fleet: Fleet, uid: str) -> None:
+    """Follow each attempt that may have begun to the name that its node has now.
+
+    A node is its store, whatever of its name, its address or its place in the inventory has
+    changed. Only where the name does not lead there any more, all candidates are asked.
+    """
+    stores = {event.attempt: history.attempts[event.attempt].get("store") for event in plan.found}
+    named = {event.node for event in plan.found}
+    told = _attempts_told(fleet, uid, without=fleet.candidates.keys() - named)
+    if all(_is_there(told, event.node, stores[event.attempt]) for event in plan.found):
+        return
+
+    told |= _attempts_told(fleet, uid, without=named)
+    for number, event in enumerate(plan.found):
+        store = stores[event.attempt]
+        if store is None or _is_there(told, event.node, store):
+            continue
+        for name, (answering, attempts) in told.items():
+            if answering == store and event.attempt in attempts:
+                plan.found[number] = replace(event, node=name)
+                plan.notes.append(f"{event.job}: what was {event.node} is called {name} now")
+                break
+
+
+# Name of a node -> its store, and the ids of the run's attempts that it has.
+Told = dict[str, tuple[object, frozenset[str]]]
+
+
+def _is_there(told: Told, node: str, store: object) -> bool:
+    return node in told and store in (None, told[node][0])
+
+
+def _attempts_told(fleet: Fleet, uid: str, without: Collection[str]) -> Told:
+    """What the candidates tell of the run, but for those without and those that are away."""
+
+    def question(_name: str, link: Link) -> tuple[object, frozenset[str]]:
+        stream = link.stream("list", {"prefix": f"{uid}-"}, LIST_SECONDS)
+        *rows, last = all_replies(link, stream, last="listed")
+        return last.get("store"), frozenset(str(row.get("attempt")) for row in rows)
+
+    away = {name for name, node in fleet.candidates.items() if node.state == "unreachable"}
+    return ask_all_nodes(fleet, question, without={*without, *away}, only_looks=True)[0]
 
 
 # -- what the nodes know of the run

@@ -12,22 +12,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypedDict
 
 from .._files.record import SCHEMA_VERSION, History, RunFolder, RunRecord, controller_id
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet, with_load_or_reason
+from .._fleet.settle import settled
 from .._input.config import default_path
 from .._input.each import missing
 from .._input.origins import SettingRow
 from .._input.pass_env import require_values
-from .._input.request import Request
+from .._input.request import Job, Request
 from .._project.branch import check_branches
 from .._project.conflicts import find_conflicts
 from .._project.secrets import look_for_secrets_once, secret_warnings
 from .._project.sync import Exclusions, exclusions, workspace_key
 from .._project.unreadable import why_each_unreadable
-from .._schedule.placement import Node
+from .._schedule.placement import Need, Node, rank
 from .._schedule.plan import PlannedJob, plan_work
 from .._show.printer import Printer
 from .._show.text import how_many
@@ -35,7 +37,7 @@ from .engine import Engine
 from .interrupt import cancel_if_we_die
 from .requests import branch_orders, git_need_of, job_projects, placement_spec
 from .results import JobResult, JobRow, describe_end, job_row
-from .resume import ResumePlan, adopt_run, refuse_lost_record, take_up
+from .resume import ResumePlan, adopt_run, refuse_lost_record, relocate, take_up
 
 # How many nodes are looked at together for a plan.
 AT_ONCE = 64
@@ -167,12 +169,13 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
     for row in failed:
         record.append("finish", **row)
         printer.event(row["name"], "place", "-", describe_end(row))
+    nodes = settled(fleet, fleet.nodes, {job.agent for job in resume.to_do})
     engine = Engine(
         request,
-        fleet,
+        _with_fallback_settled(fleet, nodes, resume.to_do),
         record,
         jobs=resume.to_do,
-        nodes=[*fleet.nodes, *_nodes_that_are_gone(fleet, resume)],
+        nodes=[*nodes, *_nodes_that_are_gone(fleet, resume)],
         controller=controller,
         exclusions=projects,
         report=printer.event,
@@ -219,6 +222,8 @@ def _take_up(request: Request, fleet: Fleet, record: RunRecord, controller: str)
     if request.adopt or record.history.silent:
         silent = adopt_run(request, record, fleet, controller)
     resume = take_up(request, record.history, silent)
+    if resume.found:
+        relocate(resume, record.history, fleet, record.uid)
 
     # What has begun has its values already.
     has_begun = {event.job for event in resume.found}
@@ -304,6 +309,19 @@ def _nodes_that_are_gone(fleet: Fleet, resume: ResumePlan) -> list[Node]:
     names = {event.node for event in resume.found} - fleet.candidates.keys()
     reason = "not among the hosts of this play"
     return [Node(name, "unreachable", reason) for name in sorted(names)]
+
+
+def _with_fallback_settled(fleet: Fleet, nodes: Sequence[Node], jobs: Sequence[Job]) -> Fleet:
+    """The fleet, in which is known what the controller has, where a job may come to it at once."""
+    agents = {job.agent for job in jobs} - {"shell"}
+    may_come = any(job.node == "local" for job in jobs) or not any(
+        rank(nodes, Need(agent))[0].rejected is None for agent in agents if nodes
+    )
+    if fleet.fallback is None or not agents or not may_come:
+        return fleet
+    asked = replace(fleet.fallback, agents=frozenset(), unseen=frozenset(agents))
+    (fallback,) = settled(fleet, [asked], agents)
+    return replace(fleet, fallback=fallback)
 
 
 def _guard_against_our_death(
@@ -400,11 +418,16 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
     notes = [*_how_it_is_resumed(request, earlier.history, resume), *request.notes, *resume.notes]
     unreadable = _fail_unreadable(projects, resume)
     left_as_they_are = _rows_of_earlier_calls(resume)
+    to_place = [job for job in resume.to_do if job.name not in left_as_they_are]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        nodes = list(pool.map(lambda node: with_load_or_reason(fleet, node), fleet.nodes))
+        measured = pool.map(
+            lambda node: with_load_or_reason(fleet, node), fleet.candidates.values()
+        )
+        nodes = settled(fleet, measured, {job.agent for job in to_place})
+    fallback = next((node for node in nodes if node.local), None)
+    nodes = [node for node in nodes if not node.local]
 
     sessions = Sessions()
-    to_place = [job for job in resume.to_do if job.name not in left_as_they_are]
     placed = plan_work(
         [
             placement_spec(job, request.config, sessions, git_need_of(job, projects))
@@ -412,7 +435,7 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
         ],
         nodes,
         fleet.quarantines.known(),
-        fallback=fleet.fallback,
+        fallback=fallback,
         local_fallback=request.local_fallback,
         weights=request.config.load_weights,
         preferences=request.config.host_preferences,

@@ -145,7 +145,8 @@ class Verbs:
     def _after_late_claim(self, command: ev.Claim, answer: Answer) -> Answer:
         """Its job is elsewhere: what it was given is given back."""
         if isinstance(answer.event, ev.Failed):
-            return Answer(ev.LinkDown(command.node, answer.event.message))
+            failed = answer.event
+            return Answer(ev.LinkDown(command.node, failed.message, lasting=failed.lasting))
         if isinstance(answer.event, ev.Claimed):
             self.release(ev.Release(command.attempt, command.node))
         return Answer(ev.LinkUp(command.node))

@@ -157,6 +157,9 @@ class LinkDown(OfNode):
     # What was tried, and what happened, for people.
     reason: str
 
+    # Whether it is for a person to mend, so that no trial makes sense.
+    lasting: bool = False
+
 
 class Granted(OfNode):
     """The run is the first on the node's waitlist: for a moment a slot is kept for its claim."""
@@ -272,6 +275,16 @@ class Unknown(AttemptEvent):
 
     # Whether the node gave no answer at all.
     contact_lost: bool = False
+
+
+@dataclass(frozen=True)
+class Misplaced(AttemptEvent):
+    """Another store answers under the name of the attempt's node: that one proves nothing of it."""
+
+    WORD = "given_up"
+
+    # A sentence for people.
+    message: str
 
 
 class ProvedVoid(AttemptEvent):

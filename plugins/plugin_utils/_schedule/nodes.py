@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .placement import FREE, REJECTED, WAITS, Need, Node, Scorer
+from .placement import FREE, REJECTED, WAITS, Need, Node, Scorer, lacks_program
 from .stages import TrackedAttempt
 
 # How long a node rests after its first failure, in seconds; each further one doubles it.
@@ -429,6 +429,15 @@ class NodeTable:
             or state.node.online is False
             or state.failure == "unreachable"
             for state in self._named_by(need)
+        )
+
+    def lacks_program(self, need: Need) -> bool:
+        """Whether a node that could take the job lacks a program for it, and nothing else."""
+        states = self._named_by(need)
+        return any(
+            lacks_program(state.node, need.agent)
+            for state in states
+            if state.node.state != "unreachable" and state.node.online is not False
         )
 
     def all_fail_alike(self, failure: str) -> list[NodeState]:

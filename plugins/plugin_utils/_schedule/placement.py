@@ -27,6 +27,9 @@ DISK_RESERVE = 256 * 1024 * 1024
 # What the score of a node falls by that has the specialist's session.
 AFFINITY = 0.1
 
+# What each job needs beside its agent: for its baseline, and for the ways of its project.
+TOOLS = ("git", "rsync")
+
 # What a node can be for a job: able to take it now, when a slot is free, or not at all.
 FREE = 0
 WAITS = 1
@@ -61,6 +64,11 @@ class Node:
     # The agents that can be used there; None: that is not known.
     agents: frozenset[str] | None = None
 
+    # Agents, and tools that each job needs, that were not found there and may be there for all
+    # that; and those that certainly are not, with why.
+    unseen: frozenset[str] = frozenset()
+    missing: Mapping[str, str] = MappingProxyType({})
+
     # Free bytes where the workspaces lie; None: that is not known.
     disk_free: int | None = None
 
@@ -85,6 +93,16 @@ class Node:
 
     # The version of its git; None: that is not known.
     git: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What the node program has said of the programs of its node, which is the last word."""
+
+    # The agents that can be used there.
+    agents: tuple[str, ...]
+    # Of the other agents, and of tools that are not there either, why.
+    missing: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -190,7 +208,7 @@ class Scorer:
 
     def standing(self, node: Node) -> tuple[int, tuple[Any, ...]]:
         """FREE, WAITS or REJECTED, and a key by which nodes are compared: the least is the best."""
-        if _obstacle(node, self.need) is not None:
+        if obstacle(node, self.need) is not None:
             return REJECTED, (node.name,)
 
         if node.busy + node.in_flight >= node.slots:
@@ -198,7 +216,7 @@ class Scorer:
         return FREE, self._key(node)
 
     def _key(self, node: Node) -> tuple[Any, ...]:
-        not_preferred = node.name not in self.preferred
+        not_preferred = (not is_sure(node, self.need.agent), node.name not in self.preferred)
         value = _total(self.parts(node))
 
         # Nodes without load data come after those that have some, and take turns.
@@ -253,7 +271,7 @@ def _ranked(scorer: Scorer, group: int, node: Node, best: Node | None, blind: bo
     change: str | None = None
 
     if group == REJECTED:
-        rejected, change = _obstacle(node, scorer.need) or ("", None)
+        rejected, change = obstacle(node, scorer.need) or ("", None)
     elif group == WAITS:
         rejected = f"no free slot ({node.busy + node.in_flight} of {node.slots} taken)"
         change = "a job has to end there, or nodes.<name>.slots in the config to be raised"
@@ -322,7 +340,7 @@ def _fill(node: Node) -> float:
     return (node.busy + node.in_flight) / max(node.slots, 1)
 
 
-def _obstacle(node: Node, need: Need) -> tuple[str, str] | None:
+def obstacle(node: Node, need: Need) -> tuple[str, str] | None:
     """Why this node can't take the job, now or later, and what would change that."""
     if need.node is not None and not _is_pinned_to(node, need.node):
         return f"the job is pinned to {need.node}", "its node would have to be another"
@@ -340,9 +358,14 @@ def _obstacle(node: Node, need: Need) -> tuple[str, str] | None:
     if node.online is False and node.state != "measured":
         return "offline", "it has to be online in the tailnet"
 
-    if need.agent != "shell" and node.agents is not None and need.agent not in node.agents:
-        remedy = f"{need.agent} has to be on the PATH of a login shell there, and what it needs"
-        return f"no usable {need.agent}", remedy
+    for tool in TOOLS:
+        if tool in node.missing:
+            return f"no {tool}: {node.missing[tool]}", f"{tool} has to be installed there"
+    if _lacks_agent(node, need.agent):
+        remedy = f"{need.agent} has to be where a person finds it who types there"
+        remedy += ", and what it needs"
+        why = node.missing.get(need.agent)
+        return f"no usable {need.agent}" + (f": {why}" if why else ""), remedy
     if need.git is not None and node.git is not None and node.git < need.git:
         has = ".".join(map(str, node.git))
         wanted = ".".join(map(str, need.git))
@@ -354,6 +377,23 @@ def _obstacle(node: Node, need: Need) -> tuple[str, str] | None:
         reason = f"disk nearly full ({free} MB free, {needed} MB needed)"
         return reason, "free some: the clean playbook removes what is old"
     return None
+
+
+def _lacks_agent(node: Node, agent: str) -> bool:
+    """Whether the agent is certainly not usable there."""
+    if agent == "shell" or node.agents is None or agent in node.agents:
+        return False
+    return agent not in node.unseen
+
+
+def lacks_program(node: Node, agent: str) -> bool:
+    """Whether the agent, or a tool that each job needs, is certainly not there."""
+    return _lacks_agent(node, agent) or any(tool in node.missing for tool in TOOLS)
+
+
+def is_sure(node: Node, agent: str) -> bool:
+    """Whether nothing that a job of this agent needs there is still to be looked for."""
+    return not node.unseen or not (node.unseen & {agent, *TOOLS})
 
 
 def _is_pinned_to(node: Node, pin: str) -> bool:

@@ -34,7 +34,7 @@ from . import messages as ev
 from .accounts import Accounts
 from .contact import Contact
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
-from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node
+from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, obstacle
 from .queue import JobClass, Queue, QueuedJob
 from .stages import (
     BEFORE_THE_START,
@@ -75,6 +75,9 @@ MARGIN_SHARE = 0.25
 # Kinds of `input` that say who drives the run. The job that meets one must not begin elsewhere: it
 # may be somebody else's, who may have begun it.
 OF_ANOTHER_RUN = frozenset({"adopted", "record"})
+
+# Kinds of what a node refuses that only a person there can mend.
+LASTING = frozenset({"home", "linger"})
 
 # How often one node may call requests for one job a mistake of ours; then it gets no more of them.
 MISTAKES = 2
@@ -350,6 +353,11 @@ class Scheduler:
     @_apply.register
     def _on_link_down(self, event: ev.LinkDown) -> None:
         self._lose_contact(event.node, event.reason)
+        state = self._nodes[event.node]
+        # What a person has to mend gets no trial. Where jobs may run it is asked again, though.
+        if event.lasting and not state.may_run:
+            state.silent_since = None
+            state.node = replace(state.node, state="unreachable", reason=event.reason)
 
     def _lose_contact(self, node: str, reason: str) -> None:
         state = self._mark_dirty(node)
@@ -681,10 +689,13 @@ class Scheduler:
         return not job.exhausted and not job.spec.no_more
 
     def _reached_lost(
-        self, attempt: TrackedAttempt, _event: ev.AttemptEvent | None, _before: str
+        self, attempt: TrackedAttempt, event: ev.AttemptEvent | None, _before: str
     ) -> None:
         """Promise 1 comes before patience: it may run, so its job is never placed elsewhere."""
         self._emit(self._record(attempt))
+        if isinstance(event, ev.Misplaced):
+            self._finish(attempt, "lost", "lost", event.message)
+            return
         seconds = self._now - attempt.since
         message = f"no answer from {attempt.node} for {seconds:.0f} s; the job may still run there"
         if attempt.overdue_since is not None:
@@ -815,7 +826,8 @@ class Scheduler:
         job.last_failure = (failure, f"{attempt.node}: {message}")
 
         # What a person has to mend gets no trial.
-        if isinstance(cause, ev.Failed) and cause.lasting:
+        is_lasting = isinstance(cause, ev.Refused) and cause.kind in LASTING
+        if is_lasting or (isinstance(cause, ev.Failed) and cause.lasting):
             state.node = replace(state.node, state="unreachable", reason=message)
             return None
         return failure, message
@@ -1110,7 +1122,22 @@ class Scheduler:
             message = "; ".join(f"{node}: {text}" for node, text in without_login.items())
         elif not (job.refused_on or (job_class.exhausted and job.failed_on)):
             message = f"no node can take the job: {self._reasons(job)}"
+            # A node that lacks a program was reached.
+            if not job.failed_on and self._nodes.lacks_program(job.spec.need):
+                failure = "refused"
+            message += self._why_not_here(job)
         return self._end_queued(job, failure, message)
+
+    def _why_not_here(self, job: QueuedJob) -> str:
+        """What became of the job on the controller, for the end of a sentence; blank: nothing."""
+        fallback = self._nodes.fallback
+        if fallback is None:
+            return ""
+        logged_out = self._logged_out.get(job.spec.need.agent, {})
+        for reasons in (job.failed_on, job.refused_on, logged_out):
+            if fallback.name in reasons:
+                return f"; {fallback.name}: {reasons[fallback.name]}"
+        return ""
 
     def _reopen(self, candidates: Candidates, without: Collection[str]) -> bool:
         """When no other node is left, one gets its trial whose quarantine is of an earlier run.
@@ -1154,6 +1181,13 @@ class Scheduler:
         if state.name in self._accounts.avoided(job.spec.account, self._now):
             reason = f"the account {job.spec.account} has no quota left"
             return self._wait(job, reason, "quota")
+
+        against = obstacle(state.node, job.spec.need)
+        if against is not None:
+            message = f"{state.name}, this machine itself, can't take it: {against[0]}"
+            if not why:
+                message = f"no node can take the job ({self._reasons(job)}), and {message}"
+            return self._end_queued(job, "refused", message)
 
         if state.contended and state.may_enqueue(self._now):
             self._enter_waitlist(state)

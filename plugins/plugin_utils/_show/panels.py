@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from .report import left_out_lines
-from .text import fit, fitted_table
+from .text import fit, fitted_table, wrapped_table
 
 COLUMNS = 80
 # How many ended attempts `status` shows; the document has all.
@@ -45,9 +45,8 @@ def status_text(status: Row) -> list[str]:
         f"{totals['running']} running, {totals['ended_today']} ended today"
     )
     lines = [summary, *_node_lines(status["nodes"])]
-    lines += left_out_lines(status["left_out"])
-    lines += _attempt_lines(status["attempts"])
-    return [fit(line, COLUMNS) for line in lines]
+    lines += [fit(line, COLUMNS) for line in left_out_lines(status["left_out"])]
+    return lines + [fit(line, COLUMNS) for line in _attempt_lines(status["attempts"])]
 
 
 def _node_lines(nodes: Sequence[Row]) -> list[str]:
@@ -61,7 +60,7 @@ def _node_lines(nodes: Sequence[Row]) -> list[str]:
         heads = ["NODE", "SCORE", "CPU", "MEM", "LOAD", "IO", "SLOTS", "AGE", "AGENTS"]
         lines += fitted_table([heads, *rows], (17, 5, 5, 5, 5, 5, 5, 4), COLUMNS)
     reasons = [
-        [node["name"], node["reason"] or "load unknown"]
+        (node["name"], node["reason"] or "load unknown")
         for node in nodes
         if node["state"] != "measured" or node["reason"]
     ]
@@ -70,7 +69,7 @@ def _node_lines(nodes: Sequence[Row]) -> list[str]:
         for node in nodes
         if any(row["version"] or row["logged_in"] == "no" for row in node["agent_details"])
     ]
-    return lines + fitted_table(reasons, (22,), COLUMNS) + fitted_table(known, (22,), COLUMNS)
+    return lines + wrapped_table(reasons, 22, COLUMNS) + fitted_table(known, (22,), COLUMNS)
 
 
 def _node_cells(node: Row) -> list[str]:
@@ -114,10 +113,13 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
 
 
 def _life(row: Row) -> str:
-    """What there is to say of a running one: that it waits, or shows no sign of life."""
+    """What there is to say of a running one: that it waits, shows no sign of life, or no sleep."""
     if row["quiet"] is not None and row["quiet"] >= QUIET_TOLD:
         return f"no sign of life for {_duration(row['quiet'])}"
-    return row["waits"] or ""
+    if row["waits"]:
+        return str(row["waits"])
+    granted = row.get("awake")
+    return f"its node is kept awake ({granted})" if granted else ""
 
 
 def _attempt_cells(row: Row) -> list[str]:

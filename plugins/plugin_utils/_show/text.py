@@ -16,6 +16,8 @@ from collections.abc import Sequence
 GAP = "  "
 # How many names stand in one line.
 NAMES_MOST = 5
+# How an address begins that a person can visit.
+ADDRESS = ("http://", "https://")
 VARIATION_SELECTOR = "\N{VARIATION SELECTOR-16}"
 
 
@@ -120,3 +122,35 @@ def fitted_table(rows: Sequence[Sequence[str]], limits: Sequence[int], columns: 
     ]
     widths = [max((width(row[index]) for row in cells), default=0) for index in range(len(limits))]
     return [fit(GAP.join([*map(pad, row, widths), row[-1]]), columns).rstrip() for row in cells]
+
+
+def wrapped_table(rows: Sequence[tuple[str, str]], limit: int, columns: int) -> list[str]:
+    """Names and what is to be said of each, which goes on in the lines below where it is long.
+
+    An address stays whole, for a person may have to visit it. limit: how wide the names' column
+    may become.
+    """
+    names = [fit(name, limit) for name, _text in rows]
+    widest = max(map(width, names), default=0)
+    lines = []
+    for name, (_name, text) in zip(names, rows, strict=True):
+        head = name
+        for part in _wrapped(text, columns - widest - len(GAP)) or [""]:
+            lines.append(GAP.join([pad(head, widest), part]).rstrip())
+            head = ""
+    return lines
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    """The text in lines of at most so many columns, but for addresses."""
+    lines: list[str] = []
+    line = ""
+    for word in printable(text).split():
+        if not word.startswith(ADDRESS):
+            word = fit(word, columns)
+        longer = f"{line} {word}" if line else word
+        if line and width(longer) > columns:
+            lines.append(line)
+            longer = word
+        line = longer
+    return [*lines, line] if line else lines

@@ -9,6 +9,7 @@ come from the control server.
 
 from __future__ import annotations
 
+import codecs
 import fnmatch
 import ipaddress
 import json
@@ -18,8 +19,8 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from .._links.at_once import run_all
@@ -61,6 +62,9 @@ RANGES = {
     socket.AF_INET: _range("100.64.0.0/10"),
     socket.AF_INET6: _range("fd7a:115c:a1e0::/48"),
 }
+
+# What stands before a text that some tools of Windows wrote.
+BYTE_ORDER_MARK = "\ufeff"
 
 # Operating systems that run no jobs of ours, and what such a machine is.
 NO_SSH = {
@@ -162,7 +166,11 @@ class Peer:
 
         Each holds an underscore, so that no host name can be one.
         """
-        yield "tailnet_online" if self.facts["online"] else "tailnet_offline"
+        if self.facts["online"]:
+            yield "tailnet_online"
+        elif not self.facts["self"]:
+            # This machine has nobody to be offline for: without a network it is there all the same.
+            yield "tailnet_offline"
         if self.facts["self"]:
             yield "tailnet_self"
         system = self.facts["os"].lower()
@@ -229,13 +237,20 @@ def read_status(
     if path is None:
         return _run(list(command or [*tailscale_argv(socket), "status", "--json"]))
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(CAP)
+        with open(path, "rb") as file:
+            return _decoded(file.read(CAP))
     except OSError as exc:
         raise TailscaleError(
             f"{path} can't be read ({exc.strerror}): "
             "write `tailscale status --json` into it, or name another file"
         ) from exc
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a file. Windows' own tools put a mark before it, and may write UTF-16."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "replace")
 
 
 def parse_status(text: str, choice: Choice = EVERYTHING) -> Status:
@@ -247,19 +262,29 @@ def parse_status(text: str, choice: Choice = EVERYTHING) -> Status:
     me = document["Self"]
     my_name = _fqdn(me)
     state = document["BackendState"]
+    raw_peers = _mapping(document.get("Peer"))
+    if state == "Running" and not my_name and raw_peers:
+        # A headscale without names of its own, or one that is in the middle of a change.
+        me = {**me, "DNSName": _name_for_me(document, me)}
+        my_name = _fqdn(me)
     if state not in ("Running", "Starting") or not my_name:
         fault = STATES.get(state) or (
             f"Tailscale is in state {clean(state)!r} and has no network: look at `tailscale status`"
         )
+        if state == "Running":
+            fault = (
+                "Tailscale runs here and knows neither a name of this machine nor other machines: "
+                "look at `tailscale status`"
+            )
         return this_machine(fault, choice, my_name, _text(me, "HostName"))
 
     users = _mapping(document.get("User"))
     tailnet = _Tailnet(_suffix(document, my_name), users, choice)
     others = [
-        peer
-        for peer in _mapping(document.get("Peer")).values()
-        if isinstance(peer, dict) and not _is_same(peer, me)
+        peer for peer in raw_peers.values() if isinstance(peer, dict) and not _is_same(peer, me)
     ]
+    has_own_prefix = not _addresses(me) and bool(_addresses(me, own_prefix=True))
+    tailnet = replace(tailnet, has_own_prefix=has_own_prefix)
     peers, left_out = _sort_out(me, others, tailnet)
     return Status(
         peers,
@@ -275,13 +300,7 @@ def this_machine(fault: str, choice: Choice = EVERYTHING, *names: str) -> Status
     fault: why, a sentence; names: the first of these that a host may have is its name, else it is
     the one that the machine gives itself.
     """
-    labels = [
-        re.sub(r"[^a-z0-9-]", "-", name.split(".")[0].lower()).strip("-")
-        for name in (*names, platform.node())
-    ]
-    name = next(
-        (label for label in labels if NAME.match(label) and label not in RESERVED), "this-machine"
-    )
+    name = _own_label(names)
     facts = TailnetFacts(
         id="",
         dns_name="",
@@ -301,6 +320,28 @@ def this_machine(fault: str, choice: Choice = EVERYTHING, *names: str) -> Status
     if reason is not None:
         return Status(left_out=(Omitted(name, reason),), fault=fault)
     return Status((Peer(name, facts),), fault=fault)
+
+
+def _own_label(names: Iterable[str], taken: Collection[str] = ()) -> str:
+    """A name for this machine: the first that a host may have, or the one that it gives itself."""
+    labels = [
+        re.sub(r"[^a-z0-9-]", "-", name.split(".")[0].lower()).strip("-")
+        for name in (*names, platform.node())
+    ]
+    for label in labels:
+        if NAME.match(label) and label not in RESERVED and label not in taken:
+            return label
+    return "this-machine"
+
+
+def _name_for_me(document: Mapping[str, Any], me: Mapping[str, Any]) -> str:
+    """A name in full for a `Self` that has none, which no peer has."""
+    current = _mapping(document.get("CurrentTailnet"))
+    suffix = _text(current, "MagicDNSSuffix") or _text(document, "MagicDNSSuffix")
+    peers = _mapping(document.get("Peer")).values()
+    taken = {_fqdn(peer).split(".")[0] for peer in peers if isinstance(peer, dict)}
+    label = _own_label([_text(me, "HostName")], taken)
+    return f"{label}.{suffix.strip('.')}" if suffix.strip(".") else label
 
 
 def clean(text: str) -> str:
@@ -340,7 +381,7 @@ def _advice(text: str) -> str | None:
 def _document(text: str) -> dict[str, Any]:
     """The document, with a state and this machine in it. Raises TailscaleError."""
     try:
-        document = json.loads(text)
+        document = json.loads(text.removeprefix(BYTE_ORDER_MARK))
     except (ValueError, RecursionError):
         advice = _advice(text) or "it may be cut short; try `tailscale status --json` by hand"
         begin = clean(text[:80].strip())
@@ -378,6 +419,9 @@ class _Tailnet:
     # Who owns machines, by number.
     users: Mapping[str, Any]
     choice: Choice
+    # Whether its addresses are in a prefix of its own, as headscale may be set up, so that those of
+    # Tailscale are none of its.
+    has_own_prefix: bool = False
 
     def is_foreign(self, fqdn: str) -> bool:
         """Whether the name is not one of this tailnet."""
@@ -401,7 +445,7 @@ def _sort_out(
     for raw in (me, *by_right):
         fqdn = _fqdn(raw)
         name = fqdn.split(".")[0]
-        facts = _facts(raw, raw is me, tailnet.users)
+        facts = _facts(raw, raw is me, tailnet)
         reason = (
             _unfit(raw, name, facts)
             or _unwanted(name, facts, tailnet.is_foreign(fqdn), tailnet.choice)
@@ -436,7 +480,7 @@ def _unfit(raw: Mapping[str, Any], name: str, facts: TailnetFacts) -> str | None
         return "its name is no plain DNS name"
     if name in RESERVED:
         return f"Ansible reserves the name {name}"
-    if not facts["ips"]:
+    if not facts["ips"] and not facts["self"]:
         return "it has no Tailscale address"
     if facts["expired"] and not facts["self"]:
         return "its key has expired: log in to Tailscale on it again"
@@ -477,14 +521,14 @@ def _matches(names: Sequence[str], patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in patterns for name in names)
 
 
-def _facts(raw: Mapping[str, Any], is_self: bool, users: Mapping[str, Any]) -> TailnetFacts:
+def _facts(raw: Mapping[str, Any], is_self: bool, tailnet: _Tailnet) -> TailnetFacts:
     """The variable of a node, as its part of the document says."""
-    addresses = _addresses(raw)
+    addresses = _addresses(raw, own_prefix=tailnet.has_own_prefix)
     tags = _tags(raw)
     user = None
     # A tagged machine belongs to nobody, whatever user the document names for it.
     if not tags and isinstance(raw.get("UserID"), int):
-        user = clean(_text(_mapping(users.get(str(raw["UserID"]))), "LoginName")) or None
+        user = clean(_text(_mapping(tailnet.users.get(str(raw["UserID"]))), "LoginName")) or None
     return TailnetFacts(
         id=clean(_text(raw, "ID")),
         dns_name=_fqdn(raw),
@@ -528,12 +572,40 @@ def _notes(me: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _addresses(raw: Mapping[str, Any]) -> list[str]:
-    """Its addresses in Tailscale's ranges, each as it is usually written."""
-    texts = raw.get("TailscaleIPs")
-    if not isinstance(texts, list):
-        return []
-    return [address for text in texts if isinstance(text, str) and (address := _in_range(text))]
+def _addresses(raw: Mapping[str, Any], *, own_prefix: bool = False) -> list[str]:
+    """Its addresses in Tailscale's ranges, each as it is usually written.
+
+    own_prefix: in a prefix of the network's own instead. Of a peer, Tailscale tells only those in
+    its own ranges as addresses, so what is routed to it alone counts there.
+    """
+    texts = _texts(raw, "TailscaleIPs")
+    if own_prefix and not texts:
+        routed = set(_texts(raw, "PrimaryRoutes"))
+        texts = [
+            text.rpartition("/")[0]
+            for text in _texts(raw, "AllowedIPs")
+            if text.endswith(("/32", "/128")) and text not in routed
+        ]
+    read = _of_a_host if own_prefix else _in_range
+    return [address for text in texts if (address := read(text))]
+
+
+def _texts(raw: Mapping[str, Any], key: str) -> list[str]:
+    """The texts of a list; none where it is no list."""
+    values = raw.get(key)
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+
+
+def _of_a_host(text: str) -> str | None:
+    """The address as it is usually written, if one machine can have it in a network."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    special = address.is_loopback or address.is_multicast or address.is_unspecified
+    if special or address.is_link_local or text == "255.255.255.255":
+        return None
+    return str(address)
 
 
 def _in_range(text: str) -> str | None:

@@ -69,6 +69,18 @@ def without(pattern, text=LINUX):
     return "\n".join(kept)
 
 
+def elsewhere(name, text=LINUX):
+    """A program that lies where no shell looks."""
+    lines = []
+    for line in text.splitlines():
+        found = re.match(rf"(.*program {name}) (\w+) (.*)", line)
+        if found is None:
+            lines.append(line)
+        elif f"program {name} elsewhere" not in "\n".join(lines):
+            lines.append(f"{found[1]} elsewhere {found[3]}")
+    return "\n".join(lines)
+
+
 def added(*lines):
     return LINUX.replace(
         "@gummy-probe done",
@@ -109,9 +121,9 @@ def test_a_node_on_which_all_is_well_has_no_finding():
         (changed("version git", ""), "git", "does not tell", "install -y git"),
         (changed("version git", "git version 2.24.9"), "git", "2.24", "install -y git"),
         (
-            without("rsync session"),
+            elsewhere("rsync"),
             "rsync",
-            "not on the PATH of commands over ssh: it is /usr/bin/rsync",
+            "on the PATH of no shell there: it is /usr/bin/rsync",
             "~/.bashrc",
         ),
         (added("store 2"), "store", "format 2", "ansible-galaxy collection install"),
@@ -155,9 +167,9 @@ def test_a_node_on_which_all_is_well_has_no_finding():
             "apt-get install -y jq",
         ),
         (
-            without("program gummy login"),
+            elsewhere("gummy"),
             "agent_gummy",
-            "but on that of interactive shells: it is /home/gummy/bin/gummy",
+            "on the PATH of no shell there, and in no usual folder: it is /home/gummy/bin/gummy",
             "~/.profile",
         ),
         (without(" login claude"), "login_claude", "not logged in", "claude /login"),
@@ -210,7 +222,8 @@ def test_a_path_that_the_login_shell_does_not_tell_is_that_of_the_session():
 
 
 def test_macos_is_read_and_what_lies_in_its_keychain_is_unknown():
-    node = facts(MACOS, at=int(re.search(r"clock (\d+)", MACOS)[1]))
+    text = elsewhere("gummy", elsewhere("claude", MACOS))
+    node = facts(text, at=int(re.search(r"clock (\d+)", MACOS)[1]))
     rows = examine_node(node)
     findings = found(node)
     assert set(findings) == {"rsync", "sleep", "agent_claude", "agent_gummy"}
@@ -304,15 +317,15 @@ def test_what_did_not_come_in_time_is_no_finding():
 
 def test_no_word_of_a_node_becomes_part_of_a_command():
     evil = "/tmp/$(touch${IFS}x);`id`/rsync"
-    text = without("rsync session").replace("/usr/bin/rsync", evil)
+    text = elsewhere("rsync").replace("/usr/bin/rsync", evil)
     _name, row = only(facts(text))
     assert "$(touch" not in row["remedy"].replace(evil, "") and not row["remedy"].startswith("ssh ")
-    text = without("program gummy login").replace("/home/gummy/bin/gummy", "/tmp/'; id; '/gummy")
+    text = elsewhere("gummy").replace("/home/gummy/bin/gummy", "/tmp/'; id; '/gummy")
     _name, row = only(facts(text))
     assert not row["remedy"].startswith("ssh ")
 
     # What is plain is quoted for both shells.
-    _name, row = only(facts(without("rsync session")))
+    _name, row = only(facts(elsewhere("rsync")))
     words = shlex.split(row["remedy"])
     assert words[:4] == ["ssh", "-F", "/c", "n1"] and len(words) == 5
 

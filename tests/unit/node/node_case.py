@@ -23,12 +23,14 @@ sys.path.insert(0, str(ROOT / "plugins" / "plugin_utils"))
 from _links import program
 from _node import (
     agents,
+    awake,
     claim,
     claude,
     events,
     launch,
     limits,
     logins,
+    places,
     processes,
     recorder,
     row,
@@ -44,6 +46,7 @@ from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock
 __all__ = [
     "Refusal",
     "agents",
+    "awake",
     "boot_clock",
     "checked",
     "claim",
@@ -52,6 +55,7 @@ __all__ = [
     "launch",
     "limits",
     "logins",
+    "places",
     "processes",
     "recorder",
     "row",

@@ -11,7 +11,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._node.signature 
 # No wait of a test is longer, in seconds. It ends a test that would hang, and sets no pace.
 AT_MOST = 10.0
 
-WATCHING = {"state": "watching", "store": "s"}
+WATCHING = {"state": "watching"}
 TURN = {"state": "turn", "store": "s"}
 CLAIMED = {
     "state": "claimed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._run.run import 
     run,
     verdict,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 from job_builder import shell_job
 from played import play_fleet
 from played_nodes import PlayedNode
@@ -228,5 +228,5 @@ def test_a_plan_follows_what_may_still_run(only_one_call):
 
 
 def test_a_plan_with_the_controller_among_the_hosts_needs_no_note():
-    fleet = play_fleet({}, [measured("n")], fallback=Node("localhost", local=True))
+    fleet = play_fleet({}, [measured("n")], fallback=replace(measured("localhost"), local=True))
     assert plan(make_request(JOBS), fleet)["notes"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
@@ -473,7 +474,7 @@ def test_with_each_a_node_out_of_reach_is_skipped_and_one_that_can_not_is_a_fail
         "job.off": ("skipped", "unreachable"),
         "job.down": ("skipped", "unreachable"),
         "job.dies": ("skipped", "unreachable"),
-        "job.bare": ("failed", "unreachable"),
+        "job.bare": ("failed", "refused"),
     }
     assert claims(commands) == [("job.up", "up"), ("job.dies", "dies")]
 
@@ -611,3 +612,27 @@ def test_a_job_that_may_get_no_more_attempts_ends_with_the_one_that_was_found(ev
     commands = begin(tested, *events)
     assert ends(commands) == {"a": end}
     assert claims(commands + feed(tested, 10_000.0)) == []
+
+
+# -- the controller itself
+
+
+def test_the_controller_gets_no_job_that_it_lacks_a_program_for_and_the_end_says_so():
+    bare = replace(LOCAL, agents=frozenset(), missing={"gummy": "gummy is not found here"})
+    away = Node("n", "unreachable", "timed out")
+    tested = scheduler([job("a", Need("gummy"))], [away], fallback=bare)
+    (finish,) = of_type(begin(tested), ev.Finish)
+    assert finish.failure == "refused" and not finish.attempt
+    assert "n: not reachable: timed out" in finish.message
+    assert f"{LOCAL.name}, this machine itself, can't take it: no usable gummy" in finish.message
+
+
+def test_a_program_that_was_not_seen_is_no_reason_against_a_node_but_a_known_one_comes_first():
+    unsure = Node(
+        "a", "measured", load={"cpu": 0.0}, agents=frozenset(), unseen=frozenset({"gummy"})
+    )
+    sure = Node("b", "measured", load={"cpu": 0.9}, agents=frozenset({"gummy"}))
+    tested = scheduler([job("x", Need("gummy"))], [unsure, sure], fallback=None)
+    assert claims(begin(tested)) == [("x", "b")]
+    alone = scheduler([job("x", Need("gummy"))], [unsure], fallback=None)
+    assert claims(begin(alone)) == [("x", "a")]

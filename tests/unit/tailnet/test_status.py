@@ -393,3 +393,47 @@ def test_a_status_is_read_from_a_command_or_a_file(tmp_path):
     assert read_status([sys.executable, "-c", "print('{}')"]) == "{}"
     with pytest.raises(TailscaleError, match="nowhere can't be read"):
         read_status(path=str(tmp_path / "nowhere"))
+
+
+def test_this_machine_without_a_network_is_in_no_group_of_those_that_are_offline():
+    (me,) = parse_status(json.dumps(load("logged_out"))).peers
+    assert set(me.groups()) & {"tailnet_online", "tailnet_offline"} == set()
+    assert "tailnet_self" in me.groups()
+
+
+OWN_PREFIX = {"TailscaleIPs": ["10.55.0.1"]}
+
+
+def test_the_peers_of_a_network_with_a_prefix_of_its_own_have_the_addresses_routed_to_them_alone():
+    routed = peer(
+        "a",
+        TailscaleIPs=[],
+        AllowedIPs=["10.55.0.2/32", "192.168.7.0/24", "192.168.9.9/32"],
+        PrimaryRoutes=["192.168.7.0/24", "192.168.9.9/32"],
+    )
+    told = peer("b", TailscaleIPs=["10.55.0.3", "127.0.0.1", "169.254.1.1", "224.0.0.1", "x"])
+    status = status_of(routed, told, me=peer("me", **OWN_PREFIX))
+    assert {each.name: each.facts["ips"] for each in status.peers} == {
+        "me": ["10.55.0.1"],
+        "a": ["10.55.0.2"],
+        "b": ["10.55.0.3"],
+    }
+    # In a network of Tailscale's own ranges nobody may bring another address along.
+    assert names(status_of(routed, told)) == names(status_of())
+
+
+def test_a_self_without_a_name_leaves_the_others_where_they_are():
+    me = peer("x", DNSName="", HostName="Ann's Mac")
+    status = status_of(peer("a"), peer("b"), me=me)
+    assert status.fault is None and names(status) == ["a", "ann-s-mac", "b"]
+    taken = status_of(peer("ann-s-mac", HostName="other"), me=me)
+    assert "ann-s-mac" in names(taken) and len(names(taken)) == 2
+    assert "neither a name" in (status_of(me=me).fault or "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_before_the_status_is_read_over(tmp_path, encoding):
+    file = tmp_path / "status.json"
+    file.write_text('{"BackendState": "Running"}', encoding=encoding)
+    assert read_status(path=str(file)) == '{"BackendState": "Running"}'
+    assert parse_status("\ufeff" + json.dumps(load("headscale"))).peers

@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from . import agents, harvest, launch, logins, processes, runs, signature, signs
+from . import agents, harvest, identity, launch, logins, processes, runs, signature, signs
 from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
 from .flow import Flow
@@ -244,18 +244,21 @@ def _supervise(
     baseline = os.path.join(workspace, "baseline.git")
     make_baseline(tree, baseline, spec.get("exclude", ()), store.umask)
 
-    run = _runner(spec, tree, path, store.umask)
+    run = _runner(spec, tree, path, store.umask, passed)
     prepared = launch.prepare(store, attempt, spec, path=path, passed=passed, run=run)
     ended = _watch(attempt, spec, prepared, run)
     logins.learn(store, spec, path, ended)
     return ended
 
 
-def _runner(spec: wire.StoredSpec, tree: str, path: str, umask: int) -> launch.Run:
-    """What starts a program in the tree."""
+def _runner(
+    spec: wire.StoredSpec, tree: str, path: str, umask: int, passed: Mapping[str, str]
+) -> launch.Run:
+    """What starts a program in the tree. passed: what the user passes on in the environment."""
     environment = dict(
         os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"]
     )
+    environment.update(identity.neutral_identity(tree, {**environment, **passed}))
 
     def run(
         argv: list[str],

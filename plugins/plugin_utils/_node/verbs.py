@@ -13,6 +13,7 @@ attempt id.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -41,6 +42,9 @@ INLINE = 32768
 # Bytes of a log that go into one reply, and into all of them.
 LOG_CHUNK = 65536
 LOG_MOST = 16 * 1024 * 1024
+# Seconds that a sync waits for another one of its project. Its client hears nothing meanwhile, and
+# gives up twice as late.
+MIRROR_PATIENCE = 8.0
 
 
 # -- an attempt's way
@@ -347,6 +351,21 @@ def _clean(store: Store, request: wire.CleanRequest) -> Iterator[wire.CleanReply
     yield {"state": "cleaned"}
 
 
+def _foresee(store: Store, request: wire.ForeseeRequest) -> Iterator[wire.ForeseeReply]:
+    """What a sync would take away; nothing is changed. Raises Refusal."""
+    import base64
+    import zlib
+
+    from . import mirror
+
+    workspace = claim.foresee(store, request["key"], int(request["slots"]))
+    if workspace is None:
+        raise Refusal("every slot is taken: try again later", "lease", "node")
+    listed = mirror.read_listed(zlib.decompress(base64.b64decode(request["listed"])))
+    paths = mirror.foresee(os.path.join(workspace, "tree"), listed)
+    yield {"state": "foreseen", "deleted": len(paths), "paths": paths[: mirror.SHOWN_MOST]}
+
+
 # `receive`, `preview` and `send` are not here, for nobody asks them in JSON: they are the remote
 # sides of rsync, which has stdin and stdout for itself. main() calls them.
 REMOTE_SIDES = ("receive", "preview", "send")
@@ -364,6 +383,7 @@ VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
     "adopt": _adopt,
     "specialists": _specialists,
     "clean": _clean,
+    "foresee": _foresee,
 }
 
 
@@ -373,10 +393,12 @@ VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
 def receive(store: Store, attempt: str, generation: int, words: list[str]) -> int:
     """rsync's remote side of a sync; returns an exit status.
 
-    words: rsync's own, of which the last one becomes the workspace's tree. It works under the
-    workspace's lock and under the attempt's lease, which it renews. Raises Refusal.
+    words: rsync's own, of which the last one becomes the tree of the project's mirror. Then the
+    workspace is made from it, under its lock, and how much that changed is told on stderr. The
+    attempt's lease is renewed meanwhile. Raises Refusal.
     """
     # Now, for the program may be gone from the disk when rsync has ended.
+    from . import mirror as mirrors
     from . import workspace as workspaces
 
     row = claim.lease(store, attempt, generation, renew=False)
@@ -390,33 +412,97 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
     # If our caller vanishes, the next start finds this group and ends it.
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
-    group = {"attempt": attempt, "group": os.getpgid(0)}
-    write_whole(os.path.join(workspace, "sync.json"), json.dumps(group).encode())
+    group = json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode()
+    write_whole(os.path.join(workspace, "sync.json"), group)
     os.set_inheritable(lock, True)
 
     def renew(number: int, frame: FrameType | None) -> None:
         claim.lease(store, attempt, generation)
 
     tree = os.path.join(workspace, "tree")
-    status = _run_rsync([*words[:-1], tree], renew)
-    workspaces.tidy(tree)
+    with _renewed(renew), _mirror_of(store, row["key"], group) as (mirror, held):
+        before = mirrors.list_state(mirror)
+        status = _run_rsync([*words[:-1], mirror + "/"])
+        if status == 0:
+            listed = mirrors.read_list_of(mirror)
+            if listed is not None:
+                mirrors.prune(mirror, listed)
+            # Others may now make their workspaces from it too.
+            fcntl.flock(held, fcntl.LOCK_SH)
+            making = mirrors.Making(mirror, tree, os.path.join(os.path.dirname(mirror), "none.git"))
+            making.make(listed)
+            workspaces.tidy(tree)
+            after = mirrors.list_state(mirror)
+            made: wire.MadeReply = {
+                "state": "made",
+                "changes": making.changes,
+                "deleted": making.deleted,
+                "listed": after[0] if after and after != before else 0,
+            }
+            _reply({**made, "store": store.id}, sys.stderr)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
     return code if code < 255 else 1
 
 
-def _run_rsync(words: list[str], renew: Callable[[int, FrameType | None], None]) -> int:
-    """Run rsync and call `renew` again and again while it works; returns its wait status."""
+@contextlib.contextmanager
+def _mirror_of(store: Store, key: str, group: bytes) -> Iterator[tuple[str, int]]:
+    """(tree of the key's mirror, its lock), while the context lasts. Raises Refusal."""
+    folder = store.mirror(key)
+    tree = os.path.join(folder, "tree")
+    os.makedirs(tree, exist_ok=True)
+    lock = try_lock(os.path.join(folder, "lock"), patience=MIRROR_PATIENCE)
+    if lock is None:
+        _end_vanished_sync(store, folder)
+        raise Refusal(
+            "another sync of this project goes on at %s" % folder,
+            "mirror",
+            "node",
+        )
+    try:
+        write_whole(os.path.join(folder, "sync.json"), group)
+        # rsync holds it too, should we be killed.
+        os.set_inheritable(lock, True)
+        yield tree, lock
+    finally:
+        os.close(lock)
+
+
+def _end_vanished_sync(store: Store, folder: str) -> None:
+    """End a sync that holds a mirror, and whose attempt has no lease any more."""
+    import signal
+
+    row = read_json(os.path.join(folder, "sync.json"))
+    if row is None:
+        return
+    with store.locked():
+        is_alive = claim.Claims(store).of(str(row["attempt"])) is not None
+    if not is_alive:
+        with contextlib.suppress(OSError):
+            os.killpg(int(row["group"]), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _renewed(renew: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Call `renew` again and again while the context lasts."""
+    import signal
+
+    signal.signal(signal.SIGALRM, renew)
+    signal.setitimer(signal.ITIMER_REAL, claim.RENEW, claim.RENEW)
+    try:
+        yield
+    finally:
+        # Not at its end: the fsync would wait for all that was written.
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _run_rsync(words: list[str]) -> int:
+    """Run rsync; returns its wait status."""
     import signal
 
     # Python ignores these two, and rsync would too.
     defaults = (signal.SIGPIPE, signal.SIGXFSZ)
     rsync = os.posix_spawnp("rsync", ["rsync", *words], os.environ, setsigdef=defaults)
-    # Not at its end: the fsync would wait for all that rsync wrote.
-    signal.signal(signal.SIGALRM, renew)
-    signal.setitimer(signal.ITIMER_REAL, claim.RENEW, claim.RENEW)
-    status = os.waitpid(rsync, 0)[1]
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    return status
+    return os.waitpid(rsync, 0)[1]
 
 
 def preview(store: Store, key: str, slots: int, words: list[str]) -> int:

@@ -64,10 +64,10 @@ def look_for_secrets_once(excluded: Exclusions, key: str, *, note: bool = True) 
 def _sent_paths(excluded: Exclusions) -> list[str]:
     """What a sync to an empty workspace would send: rsync itself says it. Raises InputError."""
     try:
-        with sources(excluded.project) as given, tempfile.TemporaryDirectory() as nothing:
+        with sources(excluded) as given, tempfile.TemporaryDirectory() as nothing:
             listing = subprocess.run(
                 upload_argv(given, ("--dry-run", "--out-format=%n"), nothing),
-                input=excluded.rules,
+                input=given.names,
                 capture_output=True,
                 env={**os.environ, "LC_ALL": "C"},
                 check=False,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .._files.record import BranchOrder
 from .._files.sessions import Sessions
@@ -13,8 +13,9 @@ from .._input.config import Config
 from .._input.request import Job, Request
 from .._input.session_key import session_key
 from .._node import wire
+from .._node.belongs import NODE_OWNED
 from .._project.bring_home import BranchWish
-from .._project.sync import NODE_OWNED, workspace_key
+from .._project.sync import workspace_key
 from .._schedule.messages import PlacementSpec
 from .._schedule.placement import Need
 
@@ -60,8 +61,19 @@ def claim_request(
     }
 
 
-def job_spec(job: Job, request: Request, *, controller: str, base: str | None) -> wire.JobSpec:
-    """What a node must know of the job. base: the commit that its branch is to begin at."""
+def job_spec(
+    job: Job,
+    request: Request,
+    *,
+    controller: str,
+    base: str | None,
+    not_harvested: Sequence[str] = (),
+) -> wire.JobSpec:
+    """What a node must know of the job.
+
+    base: the commit that its branch is to begin at; not_harvested: patterns of what went along
+    although git ignores it.
+    """
     return {
         "schema": SPEC_SCHEMA,
         "digest": job.digest(),
@@ -79,7 +91,7 @@ def job_spec(job: Job, request: Request, *, controller: str, base: str | None) -
         "artifacts": job.artifacts or (),
         "base": base,
         "title": commit_title(job),
-        "exclude": [*NODE_OWNED, *request.config.sync_exclude],
+        "exclude": [*NODE_OWNED, *request.config.sync_exclude, *not_harvested],
         "settings": request.config.agents.get(job.agent, {}),
         "expect_changes": job.expect_changes,
         "pinned": job.node is not None,

@@ -202,7 +202,13 @@ class Verbs:
         request: wire.StartRequest = {
             "attempt": command.attempt,
             "generation": generation,
-            "spec": requests.job_spec(job, self.request, controller=self.controller, base=base),
+            "spec": requests.job_spec(
+                job,
+                self.request,
+                controller=self.controller,
+                base=base,
+                not_harvested=self._not_harvested(job),
+            ),
             "env": values,
         }
         if key is not None:
@@ -212,6 +218,11 @@ class Verbs:
         except LinkError as exc:
             return replies.not_known(command.attempt, exc)
         return replies.after_start(command.attempt, reply, agent=job.agent, now=time.time())
+
+    def _not_harvested(self, job: Job) -> list[str]:
+        if job.project is None:
+            return []
+        return self.exclusions[job.project].not_harvested()
 
     def prove(self, command: ev.Fence | ev.Cancel, store: str | None) -> Answer:
         """What is certain about an attempt. store: the one that has it, if that is known."""

@@ -6,6 +6,7 @@ verb is held against the types that Link's overloads name.
 
 from __future__ import annotations
 
+import base64
 import collections.abc
 import json
 import os
@@ -13,6 +14,7 @@ import signal
 import sys
 import types
 import typing
+import zlib
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import reader
@@ -20,6 +22,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link impo
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import build
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.session import NodeSession
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import wire
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node.belongs import pack
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node.verbs import VERBS
 
 # -- the checker
@@ -236,6 +239,7 @@ def recorded(tmp_path_factory):
     return link
 
 
+HEADER = {"repositories": [], "plain": [], "patterns": []}
 SIGNS: wire.Signs = {
     "quiet": 75.0,
     "at": 1.5e9,
@@ -321,6 +325,9 @@ def views(life):
     specialist.mkdir(parents=True)
     (specialist / "meta.yaml").write_text("turns: 3\n")
     list(link.stream("specialists", {"within": 3600.0}, 60))
+    listed = base64.b64encode(zlib.compress(pack(HEADER, [b"kept"]))).decode()
+    (life.tree() / "stale").touch()
+    link.call("foresee", {"key": "key", "slots": 1, "listed": listed})
     link.call("ack", {"attempts": [life.id("1"), life.id("4")], "controller": "me"})
     clean = {"days": 0.0, "most": 1e9, "free": 0.0, "check": False}
     list(link.stream("clean", {**clean, "check": True}, 60))

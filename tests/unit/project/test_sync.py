@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import mirror as _mirror
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import git as _project
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync
 
@@ -69,16 +70,23 @@ def project(tmp_path):
 
 def upload(project, place, *patterns):
     excluded = sync.exclusions(str(project), patterns)
-    with sync.sources(excluded.project) as given:
-        argv = sync.upload_argv(given, [], f"{place}/")
+    mirror = place.with_name(place.name + ".mirror") / "tree"
+    mirror.mkdir(parents=True, exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
+    before = _mirror.list_state(str(mirror))
+    with sync.sources(excluded) as given:
         done = subprocess.run(
-            argv,
-            input=excluded.rules,
+            sync.upload_argv(given, [], f"{mirror}/"),
+            input=given.names,
             env={**os.environ, "LC_ALL": "C"},
             capture_output=True,
             check=True,
         )
-    return sync.read_stats(done.stdout.decode())
+    listed = _mirror.read_list_of(str(mirror))
+    _mirror.prune(str(mirror), listed)
+    _mirror.Making(str(mirror), str(place), str(mirror.with_name("none.git"))).make(listed)
+    after = _mirror.list_state(str(mirror))
+    return sync.without_list(sync.read_stats(done.stdout.decode()), (after != before) * after[0])
 
 
 def git(folder, *words):

@@ -12,10 +12,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._input.session_k
     session_key,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import wire
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node.belongs import NODE_OWNED
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.bring_home import (
     BranchWish,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import NODE_OWNED
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.requests import (
     TITLE_MOST,
     branch_wish,

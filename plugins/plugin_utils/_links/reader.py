@@ -246,6 +246,7 @@ FAILURES = frozenset(
         "login",
         "lost",
         "quota",
+        "setup",
         "stalled",
         "start",
         "timeout",

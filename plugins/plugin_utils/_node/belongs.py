@@ -92,7 +92,7 @@ class Patterns:
         """Whether they fit this path, which ends with a slash if it is a folder, or one above."""
         if path.endswith(b"/"):
             return self._name_folder(path[:-1])
-        if self._files is not None and self._files.fullmatch(path):
+        if self._files is not None and self._files.fullmatch(b"/" + path):
             return True
         return self._name_folder(path.rpartition(b"/")[0])
 
@@ -100,14 +100,14 @@ class Patterns:
         known = self._known.get(path)
         if known is None:
             known = self._name_folder(path.rpartition(b"/")[0]) or (
-                self._folders is not None and self._folders.fullmatch(path) is not None
+                self._folders is not None and self._folders.fullmatch(b"/" + path) is not None
             )
             self._known[path] = known
         return known
 
 
 def _expression(pattern: str) -> bytes:
-    """A regular expression for the whole paths that a pattern of rsync fits.
+    """A regular expression for the whole paths, behind a slash, that a pattern of rsync fits.
 
     One with a slash in it, or with two stars, is about the path; others are about its last name. A
     backslash escapes where there is a wildcard, and is a letter elsewhere.
@@ -115,7 +115,7 @@ def _expression(pattern: str) -> bytes:
     escapes = any(letter in pattern for letter in "*?[")
     before = rb"(?:.*/)?"
     if pattern.startswith("/"):
-        before = b""
+        before = b"/"
         pattern = pattern[1:]
     after = b""
     if pattern.endswith("/***"):

@@ -331,6 +331,12 @@ class JobSpec(TypedDict):
     command: str | None
     # A command of the shell that shows whether the work is good.
     verify: str | None
+    # A command of the shell that is run in the workspace before the agent.
+    setup: NotRequired[str | None]
+    # Globs of files; it is skipped while they are as they were when it last succeeded there.
+    setup_if: NotRequired[list[str] | tuple[str, ...]]
+    # Seconds for it.
+    setup_timeout: NotRequired[float]
     # Seconds for agent and verify together.
     timeout: float
     # The job's name in its run.

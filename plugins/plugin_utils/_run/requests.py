@@ -43,7 +43,7 @@ def placement_spec(job: Job, config: Config, sessions: Sessions) -> PlacementSpe
         priority=job.priority,
         account=config.agents.get(job.agent, {}).get("account", job.agent),
         skippable=job.of is not None,
-        limit=job.timeout,
+        limit=job.timeout + (job.setup_timeout if job.setup is not None else 0.0),
         no_more=job.no_more,
     )
 
@@ -80,6 +80,9 @@ def job_spec(
         "agent": job.agent,
         "prompt": job.prompt,
         "command": job.command,
+        "setup": job.setup,
+        "setup_if": job.setup_if,
+        "setup_timeout": job.setup_timeout,
         "verify": job.verify,
         "timeout": job.timeout,
         "job": job.name,

@@ -288,9 +288,9 @@ class Store:
 
         Programs that bind one in their project fail where its path has more than 104 bytes (macOS)
         or 108. It need not be there yet. A folder that another store or key has is not taken. Where
-        the store was put on another disk than the home, they stay there with it.
+        the store was put on another disk than the home, or that can't be written, they stay in it.
         """
-        if os.stat(self._home).st_dev != os.stat(self.root).st_dev:
+        if not self._has_short_folders():
             return os.path.join(self.root, "workspaces", checked(key))
         number = 0
         while True:
@@ -299,6 +299,17 @@ class Store:
             if _owner(folder) in (None, self._owner(key)):
                 return folder
             number += 1
+
+    def _has_short_folders(self) -> bool:
+        try:
+            if os.stat(self._home).st_dev != os.stat(self.root).st_dev:
+                return False
+            folder = os.path.join(self._home, SHORT)
+            if not os.path.lexists(folder):
+                folder = self._home
+            return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+        except OSError:
+            return False
 
     def mirror(self, key: Any) -> str:
         """Path of the folder with the project's mirror, from which its workspaces are made."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .._errors import InputError
@@ -36,6 +36,8 @@ CLAIM_SECONDS = 60.0
 START_SECONDS = 90.0
 PROOF_SECONDS = 60.0
 COURTESY_SECONDS = 20.0
+# How often a job that waits for another one's sync of its project renews its claim, in seconds.
+RENEW_SECONDS = 30.0
 
 
 @dataclass
@@ -73,6 +75,26 @@ class Links:
             link.session.close()
 
 
+@dataclass
+class Turns:
+    """Whose turn it is to sync a project to a node: the first one pays for all that come after."""
+
+    _locks: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextlib.contextmanager
+    def take(self, node: str, project: str, renew: Callable[[], None]) -> Iterator[None]:
+        """Wait for the turn, and have it while the context lasts. renew: called while waiting."""
+        with self._one_at_a_time:
+            lock = self._locks.setdefault((node, project), threading.Lock())
+        while not lock.acquire(timeout=RENEW_SECONDS):
+            renew()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
 @dataclass(frozen=True)
 class Verbs:
     """What holds for all commands of a run."""
@@ -95,6 +117,8 @@ class Verbs:
 
     # Takes what is to be told before a step returns; may be called by any thread.
     tell: Callable[[Answer], None]
+
+    turns: Turns = field(default_factory=Turns)
 
     def claim(self, command: ev.Claim, job: Job, slots: int) -> Answer:
         """A slot and a workspace. slots: how many we believe the node has.
@@ -161,7 +185,11 @@ class Verbs:
         begun = time.monotonic()
         try:
             link = self.links.to(command.node)
-            sent = send_project(link, excluded, command.attempt, generation)
+            with self.turns.take(
+                command.node, job.project, lambda: self._renew_claim(link, job, command.attempt)
+            ):
+                begun = time.monotonic()
+                sent = send_project(link, excluded, command.attempt, generation)
         except LinkError as exc:
             return replies.not_reached(command.attempt, exc)
         except TransferError as exc:
@@ -175,6 +203,15 @@ class Verbs:
             excluded=excluded.describe(),
             base=base,
         )
+
+    def _renew_claim(self, link: Link, job: Job, attempt: str) -> None:
+        """A claim that is asked for again is the same one, for two minutes more."""
+        request = requests.claim_request(
+            job, attempt, run_id=self.request.run_id, controller=self.controller, slots=1
+        )
+        # What is not heard shows when the sync begins.
+        with contextlib.suppress(LinkError):
+            link.session.call("claim", request, CLAIM_SECONDS)
 
     def _after_stalled_sync(self, command: ev.Sync, link: Link, seconds: float) -> Answer:
         """No byte moved any more: the job goes elsewhere, and the node is asked for a while."""

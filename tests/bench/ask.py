@@ -80,7 +80,7 @@ def specialists(names: list[str], words: str) -> dict[str, int]:
 def claim(link: Link, project: str, controller: str, slots: int) -> tuple[str, int]:
     """(attempt, generation) of a claim."""
     attempt = f"bench-{secrets.token_hex(6)}"
-    claimed = link.call(
+    claimed = link.session.call(
         "claim",
         {"attempt": attempt, "key": workspace_key(project, controller), "slots": slots},
         PATIENCE,
@@ -97,7 +97,8 @@ def sync(link: Link, controller: str) -> dict[str, float]:
         link, _sync.exclusions(project, Config().sync_exclude), attempt, generation
     )
     seconds = time.monotonic() - begun
-    link.call("release", {"attempt": attempt})
+    link.session.call("release", {"attempt": attempt})
+    link.session.close()
     return {"files": sent.files, "bytes": sent.bytes, "wall": seconds}
 
 
@@ -117,7 +118,8 @@ def sync_to_all_slots(link: Link, controller: str) -> dict[str, float]:
         sent = list(pool.map(send, claims))
     seconds = time.monotonic() - begun
     for attempt, _generation in claims:
-        link.call("release", {"attempt": attempt})
+        link.session.call("release", {"attempt": attempt})
+    link.session.close()
     return {"files": max(sent), "syncs": sum(map(bool, sent)), "wall": seconds}
 
 

@@ -276,6 +276,8 @@ REPLIES: Mapping[str, object] = {
     # The remote side of a sync says it among rsync's errors.
     "receive": wire.ReceiveReply,
     "foresee": wire.ForeseeReply,
+    "remake": wire.RemakeReply,
+    "mirrored": wire.MirroredReply,
 }
 # Dicts that tell how an attempt ended.
 ENDS = (wire.EndedRecord, wire.EndedReply, wire.PollEndedReply)

@@ -160,6 +160,20 @@ def try_lock(path: str, patience: float = 0.0) -> int | None:
             time.sleep(0.02)
 
 
+def try_lock_shared(path: str) -> int | None:
+    """A descriptor with a shared lock; None if somebody holds it alone, or there is no file."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
 def is_locked(path: str) -> bool:
     """Whether somebody holds the lock; two who ask at once don't take each other for the holder.
 

@@ -25,6 +25,8 @@ to the nodes: `typing` costs a verb more than its work, and their Python may lac
     specialists  SpecialistsRequest   SpecialistsReply, many, the last one NodeReply
     clean        CleanRequest         CleanReply, many, the last one CleanedReply
     foresee      ForeseeRequest       ForeseeReply
+    remake       MirrorRequest        RemakeReply
+    mirrored     MirrorRequest        MirroredReply
 
 The remote side of a sync, `receive`, says a ReceiveReply on stderr.
 
@@ -107,6 +109,33 @@ class ForeseenReply(FromStore):
 
 
 ForeseeReply = ForeseenReply | RefusedReply
+
+
+class MirrorRequest(TypedDict):
+    """Is the mirror in this state, or: it is (`mirrored`), for a sync of it has ended well."""
+
+    attempt: str
+    # Of its claim.
+    generation: int
+    # A hash of the project as it is at home.
+    digest: str
+
+
+class StaleReply(FromStore):
+    """The mirror is in another state, or somebody has it: a sync is needed."""
+
+    state: Literal["stale"]
+
+
+class NotedReply(FromStore):
+    """It is written down, if no other sync has begun since."""
+
+    state: Literal["noted"]
+
+
+# `made`: the workspace is as a sync would have made it, and nothing had to be sent.
+RemakeReply = MadeReply | StaleReply | RefusedReply
+MirroredReply = NotedReply | RefusedReply
 
 
 class Change(TypedDict):

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import time
 import zlib
@@ -20,6 +21,7 @@ from typing import Any
 from .._links.link import RSYNC_OUTPUT_CAP, Link, LinkError, made_in, refusal_in
 from .._links.process import Process
 from .._links.reader import clean_line
+from .._node import wire
 from .._node.belongs import LIST, Patterns, pack
 from .contents import contents, included_by_file
 from .git import GitError, Project, ProjectError, project_at
@@ -32,6 +34,8 @@ from .settings import portable_settings, write_configs, write_made
 STALL_SECONDS = 20
 # How long a node may take to say what a sync would delete there, in seconds.
 FORESEE_SECONDS = 120.0
+# How long it may take to make a workspace of what the node has, in seconds.
+REMAKE_SECONDS = 3600.0
 # How long an rsync may take, in seconds; its own --timeout ends one that stands still.
 RSYNC_SECONDS = 6 * 3600.0
 # How long the fetch of a harvest may keep a run, in seconds; longer if its limit is so large that
@@ -248,6 +252,13 @@ def send_project(link: Link, excluded: Exclusions, attempt: str, generation: int
 
     Raises LinkError, TransferError.
     """
+    digest = digest_of(excluded) if link.session.is_open else ""
+    request: wire.MirrorRequest = {"attempt": attempt, "generation": generation, "digest": digest}
+    if digest:
+        changes = _remake(link, request)
+        if changes is not None:
+            return Sent(0, 0, changes)
+
     words = link.rsync_words("receive", attempt, str(generation))
     until = time.monotonic() + RSYNC_SECONDS
     while True:
@@ -260,12 +271,72 @@ def send_project(link: Link, excluded: Exclusions, attempt: str, generation: int
             # lease was renewed.
             if not is_waiting or time.monotonic() > until:
                 raise
+    if digest and digest == digest_of(excluded):
+        # A courtesy to the next sync; nothing changed here while rsync looked.
+        with contextlib.suppress(LinkError):
+            link.session.call("mirrored", request)
     sent = read_stats(out)
     made = made_in(errors)
     if made is None:
         return sent
     changes = Changes(made["changes"], made["deleted"], ())
     return replace(without_list(sent, made["listed"]), changes=changes)
+
+
+def _remake(link: Link, request: wire.MirrorRequest) -> Changes | None:
+    """What it changed to make the workspace of what the node has; None: a sync is needed.
+
+    Raises TransferError.
+    """
+    try:
+        reply = link.session.call("remake", request, REMAKE_SECONDS)
+    except LinkError:
+        # rsync will find out what is wrong.
+        return None
+    if reply["state"] == "refused":
+        raise TransferError("refused", reply["message"], reply)
+    if reply["state"] == "stale":
+        return None
+    return Changes(reply["changes"], reply["deleted"], ())
+
+
+def digest_of(excluded: Exclusions) -> str:
+    """A hash of all that rsync would look at: what belongs, and each file's kind, size and times.
+
+    The time of the last change of an inode is among them, which nobody can set.
+    """
+    project = excluded.project
+    top = os.fsencode(project.path.rstrip("/"))
+    files = contents(project, excluded.patterns, excluded.included)
+    digest = hashlib.sha256(excluded.listed(files))
+    for repository, config in excluded.configs.items():
+        digest.update(b"\0".join([repository, config, b""]))
+    for rule in excluded.rules:
+        digest.update(rule)
+
+    paths = [top + b"/" + path for path in files]
+    folders = {path.rpartition(b"/")[0] for path in paths}
+    repositories = [top + b"/" + path + b".git" for path in excluded.configs]
+    repositories += [os.fsencode(folder) for folder, _path in project.parts]
+    for path in (*paths, *sorted(folders), *_all_in(repositories)):
+        try:
+            info = os.lstat(path)
+        except OSError:
+            digest.update(b"gone")
+            continue
+        is_folder = stat.S_ISDIR(info.st_mode)
+        # What happens in a folder changes its times, and its files have lines of their own.
+        times = () if is_folder else (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
+        digest.update(b"%s %r\0" % (path, (info.st_mode, *times)))
+    return digest.hexdigest()
+
+
+def _all_in(folders: Sequence[bytes]) -> Iterator[bytes]:
+    for folder in folders:
+        for where, inner, names in os.walk(folder):
+            inner.sort()
+            for name in sorted(names + inner):
+                yield os.path.join(where, name)
 
 
 def preview_project(link: Link, excluded: Exclusions, key: str, slots: int) -> Sent:

@@ -10,6 +10,7 @@ import base64
 import collections.abc
 import json
 import os
+import pathlib
 import signal
 import sys
 import types
@@ -328,10 +329,29 @@ def views(life):
     listed = base64.b64encode(zlib.compress(pack(HEADER, [b"kept"]))).decode()
     (life.tree() / "stale").touch()
     link.call("foresee", {"key": "key", "slots": 1, "listed": listed})
+    mirrors(life)
     link.call("ack", {"attempts": [life.id("1"), life.id("4")], "controller": "me"})
     clean = {"days": 0.0, "most": 1e9, "free": 0.0, "check": False}
     list(link.stream("clean", {**clean, "check": True}, 60))
     list(link.stream("clean", clean, 60))
+
+
+def mirrors(life):
+    """A workspace that is made of what is there, once its state is known."""
+    link = life.link
+    generation = life.claim("9")["generation"]
+    workspace = pathlib.Path(life.claim("9")["workspace"])
+    mirror = workspace.parent / "mirror"
+    (mirror / "tree").mkdir(parents=True)
+    (mirror / "lock").touch()
+    (mirror / "tree" / "a").touch()
+    (mirror / "sync.json").write_text(json.dumps({"attempt": life.id("9"), "group": 0}))
+    request = {"attempt": life.id("9"), "generation": generation, "digest": "d"}
+    assert link.call("remake", request)["state"] == "stale"
+    link.call("mirrored", request)
+    assert link.call("remake", request)["changes"] == 1
+    assert (workspace / "tree" / "a").exists()
+    link.call("release", {"attempt": life.id("9")})
 
 
 # -- the tests

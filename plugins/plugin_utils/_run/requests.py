@@ -28,6 +28,9 @@ TITLE_MOST = 72
 
 def placement_spec(job: Job, config: Config, sessions: Sessions) -> PlacementSpec:
     """The job as far as placement cares."""
+    limit = job.timeout
+    if job.setup is not None:
+        limit += job.setup_timeout
     need = Need(
         agent=job.agent,
         task_type=job.task_type,
@@ -43,7 +46,7 @@ def placement_spec(job: Job, config: Config, sessions: Sessions) -> PlacementSpe
         priority=job.priority,
         account=config.agents.get(job.agent, {}).get("account", job.agent),
         skippable=job.of is not None,
-        limit=job.timeout + (job.setup_timeout if job.setup is not None else 0.0),
+        limit=limit,
         no_more=job.no_more,
     )
 

@@ -411,3 +411,38 @@ def test_rsync_s_failures_have_a_class_and_one_line(status, errors, failure, rea
     assert found[0] == failure
     assert reason in found[1]
     assert "\n" not in found[1]
+
+
+# -- whether anything has to be sent at all
+
+
+def test_the_digest_changes_with_whatever_rsync_would_send_and_with_nothing_else(project):
+    def look(*patterns):
+        return sync.digest_of(sync.exclusions(str(project), patterns))
+
+    first = look()
+    (project / "build" / "out").write_text("ignored, and larger")
+    assert look() == first
+    seen = {first}
+    for number, change in enumerate(
+        [
+            lambda: (project / "src" / "main.py").write_text("longer"),
+            # An editor may keep size and time; the inode's own time it can't.
+            lambda: os.utime(project / "src" / "main.py", (1, 1)),
+            lambda: (project / "src" / "main.py").chmod(0o700),
+            lambda: make(project, b"src/new.py"),
+            lambda: (project / "src" / "new.py").replace(project / "src" / "moved.py"),
+            lambda: (project / ".git" / "refs" / "heads" / "x").write_text("0" * 40),
+            lambda: git(project, "config", "user.email", "new@example.org"),
+            lambda: (project / "src").chmod(0o700),
+        ],
+        2,
+    ):
+        change()
+        seen.add(look())
+        assert len(seen) == number
+    assert look("*.py") not in seen
+    old = (project / "src" / "main.py").stat()
+    (project / "src" / "main.py").write_text("LONGER")
+    os.utime(project / "src" / "main.py", ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert look() not in seen

@@ -36,7 +36,6 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots 
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync as _sync
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import workspace_key
-from ansible_collections.distributed.gummy.plugins.plugin_utils._run.verbs import Turns
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 
 PATIENCE = 30.0
@@ -107,11 +106,10 @@ def sync_to_all_slots(link: Link, controller: str) -> dict[str, float]:
     project = str(pathlib.Path("big").resolve())
     claims = [claim(link, project, controller, SLOTS) for _slot in range(SLOTS)]
     excluded = _sync.exclusions(project, Config().sync_exclude)
-    turns = Turns()
+    turn = _sync.Turn()
 
     def send(claimed: tuple[str, int]) -> int:
-        with turns.take(link.name, project, lambda: None):
-            return _sync.send_project(link, excluded, *claimed).files
+        return _sync.send_project(link, excluded, *claimed, turn).files
 
     begun = time.monotonic()
     with ThreadPoolExecutor(SLOTS) as pool:

@@ -12,10 +12,11 @@ import os
 import re
 import stat
 import tempfile
+import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._links.link import RSYNC_OUTPUT_CAP, Link, LinkError, made_in, refusal_in
@@ -36,6 +37,8 @@ STALL_SECONDS = 20
 FORESEE_SECONDS = 120.0
 # How long it may take to make a workspace of what the node has, in seconds.
 REMAKE_SECONDS = 3600.0
+# How often a sync that waits for another one of its project renews its claim, in seconds.
+RENEW_SECONDS = 30.0
 # How long an rsync may take, in seconds; its own --timeout ends one that stands still.
 RSYNC_SECONDS = 6 * 3600.0
 # How long the fetch of a harvest may keep a run, in seconds; longer if its limit is so large that
@@ -245,42 +248,68 @@ def _anchored(path: bytes) -> bytes:
     return b"/" + path
 
 
-def send_project(link: Link, excluded: Exclusions, attempt: str, generation: int) -> Sent:
+@dataclass(frozen=True)
+class Turn:
+    """One of several syncs of a project to a node: only one at a time sends anything."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    # Called now and then by who waits, whose claim must not run out.
+    renew: Callable[[], None] = lambda: None
+
+
+def send_project(
+    link: Link, excluded: Exclusions, attempt: str, generation: int, turn: Turn | None = None
+) -> Sent:
     """Send a project to a node, into the workspace that the attempt claimed there.
 
-    generation: of the claim, so that one who lost the workspace meanwhile does no harm there.
+    generation: of the claim, so that one who lost the workspace meanwhile does no harm there; turn:
+    shared with others who send the same. What the node has already needs no rsync, so of those that
+    wait only the first one sends something.
 
     Raises LinkError, TransferError.
     """
+    turn = turn or Turn()
     digest = digest_of(excluded) if link.session.is_open else ""
     request: wire.MirrorRequest = {"attempt": attempt, "generation": generation, "digest": digest}
-    if digest:
-        changes = _remake(link, request)
+    while True:
+        changes = _remake(link, request) if digest else None
         if changes is not None:
             return Sent(0, 0, changes)
-
-    words = link.rsync_words("receive", attempt, str(generation))
-    until = time.monotonic() + RSYNC_SECONDS
-    while True:
-        try:
-            out, errors = _upload(link, excluded, words)
+        if turn.lock.acquire(blocking=False):
             break
-        except TransferError as exc:
-            is_waiting = exc.refusal is not None and exc.refusal["class"] == "mirror"
-            # Another sync of the project goes on there; the node made us wait for a while, and the
-            # lease was renewed.
-            if not is_waiting or time.monotonic() > until:
-                raise
-    if digest and digest == digest_of(excluded):
-        # A courtesy to the next sync; nothing changed here while rsync looked.
-        with contextlib.suppress(LinkError):
-            link.session.call("mirrored", request)
+        while not turn.lock.acquire(timeout=RENEW_SECONDS):
+            turn.renew()
+        turn.lock.release()
+
+    try:
+        out, errors = _receive(link, excluded, attempt, generation)
+        if digest and digest == digest_of(excluded):
+            # A courtesy to the next sync; nothing changed here while rsync looked.
+            with contextlib.suppress(LinkError):
+                link.session.call("mirrored", request)
+    finally:
+        turn.lock.release()
     sent = read_stats(out)
     made = made_in(errors)
     if made is None:
         return sent
     changes = Changes(made["changes"], made["deleted"], ())
     return replace(without_list(sent, made["listed"]), changes=changes)
+
+
+def _receive(link: Link, excluded: Exclusions, attempt: str, generation: int) -> tuple[str, str]:
+    """(stdout, stderr) of the rsync into the mirror. Raises LinkError, TransferError."""
+    words = link.rsync_words("receive", attempt, str(generation))
+    until = time.monotonic() + RSYNC_SECONDS
+    while True:
+        try:
+            return _upload(link, excluded, words)
+        except TransferError as exc:
+            is_waiting = exc.refusal is not None and exc.refusal["class"] == "mirror"
+            # Another sync of the project goes on there; the node made us wait for a while, and the
+            # lease was renewed.
+            if not is_waiting or time.monotonic() > until:
+                raise
 
 
 def _remake(link: Link, request: wire.MirrorRequest) -> Changes | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .._errors import InputError
@@ -25,7 +25,7 @@ from .._node import wire
 from .._project.branch import head
 from .._project.bring_home import bring_home
 from .._project.harvest_files import HarvestLimit
-from .._project.sync import Exclusions, TransferError, seconds_in_a_run, send_project
+from .._project.sync import Exclusions, TransferError, Turn, seconds_in_a_run, send_project
 from .._schedule import messages as ev
 from . import replies, requests
 from .patience import Patience
@@ -36,8 +36,6 @@ CLAIM_SECONDS = 60.0
 START_SECONDS = 90.0
 PROOF_SECONDS = 60.0
 COURTESY_SECONDS = 20.0
-# How often a job that waits for another one's sync of its project renews its claim, in seconds.
-RENEW_SECONDS = 30.0
 
 
 @dataclass
@@ -77,22 +75,14 @@ class Links:
 
 @dataclass
 class Turns:
-    """Whose turn it is to sync a project to a node: the first one pays for all that come after."""
+    """For each node and project the lock of its syncs: the first one pays for all that wait."""
 
     _locks: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
-    @contextlib.contextmanager
-    def take(self, node: str, project: str, renew: Callable[[], None]) -> Iterator[None]:
-        """Wait for the turn, and have it while the context lasts. renew: called while waiting."""
+    def of(self, node: str, project: str) -> threading.Lock:
         with self._one_at_a_time:
-            lock = self._locks.setdefault((node, project), threading.Lock())
-        while not lock.acquire(timeout=RENEW_SECONDS):
-            renew()
-        try:
-            yield
-        finally:
-            lock.release()
+            return self._locks.setdefault((node, project), threading.Lock())
 
 
 @dataclass(frozen=True)
@@ -185,11 +175,11 @@ class Verbs:
         begun = time.monotonic()
         try:
             link = self.links.to(command.node)
-            with self.turns.take(
-                command.node, job.project, lambda: self._renew_claim(link, job, command.attempt)
-            ):
-                begun = time.monotonic()
-                sent = send_project(link, excluded, command.attempt, generation)
+            turn = Turn(
+                self.turns.of(command.node, job.project),
+                lambda: self._renew_claim(link, job, command.attempt),
+            )
+            sent = send_project(link, excluded, command.attempt, generation, turn)
         except LinkError as exc:
             return replies.not_reached(command.attempt, exc)
         except TransferError as exc:

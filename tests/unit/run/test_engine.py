@@ -149,7 +149,7 @@ def test_a_project_is_sent_before_the_start_and_the_session_of_its_specialist_is
     node = PlayedNode("n", claim=[{**CLAIMED, "generation": 7}])
     sent = []
 
-    def send_project(link, excluded, attempt, generation):
+    def send_project(link, excluded, attempt, generation, _turn):
         sent.append((link.name, excluded, generation, node.verbs()))
         return Sent(2, 1234)
 

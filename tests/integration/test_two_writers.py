@@ -120,7 +120,8 @@ def test_a_sync_that_outlasts_every_limit_keeps_its_slot_and_the_other_job_waits
     (lines,) = fleet.lines(name).values()
     assert len(lines) == 4 and alternate(lines), lines
     syncs = (tmp_path / "syncs").read_text().splitlines()
-    assert len(syncs) == 4 and alternate(syncs), syncs
+    # The second run of one controller finds on the node what it would send.
+    assert len(syncs) == (4 if first is not second else 2) and alternate(syncs), syncs
 
 
 def test_a_sync_that_slept_longer_than_its_lease_writes_into_nobody_elses_workspace(

@@ -302,7 +302,8 @@ class Store:
 
         Programs that bind one in their project fail where its path has more than 104 bytes (macOS)
         or 108. It need not be there yet. A folder that another store or key has is not taken. Where
-        the store was put on another disk than the home, or that can't be written, they stay in it.
+        the store was put outside of the home or on another disk, or the home can't be written, they
+        stay in the store.
         """
         if not self._has_short_folders():
             return os.path.join(self.root, "workspaces", checked(key))
@@ -316,7 +317,10 @@ class Store:
 
     def _has_short_folders(self) -> bool:
         try:
-            if os.stat(self._home).st_dev != os.stat(self.root).st_dev:
+            home = os.path.realpath(self._home)
+            if os.path.commonpath([home, os.path.realpath(self.root)]) != home:
+                return False
+            if os.stat(home).st_dev != os.stat(self.root).st_dev:
                 return False
             folder = os.path.join(self._home, SHORT)
             if not os.path.lexists(folder):

@@ -118,6 +118,24 @@ options:
         How long the job may show no sign of life (no CPU, no new process, no output, no bytes
         moved) before it is ended, a minute or more; without it, as long as timeout.
     type: str
+  setup:
+    description:
+      - >-
+        Command run in the workspace before the agent, such as one that installs what the project
+        needs; what it makes and git does not ignore is lost at the next sync.
+    type: str
+  setup_if:
+    description:
+      - >-
+        Globs of files, such as lock files; setup is skipped while they and the command are as they
+        were when it last succeeded in the workspace; a list.
+    type: list
+    elements: str
+  setup_timeout:
+    description:
+      - >-
+        Longest time that setup may take; timeout begins after it. By default V(0.5h).
+    type: str
   verify:
     description:
       - >-
@@ -244,6 +262,24 @@ options:
           - >-
             How long the job may show no sign of life (no CPU, no new process, no output, no bytes
             moved) before it is ended, a minute or more; without it, as long as timeout.
+        type: str
+      setup:
+        description:
+          - >-
+            Command run in the workspace before the agent, such as one that installs what the
+            project needs; what it makes and git does not ignore is lost at the next sync.
+        type: str
+      setup_if:
+        description:
+          - >-
+            Globs of files, such as lock files; setup is skipped while they and the command are as
+            they were when it last succeeded in the workspace; a list.
+        type: list
+        elements: str
+      setup_timeout:
+        description:
+          - >-
+            Longest time that setup may take; timeout begins after it. By default V(0.5h).
         type: str
       verify:
         description:

@@ -5,18 +5,18 @@
 The answer is a file: the seconds that it took, links included, and what came of it. WHAT is
 `specialists`, `load` (new connections) or `load-again` (those of a question before, whose answer
 has just become too old), or `sync:CONTROLLER` (the folder `big`, over links that are open; without
-the claim before it).
+the claim before it), or `slots:CONTROLLER` (the same for eight jobs at once).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
 import secrets
 import shlex
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.playbook.task import Task
 from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect import LinkMaker
@@ -39,6 +39,8 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync im
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 
 PATIENCE = 30.0
+# How many jobs of one project a node gets at once.
+SLOTS = 8
 
 
 def links(names: list[str], words: str) -> dict[str, Link]:
@@ -74,22 +76,49 @@ def specialists(names: list[str], words: str) -> dict[str, int]:
     return dict(ask_specialists(fleet)["totals"])
 
 
+def claim(link: Link, project: str, controller: str, slots: int) -> tuple[str, int]:
+    """(attempt, generation) of a claim."""
+    attempt = f"bench-{secrets.token_hex(6)}"
+    claimed = link.session.call(
+        "claim",
+        {"attempt": attempt, "key": workspace_key(project, controller), "slots": slots},
+        PATIENCE,
+    )
+    return attempt, int(claimed["generation"])
+
+
 def sync(link: Link, controller: str) -> dict[str, float]:
     """What a run does between claim and start."""
     project = str(pathlib.Path("big").resolve())
-    attempt = f"bench-{secrets.token_hex(6)}"
-    claimed = link.call(
-        "claim",
-        {"attempt": attempt, "key": workspace_key(project, controller), "slots": 2},
-        PATIENCE,
-    )
+    attempt, generation = claim(link, project, controller, 2)
     begun = time.monotonic()
     sent = _sync.send_project(
-        link, _sync.exclusions(project, Config().sync_exclude), attempt, int(claimed["generation"])
+        link, _sync.exclusions(project, Config().sync_exclude), attempt, generation
     )
     seconds = time.monotonic() - begun
-    link.call("release", {"attempt": attempt})
-    return {**dataclasses.asdict(sent), "wall": seconds}
+    link.session.call("release", {"attempt": attempt})
+    link.session.close()
+    return {"files": sent.files, "bytes": sent.bytes, "wall": seconds}
+
+
+def sync_to_all_slots(link: Link, controller: str) -> dict[str, float]:
+    """The same for as many jobs as the node has slots, all at once."""
+    project = str(pathlib.Path("big").resolve())
+    claims = [claim(link, project, controller, SLOTS) for _slot in range(SLOTS)]
+    excluded = _sync.exclusions(project, Config().sync_exclude)
+    turn = _sync.Turn()
+
+    def send(claimed: tuple[str, int]) -> int:
+        return _sync.send_project(link, excluded, *claimed, turn).files
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(SLOTS) as pool:
+        sent = list(pool.map(send, claims))
+    seconds = time.monotonic() - begun
+    for attempt, _generation in claims:
+        link.session.call("release", {"attempt": attempt})
+    link.session.close()
+    return {"files": max(sent), "syncs": sum(map(bool, sent)), "wall": seconds}
 
 
 def main() -> None:
@@ -104,6 +133,8 @@ def main() -> None:
     begun = time.monotonic()
     if what.startswith("sync:"):
         told = sync(*links(names, words).values(), what.partition(":")[2])
+    elif what.startswith("slots:"):
+        told = sync_to_all_slots(*links(names, words).values(), what.partition(":")[2])
     elif what == "specialists":
         told = specialists(names, words)
     else:

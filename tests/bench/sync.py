@@ -8,12 +8,15 @@ import shlex
 import shutil
 import subprocess
 
+from slow_line import slow_line
 from table import Row
 from views import ask
 from world import BenchError, Sample, World
 
 FILES = 1247
 BYTES = 45_000_000
+# Bits a second of the slow line.
+SLOW = 20e6
 
 
 def lay(world: World, files: int = FILES, size: int = BYTES) -> None:
@@ -45,12 +48,39 @@ def ours(world: World, controller: str) -> Sample:
     return {**sample, "wall": told["wall"], "files": told["files"]}
 
 
-def peers(world: World, folder: str) -> Sample:
+def forget(world: World) -> None:
+    """Take the mirrors and the workspaces away."""
+    home = world.fleet_dir / world.nodes[0] / "home"
+    for path in home.glob(".local/state/distributed-gummy/*/workspaces/big-*"):
+        shutil.rmtree(path)
+    shutil.rmtree(home / ".dg", ignore_errors=True)
+
+
+def eight_slots(world: World) -> Sample:
+    """Eight jobs of one project at once, over a slow line."""
+    lay(world)
+    with slow_line(world, world.nodes[0], SLOW) as config:
+        _sample, told = ask(world, f"slots:{secrets.token_hex(4)}", config, world.nodes[:1])
+    if told["files"] < FILES or told["syncs"] != 1:
+        raise BenchError(f"the project crossed the line {told['syncs']} times: {told}")
+    forget(world)
+    return {"wall": told["wall"]}
+
+
+def one_rsync(world: World) -> Sample:
+    lay(world)
+    with slow_line(world, world.nodes[0], SLOW) as config:
+        sample = peers(world, "slow", config)
+    shutil.rmtree(world.fleet_dir / world.nodes[0] / "home" / "slow")
+    return sample
+
+
+def peers(world: World, folder: str, config: str = "fleet/ssh_config") -> Sample:
     ssh = shlex.join(
         [
             "ssh",
             "-F",
-            str(world.fleet_dir / "ssh_config"),
+            str(world.folder / config),
             "-o",
             "ControlMaster=auto",
             "-o",
@@ -70,10 +100,7 @@ def sync_cold(world: World) -> Sample:
     sample = ours(world, secrets.token_hex(4))
     if sample["files"] < FILES:
         raise BenchError(f"only {sample['files']} files were sent")
-    for folder in world.fleet_dir.glob(
-        f"{world.nodes[0]}/home/.local/state/distributed-gummy/*/workspaces/big-*"
-    ):
-        shutil.rmtree(folder)
+    forget(world)
     return sample
 
 
@@ -114,6 +141,16 @@ ROWS = [
         sync_unchanged,
         rsync_unchanged,
         "wall",
+        1.2,
+    ),
+    Row(
+        "one-tree-eight-slots",
+        "eight jobs of a project of 45 MB at once, over 20 Mbit/s / one rsync of it",
+        eight_slots,
+        one_rsync,
+        "wall",
         1.3,
+        warm=False,
+        nodes=1,
     ),
 ]

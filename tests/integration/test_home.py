@@ -29,6 +29,16 @@ ENDS = {
 }
 
 
+def seen_from_here(spec: pathlib.Path, workspace: str) -> pathlib.Path:
+    """A workspace as it is seen from here: a node may see its home by another path.
+
+    spec: of an attempt, as seen from here; workspace: its path on the node.
+    """
+    home = spec.parents[6]
+    assert (home / ".local").is_dir()
+    return home.joinpath(*pathlib.Path(workspace).parts[-3:])
+
+
 @pytest.fixture
 def waiting(fleet: Fleet) -> Iterator[str]:
     """The command of an agent that does everything to its tree.
@@ -117,7 +127,7 @@ def test_however_an_agent_ends_its_work_is_at_home_and_the_project_is_as_it_was(
     for name, row in played.jobs.items():
         path = place_of(fleet, row["attempts"][0]["id"], "spec.json")
         spec = json.loads(path.read_text(encoding="utf-8"))
-        workspace = path.parents[2].joinpath(*pathlib.Path(spec["workspace"]).parts[-3:])
+        workspace = seen_from_here(path, spec["workspace"])
         user = controller.folder / f"user-{name}"
         shutil.copytree(project, user, symlinks=True)
         # These were ignored, and did not go to the node.
@@ -225,9 +235,7 @@ def test_a_harvest_that_failed_is_brought_home_by_the_command_that_the_summary_p
     played = controller.shell("echo precious > work; mv ../baseline.git ../aside")
     assert (played.status, played.job["class"]) == (2, "harvest"), played
     spec = place_of(fleet, played.job["attempts"][0]["id"], "spec.json")
-    there = spec.parents[2].joinpath(
-        *pathlib.Path(json.loads(spec.read_text(encoding="utf-8"))["workspace"]).parts[-3:]
-    )
+    there = seen_from_here(spec, json.loads(spec.read_text(encoding="utf-8"))["workspace"])
     assert (
         (there / "tree/work").read_text(encoding="utf-8") == "precious\n"
         and f"distributed.gummy.harvest -e gummy_job={spec.parent.name}" in played.output

@@ -181,10 +181,9 @@ def test_an_rsync_that_is_killed_half_way_is_another_attempt_of_a_job_that_start
     started = controller.begin(
         "run", "-e", controller.jobs({"command": counter.command(), "node": "node-3"})
     )
-    trees = fleet.home("node-3") / ".local" / "state" / "distributed-gummy"
     started.wait_for(
         lambda: any(
-            path.stat().st_size for path in trees.glob("*/workspaces/project-*/*/tree/.big.*")
+            path.stat().st_size for path in fleet.home("node-3").glob(".dg/*/mirror/tree/.big.*")
         ),
         "half of the file",
     )
@@ -198,7 +197,6 @@ def test_an_rsync_that_is_killed_half_way_is_another_attempt_of_a_job_that_start
     assert played.status == 0 and applies(played.job["patch"], controller.project), played
     assert played.job["attempts"][0]["state"] == "void" and len(played.job["attempts"]) == 2, played
     assert counter.starts() == ["job-1"]
-    (whole,) = trees.glob(
-        f"*/workspaces/{pathlib.Path(played.job['workspace']).parents[1].name}/*/tree/big"
-    )
+    folder = pathlib.Path(played.job["workspace"]).parents[1].name
+    (whole,) = fleet.home("node-3").glob(f".dg/{folder}/[0-9]/tree/big")
     assert whole.read_bytes() == big

@@ -5,6 +5,7 @@ However slow a sync is, and whatever the clock says.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
@@ -119,7 +120,8 @@ def test_a_sync_that_outlasts_every_limit_keeps_its_slot_and_the_other_job_waits
     (lines,) = fleet.lines(name).values()
     assert len(lines) == 4 and alternate(lines), lines
     syncs = (tmp_path / "syncs").read_text().splitlines()
-    assert len(syncs) == 4 and alternate(syncs), syncs
+    # The second run of one controller finds on the node what it would send.
+    assert len(syncs) == (4 if first is not second else 2) and alternate(syncs), syncs
 
 
 def test_a_sync_that_slept_longer_than_its_lease_writes_into_nobody_elses_workspace(
@@ -158,7 +160,9 @@ def test_a_sync_that_slept_longer_than_its_lease_writes_into_nobody_elses_worksp
         other.wait_for(lambda: counter.starts() == ["other"], "the start of the other job")
     finally:
         for pid in frozen:
-            os.kill(pid, signal.SIGCONT)
+            # Who waited for the project's mirror has ended them: their lease was over.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     # Awake again, the sleeper is refused and waits for its turn.
     sleeper.wait_for(lambda: "waits: node-1" in sleeper.said(), "the refusal of its claim")

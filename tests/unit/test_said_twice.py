@@ -26,6 +26,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._node import (
     store,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest as node_harvest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import setup as node_setup
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import harvest_files
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -52,7 +53,7 @@ def test_what_can_be_set_for_an_agent_is_what_its_row_takes() -> None:
 def test_what_is_let_in_of_a_harvest_is_what_the_node_program_writes() -> None:
     assert harvest_files.ARTIFACTS == beside.ARTIFACTS
     assert harvest_files.NESTED == beside.NESTED
-    written = {"log", "report.md", "result.json", *node_harvest.OUTPUTS}
+    written = {"log", node_setup.LOG, "report.md", "result.json", *node_harvest.OUTPUTS}
     assert harvest_files.KNOWN | {harvest_files.ARTIFACTS, harvest_files.NESTED} == written
 
 

@@ -109,7 +109,7 @@ class _Upload:
 
         try:
             generation = int(reply["generation"])
-            sent = send_project(link, self.excluded, attempt, generation, itemized=True)
+            sent = send_project(link, self.excluded, attempt, generation)
         except TransferError as exc:
             return {"status": "failed", "message": str(exc)}
         finally:

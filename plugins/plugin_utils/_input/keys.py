@@ -164,6 +164,33 @@ KEYS = (
         ),
     ),
     Key(
+        "setup",
+        level="job",
+        type="text",
+        default=None,
+        text=(
+            "Command run in the workspace before the agent, such as one that installs what the "
+            "project needs; what it makes and git does not ignore is lost at the next sync."
+        ),
+    ),
+    Key(
+        "setup_if",
+        level="job",
+        type="globs",
+        default=None,
+        text=(
+            "Globs of files, such as lock files; setup is skipped while they and the command are "
+            "as they were when it last succeeded in the workspace; a list."
+        ),
+    ),
+    Key(
+        "setup_timeout",
+        level="job",
+        type="duration",
+        default=1800.0,
+        text="Longest time that setup may take; timeout begins after it.",
+    ),
+    Key(
         "verify",
         level="job",
         type="text",

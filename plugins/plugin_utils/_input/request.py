@@ -32,8 +32,8 @@ from .routing import why_not
 PROMPT_LIMIT = 60_000
 
 # Texts that are taken as typed. Ansible would split them at blanks, and template them.
-RAW_KEYS = ("prompt", "command", "verify")
-RAW_WORD = re.compile(r"gummy_(prompt|command|verify)=")
+RAW_KEYS = ("prompt", "command", "verify", "setup")
+RAW_WORD = re.compile(r"gummy_(prompt|command|verify|setup)=")
 
 # One of the two: where a job names one itself, the other one's default for all jobs does not hold.
 EITHER = {"prompt": "command", "command": "prompt", "node": "nodes", "nodes": "node"}
@@ -93,6 +93,12 @@ class Job:
     artifacts: tuple[str, ...] = ()
     # How long it may show no sign of life, in seconds; None for as long as `timeout`.
     stall: float | None = None
+    # A command that is run before the agent; None for none.
+    setup: str | None = None
+    # Globs of files without whose change it is skipped; none: it is never skipped.
+    setup_if: tuple[str, ...] = ()
+    # How long it may take, in seconds.
+    setup_timeout: float = 1800.0
 
     def digest(self) -> str:
         """What a resumed run knows the job by: its `id`, else its name and the work itself."""
@@ -100,9 +106,10 @@ class Job:
 
     def content(self) -> str:
         """What changes when the work itself is edited."""
-        return _digest(
-            [self.agent, self.prompt, self.command, self.project, self.verify, self.expect_changes]
-        )
+        work: list[object] = [self.agent, self.prompt, self.command, self.project, self.verify]
+        work.append(self.expect_changes)
+        # Runs of before there was a setup are known as they were.
+        return _digest([*work, self.setup] if self.setup is not None else work)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -456,6 +463,7 @@ class _Reader:
         self._check_work(job)
         self._check_specialist(job)
         project = self._read_project(job)
+        self._check_setup(job, project)
         self._check_node(job)
         nodes = self._read_nodes(job)
         prompt = job.value("prompt")
@@ -475,6 +483,9 @@ class _Reader:
             timeout=job.value("timeout"),
             stall=job.value("stall"),
             verify=job.value("verify"),
+            setup=job.value("setup"),
+            setup_if=job.value("setup_if") or (),
+            setup_timeout=job.value("setup_timeout"),
             specialist=job.value("specialist"),
             expect_changes=job.value("expect_changes"),
             pass_env=job.value("pass_env"),
@@ -516,6 +527,19 @@ class _Reader:
                 f"{job.where_of('prompt')}: it has {len(prompt.encode())} bytes "
                 f"and gummy takes {PROMPT_LIMIT}; "
                 "put the text in a file of the project and name that in the prompt"
+            )
+
+    def _check_setup(self, job: _JobInput, project: str | None) -> None:
+        if job.value("setup") is None:
+            if job.value("setup_if"):
+                self.problems.append(
+                    f"{job.where_of('setup_if')}: there is no {job.key('setup')} that it could "
+                    "skip; give one, or take it away"
+                )
+        elif project is None and job.value("project") == "none":
+            self.problems.append(
+                f"{job.where_of('setup')}: without a project there is nothing to set up; "
+                f"give {job.key('project')}, or put it into the command"
             )
 
     def _check_specialist(self, job: _JobInput) -> None:

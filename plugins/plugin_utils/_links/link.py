@@ -743,12 +743,23 @@ class Link(Asks):
 
 def refusal_in(errors: str) -> wire.RefusedReply | None:
     """The node program's no, which it says among the errors of an rsync; None if there is none."""
+    reply = _reply_in(errors, "refused")
+    return None if reply is None else cast(wire.RefusedReply, reply)
+
+
+def made_in(errors: str) -> wire.MadeReply | None:
+    """What the node program says of the workspace that it has made, in the same place."""
+    reply = _reply_in(errors, "made")
+    return None if reply is None else cast(wire.MadeReply, reply)
+
+
+def _reply_in(errors: str, state: str) -> dict[str, Any] | None:
     for line in errors.encode().splitlines():
-        # What is no refusal is an error like others.
+        # What is no reply is an error like others.
         with contextlib.suppress(reader.NotValid):
             reply = reader.read("receive", {}, line)
-            if reply is not None:
-                return cast(wire.RefusedReply, reply)
+            if reply is not None and reply["state"] == state:
+                return reply
     return None
 
 

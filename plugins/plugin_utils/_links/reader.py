@@ -159,6 +159,10 @@ LIMITS: Mapping[str, Limit] = {
     "Change.status": WORD,
     "added": COUNT,
     "deleted": COUNT,
+    # Of a sync.
+    "changes": COUNT,
+    "listed": COUNT,
+    "paths": PATH,
     # Of a harvest.
     "patch": Text(128, NAME),
     "HarvestRecord.files": COUNT,
@@ -243,6 +247,7 @@ FAILURES = frozenset(
         "login",
         "lost",
         "quota",
+        "setup",
         "stalled",
         "start",
         "timeout",
@@ -269,8 +274,11 @@ REPLIES: Mapping[str, object] = {
     "clean": wire.CleanReply,
     # What a session says; what it carries is read as the reply of its own verb.
     "session": wire.SessionReply,
-    # The remote side of a sync answers only to refuse.
-    "receive": wire.RefusedReply,
+    # The remote side of a sync says it among rsync's errors.
+    "receive": wire.ReceiveReply,
+    "foresee": wire.ForeseeReply,
+    "remake": wire.RemakeReply,
+    "mirrored": wire.MirroredReply,
 }
 # Dicts that tell how an attempt ended.
 ENDS = (wire.EndedRecord, wire.EndedReply, wire.PollEndedReply)

@@ -417,6 +417,12 @@ class NodeSession(Asks):
         self._conversation: Conversation | None = None
         self._is_over = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is one that goes on, so that a question costs no more than that."""
+        conversation = self._conversation
+        return conversation is not None and not conversation.has_ended and not self._is_over
+
     def poll(
         self, request: wire.PollRequest, opened: Callable[[Replies], None]
     ) -> Iterator[wire.PollReply]:

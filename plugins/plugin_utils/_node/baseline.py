@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import struct
 from collections.abc import Iterable, Sequence
@@ -54,6 +55,10 @@ ATTRIBUTES = "* -text !eol !crlf -filter -ident !working-tree-encoding !diff !me
 # Objects and packs of earlier baselines that a git dir may have before it is made anew.
 SPARE_OBJECTS = 4096
 MOST_PACKS = 16
+# With more new files than this their objects go into one pack: a file for each takes far longer.
+LOOSE_MOST = 1000
+# What is as large as this goes into a pack as it is read.
+ONE_PACK = ("-c", "core.bigFileThreshold=1")
 
 
 class Survey(NamedTuple):
@@ -182,7 +187,14 @@ def _feed(git: Git, paths: Iterable[bytes], *flags: str) -> None:
     """Give paths to update-index, if there are any."""
     data = b"".join(path + b"\0" for path in paths)
     if data:
-        git("update-index", "-z", *flags, "--stdin", stdin=data)
+        options = ONE_PACK if data.count(b"\0") > LOOSE_MOST and _packs_at_once(git) else ()
+        git(*options, "update-index", "-z", *flags, "--stdin", stdin=data)
+
+
+def _packs_at_once(git: Git) -> bool:
+    """Whether this git writes all that one call adds into one pack; older ones make many."""
+    match = re.search(rb"(\d+)\.(\d+)", git("version"))
+    return match is not None and (int(match[1]), int(match[2])) >= (2, 38)
 
 
 # -- what the workspace holds

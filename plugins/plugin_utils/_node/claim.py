@@ -95,8 +95,7 @@ class Claims:
             "workspace": self.free_workspace(key),
             "expires": 0.0,
         }
-        folder = self._store.workspace(key, row["workspace"])
-        os.makedirs(os.path.join(folder, "tree"), exist_ok=True)
+        self._store.make_workspace(key, row["workspace"])
         self.rows.append(row)
         return row
 

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator
 
 from .claim import Claims, harvested
 from .states import MARKS, state_of
-from .store import TYPE_CHECKING, Attempt, Store, is_locked, try_lock
+from .store import OWNER, TYPE_CHECKING, Attempt, Store, is_locked, try_lock
 
 if TYPE_CHECKING:
     from . import wire
@@ -47,6 +47,8 @@ def clean(
     oldest = time.time() - days * DAY
     for folder in ("attempts", "workspaces"):
         _remove_leftovers(os.path.join(store.root, folder), check)
+    for key in _keys(store):
+        _remove_leftovers(store.short_folder(key), check)
     gone = list(_attempts(store, oldest, most, check))
     yield from gone
     _runs(store, oldest, {row["name"] for row in gone}, check)
@@ -157,6 +159,8 @@ def _workspaces(store: Store, free: float, expected: int, check: bool) -> Iterat
         if _free(store) + expected >= free:
             return
         size = size_of(store.workspace(key, number))
+        if _is_last(store, key, number):
+            size += size_of(store.mirror(key))
         if _may_go(store, key, number, check):
             if check:
                 expected += size
@@ -173,19 +177,30 @@ def _by_use(store: Store) -> Iterator[tuple[bool, float, str, int]]:
 
     So those with a specialist's memory are the last ones in the order.
     """
-    folder = os.path.join(store.root, "workspaces")
-    keys = [key for key in os.listdir(folder) if not key.startswith(GONE)]
-    for key in keys:
-        for number in os.listdir(os.path.join(folder, key)):
-            if not number.isdigit():
-                continue
-            path = store.workspace(key, int(number))
+    for key in _keys(store):
+        for number in _numbers(store, key):
+            path = store.workspace(key, number)
             signs = (path, os.path.join(path, "holder.json"), os.path.join(path, "sync.json"))
             used = max(
                 (os.stat(sign).st_mtime for sign in signs if os.path.exists(sign)), default=0.0
             )
             memory = os.path.join(path, "tree", ".gummy", "specialists")
-            yield os.path.isdir(memory), used, key, int(number)
+            yield os.path.isdir(memory), used, key, number
+
+
+def _keys(store: Store) -> list[str]:
+    names = os.listdir(os.path.join(store.root, "workspaces"))
+    return [name for name in names if not name.startswith(GONE)]
+
+
+def _numbers(store: Store, key: str) -> list[int]:
+    folder = os.path.join(store.root, "workspaces", key)
+    return [int(name) for name in os.listdir(folder) if name.isdigit()]
+
+
+def _is_last(store: Store, key: str, number: int) -> bool:
+    """Whether the key has no other workspace: then nobody needs its mirror."""
+    return _numbers(store, key) == [number]
 
 
 def _free(store: Store) -> int:
@@ -209,16 +224,56 @@ def _may_go(store: Store, key: str, number: int, check: bool) -> bool:
         lock = try_lock(os.path.join(path, "lock"))
         if lock is None:
             return False
-        name = "%s%s-%d-%d" % (GONE, key, number, os.getpid())
-        aside = os.path.join(store.root, "workspaces", name)
+        mirror = store.mirror(key) if _is_last(store, key, number) else None
+        aside = _aside(path)
         try:
             os.rename(path, aside)
         except OSError:
             return False
         finally:
             os.close(lock)
-    _delete(aside)
+        with contextlib.suppress(OSError):
+            # Of a workspace that lay in the store itself there is no pointer left.
+            os.unlink(store.pointer(key, number))
+        gone = [aside]
+        if mirror is not None:
+            gone += _mirror_aside(mirror)
+    for folder in gone:
+        _delete(folder)
+    if mirror is not None:
+        _forget(os.path.dirname(mirror))
     return True
+
+
+def _aside(path: str) -> str:
+    """A name beside a folder that nobody else looks at."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, "%s%s-%d" % (GONE, name, os.getpid()))
+
+
+def _mirror_aside(mirror: str) -> list[str]:
+    """The mirror under its new name, unless a sync has it."""
+    try:
+        lock = try_lock(os.path.join(mirror, "lock"))
+    except FileNotFoundError:
+        return []
+    if lock is None:
+        return []
+    try:
+        os.rename(mirror, _aside(mirror))
+    except OSError:
+        return []
+    finally:
+        os.close(lock)
+    return [_aside(mirror)]
+
+
+def _forget(folder: str) -> None:
+    """Remove the home's folder of a key of which there is nothing left."""
+    with contextlib.suppress(OSError):
+        if os.listdir(folder) == [OWNER]:
+            os.unlink(os.path.join(folder, OWNER))
+            os.rmdir(folder)
 
 
 # -- files
@@ -237,6 +292,8 @@ def _remove(path: str) -> bool:
 
 def _remove_leftovers(folder: str, check: bool) -> None:
     """Finish the work of a clean that was killed."""
+    if not os.path.isdir(folder):
+        return
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         if name.startswith(GONE) and not check and os.stat(path).st_ctime < time.time() - DAY:

@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from . import beside
+from . import beside, setup
 from .baseline import EMPTY, Survey, kept_files, read_state, take_in
 from .git import Git, HarvestError, text
 from .store import TYPE_CHECKING
@@ -78,13 +78,14 @@ def _harvest(git: Git, out: str, deliver: str, artifacts: Sequence[str]) -> wire
         baseline["umask"],
         new_in_nested=False,
     )
-    listing = git(*DIFF, "-z", "--raw", "--numstat", baseline["base"])
+    base = setup.Base(git, baseline["base"])
+    listing = git(*DIFF, "-z", "--raw", "--numstat", base.tree)
     changes = _changes(listing)
     changed = {change["path"] for change in changes}
 
     os.makedirs(out, exist_ok=True)
     before = {(os.fsencode(path), why) for path, why in baseline["odd"]}
-    left_out = _left_out(git.tree, survey, before, changed)
+    left_out = base.left_out[:SHOWN] + _left_out(git.tree, survey, before, changed)
     record = _record(changes, left_out, baseline["refs"].get("HEAD"))
     record["artifacts"], not_copied = beside.artifacts(git.tree, artifacts, out)
     left_out += not_copied
@@ -92,7 +93,7 @@ def _harvest(git: Git, out: str, deliver: str, artifacts: Sequence[str]) -> wire
         return record
 
     if changes:
-        _write_patch(git, out, baseline["base"])
+        _write_patch(git, out, base.tree)
         record["patch"] = PATCH
     record["nested"], unread = beside.nested(
         git,

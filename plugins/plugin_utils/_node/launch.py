@@ -38,7 +38,7 @@ class Run(Protocol):
     """Starts a program in the workspace, as the supervisor's child.
 
     `more` goes over the usual environment. With `piped` its stdout and stderr are pipes; else they
-    are the attempt's log.
+    are the attempt's log, or what `output` says.
     """
 
     def __call__(
@@ -48,6 +48,7 @@ class Run(Protocol):
         more: Mapping[str, str] = ...,
         *,
         piped: bool = ...,
+        output: int | None = ...,
     ) -> subprocess.Popen[bytes]: ...
 
 

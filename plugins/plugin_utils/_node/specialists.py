@@ -132,7 +132,7 @@ def _homes(store: Store) -> Iterator[tuple[Home, str, tuple[str, ...], str | Non
     top = os.path.join(store.root, "workspaces")
     for key in sorted(filter(NAME.match, os.listdir(top))):
         for number in sorted(filter(str.isdigit, os.listdir(os.path.join(top, key)))):
-            workspace = os.path.join(top, key, number)
+            workspace = store.workspace(key, int(number))
             tree = os.path.join(workspace, "tree")
             spec, runs = _holder(store, workspace)
             home: Home = {

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 # The format of a store's files; a store with another one is left alone.
 FORMAT = 1
+# The folder of the home in which the workspaces lie, and the file in each folder of it that says
+# which store and key have it.
+SHORT = ".dg"
+OWNER = "owner"
 # The names of attempts, workspaces and runs, which become parts of paths.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
@@ -156,6 +160,20 @@ def try_lock(path: str, patience: float = 0.0) -> int | None:
             time.sleep(0.02)
 
 
+def try_lock_shared(path: str) -> int | None:
+    """A descriptor with a shared lock; None if somebody holds it alone, or there is no file."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
 def is_locked(path: str) -> bool:
     """Whether somebody holds the lock; two who ask at once don't take each other for the holder.
 
@@ -174,17 +192,40 @@ def is_locked(path: str) -> bool:
     return False
 
 
+def _letters(text: str) -> str:
+    """Ten letters that stand for a text."""
+    import hashlib
+
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    letters = ""
+    for _time in range(10):
+        number, letter = divmod(number, 26)
+        letters += chr(ord("a") + letter)
+    return letters
+
+
+def _owner(folder: str) -> str | None:
+    """Who has a folder of workspaces; None if it is not there, blank if that can't be read."""
+    try:
+        with open(os.path.join(folder, OWNER), encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return "" if os.path.lexists(folder) else None
+
+
 class Store:
     """The state folder of this node, and the identity of it that the controller records."""
 
-    def __init__(self, state: str | None = None) -> None:
-        """state: where such folders lie; by default where XDG says. Raises Refusal, OSError."""
-        home = (
-            state
-            or os.environ.get("XDG_STATE_HOME")
-            or os.path.join(os.path.expanduser("~"), ".local", "state")
+    def __init__(self, state: str | None = None, home: str | None = None) -> None:
+        """state: where such folders lie, by default where XDG says; home: of the login.
+
+        Raises Refusal, OSError.
+        """
+        self._home = home or os.path.expanduser("~")
+        state = (
+            state or os.environ.get("XDG_STATE_HOME") or os.path.join(self._home, ".local", "state")
         )
-        self.root = os.path.join(home, "distributed-gummy", machine_id())
+        self.root = os.path.join(state, "distributed-gummy", machine_id())
         # The login's own umask, which the agent gets back.
         self.umask = os.umask(0o077)
         for name in ("attempts", "workspaces", "slots", "runs"):
@@ -238,8 +279,91 @@ class Store:
             if name.startswith(prefix) and NAME.match(name)
         ]
 
-    def workspace(self, key: Any, number: int) -> str:
+    def pointer(self, key: Any, number: int) -> str:
+        """What the store has of a workspace: a link to it.
+
+        It is the workspace itself where the home could not be written, or an older program made it.
+        """
         return os.path.join(self.root, "workspaces", checked(key), str(int(number)))
+
+    def workspace(self, key: Any, number: int) -> str:
+        """Path of a workspace's folder, or where it would be made."""
+        pointer = self.pointer(key, number)
+        try:
+            leads_to = os.path.join(os.path.dirname(pointer), os.readlink(pointer))
+            return os.path.normpath(leads_to)
+        except FileNotFoundError:
+            return os.path.join(self.short_folder(key), str(int(number)))
+        except OSError:
+            return pointer
+
+    def short_folder(self, key: Any) -> str:
+        """Where the workspaces of this key lie: a path so short that a socket below it has room.
+
+        Programs that bind one in their project fail where its path has more than 104 bytes (macOS)
+        or 108. It need not be there yet. A folder that another store or key has is not taken. Where
+        the store was put outside of the home or on another disk, or the home can't be written, they
+        stay in the store.
+        """
+        if not self._has_short_folders():
+            return os.path.join(self.root, "workspaces", checked(key))
+        number = 0
+        while True:
+            name = _letters("%s %s %d" % (self.id, key, number))
+            folder = os.path.join(self._home, SHORT, name)
+            if _owner(folder) in (None, self._owner(key)):
+                return folder
+            number += 1
+
+    def _has_short_folders(self) -> bool:
+        try:
+            home = os.path.realpath(self._home)
+            if os.path.commonpath([home, os.path.realpath(self.root)]) != home:
+                return False
+            if os.stat(home).st_dev != os.stat(self.root).st_dev:
+                return False
+            folder = os.path.join(self._home, SHORT)
+            if not os.path.lexists(folder):
+                folder = self._home
+            return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+        except OSError:
+            return False
+
+    def mirror(self, key: Any) -> str:
+        """Path of the folder with the project's mirror, from which its workspaces are made."""
+        return os.path.join(self.short_folder(checked(key)), "mirror")
+
+    def make_workspace(self, key: Any, number: int) -> str:
+        """Make the workspace's folder, where it is not there, and return its path.
+
+        Call it with the store locked, and of a workspace that nobody uses.
+        """
+        pointer = self.pointer(key, number)
+        os.makedirs(os.path.dirname(pointer), exist_ok=True)
+        folder = self.short_folder(key)
+        if not os.path.islink(pointer) and folder != os.path.dirname(pointer):
+            with contextlib.suppress(OSError):
+                self._point(pointer, folder, key)
+        path = self.workspace(key, number) if os.path.islink(pointer) else pointer
+        os.makedirs(os.path.join(path, "tree"), exist_ok=True)
+        return path
+
+    def _point(self, pointer: str, folder: str, key: Any) -> None:
+        """Make the pointer; a workspace of an older program moves to where it points to."""
+        os.makedirs(folder, exist_ok=True)
+        write_whole(os.path.join(folder, OWNER), self._owner(key).encode())
+        target = os.path.join(folder, os.path.basename(pointer))
+        if os.path.isdir(pointer):
+            os.rename(pointer, target)
+        # So it is right too where the home is seen by another path.
+        leads_to = os.path.relpath(target, os.path.dirname(pointer))
+        seen = os.path.join(os.path.dirname(pointer), leads_to)
+        if os.path.realpath(seen) != os.path.realpath(target):
+            leads_to = target
+        os.symlink(leads_to, pointer)
+
+    def _owner(self, key: Any) -> str:
+        return "%s %s" % (self.id, key)
 
     def slot(self, number: int) -> str:
         return os.path.join(self.root, "slots", str(int(number)))

@@ -21,7 +21,20 @@ import sys
 import time
 from collections.abc import Mapping
 
-from . import agents, awake, harvest, launch, logins, places, processes, runs, signature, signs
+from . import (
+    agents,
+    awake,
+    harvest,
+    identity,
+    launch,
+    logins,
+    places,
+    processes,
+    runs,
+    setup,
+    signature,
+    signs,
+)
 from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
 from .flow import Flow
@@ -210,7 +223,8 @@ def _run_detached(
         ended = _supervise(store, attempt, spec, path, passed)
         if key:
             ended["signature"] = signature.sign(key, attempt.id, ended)
-        finish(attempt, spec, ended)
+        # An agent that did not begin has not ended either.
+        finish(attempt, spec, ended, "end" if state_of(attempt) == "running" else "fail")
         _write_in_place(store.slot(spec["slot"]), "")
         status = 0
     # Nobody else can say what happened.
@@ -248,21 +262,115 @@ def _supervise(
     if not spec.get("project"):
         shutil.rmtree(tree, ignore_errors=True)
         os.makedirs(tree, exist_ok=True)
-    baseline = os.path.join(workspace, "baseline.git")
-    make_baseline(tree, baseline, spec.get("exclude", ()), store.umask)
+    run = _runner(spec, tree, path, store.umask, passed)
+    stays_awake = awake.Awake()
+    if spec.get("setup"):
+        failed = _set_up(store, attempt, spec, run, passed=passed, stays_awake=stays_awake)
+        if failed is not None:
+            return failed
+    else:
+        _make_baseline(store, spec)
 
-    run = _runner(spec, tree, path, store.umask)
     prepared = launch.prepare(store, attempt, spec, path=path, passed=passed, run=run)
-    ended = _watch(attempt, spec, prepared, run)
+    ended = _watch(attempt, spec, prepared, run, stays_awake)
     logins.learn(store, spec, path, ended)
     return ended
 
 
-def _runner(spec: wire.StoredSpec, tree: str, path: str, umask: int) -> launch.Run:
-    """What starts a program in the tree."""
+def _make_baseline(store: Store, spec: wire.StoredSpec, home: str | None = None) -> str:
+    """The baseline's git tree. home: that of what came from home, if setup may have changed it."""
+    workspace = spec["workspace"]
+    git_dir = os.path.join(workspace, "baseline.git")
+    tree = os.path.join(workspace, "tree")
+    base = make_baseline(tree, git_dir, spec.get("exclude", ()), store.umask)
+    setup.keep_home(tree, git_dir, home)
+    return base
+
+
+def _set_up(
+    store: Store,
+    attempt: Attempt,
+    spec: wire.StoredSpec,
+    run: launch.Run,
+    *,
+    passed: Mapping[str, str],
+    stays_awake: awake.Awake,
+) -> wire.EndedRecord | None:
+    """Run the job's setup, where it is needed, and make the baseline after it.
+
+    What it leaves running goes on until the agent has ended, and so the node stays awake from now
+    on. Returns how the attempt ended, if that is by this; the agent has not begun then.
+    """
+    workspace = spec["workspace"]
+    command = str(spec["setup"])
+    patterns = spec.get("setup_if") or ()
+    wanted = setup.fingerprint(os.path.join(workspace, "tree"), command, patterns)
+    if patterns and setup.is_done(workspace, wanted):
+        sys.stdout.write("setup: skipped, for nothing that it depends on has changed\n")
+        sys.stdout.flush()
+        _make_baseline(store, spec)
+        return None
+
+    home = _make_baseline(store, spec)
+    setup.note(workspace, None)
+    stays_awake.begin()
+    failure = _run_setup(attempt, spec, run, passed=passed, stays_awake=stays_awake)
+    if failure is None:
+        setup.note(workspace, wanted)
+    else:
+        stays_awake.end()
+        # No agent changes anything any more.
+        failure["survivors"] = processes.end_all(attempt.id, ancestor=os.getpid())
+    _make_baseline(store, spec, home)
+    return failure
+
+
+def _run_setup(
+    attempt: Attempt,
+    spec: wire.StoredSpec,
+    run: launch.Run,
+    *,
+    passed: Mapping[str, str],
+    stays_awake: awake.Awake,
+) -> wire.EndedRecord | None:
+    """Run it, with its own log; returns how the attempt ended, if that is by this."""
+    seconds = float(spec.get("setup_timeout") or setup.TIMEOUT)
+    reader = agents.AGENTS[spec["agent"]].reader()
+    watch = _Watch(attempt, spec, reader, time.monotonic() + seconds, stays_awake)
+    path = os.path.join(attempt.harvest, setup.LOG)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    failure = "setup"
+    try:
+        status = watch.until_end(
+            run(["/bin/sh", "-c", str(spec["setup"])], more=passed, output=log)
+        )
+        if status == 0:
+            return None
+        message = "setup ended with exit status %d" % (status or 0)
+    except subprocess.TimeoutExpired:
+        message = "setup was still running after %g s" % seconds
+    except _Stalled as exc:
+        message = "setup showed no sign of life for %.0f s" % exc.args[0]
+    except _Cancelled:
+        failure = "cancelled"
+        message = "cancelled"
+    except OSError as exc:
+        message = "setup could not be run: %s" % exc
+    finally:
+        os.close(log)
+    if failure == "setup":
+        message += "; its log is %s in the job's folder" % setup.LOG
+    return {"class": failure, "message": message}
+
+
+def _runner(
+    spec: wire.StoredSpec, tree: str, path: str, umask: int, passed: Mapping[str, str]
+) -> launch.Run:
+    """What starts a program in the tree. passed: what the user passes on in the environment."""
     environment = dict(
         os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"]
     )
+    environment.update(identity.neutral_identity(tree, {**environment, **passed}))
 
     def run(
         argv: list[str],
@@ -270,8 +378,10 @@ def _runner(spec: wire.StoredSpec, tree: str, path: str, umask: int) -> launch.R
         more: Mapping[str, str] | None = None,
         *,
         piped: bool = False,
+        output: int | None = None,
     ) -> subprocess.Popen[bytes]:
-        output = subprocess.PIPE if piped else None
+        if piped:
+            output = subprocess.PIPE
         return subprocess.Popen(
             argv,
             cwd=tree,
@@ -303,14 +413,17 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _watch(
-    attempt: Attempt, spec: wire.StoredSpec, prepared: launch.Prepared, run: launch.Run
+    attempt: Attempt,
+    spec: wire.StoredSpec,
+    prepared: launch.Prepared,
+    run: launch.Run,
+    stays_awake: awake.Awake,
 ) -> wire.EndedRecord:
     """Run the agent and then `verify`, and end what they leave; returns how it ended."""
     begun_at = time.time()
     begun = time.monotonic()
     deadline = begun + float(spec["timeout"])
     reader = prepared.reader
-    stays_awake = awake.Awake()
     watch = _Watch(attempt, spec, reader, deadline, stays_awake)
     ended: wire.EndedRecord = {"class": None, "message": "", "begun_at": begun_at}
     try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import re
@@ -22,7 +23,16 @@ import time
 
 from . import claim, runs, waitlist
 from .states import move, state_of
-from .store import TYPE_CHECKING, Refusal, Store, is_locked, read_json, try_lock, write_whole
+from .store import (
+    TYPE_CHECKING,
+    Refusal,
+    Store,
+    is_locked,
+    read_json,
+    try_lock,
+    try_lock_shared,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +59,11 @@ INLINE = 32768
 # Bytes of a log that go into one reply, and into all of them.
 LOG_CHUNK = 65536
 LOG_MOST = 16 * 1024 * 1024
+# Seconds that a sync waits for another one of its project. Its client hears nothing meanwhile, and
+# gives up twice as late.
+MIRROR_PATIENCE = 8.0
+# In the mirror's folder: in which state of the project it is, as its controller has confirmed.
+MIRRORED = "mirrored.json"
 
 
 # -- an attempt's way
@@ -371,6 +386,63 @@ def _clean(store: Store, request: wire.CleanRequest) -> Iterator[wire.CleanReply
     yield {"state": "cleaned"}
 
 
+def _foresee(store: Store, request: wire.ForeseeRequest) -> Iterator[wire.ForeseeReply]:
+    """What a sync would take away; nothing is changed. Raises Refusal."""
+    import base64
+    import zlib
+
+    from . import mirror, places
+
+    # What git ignores there is asked of git.
+    places.find_for_us(store, "git")
+    workspace = claim.foresee(store, request["key"], int(request["slots"]))
+    if workspace is None:
+        raise Refusal("every slot is taken: try again later", "lease", "node")
+    listed = mirror.read_listed(zlib.decompress(base64.b64decode(request["listed"])))
+    paths = mirror.foresee(os.path.join(workspace, "tree"), listed)
+    yield {"state": "foreseen", "deleted": len(paths), "paths": paths[: mirror.SHOWN_MOST]}
+
+
+def _remake(store: Store, request: wire.MirrorRequest) -> Iterator[wire.RemakeReply]:
+    """Make the workspace from a mirror that is in the state of the project at home.
+
+    So nothing has to be sent. Raises Refusal.
+    """
+    attempt = request["attempt"]
+    generation = int(request["generation"])
+    with _workspace_of(store, attempt, generation) as (row, workspace, _lock):
+        folder = store.mirror(row["key"])
+        lock = try_lock_shared(os.path.join(folder, "lock"))
+        if lock is None:
+            yield {"state": "stale"}
+            return
+        try:
+            mirrored = read_json(os.path.join(folder, MIRRORED))
+            reply: wire.RemakeReply = {"state": "stale"}
+            if mirrored is not None and mirrored.get("digest") == request["digest"]:
+                with _renewed(store, attempt, generation):
+                    reply = _make_workspace(store, folder, workspace, 0)
+        finally:
+            os.close(lock)
+    yield reply
+
+
+def _mirrored(store: Store, request: wire.MirrorRequest) -> Iterator[wire.MirroredReply]:
+    """Note in which state a mirror is, unless another sync of it has begun."""
+    row = claim.lease(store, request["attempt"], int(request["generation"]))
+    folder = store.mirror(row["key"])
+    lock = try_lock_shared(os.path.join(folder, "lock"))
+    if lock is not None:
+        try:
+            last = read_json(os.path.join(folder, "sync.json")) or {}
+            if last.get("attempt") == request["attempt"]:
+                data = json.dumps({"digest": request["digest"]}).encode()
+                write_whole(os.path.join(folder, MIRRORED), data)
+        finally:
+            os.close(lock)
+    yield {"state": "noted"}
+
+
 # `receive`, `preview` and `send` are not here, for nobody asks them in JSON: they are the remote
 # sides of rsync, which has stdin and stdout for itself. main() calls them.
 REMOTE_SIDES = ("receive", "preview", "send")
@@ -388,6 +460,9 @@ VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
     "adopt": _adopt,
     "specialists": _specialists,
     "clean": _clean,
+    "foresee": _foresee,
+    "remake": _remake,
+    "mirrored": _mirrored,
 }
 
 
@@ -397,50 +472,162 @@ VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
 def receive(store: Store, attempt: str, generation: int, words: list[str]) -> int:
     """rsync's remote side of a sync; returns an exit status.
 
-    words: rsync's own, of which the last one becomes the workspace's tree. It works under the
-    workspace's lock and under the attempt's lease, which it renews. Raises Refusal.
+    words: rsync's own, of which the last one becomes the tree of the project's mirror. Then the
+    workspace is made from it, under its lock, and how much that changed is told on stderr. The
+    attempt's lease is renewed meanwhile. Raises Refusal.
     """
     # Now, for the program may be gone from the disk when rsync has ended.
-    from . import workspace as workspaces
+    from . import git as _git  # noqa: F401
+    from . import mirror as _mirror  # noqa: F401
+    from . import places as _places  # noqa: F401
+    from . import workspace as _workspaces  # noqa: F401
 
+    with _workspace_of(store, attempt, generation) as (row, workspace, lock):
+        # If our caller vanishes, the next start finds this group and ends it.
+        if os.getpgrp() != os.getpid():
+            os.setpgid(0, 0)
+        group = json.dumps({"attempt": attempt, "group": os.getpgid(0)}).encode()
+        write_whole(os.path.join(workspace, "sync.json"), group)
+        os.set_inheritable(lock, True)
+
+        with _renewed(store, attempt, generation):
+            status = _sync(store, row["key"], workspace, group, words)
+    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
+    return code if code < 255 else 1
+
+
+def _sync(store: Store, key: str, workspace: str, group: bytes, words: list[str]) -> int:
+    """rsync into the mirror, then the workspace from that; returns rsync's wait status."""
+    from . import mirror as mirrors
+
+    with _mirror_of(store, key, group) as (folder, held):
+        tree = os.path.join(folder, "tree")
+        before = mirrors.list_state(tree)
+        argv = ["rsync", *words[:-1], tree + "/"]
+        status = _with_rsync(store, lambda: _run_rsync(argv))
+        if status == 0:
+            listed = mirrors.read_list_of(tree)
+            if listed is not None:
+                mirrors.prune(tree, listed)
+            # Others may now make their workspaces from it too.
+            fcntl.flock(held, fcntl.LOCK_SH)
+            after = mirrors.list_state(tree)
+            sent = after[0] if after and after != before else 0
+            made = _make_workspace(store, folder, workspace, sent)
+            _reply({**made, "store": store.id}, sys.stderr)
+    return status
+
+
+@contextlib.contextmanager
+def _workspace_of(
+    store: Store, attempt: str, generation: int
+) -> Iterator[tuple[claim.Lease, str, int]]:
+    """(the attempt's lease, its workspace, the lock of that), while the context lasts.
+
+    Raises Refusal.
+    """
     row = claim.lease(store, attempt, generation, renew=False)
     workspace = store.workspace(row["key"], row["workspace"])
     lock = try_lock(os.path.join(workspace, "lock"), patience=5)
     if lock is None:
         raise Refusal("the workspace %s is in use" % workspace, "sync", "node")
-    # Who slept before he had the lock may have lost the workspace to another.
-    claim.lease(store, attempt, generation)
+    try:
+        # Who slept before he had the lock may have lost the workspace to another.
+        claim.lease(store, attempt, generation)
+        yield row, workspace, lock
+    finally:
+        os.close(lock)
 
-    # If our caller vanishes, the next start finds this group and ends it.
-    if os.getpgrp() != os.getpid():
-        os.setpgid(0, 0)
-    group = {"attempt": attempt, "group": os.getpgid(0)}
-    write_whole(os.path.join(workspace, "sync.json"), json.dumps(group).encode())
-    os.set_inheritable(lock, True)
+
+def _make_workspace(store: Store, folder: str, workspace: str, sent: int) -> wire.MadeReply:
+    """Bring a workspace to the state of its project's mirror; call it with both locked.
+
+    folder: of the mirror; sent: bytes of the list, if it came just now.
+    """
+    from . import mirror as mirrors
+    from . import places
+    from . import workspace as workspaces
+
+    # What git ignores there is asked of git.
+    places.find_for_us(store, "git")
+    source = os.path.join(folder, "tree")
+    tree = os.path.join(workspace, "tree")
+    making = mirrors.Making(source, tree, os.path.join(folder, "none.git"))
+    making.make(mirrors.read_list_of(source))
+    workspaces.tidy(tree)
+    return {
+        "state": "made",
+        "changes": making.changes,
+        "deleted": making.deleted,
+        "listed": sent,
+    }
+
+
+@contextlib.contextmanager
+def _mirror_of(store: Store, key: str, group: bytes) -> Iterator[tuple[str, int]]:
+    """(folder of the key's mirror, its lock), while the context lasts. Raises Refusal."""
+    folder = store.mirror(key)
+    os.makedirs(os.path.join(folder, "tree"), exist_ok=True)
+    lock = try_lock(os.path.join(folder, "lock"), patience=MIRROR_PATIENCE)
+    if lock is None:
+        _end_vanished_sync(store, folder)
+        raise Refusal(
+            "another sync of this project goes on at %s" % folder,
+            "mirror",
+            "node",
+        )
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, MIRRORED))
+        write_whole(os.path.join(folder, "sync.json"), group)
+        # rsync holds it too, should we be killed.
+        os.set_inheritable(lock, True)
+        yield folder, lock
+    finally:
+        os.close(lock)
+
+
+def _end_vanished_sync(store: Store, folder: str) -> None:
+    """End a sync that holds a mirror, and whose attempt has no lease any more."""
+    import signal
+
+    row = read_json(os.path.join(folder, "sync.json"))
+    if row is None:
+        return
+    with store.locked():
+        is_alive = claim.Claims(store).of(str(row["attempt"])) is not None
+    if not is_alive:
+        with contextlib.suppress(OSError):
+            os.killpg(int(row["group"]), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _renewed(store: Store, attempt: str, generation: int) -> Iterator[None]:
+    """Renew the attempt's lease again and again while the context lasts."""
+    import signal
 
     def renew(number: int, frame: FrameType | None) -> None:
         claim.lease(store, attempt, generation)
+        # Only now, for a slow disk must not be asked once more meanwhile.
+        signal.setitimer(signal.ITIMER_REAL, claim.RENEW)
 
-    tree = os.path.join(workspace, "tree")
-    status = _with_rsync(store, lambda: _run_rsync([*words[:-1], tree], renew))
-    workspaces.tidy(tree)
-    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
-    return code if code < 255 else 1
+    signal.signal(signal.SIGALRM, renew)
+    signal.setitimer(signal.ITIMER_REAL, claim.RENEW)
+    try:
+        yield
+    finally:
+        # Not once more at its end: the fsync would wait for all that was written.
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _run_rsync(words: list[str], renew: Callable[[int, FrameType | None], None]) -> int:
-    """Run rsync and call `renew` again and again while it works; returns its wait status."""
+def _run_rsync(argv: list[str]) -> int:
+    """Run rsync; returns its wait status. Raises FileNotFoundError where PATH has none."""
     import signal
 
     # Python ignores these two, and rsync would too.
     defaults = (signal.SIGPIPE, signal.SIGXFSZ)
-    rsync = os.posix_spawnp("rsync", ["rsync", *words], os.environ, setsigdef=defaults)
-    # Not at its end: the fsync would wait for all that rsync wrote.
-    signal.signal(signal.SIGALRM, renew)
-    signal.setitimer(signal.ITIMER_REAL, claim.RENEW, claim.RENEW)
-    status = os.waitpid(rsync, 0)[1]
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    return status
+    rsync = os.posix_spawnp("rsync", argv, os.environ, setsigdef=defaults)
+    return os.waitpid(rsync, 0)[1]
 
 
 def _with_rsync(store: Store, act: Callable[[], T]) -> T:

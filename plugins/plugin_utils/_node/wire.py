@@ -24,6 +24,11 @@ to the nodes: `typing` costs a verb more than its work, and their Python may lac
     adopt        AdoptRequest         AdoptReply
     specialists  SpecialistsRequest   SpecialistsReply, many, the last one NodeReply
     clean        CleanRequest         CleanReply, many, the last one CleanedReply
+    foresee      ForeseeRequest       ForeseeReply
+    remake       MirrorRequest        RemakeReply
+    mirrored     MirrorRequest        MirroredReply
+
+The remote side of a sync, `receive`, says a ReceiveReply on stderr.
 
 The verb `session` stays and carries requests of all these verbs, several at once: each line of its
 stdin is a SessionRequest, and each of its replies a SessionReply, which names the request that it
@@ -57,14 +62,80 @@ _ClassOrNone = TypedDict("_ClassOrNone", {"class": Union[str, None]})
 class RefusedReply(_Class):  # pylint: disable=inherit-non-class
     """A clear no, with its `class`: nothing was changed.
 
-    Classes: adopted, agent, disk, fenced, home, input, known, lease, linger, program, python,
-    record, schema, start, state, store, sync.
+    Classes: adopted, agent, disk, fenced, home, input, known, lease, linger, mirror, program,
+    python, record, schema, start, state, store, sync.
     """
 
     state: Literal["refused"]
     blame: Blame
     # A sentence for a person.
     message: str
+
+
+class MadeReply(FromStore):
+    """What the remote side of a sync says among its errors: the workspace has been made."""
+
+    state: Literal["made"]
+    # How many files, folders and links were made, changed or deleted in it.
+    changes: int
+    # How many of them were deleted.
+    deleted: int
+    # Bytes of the list of what belongs, if it was sent with the project; 0 if it was there.
+    listed: int
+
+
+ReceiveReply = MadeReply | RefusedReply
+
+
+class ForeseeRequest(TypedDict):
+    """What would go from the workspace that a claim of this key would be given?"""
+
+    # Of the workspace.
+    key: str
+    # How many slots this controller believes the node to have.
+    slots: int
+    # The list of what belongs, as a sync would send it, compressed (zlib) and in base64.
+    listed: str
+
+
+class ForeseenReply(FromStore):
+    """Nothing was changed."""
+
+    state: Literal["foreseen"]
+    # How many files, folders and links a sync would delete there.
+    deleted: int
+    # The first thousand of them.
+    paths: list[str]
+
+
+ForeseeReply = ForeseenReply | RefusedReply
+
+
+class MirrorRequest(TypedDict):
+    """Is the mirror in this state, or: it is (`mirrored`), for a sync of it has ended well."""
+
+    attempt: str
+    # Of its claim.
+    generation: int
+    # A hash of the project as it is at home.
+    digest: str
+
+
+class StaleReply(FromStore):
+    """The mirror is in another state, or somebody has it: a sync is needed."""
+
+    state: Literal["stale"]
+
+
+class NotedReply(FromStore):
+    """It is written down, if no other sync has begun since."""
+
+    state: Literal["noted"]
+
+
+# `made`: the workspace is as a sync would have made it, and nothing had to be sent.
+RemakeReply = MadeReply | StaleReply | RefusedReply
+MirroredReply = NotedReply | RefusedReply
 
 
 class Change(TypedDict):
@@ -292,6 +363,12 @@ class JobSpec(TypedDict):
     command: str | None
     # A command of the shell that shows whether the work is good.
     verify: str | None
+    # A command of the shell that is run in the workspace before the agent.
+    setup: NotRequired[str | None]
+    # Globs of files; it is skipped while they are as they were when it last succeeded there.
+    setup_if: NotRequired[list[str] | tuple[str, ...]]
+    # Seconds for it.
+    setup_timeout: NotRequired[float]
     # Seconds for agent and verify together.
     timeout: float
     # The job's name in its run.

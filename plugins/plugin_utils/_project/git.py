@@ -9,10 +9,11 @@ Only read, never written.
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import IO, Any
 
@@ -67,6 +68,8 @@ NOTHING_RUNS = {
 WITH_FILTERS = ("/bin/sh", "-c", 'ulimit -v 16000000 2>/dev/null; exec "$@"', "sh")
 # Which files git takes the user's own settings from, safe.directory among them, stays as it is.
 USERS_OWN = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+# What `ls-files -t -s` says of a tracked file before its path: letter, mode, object, stage.
+TRACKED = re.compile(rb"[A-Zac-z] \d{6} [0-9a-f]{40,64} \d\t")
 # How many of the last characters that a git says of its failure are passed on.
 MESSAGE_MOST = 1000
 # What git says where it has looked in the folder and in all above, and found no repository.
@@ -209,10 +212,17 @@ class Project:
 
     # Where it lies on this machine.
     path: str
+    # Whether git says what belongs to it; without git all that lies there does.
+    is_git: bool = False
+    # What git says belongs to it, as paths from the project's top; some may not be there.
+    listed: tuple[bytes, ...] = ()
     # What git ignores, as paths from the project's top; folders have a slash at their end.
     ignored: tuple[bytes, ...] = ()
     # Paths of `.git`s inside of the project that make no sense on another machine.
     plain: tuple[bytes, ...] = ()
+    # The repositories inside of the project that go along as such, as paths with a slash at their
+    # end.
+    inner: tuple[bytes, ...] = ()
     # (folder, its path in the workspace) of those that together make the workspace's `.git`; none
     # if the project's own is good as it is.
     parts: tuple[tuple[str, str], ...] = ()
@@ -223,11 +233,20 @@ def project_at(path: str) -> Project:
     try:
         if not in_git(path):
             return Project(path)
-        ignored, plain = _look_into(path, b"")
-        if b"./" in ignored:
+        found = _Found()
+        _look_into(path, b"", found)
+        if b"./" in found.ignored:
             # The repository above ignores it, so it is nobody's git project.
             return Project(path)
-        return Project(path, tuple(ignored), tuple(plain), tuple(_repository_parts(path)))
+        return Project(
+            path,
+            is_git=True,
+            listed=tuple(found.listed),
+            ignored=tuple(found.ignored),
+            plain=tuple(found.plain),
+            inner=tuple(found.inner),
+            parts=tuple(_repository_parts(path)),
+        )
     except GitError as exc:
         raise ProjectError([f"git can't read the project {path}: {exc}"]) from None
 
@@ -260,40 +279,61 @@ def in_git(path: str) -> bool:
     return True
 
 
-def _look_into(top: str, below: bytes) -> tuple[list[bytes], list[bytes]]:
-    """What is ignored, and which `.git`s are plain, in a repository and in those inside of it.
+@dataclass
+class _Found:
+    """What was found of a project until now; the fields are those of Project."""
+
+    listed: list[bytes] = field(default_factory=list)
+    ignored: list[bytes] = field(default_factory=list)
+    plain: list[bytes] = field(default_factory=list)
+    inner: list[bytes] = field(default_factory=list)
+
+
+def _look_into(top: str, below: bytes, found: _Found) -> None:
+    """Find what git says of a repository, and of those inside of it.
 
     Git by itself doesn't look into repositories inside of another one. below: path of the
     repository from the project's top, with a slash at its end, or blank. Raises GitError.
     """
     ignored_names, entries = _list_files(os.path.join(top, os.fsdecode(below)))
-    ignored = [below + name for name in ignored_names]
-    plain: list[bytes] = []
-    if below + b"./" in ignored:
-        return ignored, plain
+    found.ignored += [below + name for name in ignored_names]
+    if b"./" in ignored_names:
+        return
 
     for entry in entries:
         is_submodule = entry.startswith((b"H 160000 ", b"S 160000 "))
-        if is_submodule:
-            inner = below + entry.partition(b"\t")[2] + b"/"
-        else:
-            inner = below + entry[2:]
+        # Of what git tracks a mode and more stand before the path.
+        tracked = TRACKED.match(entry)
+        name = entry[tracked.end() :] if tracked else entry[2:]
+        inner = below + name + (b"/" if is_submodule else b"")
+        if not inner.endswith(b"/"):
+            found.listed.append(inner)
+            continue
         git_dir = os.path.join(top, os.fsdecode(inner), ".git")
-        if not inner.endswith(b"/") or not os.path.lexists(git_dir):
+        if is_submodule and not is_top(os.path.join(top, os.fsdecode(inner))):
+            # It was never fetched, and git reads a `.git` that is none as if it was not there. Of
+            # files that lie there git says nothing.
+            found.listed += _files_below(top, inner)
             continue
-        if is_submodule and not _is_top(os.path.join(top, os.fsdecode(inner))):
-            # It was never fetched, and git reads a `.git` that is none as if it was not there.
+        if not os.path.lexists(git_dir):
             continue
-
         if is_submodule or _reaches_out(git_dir):
-            plain.append(inner + b".git")
-        inner_ignored, inner_plain = _look_into(top, inner)
-        ignored += inner_ignored
-        plain += inner_plain
-    return ignored, plain
+            found.plain.append(inner + b".git")
+        else:
+            found.inner.append(inner)
+        _look_into(top, inner, found)
 
 
-def _is_top(folder: str) -> bool:
+def _files_below(top: str, below: bytes) -> Iterator[bytes]:
+    """Paths of all files and links in a folder, from the top."""
+    root = os.fsencode(top)
+    for folder, inner, names in os.walk(os.path.join(root, below)):
+        links = [name for name in inner if os.path.islink(os.path.join(folder, name))]
+        for name in names + links:
+            yield os.path.relpath(os.path.join(folder, name), root)
+
+
+def is_top(folder: str) -> bool:
     """Whether git takes this folder for the top of a repository. Raises GitError."""
     return git(folder, "rev-parse", "--show-prefix") in (b"", b"\n")
 
@@ -313,7 +353,9 @@ def _list_files(folder: str) -> tuple[list[bytes], list[bytes]]:
 
 
 def _reaches_out(git_dir: str) -> bool:
-    """Whether a `.git` is a mere file that names the real one, or takes another's objects."""
+    """Whether a `.git` is a link or a mere file to the real one, or takes another's objects."""
+    if os.path.islink(git_dir):
+        return True
     alternates = os.path.join(git_dir, "objects", "info", "alternates")
     return not os.path.isdir(git_dir) or os.path.exists(alternates)
 
@@ -345,34 +387,9 @@ def _lines(folder: str, *words: str) -> list[str]:
 
 
 def _names_a_tree(git_dir: str) -> bool:
-    """Whether core.worktree may be set: it would lead the agent's git to a path of this machine."""
+    """Whether core.worktree may be set, so that what git reads as the project may be another's."""
     try:
         with open(os.path.join(git_dir, "config"), "rb") as file:
             return b"worktree" in file.read().lower()
     except OSError:
         return False
-
-
-def portable_config(parts: Sequence[tuple[str, str]], folder: str) -> None:
-    """Write the repository's settings into this folder, without those that bind it to this machine.
-
-    parts: of the project. Times are kept, so that rsync sends the file once. Raises GitError.
-    """
-    own = parts[0][0]
-    common = [source for source, path in parts if path == ".git"][-1]
-    common_config = os.path.join(common, "config")
-    config = os.path.join(folder, "config")
-    with open(config, "wb") as file, open(common_config, "rb") as source:
-        file.write(source.read())
-
-    git(folder, "config", "--file", config, "core.bare", "false")
-    # To unset what is not there is an error.
-    git(folder, "config", "--file", config, "core.worktree", "x")
-    git(folder, "config", "--file", config, "--unset-all", "core.worktree")
-    os.utime(config, ns=(0, os.stat(common_config).st_mtime_ns))
-
-    if own != common and not os.path.exists(os.path.join(own, "config.worktree")):
-        # Without one of its own the main work tree's would count.
-        own_config = os.path.join(folder, "config.worktree")
-        open(own_config, "w").close()
-        os.utime(own_config, (0, 0))

@@ -10,13 +10,12 @@ known here too: by no way, neither the agent's commits nor a copy under another 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 
+from .._node.belongs import NODE_OWNED, Patterns
 from .git import LARGE_SECONDS_MOST, GitError, git
 from .scratch import Scratch
 from .stored import NO_ID, SUBMODULE, Change, Contents, Entry, some_paths
-from .sync import NODE_OWNED
 from .tree_maker import TreeMaker, parse_changes
 
 # Files of a harvest: what changed, its contents, and the agent's own commits.
@@ -25,10 +24,6 @@ PACK = "branch.pack"
 BUNDLE = "commits.bundle"
 # What tells which file looks like another one of before.
 SIMILAR = ("diff-tree", "-r", "-z", "--raw", "--no-ext-diff", "--no-textconv", "-M50%", "-C50%")
-# The paths of NODE_OWNED.
-NODE_OWNED_PATH = re.compile(
-    "|".join(re.escape(path[1:]).replace(r"\*", "[^/]+") for path in NODE_OWNED).encode()
-)
 # How many objects are stored one by one; more of them are kept as the pack that they came in.
 LOOSE_MOST = 100
 # The id of a blank file, by git's formats of objects.
@@ -68,6 +63,7 @@ class HarvestContents:
         self.kept: set[bytes] = set()
         # Ids of contents that must not get into the user's repository.
         self._secret: set[bytes] = set()
+        self._node_owned = Patterns(NODE_OWNED)
         # Sentences for a person.
         self.notes: list[str] = []
 
@@ -230,7 +226,7 @@ class HarvestContents:
 
     def stays_on_its_node(self, path: bytes) -> bool:
         """Whether it is what an agent keeps on its node for itself, and no work of it."""
-        return NODE_OWNED_PATH.fullmatch(path.removeprefix(self.prefix)) is not None
+        return self._node_owned.name(path.removeprefix(self.prefix))
 
     def is_secret(self, object_id: bytes) -> bool:
         return object_id in self._secret

@@ -26,6 +26,7 @@ from urllib.parse import quote
 KNOWN = frozenset(
     {
         "log",
+        "setup.log",
         "report.md",
         "result.json",
         "changes.patch",

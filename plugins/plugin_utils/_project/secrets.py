@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from .._errors import InputError
 from .._files.paths import write_once
 from .._files.record import known_state_home, own_state_home
+from .._node.belongs import Patterns
+from .contents import INCLUDE_FILE
 from .sync import Exclusions, sources, upload_argv
 
 # Names of files that usually hold a secret; what is an example by its name is none.
@@ -44,29 +47,44 @@ SHOWN_MOST = 10
 def look_for_secrets_once(excluded: Exclusions, key: str, *, note: bool = True) -> list[str]:
     """Paths that look like secrets among what goes to a node, sorted; none at a second look.
 
-    A project is known by the key of its workspaces. note: whether it is noted that it was looked
-    at. Raises InputError.
+    What goes although git ignores it is among them, whatever its name. A project is known by the
+    key of its workspaces and by its .worktreeinclude: it is looked at again when that changes.
+    note: whether it is noted that it was looked at. Raises InputError.
     """
-    seen = os.path.join(known_state_home(), "projects", key)
+    name = key + _include_mark(excluded.project.path)
+    seen = os.path.join(known_state_home(), "projects", name)
     if os.path.exists(seen):
         return []
 
     # A project's own .git is git's. One that is put together of folders elsewhere is looked into.
     hidden = NAMES_OF_BRANCHES if excluded.outside else INSIDE_GIT
     paths = (path.decode("utf-8", "backslashreplace") for path in sent_paths(excluded))
-    secrets = sorted(path for path in paths if _looks_secret(path) and not hidden.search(path))
+    suspects = {path for path in paths if _looks_secret(path) and not hidden.search(path)}
+    cut = Patterns(excluded.patterns)
+    suspects |= {
+        path.decode("utf-8", "backslashreplace") for path in excluded.included if not cut.name(path)
+    }
     if note:
-        write_once(os.path.join(own_state_home("projects"), key), b"")
-    return secrets
+        write_once(os.path.join(own_state_home("projects"), name), b"")
+    return sorted(suspects)
+
+
+def _include_mark(project: str) -> str:
+    """What tells this content of the project's .worktreeinclude from others; blank without one."""
+    try:
+        with open(os.path.join(project, INCLUDE_FILE), "rb") as file:
+            return "-" + hashlib.sha256(file.read()).hexdigest()[:12]
+    except OSError:
+        return ""
 
 
 def sent_paths(excluded: Exclusions) -> list[bytes]:
     """What a sync to an empty workspace would send: rsync itself says it. Raises InputError."""
     try:
-        with sources(excluded.project) as given, tempfile.TemporaryDirectory() as nothing:
+        with sources(excluded) as given, tempfile.TemporaryDirectory() as nothing:
             listing = subprocess.run(
                 upload_argv(given, ("--dry-run", "--8-bit-output", "--out-format=%n"), nothing),
-                input=excluded.rules,
+                input=given.names,
                 capture_output=True,
                 env={**os.environ, "LC_ALL": "C"},
                 check=False,

@@ -10,21 +10,35 @@ import contextlib
 import hashlib
 import os
 import re
+import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._links.link import RSYNC_OUTPUT_CAP, Link, LinkError, refusal_in
+from .._links.link import RSYNC_OUTPUT_CAP, Link, LinkError, made_in, refusal_in
 from .._links.process import Process
 from .._links.reader import clean_line
-from .git import Project, portable_config, project_at
+from .._node import wire
+from .._node.belongs import LIST, Patterns, pack
+from .contents import contents, included_by_file
+from .git import GitError, Project, ProjectError, is_top, project_at
 from .harvest_files import KNOWN, LEAST_BYTES, LEAST_SECONDS, GrowthWatch, HarvestLimit
 from .outside import check_outside, is_inside, printable
+from .settings import portable_settings, write_configs, write_made
 
 # How long no byte of a sync may move, in seconds. Both sides say so in half of that when they only
 # think, so a slow node or a slow line shows.
 STALL_SECONDS = 20
+# How long a node may take to say what a sync would delete there, in seconds.
+FORESEE_SECONDS = 120.0
+# How long it may take to make a workspace of what the node has, in seconds.
+REMAKE_SECONDS = 3600.0
+# How often a sync that waits for another one of its project renews its claim, in seconds.
+RENEW_SECONDS = 30.0
 # How long an rsync may take, in seconds; its own --timeout ends one that stands still.
 RSYNC_SECONDS = 6 * 3600.0
 # How long the fetch of a harvest may keep a run, in seconds; longer if its limit is so large that
@@ -32,15 +46,8 @@ RSYNC_SECONDS = 6 * 3600.0
 FETCH_SECONDS = 3600.0
 FETCH_BYTES_A_SECOND = 500_000
 
-# A specialist's session lives on one node and for one path, so the project's own copy of it stays
-# at home.
-NODE_OWNED = ("/.gummy/specialists/*/session.txt", "/.gummy/specialists/*/meta.yaml")
-# A specialist that was made on the node stays there whole, although the project at home has none:
-# gummy can't resume one without its prompt.
-KEPT_THERE = "/.gummy/specialists/**"
 # Has an rsync print a line for each change: what it is, and where.
-ITEMIZED = ("--out-format=%i", "--8-bit-output")
-ITEMIZED_WITH_PATHS = ("--out-format=%i %n", "--8-bit-output")
+ITEMIZED = ("--out-format=%i %n", "--8-bit-output")
 # Such a line: a deletion, or what happens to which kind of file and what of it differs; the path.
 ITEM = re.compile(r"(?:(\*deleting) {0,2}|([<>ch.][fdLDS])([^ ]{5,12}))(?: (.*))?")
 # So many paths are kept, and so many bytes of such lines are read.
@@ -101,13 +108,18 @@ class TransferError(Exception):
 
 @dataclass(frozen=True)
 class Exclusions:
-    """A project, and what of it is kept from the nodes."""
+    """A project: what of it goes to the nodes, and what is kept from them."""
 
     project: Project
-    # rsync's filter rules, each with a NUL after it.
-    rules: bytes
+    # rsync's filter rules for what lies in the repositories; of all else there is a list.
+    rules: tuple[bytes, ...]
     # What sync_exclude says, in the words of the user.
     patterns: tuple[str, ...]
+    # Repository -> its config for the nodes; the project's own is blank, the paths of those inside
+    # of it end with a slash.
+    configs: Mapping[bytes, bytes]
+    # What git ignores and goes along all the same, as paths from the project's top.
+    included: tuple[bytes, ...]
 
     @property
     def outside(self) -> list[str]:
@@ -123,6 +135,22 @@ class Exclusions:
         if self.project.plain:
             words.append(f"{len(self.project.plain)} .git of submodules")
         return ", ".join(words) or "nothing"
+
+    def listed(self, files: Sequence[bytes]) -> bytes:
+        """The list of what belongs, as a node gets it."""
+        plain = [path[: -len(b".git")] for path in self.project.plain]
+        return pack(
+            {
+                "repositories": [os.fsdecode(path) for path in self.configs],
+                "plain": [os.fsdecode(path) for path in plain],
+                "patterns": [*self.patterns],
+            },
+            files,
+        )
+
+    def not_harvested(self) -> list[str]:
+        """The included files as patterns, for neither baseline nor patch may name them."""
+        return [os.fsdecode(anchored(path)) for path in self.included]
 
 
 @dataclass(frozen=True)
@@ -166,31 +194,53 @@ def workspace_key(project: str | None, controller: str) -> str:
 
 
 def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
-    """What of the project at this path stays at home: what git ignores there, and sync_exclude.
+    """What of the project at this path goes to a node, and what stays at home.
 
-    Raises ProjectError.
+    What git ignores stays, but for what .worktreeinclude names, and what sync_exclude names in any
+    case. Raises ProjectError.
     """
     project = project_at(path)
     with_repository = GIT.isdisjoint(sync_exclude)
     if not with_repository:
         project = replace(project, parts=())
+    cut = Patterns([pattern for pattern in sync_exclude if not pattern.startswith("/.git/")])
+    inner = tuple(path for path in project.inner if not cut.name(path + b".git/"))
+    project = replace(project, inner=inner)
     check_outside(project)
 
-    # rsync takes the first rule that fits.
-    ours = [*NODE_OWNED, *NOT_PORTABLE]
-    if project.parts:
-        ours += BOUND_TO_HERE
-    rules = [_exclude(pattern.encode()) for pattern in ours]
-    rules += [_exclude(anchored(path)) for path in project.plain]
-    if with_repository:
-        # A branch may have the name of a cache, so only what names the repository cuts it.
-        cuts = (pattern for pattern in sync_exclude if pattern.startswith(("/.git/", ".git/")))
-        rules += [_exclude(pattern.encode()) for pattern in cuts]
-        rules.append(b"+ .git/**")
-    rules += [_exclude(pattern.encode()) for pattern in sync_exclude]
-    rules += [_exclude(anchored(path)) for path in project.ignored]
+    try:
+        repositories = [*project.inner]
+        if project.is_git and with_repository and _has_repository(project):
+            repositories.insert(0, b"")
+        configs = {
+            repository: portable_settings(os.path.join(path, os.fsdecode(repository)))
+            for repository in repositories
+        }
+        included = included_by_file(project)
+    except GitError as exc:
+        raise ProjectError([f"git can't read the project {path}: {exc}"]) from None
 
-    return Exclusions(project, b"".join(rule + b"\0" for rule in rules), tuple(sync_exclude))
+    # rsync takes the first rule that fits. A branch may have the name of a cache, so of what
+    # sync_exclude says only what names the repository cuts it.
+    rules = [*NOT_PORTABLE]
+    if project.parts:
+        rules += BOUND_TO_HERE
+    rules += [pattern for pattern in sync_exclude if pattern.startswith(("/.git/", ".git/"))]
+    words = [_exclude(pattern.encode()) for pattern in rules]
+    for repository in configs:
+        # What it says stands in the config that is made.
+        words.append(_exclude(anchored(repository + b".git/config.worktree")))
+    return Exclusions(project, tuple(words), tuple(sync_exclude), configs, included)
+
+
+def _has_repository(project: Project) -> bool:
+    """Whether the project has one of its own, and is no mere folder of another one's tree.
+
+    Git looks further above where a `.git` is none. Raises GitError.
+    """
+    if project.parts:
+        return True
+    return os.path.isdir(os.path.join(project.path, ".git")) and is_top(project.path)
 
 
 def _exclude(pattern: bytes) -> bytes:
@@ -207,42 +257,170 @@ def anchored(path: bytes) -> bytes:
     return b"/" + path
 
 
-def send_project(
-    link: Link, excluded: Exclusions, attempt: str, generation: int, *, itemized: bool = False
-) -> Sent:
-    """Send a project into the workspace that the attempt claimed.
+@dataclass(frozen=True)
+class Turn:
+    """One of several syncs of a project to a node: only one at a time sends anything."""
 
-    generation: of the claim, so that one who lost the workspace meanwhile does no harm there.
-    itemized: whether each change is asked for.
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    # Called now and then by who waits, whose claim must not run out.
+    renew: Callable[[], None] = lambda: None
+
+
+def send_project(
+    link: Link, excluded: Exclusions, attempt: str, generation: int, turn: Turn | None = None
+) -> Sent:
+    """Send a project to a node, into the workspace that the attempt claimed there.
+
+    generation: of the claim, so that one who lost the workspace meanwhile does no harm there; turn:
+    shared with others who send the same. What the node has already needs no rsync, so of those that
+    wait only the first one sends something.
 
     Raises LinkError, TransferError.
     """
+    turn = turn or Turn()
+    digest = digest_of(excluded) if link.session.is_open else ""
+    request: wire.MirrorRequest = {"attempt": attempt, "generation": generation, "digest": digest}
+    while True:
+        changes = _remake(link, request) if digest else None
+        if changes is not None:
+            return Sent(0, 0, changes)
+        if turn.lock.acquire(blocking=False):
+            break
+        while not turn.lock.acquire(timeout=RENEW_SECONDS):
+            turn.renew()
+        turn.lock.release()
+
+    try:
+        out, errors = _receive(link, excluded, attempt, generation)
+        if digest and digest == digest_of(excluded):
+            # A courtesy to the next sync; nothing changed here while rsync looked.
+            with contextlib.suppress(LinkError):
+                link.session.call("mirrored", request)
+    finally:
+        turn.lock.release()
+    sent = read_stats(out)
+    made = made_in(errors)
+    if made is None:
+        return sent
+    changes = Changes(made["changes"], made["deleted"], ())
+    return replace(without_list(sent, made["listed"]), changes=changes)
+
+
+def _receive(link: Link, excluded: Exclusions, attempt: str, generation: int) -> tuple[str, str]:
+    """(stdout, stderr) of the rsync into the mirror. Raises LinkError, TransferError."""
     words = link.rsync_words("receive", attempt, str(generation))
-    return _upload(link, excluded, words, ITEMIZED if itemized else ())
+    until = time.monotonic() + RSYNC_SECONDS
+    while True:
+        try:
+            return _upload(link, excluded, words)
+        except TransferError as exc:
+            is_waiting = exc.refusal is not None and exc.refusal["class"] == "mirror"
+            # Another sync of the project goes on there; the node made us wait for a while, and the
+            # lease was renewed.
+            if not is_waiting or time.monotonic() > until:
+                raise
+
+
+def _remake(link: Link, request: wire.MirrorRequest) -> Changes | None:
+    """What it changed to make the workspace of what the node has; None: a sync is needed.
+
+    Raises TransferError.
+    """
+    try:
+        reply = link.session.call("remake", request, REMAKE_SECONDS)
+    except LinkError:
+        # rsync will find out what is wrong.
+        return None
+    if reply["state"] == "refused":
+        raise TransferError("refused", reply["message"], reply)
+    if reply["state"] == "stale":
+        return None
+    return Changes(reply["changes"], reply["deleted"], ())
+
+
+def digest_of(excluded: Exclusions) -> str:
+    """A hash of all that rsync would look at: what belongs, and each file's kind, size and times.
+
+    The time of the last change of an inode is among them, which nobody can set.
+    """
+    project = excluded.project
+    top = os.fsencode(project.path.rstrip("/"))
+    files = contents(project, excluded.patterns, excluded.included)
+    digest = hashlib.sha256(excluded.listed(files))
+    for repository, config in excluded.configs.items():
+        digest.update(b"\0".join([repository, config, b""]))
+    for rule in excluded.rules:
+        digest.update(rule)
+
+    paths = [top + b"/" + path for path in files]
+    folders = {path.rpartition(b"/")[0] for path in paths}
+    repositories = [top + b"/" + path + b".git" for path in excluded.configs]
+    repositories += [os.fsencode(folder) for folder, _path in project.parts]
+    for path in (*paths, *sorted(folders), *_all_in(repositories)):
+        try:
+            info = os.lstat(path)
+        except OSError:
+            digest.update(b"gone")
+            continue
+        is_folder = stat.S_ISDIR(info.st_mode)
+        # What happens in a folder changes its times, and its files have lines of their own.
+        times = () if is_folder else (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
+        digest.update(b"%s %r\0" % (path, (info.st_mode, *times)))
+    return digest.hexdigest()
+
+
+def _all_in(folders: Sequence[bytes]) -> Iterator[bytes]:
+    for folder in folders:
+        for where, inner, names in os.walk(folder):
+            inner.sort()
+            for name in sorted(names + inner):
+                yield os.path.join(where, name)
 
 
 def preview_project(link: Link, excluded: Exclusions, key: str, slots: int) -> Sent:
-    """What a sync of the project would send now, itemized; nothing is claimed, sent or deleted.
+    """What a sync of the project would send and delete now; nothing is claimed or done.
 
     key: of the workspace; slots: of the node. Raises LinkError, TransferError.
     """
     words = link.rsync_words("preview", key, str(slots))
-    return _upload(link, excluded, ["--dry-run", *words], ITEMIZED_WITH_PATHS)
+    out, _errors = _upload(link, excluded, ["--dry-run", *ITEMIZED, *words], ITEMS_CAP)
+    listed = excluded.listed(contents(excluded.project, excluded.patterns, excluded.included))
+    # The list of what belongs is no file of the project.
+    lines = out.split("\n")
+    others = [line for line in lines if not line.endswith(" " + os.fsdecode(LIST))]
+    changes = read_changes("\n".join(others))
+    sent = without_list(read_stats(out), len(listed) if len(others) < len(lines) else 0)
+    reply = link.call(
+        "foresee",
+        {"key": key, "slots": slots, "listed": base64.b64encode(zlib.compress(listed)).decode()},
+        FORESEE_SECONDS,
+    )
+    if reply["state"] == "refused":
+        raise TransferError("refused", reply["message"], reply)
+    deleted = ["delete " + path for path in reply["paths"]]
+    changes = Changes(
+        changes.count + reply["deleted"],
+        changes.deleted + reply["deleted"],
+        (*changes.paths, *deleted)[:PATHS_MOST],
+    )
+    return replace(sent, changes=changes)
 
 
 def _upload(
-    link: Link, excluded: Exclusions, words: Sequence[str], items: Sequence[str] = ()
-) -> Sent:
-    """The rsync to a node. words, items: its options. Raises LinkError, TransferError."""
-    before = ""
-    cap = ITEMS_CAP if items else RSYNC_OUTPUT_CAP
-    with sources(excluded.project) as given:
-        argv = upload_argv(given, [*items, *words], link.rsync_target())
-        status, out, errors = link.rsync(argv, RSYNC_SECONDS, excluded.rules, cap=cap)
-        if status == VANISHED:
-            # Somebody works there: what is new meanwhile may need what was not there before.
-            before = out + "\n"
-            status, out, errors = link.rsync(argv, RSYNC_SECONDS, excluded.rules, cap=cap)
+    link: Link, excluded: Exclusions, words: Sequence[str], cap: int = RSYNC_OUTPUT_CAP
+) -> tuple[str, str]:
+    """(stdout, stderr) of the rsync to a node.
+
+    words: its options; cap: bytes that it may print. Raises LinkError, TransferError.
+    """
+    with sources(excluded) as given:
+        argv = upload_argv(given, words, link.rsync_target())
+        status, out, errors = link.rsync(argv, RSYNC_SECONDS, given.names, cap=cap)
+    if status == VANISHED:
+        # Somebody works there: what is new meanwhile may need what was not there before.
+        with sources(excluded) as given:
+            argv = upload_argv(given, words, link.rsync_target())
+            status, out, errors = link.rsync(argv, RSYNC_SECONDS, given.names, cap=cap)
 
     refusal = refusal_in(errors)
     if refusal is not None:
@@ -250,32 +428,50 @@ def _upload(
     if status not in (0, VANISHED):
         is_stalled = status == STALLED
         raise TransferError(*why_rsync_failed(status, errors), is_stalled=is_stalled)
-    sent = read_stats(out)
-    return replace(sent, changes=read_changes(before + out)) if items else sent
+    return out, errors
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What an rsync is given of a project."""
+
+    # The names for its stdin, each with a NUL after it.
+    names: bytes
+    # Path of the file with the filter rules.
+    rules: str
 
 
 @contextlib.contextmanager
-def sources(project: Project) -> Iterator[list[str]]:
-    """rsync's sources of a project, while the context lasts.
+def sources(excluded: Exclusions) -> Iterator[Sources]:
+    """What rsync is given of a project, while the context lasts.
 
-    Before the project itself, where its repository is elsewhere, come folders that name each part
-    by its path in the workspace.
+    Each name is a path on this machine, of which what follows `/./` is the path in the workspace.
+    Of two with the same path there the first one's goes. So what we make comes first: the list of
+    what belongs, and each repository's config. Then come the parts of a repository that is
+    elsewhere, by folders that name each part by its path in the workspace, and then the project.
     """
-    top = project.path.rstrip("/")
-    if not project.parts:
-        yield [top + "/"]
-        return
-
+    project = excluded.project
+    top = os.fsencode(project.path.rstrip("/"))
+    files = contents(project, excluded.patterns, excluded.included)
     with tempfile.TemporaryDirectory(prefix="gummy-sync-") as folder:
-        os.makedirs(os.path.join(folder, "0", ".git"))
-        portable_config(project.parts, os.path.join(folder, "0", ".git"))
-        paths = [f"{folder}/0/./.git/"]
+        made = os.path.join(folder, "0")
+        os.mkdir(made)
+        write_made(os.path.join(made, os.fsdecode(LIST)), excluded.listed(files))
+        configs = write_configs(made, excluded.configs)
+        names = [os.fsencode(made) + b"/./" + path for path in (LIST, *configs)]
+
         for number, (source, path) in enumerate(project.parts, 1):
-            link = os.path.join(folder, str(number), path)
-            os.makedirs(os.path.dirname(link))
-            os.symlink(source, link)
-            paths.append(f"{folder}/{number}/./{path}/")
-        yield [*paths, f"{top}/./"]
+            part = os.path.join(folder, str(number), path)
+            os.makedirs(os.path.dirname(part))
+            os.symlink(source, part)
+            names.append(os.fsencode(f"{folder}/{number}/./{path}/"))
+
+        repositories = [path for path in configs if path != b".git/" or not project.parts]
+        names += [top + b"/./" + path for path in (*repositories, *files)]
+        rules = os.path.join(folder, "rules")
+        with open(rules, "wb") as file:
+            file.write(b"".join(rule + b"\0" for rule in excluded.rules))
+        yield Sources(b"".join(name + b"\0" for name in names), rules)
 
 
 def seconds_in_a_run(limit: HarvestLimit) -> float:
@@ -352,26 +548,24 @@ def _stays_there(link: Link, attempt: str) -> str:
     )
 
 
-def upload_argv(given: Sequence[str], link_words: Sequence[str], remote: str) -> list[str]:
-    """The argv of an rsync that mirrors its sources into the workspace, with rules on its stdin.
+def upload_argv(given: Sources, link_words: Sequence[str], remote: str) -> list[str]:
+    """The argv of an rsync that sends a project, with the names of its sources on its stdin.
 
-    Modes and times go along, owners do not. Of several sources that have a file the first one's
-    goes; what follows `/./` in a source is its path in the workspace.
+    Modes and times go along, owners do not. Nothing is deleted there but in repositories, whose
+    folders are sent whole; the rest the node program takes away.
     """
-    together = ["--relative"] if len(given) > 1 else []
     return [
         "rsync",
         "-rlpt",
-        *together,
         "--delete",
-        f"--filter=P {KEPT_THERE}",
         "--from0",
-        "--exclude-from=-",
+        "--files-from=-",
+        f"--exclude-from={given.rules}",
         "--stats",
         f"--timeout={STALL_SECONDS}",
         *link_words,
         "--",
-        *given,
+        "/",
         remote,
     ]
 
@@ -391,6 +585,16 @@ def read_stats(stats: str) -> Sent:
         files=_statistic("Number of (?:regular )?files transferred", stats),
         bytes=_statistic("Total transferred file size", stats),
     )
+
+
+def without_list(sent: Sent, listed: int) -> Sent:
+    """What was sent of the project itself.
+
+    listed: bytes of the list of what belongs, if it was sent too; 0 if it was there.
+    """
+    if not listed:
+        return sent
+    return replace(sent, files=max(0, sent.files - 1), bytes=max(0, sent.bytes - listed))
 
 
 def read_changes(out: str) -> Changes:

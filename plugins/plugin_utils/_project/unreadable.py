@@ -27,6 +27,8 @@ def why_unreadable(excluded: Exclusions, config: str) -> str:
 
     config: path of the config file. Raises InputError.
     """
+    if not os.access(excluded.project.path, os.R_OK | os.X_OK):
+        return f"this user can't read {excluded.project.path}, so nothing of it goes to a node"
     paths = unreadable_paths(excluded)
     if not paths:
         return ""
@@ -49,6 +51,8 @@ def unreadable_paths(excluded: Exclusions) -> list[bytes]:
     """
     project = excluded.project
     found = set(_unreadable_in(project.path, frozenset(project.ignored)))
+    # What goes although git ignores it was not walked through.
+    found.update(path for path in excluded.included if not _is_readable(project.path, path))
     for folder, path in project.parts:
         top = os.fsencode(path) + b"/"
         found.update(top + name for name in _unreadable_in(folder, frozenset()))
@@ -93,6 +97,12 @@ def _unreadable_in(top: str, ignored: frozenset[bytes]) -> Iterator[bytes]:
                 and os.path.lexists(entry.path)
             ):
                 yield path
+
+
+def _is_readable(top: str, path: bytes) -> bool:
+    """Whether a file can be read; what is a link, or not there, counts as one."""
+    full = os.path.join(os.fsencode(top), path)
+    return os.path.islink(full) or not os.path.lexists(full) or os.access(full, os.R_OK)
 
 
 def _as_listed(path: bytes) -> bytes:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from .._files.record import BranchOrder
 from .._files.sessions import Sessions
@@ -13,9 +13,10 @@ from .._input.config import Config
 from .._input.request import Job, Request
 from .._input.session_key import session_key
 from .._node import wire
+from .._node.belongs import NODE_OWNED
 from .._project.bring_home import BranchWish
 from .._project.git_need import GitNeed, git_need
-from .._project.sync import NODE_OWNED, Exclusions, workspace_key
+from .._project.sync import Exclusions, workspace_key
 from .._schedule.messages import PlacementSpec
 from .._schedule.placement import Need
 
@@ -30,6 +31,9 @@ def placement_spec(
     job: Job, config: Config, sessions: Sessions, git: GitNeed | None = None
 ) -> PlacementSpec:
     """The job as far as placement cares. git: what its project needs."""
+    limit = job.timeout
+    if job.setup is not None:
+        limit += job.setup_timeout
     need = Need(
         agent=job.agent,
         task_type=job.task_type,
@@ -47,7 +51,7 @@ def placement_spec(
         priority=job.priority,
         account=config.agents.get(job.agent, {}).get("account", job.agent),
         skippable=job.of is not None,
-        limit=job.timeout,
+        limit=limit,
         no_more=job.no_more,
     )
 
@@ -73,12 +77,19 @@ def claim_request(
 
 
 def job_spec(
-    job: Job, request: Request, *, controller: str, base: str | None, with_contents: bool = False
+    job: Job,
+    request: Request,
+    *,
+    controller: str,
+    base: str | None,
+    with_contents: bool = False,
+    not_harvested: Sequence[str] = (),
 ) -> wire.JobSpec:
     """What a node must know of the job.
 
     base: the commit that its branch is to begin at; with_contents: whether a patch is made anew at
-    home, of the contents of all files that changed.
+    home, of the contents of all files that changed; not_harvested: patterns of what went along
+    although git ignores it.
     """
     deliver = job.deliver
     if deliver == "patch" and with_contents:
@@ -89,6 +100,9 @@ def job_spec(
         "agent": job.agent,
         "prompt": job.prompt,
         "command": job.command,
+        "setup": job.setup,
+        "setup_if": job.setup_if,
+        "setup_timeout": job.setup_timeout,
         "verify": job.verify,
         "timeout": job.timeout,
         "job": job.name,
@@ -100,7 +114,7 @@ def job_spec(
         "artifacts": job.artifacts or (),
         "base": base,
         "title": commit_title(job),
-        "exclude": [*NODE_OWNED, *request.config.sync_exclude],
+        "exclude": [*NODE_OWNED, *request.config.sync_exclude, *not_harvested],
         "settings": request.config.agents.get(job.agent, {}),
         "expect_changes": job.expect_changes,
         "pinned": job.node is not None,

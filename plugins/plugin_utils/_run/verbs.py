@@ -27,7 +27,7 @@ from .._project.attributes import needs_contents
 from .._project.branch import head
 from .._project.bring_home import bring_home
 from .._project.harvest_files import HarvestLimit
-from .._project.sync import Exclusions, TransferError, seconds_in_a_run, send_project
+from .._project.sync import Exclusions, TransferError, Turn, seconds_in_a_run, send_project
 from .._project.unreadable import why_unreadable
 from .._schedule import messages as ev
 from . import replies, requests
@@ -76,6 +76,18 @@ class Links:
             link.session.close()
 
 
+@dataclass
+class Turns:
+    """For each node and project the lock of its syncs: the first one pays for all that wait."""
+
+    _locks: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, node: str, project: str) -> threading.Lock:
+        with self._one_at_a_time:
+            return self._locks.setdefault((node, project), threading.Lock())
+
+
 @dataclass(frozen=True)
 class Verbs:
     """What holds for all commands of a run."""
@@ -98,6 +110,8 @@ class Verbs:
 
     # Takes what is to be told before a step returns; may be called by any thread.
     tell: Callable[[Answer], None]
+
+    turns: Turns = field(default_factory=Turns)
 
     def claim(self, command: ev.Claim, job: Job, slots: int) -> Answer:
         """A slot and a workspace. slots: how many we believe the node has.
@@ -165,7 +179,11 @@ class Verbs:
         begun = time.monotonic()
         try:
             link = self.links.to(command.node)
-            sent = send_project(link, excluded, command.attempt, generation)
+            turn = Turn(
+                self.turns.of(command.node, job.project),
+                lambda: self._renew_claim(link, job, command.attempt),
+            )
+            sent = send_project(link, excluded, command.attempt, generation, turn)
         except LinkError as exc:
             return replies.not_reached(command.attempt, exc)
         except TransferError as exc:
@@ -173,9 +191,11 @@ class Verbs:
                 return self._after_stalled_sync(command, link, time.monotonic() - begun)
             why = _why_it_is_ours(exc, excluded)
             if why:
-                refused = ev.Refused(command.attempt, "input", "input", why, certain=True)
-                return Answer(refused, command.attempt)
+                return self._refused_here(command.attempt, why)
             return replies.after_failed_sync(command.attempt, exc)
+        except InputError as exc:
+            # The list of what belongs can't be made any more.
+            return self._refused_here(command.attempt, str(exc))
         return replies.after_sync(
             command.attempt,
             sent,
@@ -183,6 +203,19 @@ class Verbs:
             excluded=excluded.describe(),
             base=base,
         )
+
+    def _refused_here(self, attempt: str, why: str) -> Answer:
+        """What is wrong with the project is so on every node."""
+        return Answer(ev.Refused(attempt, "input", "input", why, certain=True), attempt)
+
+    def _renew_claim(self, link: Link, job: Job, attempt: str) -> None:
+        """A claim that is asked for again is the same one, for two minutes more."""
+        request = requests.claim_request(
+            job, attempt, run_id=self.request.run_id, controller=self.controller, slots=1
+        )
+        # What is not heard shows when the sync begins.
+        with contextlib.suppress(LinkError):
+            link.session.call("claim", request, CLAIM_SECONDS)
 
     def _after_stalled_sync(self, command: ev.Sync, link: Link, seconds: float) -> Answer:
         """No byte moved any more: the job goes elsewhere, and the node is asked for a while."""
@@ -216,6 +249,7 @@ class Verbs:
                 controller=self.controller,
                 base=base,
                 with_contents=job.project is not None and needs_contents(job.project),
+                not_harvested=self._not_harvested(job),
             ),
             "env": values,
         }
@@ -226,6 +260,11 @@ class Verbs:
         except LinkError as exc:
             return replies.not_known(command.attempt, exc)
         return replies.after_start(command.attempt, reply, agent=job.agent, now=time.time())
+
+    def _not_harvested(self, job: Job) -> list[str]:
+        if job.project is None:
+            return []
+        return self.exclusions[job.project].not_harvested()
 
     def prove(self, command: ev.Fence | ev.Cancel, store: str | None) -> Answer:
         """What is certain about an attempt. store: the one that has it, if that is known."""

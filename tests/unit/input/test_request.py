@@ -637,3 +637,29 @@ def test_a_preference_of_the_config_for_a_node_that_is_not_there_is_a_note(cwd):
     assert request.notes == (
         "host_preferences of the config: no host 'gone' in this play (first choice for api)",
     )
+
+
+# -- setup
+
+
+def test_a_setup_is_read_raw_with_what_skips_it_and_its_time(read):
+    text = "pip install -r requirements.txt"
+    words = (f"gummy_setup={text}", "gummy_prompt=a")
+    job = read(*words, prompt="a", setup="pip", setup_if="*.txt", setup_timeout="5m").jobs[0]
+    assert (job.setup, job.setup_if, job.setup_timeout) == (text, ("*.txt",), 300.0)
+    assert dataclasses.replace(job, setup="b").digest() != job.digest()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"setup": "make", "project": "none"}, "gummy_setup: without a project there is nothing"),
+        ({"setup_if": ["*.lock"]}, "gummy_setup_if: there is no gummy_setup"),
+        ({"setup": "make", "setup_if": ["../*.lock"]}, "gummy_setup_if: '../*.lock' leaves the"),
+        ({"setup": "make", "setup_if": ["/etc/x"]}, "gummy_setup_if: '/etc/x' leaves the"),
+        ({"setup": "make", "setup_timeout": "soon"}, "gummy_setup_timeout: "),
+    ],
+)
+def test_a_setup_that_makes_no_sense_is_told_with_where(problems, settings, said):
+    (problem,) = problems(prompt="a", **settings)
+    assert problem.startswith(said)

@@ -6,13 +6,16 @@ verb is held against the types that Link's overloads name.
 
 from __future__ import annotations
 
+import base64
 import collections.abc
 import json
 import os
+import pathlib
 import signal
 import sys
 import types
 import typing
+import zlib
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import reader
@@ -20,6 +23,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link impo
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import build
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.session import NodeSession
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import wire
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node.belongs import pack
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node.verbs import VERBS
 
 # -- the checker
@@ -236,6 +240,7 @@ def recorded(tmp_path_factory):
     return link
 
 
+HEADER = {"repositories": [], "plain": [], "patterns": []}
 SIGNS: wire.Signs = {
     "quiet": 75.0,
     "at": 1.5e9,
@@ -321,10 +326,32 @@ def views(life):
     specialist.mkdir(parents=True)
     (specialist / "meta.yaml").write_text("turns: 3\n")
     list(link.stream("specialists", {"within": 3600.0}, 60))
+    listed = base64.b64encode(zlib.compress(pack(HEADER, [b"kept"]))).decode()
+    (life.tree() / "stale").touch()
+    link.call("foresee", {"key": "key", "slots": 1, "listed": listed})
+    mirrors(life)
     link.call("ack", {"attempts": [life.id("1"), life.id("4")], "controller": "me"})
     clean = {"days": 0.0, "most": 1e9, "free": 0.0, "check": False}
     list(link.stream("clean", {**clean, "check": True}, 60))
     list(link.stream("clean", clean, 60))
+
+
+def mirrors(life):
+    """A workspace that is made of what is there, once its state is known."""
+    link = life.link
+    generation = life.claim("9")["generation"]
+    workspace = pathlib.Path(life.claim("9")["workspace"])
+    mirror = workspace.parent / "mirror"
+    (mirror / "tree").mkdir(parents=True)
+    (mirror / "lock").touch()
+    (mirror / "tree" / "a").touch()
+    (mirror / "sync.json").write_text(json.dumps({"attempt": life.id("9"), "group": 0}))
+    request = {"attempt": life.id("9"), "generation": generation, "digest": "d"}
+    assert link.call("remake", request)["state"] == "stale"
+    link.call("mirrored", request)
+    assert link.call("remake", request)["changes"] == 1
+    assert (workspace / "tree" / "a").exists()
+    link.call("release", {"attempt": life.id("9")})
 
 
 # -- the tests

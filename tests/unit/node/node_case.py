@@ -126,7 +126,7 @@ class NodeCase(unittest.TestCase):
         }
         umask = os.umask(0o077)
         self.addCleanup(os.umask, umask)
-        self.store = Store(str(self.home / "state"))
+        self.store = Store(str(self.home / "state"), str(self.home))
         os.umask(umask)
         self.addCleanup(self._end_everything)
 

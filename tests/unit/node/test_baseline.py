@@ -66,6 +66,19 @@ class BaselineTest(Case):
             {"path": "late/.git", "why": "a .git that is no repository"}, harvest["left_out"]
         )
 
+    def test_very_many_new_files_make_one_pack_and_the_same_tree(self):
+        for i in range(baseline.LOOSE_MOST + 1):
+            self.write(f"d{i % 10}/{i}", f"{i}\n")
+        loose = list((self.top / "g" / "objects").glob("??/*"))
+        first = self.base()
+        packs = list((self.top / "g" / "objects" / "pack").glob("*.pack"))
+        if baseline._packs_at_once(gits.Git(str(self.tree), str(self.top / "g"))):
+            self.assertEqual((len(packs), loose), (1, []))
+        with mock.patch.object(baseline, "_packs_at_once", lambda git: False):
+            self.assertEqual(self.base(), first)
+        self.write("d1/1", "changed\n")
+        self.assertEqual([c["path"] for c in self.check()["changed"]], ["d1/1"])
+
     def test_errors_are_harvest_errors(self):
         with self.assertRaisesRegex(gits.HarvestError, "inside the workspace"):
             baseline.make_baseline(str(self.tree), str(self.tree / "g"))

@@ -23,6 +23,7 @@ CWD = sys.platform == "linux"
 class SpecialistsTest(NodeCase):
     def setUp(self) -> None:
         super().setUp()
+        self.store.make_workspace("project", 0)
         self.workspace = self.tree() / ".gummy" / "specialists"
         self.at_home = self.home / ".gummy" / "specialists"
         for folder in (self.workspace, self.at_home):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import baseline, harvest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node.belongs import LIST
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import branch as _branch
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.home_patch import (
@@ -325,9 +326,10 @@ def work(request, tmp_path):
 def send(project, workspace):
     """The project in a workspace, by the very rsync of a sync."""
     excluded = sync.exclusions(str(project), [])
-    with sync.sources(excluded.project) as given:
+    with sync.sources(excluded) as given:
         argv = sync.upload_argv(given, (), f"{workspace}/")
-        subprocess.run(argv, input=excluded.rules, check=True, capture_output=True)
+        subprocess.run(argv, input=given.names, check=True, capture_output=True)
+    os.unlink(os.path.join(workspace, os.fsdecode(LIST)))
 
 
 def agent(tree, commits):

@@ -105,18 +105,9 @@ def test_input_may_be_bytes_or_a_file_and_an_index_of_our_own_is_used(project, t
     assert git(str(project), "ls-files") == b""
 
 
-def test_a_portable_config_has_no_path_of_this_machine_and_its_old_time(project, tmp_path):
-    config = project / ".git" / "config"
+def test_a_repository_that_names_its_work_tree_is_looked_at_as_one_that_is_elsewhere(project):
     git(str(project), "config", "core.worktree", str(project))
-    os.utime(config, (5, 5))
-    parts = project_at(str(project)).parts
-    assert parts == ((str(project / ".git"), ".git"),)
-
-    (tmp_path / "out").mkdir()
-    _git.portable_config(parts, str(tmp_path / "out"))
-    portable = tmp_path / "out" / "config"
-    assert "worktree" in config.read_text() and "worktree" not in portable.read_text()
-    assert portable.stat().st_mtime == 5
+    assert project_at(str(project)).parts == ((str(project / ".git"), ".git"),)
 
 
 @pytest.mark.parametrize("where", ["ignored", "included"])

@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node import mirror as _mirror
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import git as _project
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import sync
 
@@ -69,16 +70,23 @@ def project(tmp_path):
 
 def upload(project, place, *patterns):
     excluded = sync.exclusions(str(project), patterns)
-    with sync.sources(excluded.project) as given:
-        argv = sync.upload_argv(given, [], f"{place}/")
+    mirror = place.with_name(place.name + ".mirror") / "tree"
+    mirror.mkdir(parents=True, exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
+    before = _mirror.list_state(str(mirror))
+    with sync.sources(excluded) as given:
         done = subprocess.run(
-            argv,
-            input=excluded.rules,
+            sync.upload_argv(given, [], f"{mirror}/"),
+            input=given.names,
             env={**os.environ, "LC_ALL": "C"},
             capture_output=True,
             check=True,
         )
-    return sync.read_stats(done.stdout.decode())
+    listed = _mirror.read_list_of(str(mirror))
+    _mirror.prune(str(mirror), listed)
+    _mirror.Making(str(mirror), str(place), str(mirror.with_name("none.git"))).make(listed)
+    after = _mirror.list_state(str(mirror))
+    return sync.without_list(sync.read_stats(done.stdout.decode()), (after != before) * after[0])
 
 
 def git(folder, *words):
@@ -403,3 +411,38 @@ def test_rsync_s_failures_have_a_class_and_one_line(status, errors, failure, rea
     assert found[0] == failure
     assert reason in found[1]
     assert "\n" not in found[1]
+
+
+# -- whether anything has to be sent at all
+
+
+def test_the_digest_changes_with_whatever_rsync_would_send_and_with_nothing_else(project):
+    def look(*patterns):
+        return sync.digest_of(sync.exclusions(str(project), patterns))
+
+    first = look()
+    (project / "build" / "out").write_text("ignored, and larger")
+    assert look() == first
+    seen = {first}
+    for number, change in enumerate(
+        [
+            lambda: (project / "src" / "main.py").write_text("longer"),
+            # An editor may keep size and time; the inode's own time it can't.
+            lambda: os.utime(project / "src" / "main.py", (1, 1)),
+            lambda: (project / "src" / "main.py").chmod(0o700),
+            lambda: make(project, b"src/new.py"),
+            lambda: (project / "src" / "new.py").replace(project / "src" / "moved.py"),
+            lambda: (project / ".git" / "refs" / "heads" / "x").write_text("0" * 40),
+            lambda: git(project, "config", "user.email", "new@example.org"),
+            lambda: (project / "src").chmod(0o700),
+        ],
+        2,
+    ):
+        change()
+        seen.add(look())
+        assert len(seen) == number
+    assert look("*.py") not in seen
+    old = (project / "src" / "main.py").stat()
+    (project / "src" / "main.py").write_text("LONGER")
+    os.utime(project / "src" / "main.py", ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert look() not in seen

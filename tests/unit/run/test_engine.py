@@ -149,12 +149,12 @@ def test_a_project_is_sent_before_the_start_and_the_session_of_its_specialist_is
     node = PlayedNode("n", claim=[{**CLAIMED, "generation": 7}])
     sent = []
 
-    def send_project(link, excluded, attempt, generation):
+    def send_project(link, excluded, attempt, generation, _turn):
         sent.append((link.name, excluded, generation, node.verbs()))
         return Sent(2, 1234)
 
     monkeypatch.setattr(_verbs, "send_project", send_project)
-    excluded = Exclusions(Project(str(tmp_path)), b"", ("*.log",))
+    excluded = Exclusions(Project(str(tmp_path)), (), ("*.log",), {}, ())
     row = call([job], node, exclusions={str(tmp_path): excluded}).run()["a"]
 
     assert sent == [("n", excluded, 7, ["claim"])]
@@ -856,7 +856,7 @@ def test_a_sync_in_which_no_byte_moves_costs_no_attempt_and_its_node_is_asked(ca
 
     monkeypatch.setattr(_verbs, "send_project", send)
     project = Project("/p")
-    exclusions = {"/p": Exclusions(project, b"", ())}
+    exclusions = {"/p": Exclusions(project, (), (), {}, ())}
     dead = PlayedNode("dead", release=[LinkError("timed out")])
     jobs = [shell_job("a", project="/p", attempts=1)]
     made = call(jobs, dead, PlayedNode("good"), exclusions=exclusions)

@@ -12,10 +12,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._input.session_k
     session_key,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import wire
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node.belongs import NODE_OWNED
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.bring_home import (
     BranchWish,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import NODE_OWNED
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.requests import (
     TITLE_MOST,
     branch_wish,
@@ -135,6 +135,8 @@ def test_the_spec_of_a_job_has_exactly_the_keys_of_the_wire_and_can_be_sent(job)
 def test_the_spec_of_a_job_says_what_people_asked_for():
     job = replace(
         BRANCH,
+        setup="npm ci",
+        setup_if=("*.lock",),
         verify="make test",
         timeout=90.0,
         stall=60.0,
@@ -149,6 +151,9 @@ def test_the_spec_of_a_job_says_what_people_asked_for():
         "agent": "gummy",
         "prompt": "write it",
         "command": None,
+        "setup": "npm ci",
+        "setup_if": ("*.lock",),
+        "setup_timeout": 1800.0,
         "verify": "make test",
         "timeout": 90.0,
         "job": "docs",

@@ -181,7 +181,7 @@ class _BranchMaker:
         commits = AgentCommits(
             self._git, self._trees, self._read_commits(harvest.get("commits") or {})
         )
-        self._contents = HarvestContents(project, folder, self._git, self._base)
+        self._contents = HarvestContents(project, folder, self._git, self._base, harvest)
         self._contents.read(commits.paths)
         commits.rewrite(self._contents)
         self._commits = commits.commits

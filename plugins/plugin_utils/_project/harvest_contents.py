@@ -10,9 +10,11 @@ known here too: by no way, neither the agent's commits nor a copy under another 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from .._node.belongs import NODE_OWNED, Patterns
+from .._node.setup import CHANGED, MADE
 from .git import LARGE_SECONDS_MOST, GitError, git
 from .scratch import Scratch
 from .stored import NO_ID, SUBMODULE, Change, Contents, Entry, some_paths
@@ -38,9 +40,16 @@ BLANK = frozenset(
 class HarvestContents:
     """Reads a harvest into a repository of ours. Raises GitError, OSError, ValueError."""
 
-    def __init__(self, project: str, folder: str, scratch: Scratch, base: str | None) -> None:
+    def __init__(
+        self,
+        project: str,
+        folder: str,
+        scratch: Scratch,
+        base: str | None,
+        harvest: Mapping[str, Any],
+    ) -> None:
         """folder: of the harvest; scratch: has the project's objects; base: the commit that the
-        job began from.
+        job began from; harvest: what the node says of it.
         """
         self._project = project
         self._folder = folder
@@ -64,6 +73,12 @@ class HarvestContents:
         # Ids of contents that must not get into the user's repository.
         self._secret: set[bytes] = set()
         self._node_owned = Patterns(NODE_OWNED)
+        # What the job's setup did, and the agent may have committed with its own work.
+        self._by_setup = {
+            row.get("path")
+            for row in harvest.get("left_out") or ()
+            if row.get("why") in (CHANGED, MADE)
+        }
         # Sentences for a person.
         self.notes: list[str] = []
 
@@ -225,8 +240,11 @@ class HarvestContents:
             self._secret.update(set(names) - there)
 
     def stays_on_its_node(self, path: bytes) -> bool:
-        """Whether it is what an agent keeps on its node for itself, and no work of it."""
-        return self._node_owned.name(path.removeprefix(self.prefix))
+        """Whether it is no work of the agent: what it keeps for itself, or what setup did."""
+        path = path.removeprefix(self.prefix)
+        # A node names a path in text.
+        is_by_setup = path.decode("utf-8", "backslashreplace") in self._by_setup
+        return is_by_setup or self._node_owned.name(path)
 
     def is_secret(self, object_id: bytes) -> bool:
         return object_id in self._secret

@@ -113,7 +113,7 @@ def _make(project: str, folder: str, result: Mapping[str, Any], scratch: Scratch
         bundle = os.path.join(folder, BUNDLE)
         refs = list(scratch.take_bundle(bundle, LARGE_SECONDS_MOST).values())
 
-    contents = HarvestContents(project, folder, scratch, base)
+    contents = HarvestContents(project, folder, scratch, base, harvest)
     contents.read()
     notes = list(contents.notes)
     made = patch_trees(contents, TreeMaker(scratch))

@@ -203,7 +203,10 @@ def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
     with_repository = GIT.isdisjoint(sync_exclude)
     if not with_repository:
         project = replace(project, parts=())
-    cut = Patterns([pattern for pattern in sync_exclude if not pattern.startswith("/.git/")])
+    # What follows the `.git` is a file in it.
+    cut = Patterns(
+        [pattern for pattern in sync_exclude if "/.git/" not in "/" + pattern.rstrip("/")]
+    )
     inner = tuple(path for path in project.inner if not cut.name(path + b".git/"))
     project = replace(project, inner=inner)
     check_outside(project)
@@ -225,7 +228,7 @@ def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
     rules = [*NOT_PORTABLE]
     if project.parts:
         rules += BOUND_TO_HERE
-    rules += [pattern for pattern in sync_exclude if pattern.startswith(("/.git/", ".git/"))]
+    rules += [pattern for pattern in sync_exclude if "/.git/" in "/" + pattern]
     words = [_exclude(pattern.encode()) for pattern in rules]
     for repository in configs:
         # What it says stands in the config that is made.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from node_case import A, NodeCase, alive, wait_for
 
@@ -133,6 +134,24 @@ class SetupTest(NodeCase):
         )
         self.assertIsNone(ended["class"], ended)
         self.assertFalse(alive(int((self.tree() / "server").read_text())))
+
+    def test_it_finds_the_programs_that_the_agent_finds_and_keeps_the_node_awake(self) -> None:
+        folder = self.home / ".local" / "bin"
+        folder.mkdir(parents=True)
+        for name, text in (
+            ("tool", "#!/bin/sh\n"),
+            ("caffeinate", '#!/bin/sh\nshift\ntouch "$HOME/held"\nexec "$@"\n'),
+        ):
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        waits = 'until [ -e "$HOME/held" ]; do sleep 0.05; done'
+        with mock.patch.dict(os.environ, HOME=str(self.home)):
+            ended = self.job(setup=f"tool && {waits}", setup_timeout=20, command="tool")
+            self.assertIsNone(ended["class"], ended)
+            (self.home / "held").unlink()
+            ended = self.job(A + "2", setup=f"{waits}; exit 3", setup_timeout=20)
+        self.assertEqual(("setup", []), (ended["class"], ended["survivors"]))
+        self.assertIn("exit status 3", ended["message"])
 
     def test_a_supervisor_that_dies_in_it_proves_that_no_agent_began(self) -> None:
         self.begin_job(self.put(lock="1"), setup="touch begun; sleep 600")

@@ -59,6 +59,14 @@ def test_what_git_lists_goes_as_far_as_it_is_there(project: Path) -> None:
     assert names(project) == expected
 
 
+def test_a_folder_of_a_repository_has_none_of_its_own_whatever_its_git_is(project: Path) -> None:
+    make(project, "below/a", "below/b.o")
+    (project / ".gitignore").write_text("*.o\n")
+    (project / "below" / ".git").mkdir()
+    excluded = exclusions(str(project / "below"), ())
+    assert excluded.configs == {} and contents(excluded.project, ()) == [b"a"]
+
+
 def test_no_file_goes_from_behind_a_link(project: Path, tmp_path: Path) -> None:
     make(tmp_path, "private/key")
     make(project, "d/key")

@@ -56,6 +56,8 @@ def test_a_submodule_whose_git_is_none_is_read_as_if_it_was_not_there(project):
     (project / "sub" / "a").write_text("a")
     found = project_at(str(project))
     assert found.ignored == () and found.plain == ()
+    # Of its files git says nothing, and they are the project's.
+    assert b"sub/a" in found.listed
 
 
 def test_what_is_ignored_is_named_from_the_project_s_top(project):

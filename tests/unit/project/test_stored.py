@@ -207,6 +207,39 @@ def test_a_patch_of_filtered_files_is_what_git_apply_takes(work):
     assert needs_contents(str(work.project))
 
 
+def test_what_setup_changed_is_not_delivered_and_what_the_agent_changed_too_fits_at_home(work):
+    def set_up(tree):
+        edit(tree / "a.secret", "of setup")
+        edit(tree / "b.secret", "of setup")
+        edit(tree / "b", "of setup")
+        (tree / "made").write_text("of setup\n")
+
+    def change(tree):
+        edit(tree / "a.secret")
+        edit(tree / "c")
+        trees.git(tree, "add", "-A")
+        trees.git(tree, "commit", "-qm", "of the agent")
+        edit(tree / "c", "again")
+
+    job = work.job_without_filters(change, setup=set_up)
+    tree = work.top / "job-tree"
+    made = work.deliver(job)
+    assert "made" in made["note"] and "b.secret" in made["note"]
+    branch = made["branch"]
+    assert work.in_tree(branch, "a.secret") == (tree / "a.secret").read_text()
+    changed = _said(work.project, "diff", "--name-only", f"HEAD..{branch}").splitlines()
+    assert sorted(changed) == ["a.secret", "c"]
+    no_plain_text(work.project)
+
+    made = make_patch_at_home(str(work.project), *job)
+    index = ("--index",) if work.kind == "salted" else ()
+    before = (work.project / "b").read_bytes()
+    trees.git(work.project, "apply", *index, f"{job[0]}/changes.patch")
+    for name in ("a.secret", "c"):
+        assert (work.project / name).read_bytes() == (tree / name).read_bytes()
+    assert (work.project / "b").read_bytes() == before and not (work.project / "made").exists()
+
+
 def test_the_work_goes_on_top_of_a_base_that_moved(work):
     job = work.job_without_filters(lambda tree: change_all(tree, commits=True))
     work.commit(work.project, "meanwhile", c="c2\n")
@@ -352,12 +385,17 @@ def test_what_gummy_keeps_on_its_node_is_in_no_commit_so_two_jobs_don_t_conflict
     notes = work.project / ".gummy" / "specialists" / "one"
     notes.mkdir(parents=True)
     work.commit(work.project, "notes", **{".gummy/specialists/one/meta.yaml": "turns: 1\n"})
+    # What another agent keeps does not go along either, and so it is gone in the workspace.
+    (work.project / ".crush" / "logs").mkdir(parents=True)
+    work.commit(work.project, "log", **{".crush/logs/a.log": "at home\n"})
 
     def change(name):
         def agent(tree):
             for file in ("meta.yaml", "session.txt", "prompt.txt"):
                 (tree / ".gummy" / "specialists" / "one" / file).write_text(f"of {name}\n"[:4])
             (tree / ".gummy/specialists/one/meta.yaml").write_text(f"turns of {name}\n")
+            (tree / ".crush/logs/a.log").unlink()
+            (tree / f".crush/logs/{name}.log").write_text(name)
             (tree / f"by {name}").write_text("work\n")
             trees.git(tree, "add", "-A")
             trees.git(tree, "commit", "-qm", name)
@@ -370,6 +408,7 @@ def test_what_gummy_keeps_on_its_node_is_in_no_commit_so_two_jobs_don_t_conflict
         trees.git(work.project, "merge", "-q", made["branch"])
     listed = _said(work.project, "ls-tree", "-r", "--name-only", "HEAD").splitlines()
     assert ".gummy/specialists/one/session.txt" not in listed
+    assert [path for path in listed if path.startswith(".crush/")] == [".crush/logs/a.log"]
     assert (notes / "meta.yaml").read_text() == "turns: 1\n" and {"by a", "by b"} <= {*listed}
 
 

@@ -61,6 +61,37 @@ def test_what_stays_at_home_may_be_anything(project):
     assert unreadable_paths(exclusions(str(project), ["*.log"])) == []
 
 
+def test_what_goes_although_git_ignores_it_is_looked_at_too(project):
+    git(str(project), "init", "-q", "--template=")
+    (project / ".gitignore").write_text("data/\n.env*\n")
+    (project / ".worktreeinclude").write_text(".env.test\n")
+    for name in (".env.test", ".env"):
+        (project / name).write_text("")
+        (project / name).chmod(0)
+    excluded = exclusions(str(project), [])
+    assert unreadable_paths(excluded) == [b".env.test"]
+    patterns = json.loads(why_unreadable(excluded, "config.yaml").partition("sync_exclude: ")[2])
+    assert unreadable_paths(exclusions(str(project), patterns)) == []
+
+
+def test_a_project_that_can_t_be_entered_is_said_to_be_so(project):
+    excluded = exclusions(str(project), [])
+    project.chmod(0)
+    assert why_unreadable(excluded, "config.yaml").startswith(f"this user can't read {project}, so")
+
+
+def test_a_file_of_a_repository_inside_is_left_out_by_the_line_that_names_it(project):
+    git(str(project), "init", "-q", "--template=")
+    git(str(project / "kept"), "init", "-q", "--template=")
+    (project / "kept" / ".git" / "description").write_text("")
+    (project / "kept" / ".git" / "description").chmod(0)
+    excluded = exclusions(str(project), [])
+    assert unreadable_paths(excluded) == [b"kept/.git/description"]
+    patterns = json.loads(why_unreadable(excluded, "config.yaml").partition("sync_exclude: ")[2])
+    left = exclusions(str(project), patterns)
+    assert unreadable_paths(left) == [] and left.project.inner == (b"kept/",)
+
+
 def test_odd_names_and_parts_of_the_repository_elsewhere_are_seen_too(project, tmp_path):
     git(str(project), "init", "-q", "--template=", f"--separate-git-dir={tmp_path}/elsewhere")
     git(str(project), "config", "core.worktree", str(project))

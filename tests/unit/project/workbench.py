@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import baseline, harvest
+from ansible_collections.distributed.gummy.plugins.plugin_utils._node.setup import keep_home
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import branch as _branch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "node"))
@@ -30,20 +31,23 @@ class Work:
         trees.git(tree, "add", "-A")
         trees.git(tree, "commit", "-qm", message)
 
-    def job(self, change, name="job", project=None):
-        """(folder, result) of a job whose agent does this in its workspace."""
+    def job(self, change, name="job", project=None, setup=None):
+        """(folder, result) of a job whose agent does this in its workspace, after its setup."""
         tree = self.top / f"{name}-tree"
         out = self.top / f"{name}-out"
         for path in (tree, out):
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(project or self.project, tree, symlinks=True)
-        baseline.make_baseline(str(tree), str(self.top / f"{name}-git"))
+        git_dir = str(self.top / f"{name}-git")
+        home = baseline.make_baseline(str(tree), git_dir)
+        if setup is not None:
+            setup(tree)
+            baseline.make_baseline(str(tree), git_dir)
+            keep_home(str(tree), git_dir, home)
         base = said(self.project, "rev-parse", "HEAD")
         change(tree)
         return str(out), {
-            "harvest": harvest.make_harvest(
-                str(tree), str(self.top / f"{name}-git"), str(out), "branch"
-            ),
+            "harvest": harvest.make_harvest(str(tree), git_dir, str(out), "branch"),
             "base": base,
             "begun_at": 1e9,
         }

@@ -13,10 +13,9 @@ from .git import GitError, Project, ProjectError, git, in_git
 
 # The oldest git by which a node makes baselines and patches.
 OLDEST = (2, 25)
-# Settings of a repository's format, the values by which it is another one than every git reads, and
-# since when git reads that. A blank value stands for any.
+# Settings of a repository's format that go along (settings.py), the values by which it is another
+# one than every git reads, and since when git reads that. A blank value stands for any.
 SINCE = (
-    ("extensions.relativeworktrees", "true", (2, 48), "a repository with relative work trees"),
     ("extensions.refstorage", "reftable", (2, 45), "a repository with reftable"),
     ("extensions.compatobjectformat", "", (2, 45), "a repository of two object formats"),
     ("index.sparse", "true", (2, 32), "a sparse index"),

@@ -7,8 +7,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._load.probe impo
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.git import Project
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.git_need import (
     OLDEST,
+    SINCE,
     git_need,
 )
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.settings import PORTABLE
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import (
     Need,
     Node,
@@ -42,6 +44,10 @@ def test_a_format_that_not_every_git_reads_needs_a_git_that_does(tmp_path, words
         trees.git(tmp_path, "init", "-q", "--template=", *words)
     need = need_of(tmp_path)
     assert need.version == version and what in need.what
+
+
+def test_what_needs_a_newer_git_goes_along_and_what_stays_at_home_needs_none():
+    assert all(PORTABLE.fullmatch(name) for name, *_more in SINCE)
 
 
 def test_a_node_with_an_older_git_is_rejected_with_both_versions(tmp_path):

@@ -23,7 +23,7 @@ def bare(repaired: Fleet) -> Iterator[Fleet]:
     before = set(home.iterdir())
     kept = {path: path.read_bytes() for path in before if path.is_file()}
     yield repaired
-    for path in set(home.iterdir()) - before - {home / ".local"}:
+    for path in set(home.iterdir()) - before - {home / ".local", home / ".dg"}:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.rmtree(home / ".local" / "bin", ignore_errors=True)
     for path, data in kept.items():

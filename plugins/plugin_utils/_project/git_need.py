@@ -9,7 +9,7 @@ import functools
 import os
 from typing import NamedTuple
 
-from .git import GitError, Project, ProjectError, git, in_git
+from .git import GitError, ProjectError, git, in_git
 
 # The oldest git by which a node makes baselines and patches.
 OLDEST = (2, 25)
@@ -33,15 +33,15 @@ class GitNeed(NamedTuple):
 
 
 @functools.cache
-def git_need(project: Project) -> GitNeed:
-    """What a project needs of the git of a node. Raises nothing."""
-    if not os.path.lexists(os.path.join(project.path, ".git")):
+def git_need(path: str) -> GitNeed:
+    """What the project at this path needs of the git of a node. Raises nothing."""
+    if not os.path.lexists(os.path.join(path, ".git")):
         # The repository does not go along.
         return GitNeed()
     try:
-        if not in_git(project.path):
+        if not in_git(path):
             return GitNeed()
-        listing = git(project.path, "config", "--list", "-z")
+        listing = git(path, "config", "--list", "-z")
     except (GitError, ProjectError):
         return GitNeed()
     settings = {}

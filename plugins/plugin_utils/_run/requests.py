@@ -60,7 +60,7 @@ def git_need_of(job: Job, exclusions: Mapping[str, Exclusions]) -> GitNeed | Non
     """What the job's project needs of a node's git. exclusions: of each project."""
     if job.project is None or job.project not in exclusions:
         return None
-    return git_need(exclusions[job.project].project)
+    return git_need(job.project)
 
 
 def claim_request(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.probe import parse
-from ansible_collections.distributed.gummy.plugins.plugin_utils._project.git import Project
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.git_need import (
     OLDEST,
     SINCE,
@@ -20,7 +19,7 @@ from workbench import trees
 
 
 def need_of(path):
-    return git_need(Project(str(path)))
+    return git_need(str(path))
 
 
 def test_a_usual_project_and_one_without_git_need_what_a_baseline_needs(tmp_path):

@@ -15,7 +15,8 @@ from typing import Any
 
 from .._node.belongs import NODE_OWNED, Patterns
 from .._node.setup import CHANGED, MADE
-from .git import LARGE_SECONDS_MOST, GitError, git
+from .contents import INCLUDE_FILE, included_by_file
+from .git import LARGE_SECONDS_MOST, GitError, git, project_at
 from .scratch import Scratch
 from .stored import NO_ID, SUBMODULE, Change, Contents, Entry, some_paths
 from .tree_maker import TreeMaker, parse_changes
@@ -79,6 +80,10 @@ class HarvestContents:
             for row in harvest.get("left_out") or ()
             if row.get("why") in (CHANGED, MADE)
         }
+        # What went along although git ignores it, which `git add -f` takes all the same.
+        self._included: frozenset[bytes] = frozenset()
+        if os.path.lexists(os.path.join(project, INCLUDE_FILE)):
+            self._included = frozenset(included_by_file(project_at(project)))
         # Sentences for a person.
         self.notes: list[str] = []
 
@@ -240,11 +245,14 @@ class HarvestContents:
             self._secret.update(set(names) - there)
 
     def stays_on_its_node(self, path: bytes) -> bool:
-        """Whether it is no work of the agent: what it keeps for itself, or what setup did."""
+        """Whether it is nobody's work.
+
+        It may be what an agent keeps for itself, what setup did, or what .worktreeinclude names.
+        """
         path = path.removeprefix(self.prefix)
         # A node names a path in text.
         is_by_setup = path.decode("utf-8", "backslashreplace") in self._by_setup
-        return is_by_setup or self._node_owned.name(path)
+        return is_by_setup or path in self._included or self._node_owned.name(path)
 
     def is_secret(self, object_id: bytes) -> bool:
         return object_id in self._secret

@@ -412,6 +412,27 @@ def test_what_gummy_keeps_on_its_node_is_in_no_commit_so_two_jobs_don_t_conflict
     assert (notes / "meta.yaml").read_text() == "turns: 1\n" and {"by a", "by b"} <= {*listed}
 
 
+def test_what_worktreeinclude_names_is_in_no_commit_though_the_agent_adds_it(tmp_path):
+    work = Work(tmp_path)
+    rules = {".gitignore": ".env*\n", ".worktreeinclude": ".env.test\n"}
+    work.commit(work.project, "rules", **rules)
+    (work.project / ".env.test").write_text("KEY=s3cret\n")
+
+    def change(tree):
+        (tree / "b").write_text("work\n")
+        trees.git(tree, "add", "-A")
+        trees.git(tree, "add", "-f", ".env.test")
+        trees.git(tree, "commit", "-qm", "of the agent")
+
+    made = work.deliver(work.job(change))
+    assert ".env.test" in made["note"]
+    listed = _said(work.project, "ls-tree", "-r", "--name-only", made["branch"]).splitlines()
+    assert ".env.test" not in listed and work.show(made["branch"], "b") == "work\n"
+    listing = _said(work.project, "cat-file", "--batch-all-objects", "--batch-check").splitlines()
+    names = [line.split()[0] for line in listing if " blob " in line]
+    assert all(b"s3cret" not in trees.git(work.project, "cat-file", "blob", n) for n in names)
+
+
 def test_text_in_another_encoding_is_stored_as_git_add_stores_it(tmp_path):
     work = Work(tmp_path)
     work.settings = {}

@@ -147,9 +147,8 @@ def test_versions_that_differ_are_told_and_those_of_who_says_none_are_not():
 
 def test_folders_are_looked_at_and_not_made(tmp_path):
     new = tmp_path / "a" / "b"
-    assert look_at(str(new)) == dataclasses.replace(
-        look_at(str(new)), path=str(new), trouble=None, about=str(tmp_path)
-    )
+    folder = look_at(str(new))
+    assert (folder.path, folder.trouble, folder.about) == (str(new), None, str(tmp_path))
     assert not (tmp_path / "a").exists() and look_at(str(new)).free > 0
     new.parent.write_text("")
     assert look_at(str(new)).trouble == "is no folder"

@@ -58,9 +58,11 @@ SAYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], bool]] = {
     "sync": ((), ("would send", "to node-", "  a.txt", "  new.md"), True),
 }
 # What may change: the node program in its folder, caches, the files of ssh and of Ansible itself,
-# and what the supervisor of the job that runs tells of it (which is written in its folder).
+# what a node's shell said of its PATH, and what the supervisor of the job that runs tells of it
+# (the last two are written into their folders).
 MAY_CHANGE = re.compile(
     r"/(\.cache|\.ssh|\.ansible|\.local/state/distributed-gummy/bin)(/|$)"
+    r"|/distributed-gummy/[0-9a-f]{32}(/shell\.json)?$"
     r"|/attempts/[^/]+(/signs\.json[^/]*)?$"
 )
 

@@ -47,6 +47,7 @@ class AgentsTest(AgentCase):
             self.specialists_at(self.home / "elsewhere")
             self.env["GUMMY_DIR"] = str(self.home / "elsewhere/.gummy")
         elif way == "gummy resuming":
+            self.store.make_workspace("project", 0)
             self.specialists_at(self.tree())
             self.assertEqual(
                 "claude's result event", self.run_agent(way, A + "first", "say hello")["proof"]

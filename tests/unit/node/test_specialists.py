@@ -248,5 +248,6 @@ class SpecialistsTest(NodeCase):
         self.assertIsNone(self.told()[1]["reason"])
         (folder / "gummy").unlink()
         self.assertIn("gummy is not found on this node: install it there", self.told()[1]["reason"])
+        (folder / "claude").unlink()
         self.env.update(SHELL="/bin/false", PATH="/nowhere")
         self.assertIn("its login shell did not tell its PATH", self.told()[1]["reason"])

@@ -139,13 +139,14 @@ def _program(name: str, path: str) -> str:
 def table(store: Store) -> list[wire.AgentOfNode]:
     """The agents that the login shell finds, with what is known of them without asking anybody."""
     path = agents.path_of_login_shell(LOGIN) or os.environ.get("PATH", os.defpath)
+    remembered = _rows(store)
     rows: list[wire.AgentOfNode] = []
     for name, agent in agents.AGENTS.items():
         if not agent.programs or agents.unusable(name, path) is not None:
             continue
         program = agent.programs[0]
         version = agents.version_of(program, path)
-        known = _rows(store).get(program, {})
+        known = remembered.get(program, {})
         if version is None and known.get("program") == _fingerprint([_program(program, path)]):
             version = known.get("version")
         rows.append({"name": name, "version": version, "logged_in": state(store, name, path, {})})

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -216,12 +216,17 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def send(number: signal.Signals, pids: Iterable[int]) -> None:
+    """A signal for processes that were found a moment ago, and may have ended since."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def kill_all_of(process: subprocess.Popen[Any]) -> None:
     """SIGKILL for a playbook that has not ended, and for all its processes."""
     if process.poll() is None:
-        for pid in descendants(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, descendants(process.pid))
         process.wait()
 
 

@@ -16,7 +16,7 @@ import subprocess
 from collections.abc import Iterable
 
 import pytest
-from real_nodes import Controller, Counter, Fleet, Playing, applies, descendants, until
+from real_nodes import Controller, Counter, Fleet, Playing, applies, descendants, send, until
 
 pytestmark = pytest.mark.once
 
@@ -33,12 +33,6 @@ def commands(pids: Iterable[int] | None = None) -> dict[int, str]:
         )
     }
     return rows if pids is None else {pid: rows[pid] for pid in pids if pid in rows}
-
-
-def send(number: signal.Signals, pids: Iterable[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def begin(controller: Controller, counter: Counter, *words: str) -> tuple[Playing, tuple[str, ...]]:

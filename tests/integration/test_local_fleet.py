@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
-from real_nodes import traces
+from real_nodes import send, traces
 
 FILES = pathlib.Path(__file__).resolve().parents[2] / "roles" / "local_fleet" / "files"
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin:/usr/local/sbin"
@@ -251,9 +251,7 @@ def test_a_node_that_is_started_anew_has_booted_as_the_same_machine(
 
 
 def test_up_repairs_a_node_that_died(fleet: Mapping[str, Any]) -> None:
-    for pid in node_of(call("status", "--dir", fleet["dir"]), "node-2")["pids"]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    send(signal.SIGKILL, node_of(call("status", "--dir", fleet["dir"]), "node-2")["pids"])
     again = call("up", "--dir", fleet["dir"], "--size", "2")
     assert (
         again["changed"]

@@ -16,7 +16,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from real_nodes import Controller, Counter, Fleet, Playing, applies, until
+from real_nodes import Controller, Counter, Fleet, Playing, applies, send, until
 
 pytestmark = pytest.mark.once
 NODE = "node-2"
@@ -202,8 +202,7 @@ def test_a_store_of_a_newer_schema_is_left_alone_and_its_jobs_are_waited_for(
     )
     try:
         path.write_text(json.dumps({**json.loads(known), "format": 2}))
-        for pid in sessions(fleet):
-            os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, sessions(fleet))
         started.wait_for(
             lambda: re.search(
                 r"no contact: the store at \S+ has format 2, this program knows 1", started.said()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -12,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from real_nodes import NODES, Controller, Counter, Fleet
+from real_nodes import NODES, Controller, Counter, Fleet, send
 
 pytestmark = pytest.mark.once
 # How much longer each word takes to a node far away and back, in seconds.
@@ -32,12 +31,6 @@ def sshds(fleet: Fleet, name: str) -> list[int]:
         if words.lstrip("/").startswith(("sshd", "usr/sbin/sshd")):
             found.append(pid)
     return found
-
-
-def send(number: signal.Signals, pids: list[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 @pytest.mark.parametrize("size", [1, 4])

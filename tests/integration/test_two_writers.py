@@ -5,7 +5,6 @@ However slow a sync is, and whatever the clock says.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import re
@@ -15,7 +14,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from real_nodes import Controller, Counter, Fleet, applies, copy_of_collection, until
+from real_nodes import Controller, Counter, Fleet, applies, copy_of_collection, send, until
 
 pytestmark = pytest.mark.once
 SHORT_LEASES = {
@@ -152,17 +151,14 @@ def test_a_sync_that_slept_longer_than_its_lease_writes_into_nobody_elses_worksp
 
     # All of a sync on the node's side is stopped, and another job gets the workspace.
     frozen = until(lambda: len(found := receivers()) >= 3 and found, "the sync")
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
+    send(signal.SIGSTOP, frozen)
 
     try:
         other = one.begin("run", "-e", jobs["other"], "-e", "gummy_run_id=other")
         other.wait_for(lambda: counter.starts() == ["other"], "the start of the other job")
     finally:
-        for pid in frozen:
-            # Who waited for the project's mirror has ended them: their lease was over.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        # Who waited for the project's mirror has ended them: their lease was over.
+        send(signal.SIGCONT, frozen)
 
     # Awake again, the sleeper is refused and waits for its turn.
     sleeper.wait_for(lambda: "waits: node-1" in sleeper.said(), "the refusal of its claim")

@@ -64,10 +64,10 @@ program() {
     [ -n "$best" ] || best=$found best_path=${found%/*}
   fi
   for folder in "$HOME"/.nvm/versions/node/*/bin; do
-    [ -z "$best" ] && [ -x "$folder/$1" ] && [ ! -d "$folder/$1" ] || continue
-    say program "$1" elsewhere "$folder/$1"
-    best=$folder/$1 best_path=$folder
-    break
+    if [ -z "$best" ] && [ -x "$folder/$1" ] && [ ! -d "$folder/$1" ]; then
+      say program "$1" elsewhere "$folder/$1"
+      best=$folder/$1 best_path=$folder
+    fi
   done
   [ -n "$best" ] || return
   say real "$1" "$(readlink -f "$best")"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .row import Said
 
 PROOF = "claude's result event"
+NO_RESULT = "claude did not end properly: it printed no result event"
 # Uses of tools that are remembered, for what was refused is told by their ids.
 USES_MOST = 200
 # Messages whose tokens are remembered: claude prints one message in several events.
@@ -307,8 +308,7 @@ class ClaudeReader(Reader):
         if status:
             return self._failed_silently(base, status)
         if result is None:
-            message = "claude did not end properly: it printed no result event"
-            return base._replace(failure="agent", message=_with_reason(message, self.errors))
+            return base._replace(failure="agent", message=_with_reason(NO_RESULT, self.errors))
 
         text = _text_of(result)
         hollow = self._hollow(result)
@@ -327,6 +327,10 @@ class ClaudeReader(Reader):
             message = "claude was ended by %s: %s" % (signal_name(number), text[:SHOWN])
             return base._replace(failure="killed", message=message)
 
+        return self._reported(base, result, text)
+
+    def _reported(self, base: Result, result: dict[str, Any], text: str) -> Result:
+        """What claude says of its own failure; result: empty if it printed none."""
         failure, limit = self._class_of(result, text)
         return base._replace(
             failure=failure,
@@ -379,14 +383,7 @@ class ClaudeReader(Reader):
     def _failed_silently(self, base: Result, status: int) -> Result:
         """It has no result that says why it failed; a message or stderr may."""
         if self._error:
-            text = self.words
-            failure, limit = self._class_of({}, text)
-            return base._replace(
-                failure=failure,
-                kind=limit.kind if limit else None,
-                reset_at=limit.reset_at if limit else None,
-                message="claude reports an error: %s" % text,
-            )
+            return self._reported(base, {}, self.words)
         message = _with_reason("claude ended with exit status %d" % status, self.errors)
         return base._replace(failure="agent", message=message)
 

@@ -13,10 +13,9 @@ import contextlib
 import os
 import select
 import subprocess
-import time
 
 from .events import PIECE
-from .row import Reader
+from .row import Grace, Reader
 
 # Bytes that a pipe holds at most.
 PIPE_HOLDS = 1 << 20
@@ -31,8 +30,7 @@ class Flow:
         self._reader = reader
         self._streams: dict[int, str] = {}
         self._poll = select.poll()
-        # Since when its result has been the last thing that it said.
-        self._done_since: float | None = None
+        self._grace = Grace()
         for file, name in ((child.stdout, "out"), (child.stderr, "err")):
             if file is not None:
                 os.set_blocking(file.fileno(), False)
@@ -49,18 +47,15 @@ class Flow:
         for file, _event in self._poll.poll(max(0, int(seconds * 1000))):
             self._piece(file)
 
-    def is_done(self, grace: float, *, is_late: bool) -> bool:
+    def is_done(self, *, is_late: bool) -> bool:
         """Whether the child has told its result and only does not end.
 
-        That is so when it has told no more for `grace` seconds, and at once when its time is over.
-        What it prints that is no event, such as a clock that ticks, tells nothing.
+        That is so when it has told no more for its grace, and at once when its time is over. What
+        it prints that is no event, such as a clock that ticks, tells nothing.
         """
-        if not self._reader.said().get("finished"):
-            self._done_since = None
-            return False
-        if self._done_since is None:
-            self._done_since = time.monotonic()
-        return is_late or time.monotonic() > self._done_since + grace
+        is_finished = bool(self._reader.said().get("finished"))
+        is_over = self._grace.is_over(is_finished)
+        return is_over or (is_finished and is_late)
 
     def finish(self) -> None:
         """The child has ended: pass on what it left in the pipes.

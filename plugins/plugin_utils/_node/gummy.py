@@ -73,8 +73,7 @@ def _verdict(call: CallNote) -> Result:
         return Result(**{key: verdict[key] for key in Result._fields if key in verdict})
     said = call.get("said") or {}
     known = {key: said[key] for key in Result._fields if key in said}
-    message = "claude did not end properly: it printed no result event"
-    return Result(failure="agent", message=message)._replace(**known)
+    return Result(failure="agent", message=claude.NO_RESULT)._replace(**known)
 
 
 class Gummy(Agent):

@@ -136,13 +136,14 @@ def _program(name: str, path: str) -> str:
 
 def table(store: Store, path: str) -> list[wire.AgentOfNode]:
     """The agents that this PATH finds, with what is known of them without asking anybody."""
+    remembered = _rows(store)
     rows: list[wire.AgentOfNode] = []
     for name, agent in agents.AGENTS.items():
         if not agent.programs or agents.unusable(name, path) is not None:
             continue
         program = agent.programs[0]
         version = agents.version_of(program, path)
-        known = _rows(store).get(program, {})
+        known = remembered.get(program, {})
         if version is None and known.get("program") == _fingerprint([_program(program, path)]):
             version = known.get("version")
         rows.append({"name": name, "version": version, "logged_in": state(store, name, path, {})})

@@ -260,7 +260,8 @@ def ask_shell(flags: str, seconds: float, start: str | None = None) -> str | Non
 
 def _read(process: subprocess.Popen[bytes], seconds: float) -> bytes:
     """What it prints, until it has told its PATH, ends, says too much or takes too long."""
-    assert process.stdout is not None
+    if process.stdout is None:
+        raise TypeError("its stdout is no pipe")
     descriptor = process.stdout.fileno()
     until = time.monotonic() + seconds
     listing = b""

@@ -30,6 +30,7 @@ import time
 
 from .claude import ClaudeReader
 from .events import PIECE, dollars
+from .row import Grace
 from .store import TYPE_CHECKING, read_json, write_whole
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ WORD = 200
 LOOK = 1000
 # Seconds between two notes of what claude has said so far; its results are noted at once.
 NOTE_EVERY = 60.0
-# Seconds for which claude may go on after its result, and then after a TERM.
-AFTER_RESULT = 10.0
+# Seconds for which a claude that does not end after its result may go on after a TERM.
 AFTER_TERM = 5.0
 # The folder, in the store, that holds what each session has cost, and files that it may hold. A
 # claude that prints one array tells no more than the sum of all runs of its session.
@@ -192,9 +192,8 @@ class Call:
         self.reader = ClaudeReader()
         self._costs = os.path.join(os.path.dirname(os.path.dirname(attempt)), COSTS)
         self.reader.earlier_cost = self._cost_of(_resumed(argv))
-        # Since when its result has been the last thing that it said, when it was noted what it
-        # says, and what that was.
-        self._done_since: float | None = None
+        self._grace = Grace()
+        # When it was noted what it says, and what that was.
         self._noted_at = 0.0
         self._noted: dict[str, Any] = {}
         # The signals that have ended claude since it did not end after its result.
@@ -270,12 +269,7 @@ class Call:
             self._noted_at = now
             self._note({"said": said})
 
-        if not said["finished"]:
-            self._done_since = None
-            return
-        if self._done_since is None:
-            self._done_since = now
-        if now < self._done_since + AFTER_RESULT:
+        if not self._grace.is_over(bool(said["finished"])):
             return
         if not self._ended_by:
             self._term_at = now

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -64,6 +65,8 @@ DENIED_MOST = 20
 DENIED_SHOWN = 200
 # Bytes of stderr's end that are kept, for the reason of a failure that has no event.
 ERRORS_MOST = 4096
+# Seconds for which an agent may go on after its result.
+AFTER_RESULT = 10.0
 # The signals of which a program dies. A shell says so by an exit status of 128 and the number.
 DEADLY = frozenset(
     {
@@ -128,6 +131,24 @@ class Reader:
     def said(self) -> Said:
         """What is known so far."""
         return {}
+
+
+class Grace:
+    """How long an agent may go on after its result; then it is ended, and its result counts."""
+
+    def __init__(self) -> None:
+        # Since when its result has been the last thing that it said.
+        self._since: float | None = None
+
+    def is_over(self, is_finished: bool) -> bool:
+        """is_finished: whether its result is the last thing that it has said by now."""
+        if not is_finished:
+            self._since = None
+            return False
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+        return now >= self._since + AFTER_RESULT
 
 
 class Ran(NamedTuple):

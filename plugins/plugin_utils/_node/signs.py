@@ -19,7 +19,7 @@ import time
 from typing import NamedTuple
 
 from . import processes
-from .store import TYPE_CHECKING, write_whole
+from .store import TYPE_CHECKING, read_json, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -198,6 +198,21 @@ def _seconds(text: str) -> float:
 
 
 # -- for others
+
+
+def news(row: wire.Signs) -> tuple[int, str]:
+    """What of it is told again only when it has changed.
+
+    (0 below a minute without a sign, and one more each time that this has doubled; what it waits
+    for, without how often it has tried and for how long it waits.)
+    """
+    return int(row["quiet"] // 60).bit_length(), row["waits"].partition(", try ")[0]
+
+
+def told(attempt: Attempt) -> wire.Signs | None:
+    """What its supervisor has told last; None: nothing."""
+    row: wire.Signs | None = read_json(attempt.path(FILE))
+    return row
 
 
 def tell(attempt: Attempt, quiet: float, said: Said, awake: str = "") -> None:

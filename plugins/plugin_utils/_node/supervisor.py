@@ -54,8 +54,6 @@ SPEC = 1
 LOOK = 0.25
 # Seconds that a cancel waits: for TERM, KILL and the harvest.
 CANCEL_MOST = 25.0
-# Seconds for which an agent may go on after its result; then it is ended, and its result counts.
-AFTER_RESULT = 10.0
 # Bytes that stay ours on a disk that an agent fills, for the word how it ended.
 RESERVE = 65536
 # Seconds that a start waits for a lock which an ended sync still holds.
@@ -511,7 +509,7 @@ class _Watch:
                 return status
 
             is_late = time.monotonic() >= self._deadline
-            if flow is not None and flow.is_done(AFTER_RESULT, is_late=is_late):
+            if flow is not None and flow.is_done(is_late=is_late):
                 return None
             if is_late:
                 raise subprocess.TimeoutExpired(child.args, float("inf"))

@@ -204,18 +204,19 @@ class _Poll:
         }
 
     def _look_at_signs(self, attempt: Attempt) -> Iterator[wire.PollReply]:
-        written = attempt.written("signs.json")
+        from . import signs
+
+        written = attempt.written(signs.FILE)
         if not written or written == self._signs_read.get(attempt.id):
             return
         self._signs_read[attempt.id] = written
-        signs = _signs(attempt)
-        if signs is None:
+        told = signs.told(attempt)
+        if told is None:
             return
-        # Minutes, doubled each time; and what it waits for, without how often it has tried.
-        news = (int(signs["quiet"] // 60).bit_length(), signs["waits"].partition(", try ")[0])
+        news = signs.news(told)
         if news != self._signs_told.get(attempt.id, (0, "")):
             self._signs_told[attempt.id] = news
-            yield {"state": "signs", "attempt": attempt.id, "signs": signs}
+            yield {"state": "signs", "attempt": attempt.id, "signs": told}
 
     def _listen(self) -> bool:
         """Wait for a word of the caller, as long as the pause; False when the caller is gone."""
@@ -324,9 +325,10 @@ def _row(attempt: Attempt, spec: wire.StoredSpec, with_harvest: bool) -> wire.At
 
 
 def _signs(attempt: Attempt) -> wire.Signs | None:
-    """How its agent was a few seconds ago, as its supervisor told."""
-    signs: wire.Signs | None = read_json(attempt.path("signs.json"))
-    return signs
+    """How the agent of one that runs was a few seconds ago."""
+    from . import signs
+
+    return signs.told(attempt)
 
 
 def _listed_state(attempt: Attempt) -> Literal["void", "running", "dead", "ended"]:

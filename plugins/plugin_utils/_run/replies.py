@@ -18,7 +18,7 @@ from typing import Any
 from .._input.config import QUOTA_AGENTS
 from .._links import signatures
 from .._links.link import LinkError
-from .._node import wire
+from .._node import signs, wire
 from .._project.bring_home import BroughtHome
 from .._project.sync import Sent, TransferError
 from .._schedule import messages as ev
@@ -269,23 +269,15 @@ def line_of_signs(before: wire.Signs | None, now: wire.Signs | None) -> str:
     """
     if now is None:
         return ""
-    quiet_before = 0.0 if before is None else before["quiet"]
-    level = _level(now["quiet"])
-    if level > _level(quiet_before):
+    level, reason = signs.news(now)
+    level_before, reason_before = (0, "") if before is None else signs.news(before)
+    if level > level_before:
         return f"no sign of life for {now['quiet'] / 60:.0f} min"
-    if not level and _level(quiet_before):
+    if not level and level_before:
         return "it shows signs of life again"
-
-    # How often it has tried, and for how long it waits, is no news.
-    reason = now["waits"].partition(", try ")[0]
-    if reason and (before is None or reason != before["waits"].partition(", try ")[0]):
+    if reason and reason != reason_before:
         return now["waits"]
     return ""
-
-
-def _level(quiet: float) -> int:
-    """0 below a minute; each level above that is twice as long."""
-    return int(quiet // 60).bit_length()
 
 
 # -- fetch

@@ -362,6 +362,11 @@ def test_the_rows_of_agents_are_those_of_the_node_program():
     for name, row in agents.AGENTS.items():
         other = node_agents.AGENTS[name]
         assert (row.programs, row.refuses_root) == (other.programs, other.refuses_root({})), name
+        if row.login is not None:
+            # By these two a login may lie elsewhere; neither is one.
+            elsewhere = {"ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR"}
+            assert set(other.login_variables) - set(row.login.variables) == elsewhere, name
+            assert set(row.login.variables) <= set(other.login_variables), name
     assert agents.DEFAULT in agents.AGENTS
     ids = {check.id for check in agent_checks.CHECKS}
     assert {"agent_gummy", "agent_claude", "login_claude"} <= ids

@@ -45,9 +45,13 @@ run(["true"])
 process = Process(["/bin/sh", "-c", "sleep 600 & echo $!; exec sleep 600"])
 its_own = int(next(process.lines(30)))
 Process(["true"]).close()
+has_begun, begins = os.pipe()
 left_behind = os.fork()
 if left_behind == 0:
+    os.write(begins, b"x")
     time.sleep(600)
+# One that was stopped before it began would not have let go of anything yet.
+os.read(has_begun, 1)
 print(os.getpid(), left_behind, process._process.pid, its_own, flush=True)
 time.sleep(600)
 """

@@ -57,7 +57,7 @@ def slow_line(world: World, node: str, bits: float) -> Iterator[str]:
     """The name of an ssh config in the world's folder that has this node behind such a line."""
     text = (world.fleet_dir / "ssh_config").read_text(encoding="utf-8")
     hosts = re.split(r"(?m)^(?=Host )", text)
-    number = next(n for n, host in enumerate(hosts) if re.match(rf"Host {node}\s", host))
+    (number,) = (n for n, host in enumerate(hosts) if re.match(rf"Host {node}\s", host))
     found = re.search(r"(?m)^(\s*Port )(\d+)", hosts[number])
     if found is None:
         raise ValueError(f"{node} has no port in {text}")

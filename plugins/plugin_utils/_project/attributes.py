@@ -12,9 +12,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from .git import GitError, ProjectError, git, in_git
+from .git import GitError, Project, ProjectError, git, in_git, project_at
+from .settings import Settings, read_settings
 
 # The attributes that change what git stores of a file.
 NAMES = ("text", "crlf", "eol", "filter", "ident", "working-tree-encoding")
@@ -23,8 +25,9 @@ UNSPECIFIED = b"unspecified"
 UNSET = b"unset"
 SET = b"set"
 NO_VALUE = frozenset({UNSPECIFIED, UNSET, SET})
-# The file that attributes stand in.
+# The file that attributes stand in, and the setting that names another one of the user's.
 FILE = b".gitattributes"
+USERS_FILE = "core.attributesfile"
 # Encodings in which git stores text as it is.
 PLAIN_ENCODINGS = frozenset({b"utf-8", b"utf8"})
 # The name of an index that is not there, in a folder of ours.
@@ -161,34 +164,59 @@ class Attributes:
         return "auto" if self._autocrlf in ("true", "yes", "on", "1", "input") else ""
 
 
-def needs_contents(project: str) -> bool:
-    """Whether a patch of this project has to be made of contents, at home.
+@dataclass(frozen=True)
+class AttributeFiles:
+    """Where the attributes of a project may stand, as git said when it was asked."""
 
-    That is where a filter, an encoding or `$Id$` stands between the tree and what git stores, and
-    where git has another format of objects. Only files of attributes are read, so this may say yes
-    for nothing. Raises nothing.
+    files: tuple[bytes, ...] = ()
+    # Whether the patch has to be made of contents whatever stands in them.
+    always: bool = False
+
+    def ask_for_contents(self) -> bool:
+        """Whether a patch of the project has to be made of contents, at home.
+
+        That is where a filter, an encoding or `$Id$` stands between the tree and what git stores,
+        and where git has another format of objects. No file of the tree is looked at but those of
+        attributes, so this may say yes for nothing.
+        """
+        return self.always or any(WORDS.search(_content_of(file)) for file in self.files)
+
+
+def attribute_files(project: Project, settings: Settings) -> AttributeFiles:
+    """Those of a project at the top of its repository. settings: the repository's.
+
+    Git is not asked again. What an attribute file of the index says that is not in the tree is not
+    read: it might ask for contents.
     """
+    top = os.fsencode(project.path)
+    names = [name for name in (*project.listed, *project.ignored) if _is_attribute_file(name)]
+    files = [os.path.join(top, name) for name in names]
+    is_gone = not all(os.path.lexists(file) for file in files)
+
+    repositories = [folder for folder, _path in project.parts] or [f"{project.path}/.git"]
+    files += [os.fsencode(os.path.join(each, "info", "attributes")) for each in repositories]
+    files += map(os.fsencode, _attributes_of_the_user(settings.effective.get(USERS_FILE)))
+    is_other = settings.effective.get("extensions.objectformat", "sha1").lower() != "sha1"
+    return AttributeFiles(tuple(files), always=is_other or is_gone)
+
+
+def attribute_files_around(folder: str) -> AttributeFiles:
+    """Those of the repository that this folder is in; none if it is in none. Raises nothing."""
     try:
-        if not in_git(project):
-            return False
-        # A node's patch names contents by hashes of git's first format.
-        is_other = git(project, "rev-parse", "--show-object-format").strip() != b"sha1"
-        return is_other or _has_such_attributes(project)
+        if not in_git(folder):
+            return AttributeFiles()
+        top = os.fsdecode(git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n"))
+        found = replace(project_at(top), parts=())
+        files = attribute_files(found, read_settings(top))
+        info = git(top, "rev-parse", "--git-path", "info/attributes").removesuffix(b"\n")
+        return replace(files, files=(*files.files, os.path.join(os.fsencode(top), info)))
     except (GitError, ProjectError):
         # The patch comes as it is.
-        return False
+        return AttributeFiles()
 
 
-def _has_such_attributes(project: str) -> bool:
-    top = os.fsdecode(git(project, "rev-parse", "--show-toplevel").removesuffix(b"\n"))
-    words = ("ls-files", "-z", "-c", "-o", "--exclude-standard", "--", ":(glob)**/.gitattributes")
-    listing = git(top, *words)
-    files = [os.path.join(os.fsencode(top), name) for name in listing.split(b"\0") if name]
-    files += [os.fsencode(path) for path in _attributes_of_the_user(top)]
-    if any(WORDS.search(_content_of(file)) for file in files):
-        return True
-    # One that is in the index alone counts too.
-    return _is_in_index(top)
+def _is_attribute_file(name: bytes) -> bool:
+    return name.rpartition(b"/")[2] == FILE
 
 
 def _content_of(file: bytes) -> bytes:
@@ -202,21 +230,9 @@ def _content_of(file: bytes) -> bytes:
     return b""
 
 
-def _attributes_of_the_user(top: str) -> list[str]:
-    """Files of attributes outside of the tree."""
-    info = git(top, "rev-parse", "--git-path", "info/attributes").removesuffix(b"\n")
-    found = [os.path.join(top, os.fsdecode(info))]
-    try:
-        words = ("config", "--type=path", "--get", "core.attributesFile")
-        found.append(os.fsdecode(git(top, *words).removesuffix(b"\n")))
-    except GitError:
+def _attributes_of_the_user(setting: str | None) -> list[str]:
+    """Files of attributes outside of the project. setting: core.attributesFile, if it is set."""
+    if setting is None:
         config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-        found.append(os.path.join(config, "git", "attributes"))
-    return [*found, "/etc/gitattributes"]
-
-
-def _is_in_index(top: str) -> bool:
-    """Whether the index has attributes of such words that are not in the tree."""
-    words = ("ls-files", "-z", "-d", "--", ":(glob)**/.gitattributes")
-    gone = [name for name in git(top, *words).split(b"\0") if name]
-    return any(WORDS.search(git(top, "cat-file", "blob", ":" + os.fsdecode(name))) for name in gone)
+        setting = os.path.join(config, "git", "attributes")
+    return [os.path.expanduser(setting), "/etc/gitattributes"]

@@ -214,6 +214,8 @@ class Project:
     path: str
     # Whether git says what belongs to it; without git all that lies there does.
     is_git: bool = False
+    # Whether it has a repository of its own, and is no mere folder of another one's tree.
+    is_top: bool = False
     # What git says belongs to it, as paths from the project's top; some may not be there.
     listed: tuple[bytes, ...] = ()
     # What git ignores, as paths from the project's top; folders have a slash at their end.
@@ -231,41 +233,49 @@ class Project:
 def project_at(path: str) -> Project:
     """The project at this path, as git knows it. Raises ProjectError."""
     try:
-        if not in_git(path):
+        prefix = prefix_in_git(path)
+        if prefix is None:
             return Project(path)
         found = _Found()
         _look_into(path, b"", found)
         if b"./" in found.ignored:
             # The repository above ignores it, so it is nobody's git project.
             return Project(path)
+        parts = tuple(_repository_parts(path))
         return Project(
             path,
             is_git=True,
+            is_top=bool(parts) or not prefix,
             listed=tuple(found.listed),
             ignored=tuple(found.ignored),
             plain=tuple(found.plain),
             inner=tuple(found.inner),
-            parts=tuple(_repository_parts(path)),
+            parts=parts,
         )
     except GitError as exc:
         raise ProjectError([f"git can't read the project {path}: {exc}"]) from None
 
 
 def in_git(path: str) -> bool:
-    """Whether git says that a repository is here or above.
+    """Whether git says that a repository is here or above. Raises as prefix_in_git does."""
+    return prefix_in_git(path) is not None
 
-    A `.git` alone proves nothing: some agents leave an empty one, in /tmp too. Raises GitError for
-    a repository that git refuses or can't read, and ProjectError where it would have to be asked
-    and is not there.
+
+def prefix_in_git(path: str) -> bytes | None:
+    """The path of this folder in the repository that is here or above; None if there is none.
+
+    It ends with a slash, and at the top it is blank. A `.git` alone proves nothing: some agents
+    leave an empty one, in /tmp too. Raises GitError for a repository that git refuses or can't
+    read, and ProjectError where it would have to be asked and is not there.
     """
     if not any(
         os.path.lexists(os.path.join(folder, ".git"))
         for folder in (path, *map(str, PurePath(path).parents))
     ):
         # Without the name there is nothing that git could find.
-        return False
+        return None
     try:
-        git(path, "rev-parse", "--git-dir")
+        return git(path, "rev-parse", "--show-prefix").removesuffix(b"\n")
     except GitError as exc:
         if NO_REPOSITORY not in str(exc):
             raise
@@ -275,8 +285,7 @@ def in_git(path: str) -> bool:
                 f"{path}/.git has objects, and git finds no repository there: its HEAD or its refs "
                 "are missing or broken"
             ) from None
-        return False
-    return True
+        return None
 
 
 @dataclass
@@ -335,7 +344,7 @@ def _files_below(top: str, below: bytes) -> Iterator[bytes]:
 
 def is_top(folder: str) -> bool:
     """Whether git takes this folder for the top of a repository. Raises GitError."""
-    return git(folder, "rev-parse", "--show-prefix") in (b"", b"\n")
+    return prefix_in_git(folder) == b""
 
 
 def _list_files(folder: str) -> tuple[list[bytes], list[bytes]]:

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import functools
-import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from .git import GitError, ProjectError, git, in_git
+from .settings import Settings
 
 # The oldest git by which a node makes baselines and patches.
 OLDEST = (2, 25)
@@ -32,25 +31,13 @@ class GitNeed(NamedTuple):
     what: str = ""
 
 
-@functools.cache
-def git_need(path: str) -> GitNeed:
-    """What the project at this path needs of the git of a node. Raises nothing."""
-    if not os.path.lexists(os.path.join(path, ".git")):
-        # The repository does not go along.
-        return GitNeed()
-    try:
-        if not in_git(path):
-            return GitNeed()
-        listing = git(path, "config", "--list", "-z")
-    except (GitError, ProjectError):
-        return GitNeed()
-    settings = {}
-    for entry in listing.split(b"\0"):
-        name, _newline, value = entry.decode("utf-8", "replace").partition("\n")
-        settings[name] = value.strip().lower()
+def git_need(repositories: Iterable[Settings]) -> GitNeed:
+    """What a project needs of the git of a node. repositories: settings of those that go along."""
     needs = [
         GitNeed(since, what)
-        for name, value, since, what in SINCE
-        if name in settings and value in ("", settings[name])
+        for settings in repositories
+        for name, given in settings.own
+        for key, value, since, what in SINCE
+        if name == key and value in ("", given.strip().lower())
     ]
     return max(needs, default=GitNeed(), key=lambda need: need.version)

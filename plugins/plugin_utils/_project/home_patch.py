@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._errors import InputError
-from .attributes import Attributes, needs_contents
-from .git import LARGE_SECONDS_MOST, GitError, git, in_git
+from .attributes import Attributes, attribute_files_around
+from .git import LARGE_SECONDS_MOST, GitError, git, prefix_in_git
 from .harvest_contents import BUNDLE, RAW, HarvestContents, patch_trees
 from .outside import is_inside
 from .scratch import Scratch
@@ -50,10 +50,14 @@ def make_patch_at_home(project: str, folder: str, result: Mapping[str, Any]) -> 
     folder: of the harvest; result: how the attempt ended, in the node's words. Without contents in
     the harvest the patch stays as it came.
     """
+    if not any(os.path.exists(os.path.join(folder, name)) for name in (PATCH, RAW, BUNDLE)):
+        # Nothing changed in the project's own repository.
+        return PatchAtHome(tuple(_notes_on_nested(project, result)))
     try:
-        if not in_git(project):
+        in_git = prefix_in_git(project)
+        if in_git is None:
             return PatchAtHome()
-        prefix = os.fsdecode(git(project, "rev-parse", "--show-prefix").removesuffix(b"\n"))
+        prefix = os.fsdecode(in_git)
     except (GitError, InputError) as exc:
         return PatchAtHome((f"git can't read {project}: {exc}",))
     made = _make_with_contents(project, folder, result)
@@ -76,7 +80,8 @@ def _notes_on_nested(project: str, result: Mapping[str, Any]) -> list[str]:
         path = os.path.join(project, str(name))
         if is_inside(path, project) and os.path.lexists(os.path.join(path, ".git")):
             with contextlib.suppress(GitError, InputError, ValueError):
-                if needs_contents(path) and Attributes(path, path).drivers:
+                asks = attribute_files_around(path).ask_for_contents()
+                if asks and Attributes(path, path).drivers:
                     notes.append(
                         f"nested/{number}.bundle has files of {name} in plain text, which filters "
                         "keep out of that repository: do not fetch it there"

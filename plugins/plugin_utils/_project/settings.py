@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from .git import git
@@ -57,22 +58,38 @@ OWN_SCOPES = ("local", "worktree")
 TIMES = 1 << 30
 
 
-def portable_settings(folder: str) -> bytes:
-    """The config that a node gets for the repository in this folder. Raises GitError."""
+class Settings(NamedTuple):
+    """What git says is set for a repository."""
+
+    # Key -> the value that counts here, whoever set it. A key alone is a yes.
+    effective: Mapping[str, str]
+    # Those that belong to the project itself, in their order.
+    own: Sequence[tuple[str, str]]
+
+
+def read_settings(folder: str) -> Settings:
+    """What is set for the repository that this folder is in. Raises GitError."""
     listing = git(folder, "config", "--list", "--show-scope", "-z").split(b"\0")
-    effective = dict(EFFECTIVE)
+    effective: dict[str, str] = {}
     own: list[tuple[str, str]] = []
     for scope, entry in zip(listing[::2], listing[1::2], strict=False):
         key, has_value, value = (part for part in os.fsdecode(entry).partition("\n"))
         if not has_value:
-            # A key alone is a yes.
             value = "true"
-        if key in effective:
-            effective[key] = value
-        elif os.fsdecode(scope) in OWN_SCOPES:
-            own += _portable(key, value)
+        effective[key] = value
+        if os.fsdecode(scope) in OWN_SCOPES:
+            own.append((key, value))
+    return Settings(effective, own)
 
-    return os.fsencode(written([*own, ("core.bare", "false"), *effective.items()]))
+
+def portable_settings(settings: Settings) -> bytes:
+    """The config that a node gets for a repository with these settings."""
+    portable: list[tuple[str, str]] = []
+    for key, value in settings.own:
+        if key not in EFFECTIVE:
+            portable += _portable(key, value)
+    everywhere = {key: settings.effective.get(key, value) for key, value in EFFECTIVE.items()}
+    return os.fsencode(written([*portable, ("core.bare", "false"), *everywhere.items()]))
 
 
 def _portable(key: str, value: str) -> Iterator[tuple[str, str]]:

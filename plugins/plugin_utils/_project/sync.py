@@ -24,11 +24,13 @@ from .._links.process import Process
 from .._links.reader import clean_line
 from .._node import wire
 from .._node.belongs import LIST, Patterns, pack
+from .attributes import AttributeFiles, attribute_files, attribute_files_around
 from .contents import contents, included_by_file
-from .git import GitError, Project, ProjectError, is_top, project_at
+from .git import GitError, Project, ProjectError, project_at
+from .git_need import GitNeed, git_need
 from .harvest_files import KNOWN, LEAST_BYTES, LEAST_SECONDS, GrowthWatch, HarvestLimit
 from .outside import check_outside, is_inside, printable
-from .settings import portable_settings, write_configs, write_made
+from .settings import Settings, portable_settings, read_settings, write_configs, write_made
 
 # How long no byte of a sync may move, in seconds. Both sides say so in half of that when they only
 # think, so a slow node or a slow line shows.
@@ -120,6 +122,10 @@ class Exclusions:
     configs: Mapping[bytes, bytes]
     # What git ignores and goes along all the same, as paths from the project's top.
     included: tuple[bytes, ...]
+    # What the repositories need of a node's git.
+    git_need: GitNeed = field(default_factory=GitNeed)
+    # Where its attributes may stand here.
+    attribute_files: AttributeFiles = field(default_factory=AttributeFiles)
 
     @property
     def outside(self) -> list[str]:
@@ -212,16 +218,18 @@ def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
     check_outside(project)
 
     try:
-        repositories = [*project.inner]
-        if project.is_git and with_repository and _has_repository(project):
-            repositories.insert(0, b"")
-        configs = {
-            repository: portable_settings(os.path.join(path, os.fsdecode(repository)))
-            for repository in repositories
-        }
+        settings = {inner: _settings_in(project, inner) for inner in project.inner}
+        if project.is_top:
+            own = _settings_in(project, b"")
+            if with_repository:
+                settings = {b"": own, **settings}
+            attributes = attribute_files(project, own)
+        else:
+            attributes = attribute_files_around(path)
         included = included_by_file(project)
     except GitError as exc:
         raise ProjectError([f"git can't read the project {path}: {exc}"]) from None
+    configs = {repository: portable_settings(each) for repository, each in settings.items()}
 
     # rsync takes the first rule that fits. A branch may have the name of a cache, so of what
     # sync_exclude says only what names the repository cuts it.
@@ -233,17 +241,20 @@ def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
     for repository in configs:
         # What it says stands in the config that is made.
         words.append(_exclude(anchored(repository + b".git/config.worktree")))
-    return Exclusions(project, tuple(words), tuple(sync_exclude), configs, included)
+    return Exclusions(
+        project,
+        tuple(words),
+        tuple(sync_exclude),
+        configs,
+        included,
+        git_need(settings.values()),
+        attributes,
+    )
 
 
-def _has_repository(project: Project) -> bool:
-    """Whether the project has one of its own, and is no mere folder of another one's tree.
-
-    Git looks further above where a `.git` is none. Raises GitError.
-    """
-    if project.parts:
-        return True
-    return os.path.isdir(os.path.join(project.path, ".git")) and is_top(project.path)
+def _settings_in(project: Project, repository: bytes) -> Settings:
+    """Raises GitError."""
+    return read_settings(os.path.join(project.path, os.fsdecode(repository)))
 
 
 def _exclude(pattern: bytes) -> bytes:

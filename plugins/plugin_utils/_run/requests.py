@@ -15,7 +15,7 @@ from .._input.session_key import session_key
 from .._node import wire
 from .._node.belongs import NODE_OWNED
 from .._project.bring_home import BranchWish
-from .._project.git_need import GitNeed, git_need
+from .._project.git_need import GitNeed
 from .._project.sync import Exclusions, workspace_key
 from .._schedule.messages import PlacementSpec
 from .._schedule.placement import Need
@@ -60,7 +60,7 @@ def git_need_of(job: Job, exclusions: Mapping[str, Exclusions]) -> GitNeed | Non
     """What the job's project needs of a node's git. exclusions: of each project."""
     if job.project is None or job.project not in exclusions:
         return None
-    return git_need(job.project)
+    return exclusions[job.project].git_need
 
 
 def claim_request(

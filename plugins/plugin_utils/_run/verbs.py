@@ -23,7 +23,6 @@ from .._input.pass_env import values_for
 from .._input.request import Job, Request
 from .._links.link import Link, LinkError
 from .._node import wire
-from .._project.attributes import needs_contents
 from .._project.branch import head
 from .._project.bring_home import bring_home
 from .._project.harvest_files import HarvestLimit
@@ -248,7 +247,7 @@ class Verbs:
                 self.request,
                 controller=self.controller,
                 base=base,
-                with_contents=job.project is not None and needs_contents(job.project),
+                with_contents=self._asks_for_contents(job),
                 not_harvested=self._not_harvested(job),
             ),
             "env": values,
@@ -260,6 +259,11 @@ class Verbs:
         except LinkError as exc:
             return replies.not_known(command.attempt, exc)
         return replies.after_start(command.attempt, reply, agent=job.agent, now=time.time())
+
+    def _asks_for_contents(self, job: Job) -> bool:
+        if job.project is None:
+            return False
+        return self.exclusions[job.project].attribute_files.ask_for_contents()
 
     def _not_harvested(self, job: Job) -> list[str]:
         if job.project is None:

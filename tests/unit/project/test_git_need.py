@@ -9,7 +9,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.git_nee
     SINCE,
     git_need,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._project.settings import PORTABLE
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.settings import (
+    PORTABLE,
+    read_settings,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import (
     Need,
     Node,
@@ -18,12 +21,12 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placem
 from workbench import trees
 
 
-def need_of(path):
-    return git_need(str(path))
+def need_of(*folders):
+    return git_need([read_settings(str(folder)) for folder in folders])
 
 
 def test_a_usual_project_and_one_without_git_need_what_a_baseline_needs(tmp_path):
-    assert need_of(tmp_path / "gone") == (OLDEST, "")
+    assert need_of() == (OLDEST, "")
     trees.git(tmp_path, "init", "-q", "--template=")
     assert need_of(tmp_path) == (OLDEST, "")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.settings import (
     portable_settings,
+    read_settings,
     without_secrets,
     write_made,
     written,
@@ -31,7 +32,7 @@ def config(folder: Path, *words: str) -> None:
 def on_the_node(project: Path, tmp_path: Path) -> dict[str, list[str]]:
     """Key -> values, as a git on a node reads the config that goes there."""
     file = tmp_path / "there"
-    file.write_bytes(portable_settings(str(project)))
+    file.write_bytes(portable_settings(read_settings(str(project))))
     words = ["git", "config", "--file", str(file), "--list", "-z"]
     said = subprocess.run(words, capture_output=True, check=True).stdout.decode()
     found: dict[str, list[str]] = {}
@@ -94,7 +95,7 @@ def test_what_means_something_only_here_stays_and_the_rest_arrives_as_it_was(
     }
     # What the project includes is the project's; what the user says everywhere is not.
     assert found["user.name"] == ["Of The Project"]
-    text = portable_settings(str(project)).decode()
+    text = portable_settings(read_settings(str(project))).decode()
     assert "t0ken" not in text and "/home/me" not in text
 
 

@@ -12,13 +12,24 @@ from pathlib import Path
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import branch as _branch
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.attributes import (
-    needs_contents,
+    attribute_files_around,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.home_patch import (
     make_patch_at_home,
 )
+from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync import (
+    exclusions,
+)
 from workbench import Work, trees
 from workbench import said as _said
+
+
+def asks_for_contents(project):
+    """What a run would tell a node of it; a folder's repository is asked in another way."""
+    asks = exclusions(str(project), []).attribute_files.ask_for_contents()
+    assert attribute_files_around(str(project)).ask_for_contents() == asks
+    return asks
+
 
 # What no object of the user's repository may hold.
 PLAIN = b"TOP SECRET"
@@ -204,7 +215,7 @@ def test_a_patch_of_filtered_files_is_what_git_apply_takes(work):
     for path in (*tree.glob("*.secret"), tree / "a"):
         assert (work.project / path.name).read_bytes() == path.read_bytes()
     assert not (work.project / "gone.secret").exists()
-    assert needs_contents(str(work.project))
+    assert asks_for_contents(work.project)
 
 
 def test_what_setup_changed_is_not_delivered_and_what_the_agent_changed_too_fits_at_home(work):
@@ -332,7 +343,7 @@ def test_a_filter_that_fails_means_no_branch_and_why(tmp_path, required, commits
 def test_attributes_that_are_in_the_index_alone_count_too(tmp_path):
     work = Filtered(tmp_path, "keyed")
     (work.project / ".gitattributes").unlink()
-    assert needs_contents(str(work.project))
+    assert asks_for_contents(work.project)
     trees.git(work.project, "config", "core.autocrlf", "true")
     job = work.job_without_filters(lambda tree: edit(tree / "a.secret"))
     made = work.deliver(job)

@@ -76,8 +76,11 @@ def find_fleet(
 
     all_hostvars = task_vars["hostvars"]
     hostvars = {name: all_hostvars.raw_get(name) for name in hosts if name != LOCAL}
+    own = str(task_vars["inventory_hostname"])
     try:
-        _check_settings(hostvars, all_hostvars.raw_get(LOCAL), task)
+        _check_settings(
+            hostvars, (own, all_hostvars.raw_get(own)), all_hostvars.raw_get(LOCAL), task
+        )
     except InputError as exc:
         setting_problems += exc.problems
     if not forgiving and (config_problems or setting_problems):
@@ -149,7 +152,8 @@ def _hosts_of_play(action: ActionBase, task_vars: Mapping[str, Any]) -> list[str
     """The play's hosts, those of `gummy_nodes` alone if it is given. Raises InputError."""
     hosts = live_hosts(task_vars)
 
-    # The play may have chosen by this pattern already, but the guard play runs over all hosts.
+    # A play may have chosen by this pattern already; those of our playbooks have all hosts, for one
+    # without hosts would be skipped, with exit status 0.
     pattern = _pattern(task_vars.get("gummy_nodes"), "gummy_nodes")
     if pattern:
         chosen = frozenset(match(action, task_vars, pattern))
@@ -200,12 +204,15 @@ def _hosts_of_pattern(action: ActionBase, task_vars: Mapping[str, Any], pattern:
     raise InputError([problem])
 
 
-def _check_settings(hostvars: Mapping[str, HostVars], common: HostVars, task: Any) -> None:
+def _check_settings(
+    hostvars: Mapping[str, HostVars], own: tuple[str, HostVars], common: HostVars, task: Any
+) -> None:
     """Raise InputError for hosts with a setting that would count for all, or that are no nodes.
 
-    common: the variables that every host has.
+    own: name and variables of the host in whose name the action runs, which need not be one of
+    these; common: the variables that every host has.
     """
-    leaks = [_leak(name, variables, common) for name, variables in hostvars.items()]
+    leaks = [_leak(*host, common) for host in dict([*hostvars.items(), own]).items()]
     reasons = [
         why_no_node(name, _without_templates(variables), task)
         for name, variables in hostvars.items()

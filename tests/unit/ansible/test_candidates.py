@@ -50,6 +50,8 @@ def found(hosts, failed=(), password=None, nodes=None, play=None, limit=None, **
     """hosts: name -> variables; localhost is always known. play: names of the play's hosts."""
     task_vars = {
         "hostvars": HostVars({"localhost": {}, **hosts}),
+        # Ansible runs an action in the name of the first host, if it runs once for all.
+        "inventory_hostname": next(iter(play or hosts)),
         "ansible_play_hosts_all": list(play or hosts),
         "ansible_play_hosts": [name for name in play or hosts if name not in failed],
         **variables,
@@ -112,6 +114,15 @@ def test_gummy_nodes_chooses_among_the_play_s_hosts(monkeypatch):
 def test_settings_that_can_not_count_are_input_errors(hosts, sentence):
     with pytest.raises(InputError, match=sentence):
         found(hosts)
+
+
+def test_a_setting_of_the_host_in_whose_name_the_action_runs_would_count_for_the_chosen_ones(
+    monkeypatch,
+):
+    monkeypatch.setattr(_candidates, "match", lambda _action, _vars, pattern: [pattern])
+    with pytest.raises(InputError, match="gummy_prompt is set for host a alone"):
+        found({"a": {"gummy_prompt": "x"}, "b": {}}, gummy_nodes="b")
+    assert found({"b": {}, "a": {"gummy_prompt": "x"}}, gummy_nodes="b").names == ("b",)
 
 
 def test_a_setting_that_all_hosts_have_is_no_leak_and_a_template_is_looked_at_later():

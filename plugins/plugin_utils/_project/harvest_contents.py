@@ -38,6 +38,15 @@ BLANK = frozenset(
 )
 
 
+def by_setup(harvest: Mapping[str, Any]) -> set[str]:
+    """The paths of what the job's setup did, as the node named them in text."""
+    return {
+        str(row.get("path"))
+        for row in harvest.get("left_out") or ()
+        if row.get("why") in (CHANGED, MADE)
+    }
+
+
 class HarvestContents:
     """Reads a harvest into a repository of ours. Raises GitError, OSError, ValueError."""
 
@@ -75,11 +84,7 @@ class HarvestContents:
         self._secret: set[bytes] = set()
         self._node_owned = Patterns(NODE_OWNED)
         # What the job's setup did, and the agent may have committed with its own work.
-        self._by_setup = {
-            row.get("path")
-            for row in harvest.get("left_out") or ()
-            if row.get("why") in (CHANGED, MADE)
-        }
+        self._by_setup = by_setup(harvest)
         # What went along although git ignores it, which `git add -f` takes all the same.
         self._included: frozenset[bytes] = frozenset()
         if os.path.lexists(os.path.join(project, INCLUDE_FILE)):
@@ -249,10 +254,14 @@ class HarvestContents:
 
         It may be what an agent keeps for itself, what setup did, or what .worktreeinclude names.
         """
+        return self.is_not_delivered(path) or self._node_owned.name(path.removeprefix(self.prefix))
+
+    def is_not_delivered(self, path: bytes) -> bool:
+        """Whether the file is what setup did, or what .worktreeinclude names."""
         path = path.removeprefix(self.prefix)
         # A node names a path in text.
         is_by_setup = path.decode("utf-8", "backslashreplace") in self._by_setup
-        return is_by_setup or path in self._included or self._node_owned.name(path)
+        return is_by_setup or path in self._included
 
     def is_secret(self, object_id: bytes) -> bool:
         return object_id in self._secret
@@ -271,11 +280,10 @@ class HarvestContents:
 
     # -- the agent's commits
 
-    def bundle_holds_plain_text(self, refs: Iterable[str], base: str | None) -> bool:
-        """Whether who takes over a bundle would get what a filter keeps out of the repository.
+    def why_not_fetched(self, refs: Iterable[str], base: str | None) -> str:
+        """Why nobody should take over the agent's commits; blank: there is no reason.
 
-        refs: the commits that it brings, which are in the repository of ours; base: what the
-        project has of them.
+        refs: the commits, which are in the repository of ours; base: what the project has of them.
         """
         words = ["rev-list", "--objects", "--missing=allow-any", *refs]
         if base is not None:
@@ -283,9 +291,14 @@ class HarvestContents:
         listing = self._git(*words, seconds=LARGE_SECONDS_MOST)
         rows = [line.partition(b" ") for line in listing.splitlines()]
         if any(name in self._secret or path in self.kept for name, _blank, path in rows):
-            return True
-        rules = self.stored.attributes.of(path for _id, _blank, path in rows if path)
-        return any(each.filter for each in rules.values())
+            return "filtered files in plain text"
+
+        paths = {path for _id, _blank, path in rows if path}
+        rules = self.stored.attributes.of(paths)
+        if any(each.filter for each in rules.values()):
+            return "filtered files in plain text"
+        left = {path for path in paths if self.is_not_delivered(path)}
+        return f"what is not delivered: {some_paths(left)}" if left else ""
 
 
 def _patch_entries(contents: HarvestContents, change: Change) -> Change:

@@ -19,8 +19,9 @@ from typing import Any
 
 from .._errors import InputError
 from .attributes import Attributes, attribute_files_around
+from .contents import INCLUDE_FILE
 from .git import LARGE_SECONDS_MOST, GitError, git, prefix_in_git
-from .harvest_contents import BUNDLE, RAW, HarvestContents, patch_trees
+from .harvest_contents import BUNDLE, RAW, HarvestContents, by_setup, patch_trees
 from .outside import is_inside
 from .scratch import Scratch
 from .tree_maker import DIFF_TREE, TreeMaker
@@ -95,7 +96,7 @@ def _make_with_contents(project: str, folder: str, result: Mapping[str, Any]) ->
     if not (has_contents or has_commits):
         return PatchAtHome()
     try:
-        if not has_contents and not Attributes(project, folder).drivers:
+        if not (has_contents or _may_hold_what_stays(project, folder, result)):
             # Nothing of these commits could be in plain text that is not meant to be.
             return PatchAtHome()
         with tempfile.TemporaryDirectory(prefix="gummy-patch-") as scratch:
@@ -106,6 +107,16 @@ def _make_with_contents(project: str, folder: str, result: Mapping[str, Any]) ->
             f"looked at: {exc}"
         )
         return PatchAtHome((note,), offers_commits=False)
+
+
+def _may_hold_what_stays(project: str, folder: str, result: Mapping[str, Any]) -> bool:
+    """Whether an agent's commits may hold what a filter, .worktreeinclude or setup keep out."""
+    harvest: Mapping[str, Any] = result.get("harvest") or {}
+    return bool(
+        by_setup(harvest)
+        or os.path.lexists(os.path.join(project, INCLUDE_FILE))
+        or Attributes(project, folder).drivers
+    )
 
 
 def _make(project: str, folder: str, result: Mapping[str, Any], scratch: Scratch) -> PatchAtHome:
@@ -121,17 +132,16 @@ def _make(project: str, folder: str, result: Mapping[str, Any], scratch: Scratch
     contents = HarvestContents(project, folder, scratch, base, harvest)
     contents.read()
     notes = list(contents.notes)
-    made = patch_trees(contents, TreeMaker(scratch))
+    has_changes = bool(contents.raw_changes or contents.of_submodules)
+    made = patch_trees(contents, TreeMaker(scratch)) if has_changes else None
     is_keyed = False
     if made is not None:
         _write(scratch, os.path.join(folder, PATCH), made)
         is_keyed = bool(contents.keyed_paths())
-    offers = not refs or not contents.bundle_holds_plain_text(refs, base)
-    if not offers:
-        notes.append(
-            "the agent's commits hold filtered files in plain text: do not fetch commits.bundle"
-        )
-    return PatchAtHome(tuple(notes), offers, is_keyed)
+    why = contents.why_not_fetched(refs, base) if refs else ""
+    if why:
+        notes.append(f"the agent's commits hold {why}; do not fetch commits.bundle")
+    return PatchAtHome(tuple(notes), not why, is_keyed)
 
 
 def _has(project: str, commit: str) -> bool:

@@ -435,13 +435,36 @@ def test_what_worktreeinclude_names_is_in_no_commit_though_the_agent_adds_it(tmp
         trees.git(tree, "add", "-f", ".env.test")
         trees.git(tree, "commit", "-qm", "of the agent")
 
-    made = work.deliver(work.job(change))
+    job = work.job(change)
+    patch = make_patch_at_home(str(work.project), *job)
+    assert not patch.offers_commits and ".env.test" in patch.notes[0]
+    made = work.deliver(job)
     assert ".env.test" in made["note"]
     listed = _said(work.project, "ls-tree", "-r", "--name-only", made["branch"]).splitlines()
     assert ".env.test" not in listed and work.show(made["branch"], "b") == "work\n"
     listing = _said(work.project, "cat-file", "--batch-all-objects", "--batch-check").splitlines()
     names = [line.split()[0] for line in listing if " blob " in line]
     assert all(b"s3cret" not in trees.git(work.project, "cat-file", "blob", n) for n in names)
+
+
+def test_commits_with_what_setup_changed_are_not_offered_and_the_patch_has_the_agent_s_work(
+    tmp_path,
+):
+    def change(tree):
+        (tree / "b").write_text("work\n")
+        trees.git(tree, "add", "-A")
+        trees.git(tree, "commit", "-qm", "of the agent")
+
+    work = Work(tmp_path)
+    folder, result = work.job(change, setup=lambda tree: edit(tree / "a", "of setup"))
+    patch = make_patch_at_home(str(work.project), folder, result)
+    assert not patch.offers_commits and "not delivered: a;" in patch.notes[0]
+    text = Path(folder, "changes.patch").read_text()
+    assert "+work" in text and "of setup" not in text
+
+    # Without a setup they are offered.
+    patch = make_patch_at_home(str(work.project), *work.job(change, "plain"))
+    assert patch.offers_commits and not patch.notes
 
 
 def test_text_in_another_encoding_is_stored_as_git_add_stores_it(tmp_path):

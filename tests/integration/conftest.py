@@ -84,3 +84,6 @@ def with_doubles(fleet: Fleet) -> Iterator[Fleet]:
     yield fleet
     for node in NODES:
         fleet.home(node).joinpath(".profile").unlink()
+        # A program there is found without any PATH.
+        for name in ("gummy", "claude", "jq"):
+            fleet.home(node).joinpath("bin", name).unlink()

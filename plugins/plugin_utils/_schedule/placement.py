@@ -67,7 +67,7 @@ class Node:
     # Agents, and tools that each job needs, that were not found there and may be there for all
     # that; and those that certainly are not, with why.
     unseen: frozenset[str] = frozenset()
-    missing: Mapping[str, str] = MappingProxyType({})
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     # Free bytes where the workspaces lie; None: that is not known.
     disk_free: int | None = None

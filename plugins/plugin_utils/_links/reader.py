@@ -225,6 +225,9 @@ LIMITS: Mapping[str, Limit] = {
     "last_active": WORD,
     "reason": SENTENCE,
     "cost_today": DOLLARS,
+    "idle": SECONDS,
+    "works": SECONDS,
+    "load": Text(16384, cut=True, lines=True),
     # Of clean.
     "bytes": COUNT,
     # Of a session.

@@ -659,31 +659,38 @@ class SpecialistsRequest(TypedDict):
 
     # Seconds since the asker's midnight: clocks and time zones of two machines may differ.
     within: float
+    # Projects on the node that are no workspaces, as its user writes them: `~` and `*` are read.
+    paths: NotRequired[list[str]]
+    # A script for its shell that prints how busy it is.
+    load: NotRequired[str]
 
 
 class SpecialistReply(FromStore):
     """A specialist."""
 
     state: Literal["specialist"]
-    # Whether it lives in a workspace or in the home directory.
-    where: Literal["workspace", "home"]
+    # Whether it lives in a workspace, in a project that was asked for, or in the home directory.
+    where: Literal["workspace", "project", "home"]
     # The workspace as KEY/NUMBER.
     workspace: str | None
-    # The project's path on its controller.
+    # Of one in a workspace the project's path on its controller, of another one that on the node.
     project: str | None
     name: str
     # How often it was called.
     sessions: int | None
-    # As gummy writes it, in ISO 8601.
+    # As gummy writes it, in ISO 8601, and how many seconds ago that was by the node's clock.
     last_active: str | None
+    idle: NotRequired[float | None]
     session_id: str | None
     # Why something of it is not known; None if all is.
     reason: str | None
-    # Dollars; nothing says so yet.
+    # Dollars that its session has cost, if its claude was one of ours; gummy itself keeps none.
     cost_usd: float | None
     status: Literal["active", "dormant"]
     # What shows that it is active: its session in a process's argv, or a process in its project.
     seen_by: Literal["session", "cwd"] | None
+    # For how many seconds that process has run, if it is active and the system tells it.
+    works: NotRequired[float | None]
 
 
 class NodeReply(FromStore):
@@ -698,6 +705,8 @@ class NodeReply(FromStore):
     cost_today: float | None
     # Whether there are more specialists than were told.
     more: bool
+    # What the script of the request printed; blank: there was none, or it did not end.
+    load: NotRequired[str]
 
 
 SpecialistsReply = SpecialistReply | NodeReply | RefusedReply

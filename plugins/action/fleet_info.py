@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names, find_option, find_output_file
-from ..plugin_utils._commands.fleet_info import THINGS, gather
+from ..plugin_utils._commands.fleet_info import THINGS, Wanted, gather
 
 
 class ActionModule(FleetAction):
@@ -25,6 +25,7 @@ class ActionModule(FleetAction):
         },
         "job": {"type": "str"},
         "run_id": {"type": "str"},
+        "specialist_paths": {"type": "list", "elements": "str"},
     }
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,8 +36,11 @@ class ActionModule(FleetAction):
         documents, shown = gather(
             find_fleet(self, variables, args.get("nodes"), forgiving=forgiving),
             args["gather"],
-            find_option(args, variables, "job"),
-            find_option(args, variables, "run_id"),
+            Wanted(
+                job=find_option(args, variables, "job"),
+                run_id=find_option(args, variables, "run_id"),
+                specialist_paths=find_option(args, variables, "specialist_paths"),
+            ),
         )
         return {
             "changed": False,

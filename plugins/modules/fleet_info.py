@@ -22,9 +22,9 @@ options:
         V(status) are each node's load, slots and agents, or why no job would go there, and the
         attempts that run or ended today. A node whose load the inventory does not know is measured.
       - >-
-        V(specialists) are those in each node's workspaces and home, which of them are active, and
-        what today cost. A specialist is active while a process holds its session in its arguments,
-        or works in its project; its C(meta.yaml) is no evidence.
+        V(specialists) are those in each node's workspaces and home, and in O(specialist_paths),
+        which of them are active, and what today cost. A specialist is active while a process holds
+        its session in its arguments, or works in its project; its C(meta.yaml) is no evidence.
       - >-
         V(logs) are those of the attempts that O(job) or O(run_id) name, from any controller that
         has the same login there, any time later.
@@ -40,6 +40,12 @@ options:
     elements: str
     choices: [status, specialists, logs, doctor]
     default: [status]
+  specialist_paths:
+    description:
+      - Folders of projects on the nodes whose specialists are read too, such as C(~/code/*).
+      - Without it, the variable C(gummy_specialist_paths) counts.
+    type: list
+    elements: str
 extends_documentation_fragment:
   - distributed.gummy._attempts
   - distributed.gummy._attributes
@@ -189,7 +195,7 @@ status:
       returned: always
 specialists:
   description: >-
-    The specialists in each node's workspaces and home.
+    The specialists in each node's workspaces and home, and in the projects that were named.
   returned: if it is gathered
   type: dict
   contains:
@@ -233,6 +239,12 @@ specialists:
         score:
           description: 0 (idle) to 1 (full).
           type: float
+        load:
+          description: C(cpu), C(memory), C(load_average), C(io_wait), each 0 to 1.
+          type: dict
+        slots:
+          description: C(total) and C(busy).
+          type: dict
         same_as:
           description: >-
             Another name of the same store; what is there counts under that name.
@@ -254,15 +266,19 @@ specialists:
           description: >-
             Each with C(name), C(status) (V(active), V(dormant)), C(seen_by) (V(session): a process
             names its session; V(cwd): one works in the project, and which of the project's
-            specialists it belongs to can't be told; null), C(where) (V(workspace), V(home)),
-            C(workspace), C(project) (its path on the controller that sent it), C(sessions),
-            C(last_active), C(session_id), C(cost_usd) (null: gummy stores none) and C(reason) (why
-            something of it is not known).
+            specialists it belongs to can't be told; null), C(where) (V(workspace), V(project): one
+            of O(specialist_paths), V(home)), C(workspace), C(project) (its path on the controller
+            that sent it; of V(project) that on the node), C(sessions), C(last_active), C(idle) (how
+            many seconds ago that was), C(works) (for how many seconds an active one works),
+            C(session_id), C(cost_usd) (what its session has cost; null where nobody knows it: gummy
+            keeps no costs, what we run of it does) and C(reason) (why something of it is not
+            known).
           type: list
           elements: dict
     totals:
       description: >-
-        C(nodes), C(answered), C(active), C(dormant), C(sessions) and C(cost_today).
+        C(nodes), C(answered), C(specialists), C(active), C(dormant), C(sessions) and
+        C(cost_today).
       type: dict
       returned: always
 logs:

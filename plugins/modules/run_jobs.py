@@ -425,6 +425,12 @@ options:
         Show a line per event on stderr; without it nothing but errors is printed there. By default
         V(true).
     type: bool
+  ascii:
+    description:
+      - >-
+        Print nothing but ASCII: frames, marks and bars for terminals that have no others. By
+        default V(false).
+    type: bool
   harvest_limit:
     description:
       - >-

@@ -23,6 +23,11 @@ from ansible import constants, context
 from ansible.plugins.loader import callback_loader
 from ansible.utils.display import Display
 
+from .._links.outputs import terminal_columns
+
+# How wide text is where there is no terminal.
+COLUMNS = 80
+
 # The setting of Ansible's that colours a line of each kind.
 COLORS = {
     "good": "COLOR_OK",
@@ -72,6 +77,11 @@ def print_line(line: str, kind: str | None = None, *, stderr: bool = False) -> N
         return
     # Taken out of the queue, the line is blank, and this displays it neither here nor in the log.
     Display().display(_Line(line, color, stderr), log_only=True, screen_only=True)
+
+
+def columns() -> int:
+    """How wide the terminal is that people read; what has none is as wide as most are."""
+    return terminal_columns() or COLUMNS
 
 
 def people_read_stdout() -> bool:

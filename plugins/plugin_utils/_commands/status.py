@@ -23,8 +23,10 @@ from .views import (
     PATH_MOST,
     SECONDS,
     SENTENCE_MOST,
+    Slots,
     away,
     number_of,
+    slots_of,
     status_of,
     text_of,
     today,
@@ -35,13 +37,6 @@ from .views import (
 NO_CONTACT = frozenset({"unreachable", "timeout", "login", "host_key"})
 # States of an attempt that are told; the others have never begun.
 SHOWN_STATES = frozenset({"running", "dead", "ended"})
-
-
-class Slots(TypedDict):
-    """How many agents a node takes at the same time, and how many it has now."""
-
-    total: int
-    busy: int
 
 
 class AgentInfo(TypedDict):
@@ -316,7 +311,7 @@ def node_row(entry: Ranked, agents: Sequence[Mapping[str, Any]] = ()) -> NodeRow
         "score": entry.score,
         "load": {part: node.load.get(part) for part in LOAD_PARTS},
         "cpus": node.cpus if is_measured else None,
-        "slots": {"total": node.slots, "busy": node.busy} if is_measured else None,
+        "slots": slots_of(node),
         "agents": None if node.agents is None else sorted(node.agents),
         "agent_details": [
             {

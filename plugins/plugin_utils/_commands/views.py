@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import TypedDict
 
 from .._schedule.placement import Node
 
@@ -21,6 +22,20 @@ SENTENCE_MOST = 300
 PATH_MOST = 4096
 # Numbers from here on are none that arithmetic and clocks can take.
 NUMBER_LIMIT = 1e15
+
+
+class Slots(TypedDict):
+    """How many agents a node takes at the same time, and how many it has now."""
+
+    total: int
+    busy: int
+
+
+def slots_of(node: Node) -> Slots | None:
+    """The slots of a node that was measured; of another one nobody knows them."""
+    if node.state != "measured":
+        return None
+    return {"total": node.slots, "busy": node.busy}
 
 
 def today() -> float:

@@ -19,13 +19,13 @@ STDOUT = 1
 STDERR = 2
 
 
-def _duplicates() -> list[int]:
-    kept = []
+def _duplicates() -> dict[int, int]:
+    kept = {}
     for descriptor in (STDOUT, STDERR):
         # One that is closed has no reader to lose.
         with contextlib.suppress(OSError):
             if _has_reader(os.fstat(descriptor).st_mode):
-                kept.append(os.dup(descriptor))
+                kept[descriptor] = os.dup(descriptor)
     return kept
 
 
@@ -34,13 +34,36 @@ def _has_reader(mode: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
 
+def _terminal_name() -> str | None:
+    """The path of the terminal that stdout is, if a person types to this program in it."""
+    # One that was begun with `&` has no right to what is typed, and is not to draw over it.
+    with contextlib.suppress(OSError):
+        if os.tcgetpgrp(STDOUT) == os.getpgrp():
+            return os.ttyname(STDOUT)
+    return None
+
+
+# By what they are duplicates of.
 _outputs = _duplicates()
+_terminal = _terminal_name()
+
+
+def terminal() -> str | None:
+    """The path of the terminal that stdout is, by which a worker can open it; None: it is none."""
+    return _terminal
+
+
+def terminal_columns() -> int | None:
+    """How wide the terminal is that stdout is now; None: it is none, or does not say."""
+    with contextlib.suppress(OSError, KeyError):
+        return os.get_terminal_size(_outputs[STDOUT]).columns or None
+    return None
 
 
 def reader_is_gone() -> bool:
     """Whether stdout or stderr has lost its reader: `| head` has ended, the terminal was closed."""
     poll = select.poll()
-    for descriptor in _outputs:
+    for descriptor in _outputs.values():
         # These two events are reported without being asked for.
         poll.register(descriptor, 0)
     return any(events & (select.POLLERR | select.POLLHUP) for _descriptor, events in poll.poll(0))
@@ -49,4 +72,4 @@ def reader_is_gone() -> bool:
 def let_go_of_outputs() -> None:
     """Close the duplicates: a process that stays behind must not keep a reader waiting for more."""
     while _outputs:
-        os.close(_outputs.pop())
+        os.close(_outputs.popitem()[1])

@@ -56,9 +56,7 @@ def foreign_tasks(processes: Sequence[Process]) -> list[wire.ForeignTask]:
     """The tasks of gummy among them that somebody started by hand, the oldest first."""
     pids = {process.pid for process in processes if process.is_foreign}
     # A shell that it forked is called as it is.
-    tasks = [
-        process for process in processes if process.is_foreign and process.parent not in pids
-    ]
+    tasks = [process for process in processes if process.is_foreign and process.parent not in pids]
     tasks.sort(key=_age, reverse=True)
     return [
         {

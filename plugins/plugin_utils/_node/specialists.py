@@ -133,10 +133,11 @@ def _cost_of(store: Store, session: str | None) -> float | None:
 
     if session is None:
         return None
-    with contextlib.suppress(OSError, ValueError):
+    try:
         with open(os.path.join(store.root, COSTS, session), encoding="ascii") as file:
             return dollars(float(file.read(64)))
-    return None
+    except (OSError, ValueError):
+        return None
 
 
 def _node(store: Store, within: float, more: bool, load: str) -> wire.NodeReply:
@@ -158,7 +159,9 @@ def _node(store: Store, within: float, more: bool, load: str) -> wire.NodeReply:
 # -- where they live
 
 
-def _homes(store: Store, paths: Sequence[str]) -> Iterator[tuple[Home, str, tuple[str, ...], str | None]]:
+def _homes(
+    store: Store, paths: Sequence[str]
+) -> Iterator[tuple[Home, str, tuple[str, ...], str | None]]:
     """Where specialists may live: in workspaces, in named projects, and in the user's home.
 
     Each as (what is told of it, a folder of the user's, the folders below that may be anybody's,

@@ -21,7 +21,7 @@ from ..plugin_utils._ansible.display import (
 from ..plugin_utils._ansible.options import find_setting
 from ..plugin_utils._ansible.typed import was_typed, why_left_out
 from ..plugin_utils._files.output_file import write_output
-from ..plugin_utils._show import dashboard, doctor, panels, report
+from ..plugin_utils._show import board, dashboard, doctor, panels, report
 from ..plugin_utils._show.kinds import kind_of
 from ..plugin_utils._show.outcome import find_document, why_bad
 from ..plugin_utils._show.text import in_ascii, printable
@@ -43,6 +43,7 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
 # The same of those that are as wide as the terminal.
 FRAMED: Mapping[str, Callable[[Mapping[str, Any], int], list[str]]] = {
     "specialists": dashboard.specialists_text,
+    "watch": board.board_text,
 }
 
 # The kind of the first line by the status of a document; "bad" for the others.

@@ -15,9 +15,10 @@ from .doctor import doctor
 from .logs import logs
 from .specialists import specialists
 from .status import status
+from .watch import watch
 
 # What can be gathered, in the order in which it is shown.
-THINGS = ("status", "specialists", "logs", "doctor")
+THINGS = ("status", "specialists", "watch", "logs", "doctor")
 
 
 class InfoDocument(TypedDict):
@@ -64,6 +65,8 @@ def _gather(fleet: Fleet, thing: str, wanted: Wanted) -> Mapping[str, Any]:
         return specialists(fleet, wanted.specialist_paths)
     if thing == "doctor":
         return doctor(fleet)
+    if thing == "watch":
+        return watch(fleet, wanted.specialist_paths)
     return logs(fleet, wanted.job, wanted.run_id)
 
 

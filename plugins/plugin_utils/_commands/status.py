@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import all_replies, ask_all_nodes
@@ -118,6 +118,9 @@ class StatusAttempt(_Class):  # pylint: disable=inherit-non-class
     awake: str | None
 
 
+AnAttempt = TypeVar("AnAttempt", bound=StatusAttempt)
+
+
 class StatusTotals(TypedDict):
     """How many there are."""
 
@@ -172,7 +175,7 @@ def status(fleet: Fleet) -> StatusDocument:
     answers, silent = ask_all_nodes(fleet, question, without=away(nodes), only_looks=True)
     # What this controller knows better than a node is not shown.
     records = Records({name: answer.store for name, answer in answers.items()})
-    rows = _sorted_once(
+    rows = sorted_once(
         attempt_row(name, reply, records.verdict(reply))
         for name, answer in answers.items()
         for reply in answer.rows
@@ -250,14 +253,14 @@ def _is_shown(reply: Mapping[str, Any]) -> bool:
     return isinstance(state, str) and state in SHOWN_STATES
 
 
-def _sorted_once(rows: Iterable[StatusAttempt]) -> list[StatusAttempt]:
+def sorted_once(rows: Iterable[AnAttempt]) -> list[AnAttempt]:
     """Each attempt once, for two names may lead to one store: what runs first, the newest first."""
 
-    def order(row: StatusAttempt) -> tuple[bool, float]:
+    def order(row: AnAttempt) -> tuple[bool, float]:
         newest = row["ended_at"] or row["begun_at"] or 0.0
         return row["ended_at"] is not None, -newest
 
-    attempts: dict[str | None, StatusAttempt] = {}
+    attempts: dict[str | None, AnAttempt] = {}
     for row in rows:
         # The controller is the last one, and may be a node by its own address too.
         attempts.setdefault(row["attempt"], row)

@@ -358,6 +358,12 @@ def _logs(store: Store, request: wire.AttemptRequest) -> Iterator[wire.LogsReply
     yield {"state": "read", "size": size}
 
 
+def _board(store: Store, request: wire.BoardRequest) -> Iterator[wire.BoardReply]:
+    from . import board
+
+    return board.board(store, request, _list(store, {"within": request["within"]}))
+
+
 def _specialists(store: Store, request: wire.SpecialistsRequest) -> Iterator[wire.SpecialistsReply]:
     from . import specialists
 
@@ -461,6 +467,7 @@ VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
     "harvest": _harvest,
     "adopt": _adopt,
     "specialists": _specialists,
+    "board": _board,
     "clean": _clean,
     "foresee": _foresee,
     "remake": _remake,

@@ -23,6 +23,7 @@ to the nodes: `typing` costs a verb more than its work, and their Python may lac
     harvest      AttemptRequest       HarvestReply
     adopt        AdoptRequest         AdoptReply
     specialists  SpecialistsRequest   SpecialistsReply, many, the last one NodeReply
+    board        BoardRequest         BoardReply, many, the last one SeenReply
     clean        CleanRequest         CleanReply, many, the last one CleanedReply
     foresee      ForeseeRequest       ForeseeReply
     remake       MirrorRequest        RemakeReply
@@ -578,6 +579,8 @@ class AttemptRow(FromStore):
     seconds: float | None
     # Only in the state `running`.
     signs: NotRequired[Signs | None]
+    # The last line of the log of one that runs, if people can read it; only of `board`.
+    line: NotRequired[str]
 
 
 class ListedReply(FromStore):
@@ -710,6 +713,45 @@ class NodeReply(FromStore):
 
 
 SpecialistsReply = SpecialistReply | NodeReply | RefusedReply
+
+
+# -- board
+
+
+class BoardRequest(SpecialistsRequest):
+    """The attempts that run or ended today are wanted too, and who waits for a slot."""
+
+
+class ForeignTask(TypedDict):
+    """A task of gummy that somebody has started by hand."""
+
+    pid: int
+    # Its command line from the word gummy on, or the beginning of that.
+    words: str
+    # How long it has run; None where the system does not tell it.
+    seconds: float | None
+
+
+class WaitingRun(TypedDict):
+    """A run that waits for a slot of this node. None: its node does not know it."""
+
+    run_id: str | None
+    controller: str | None
+
+
+class SeenReply(FromStore):
+    """The last reply: what holds for the node."""
+
+    state: Literal["seen"]
+    # What the script of the request printed; blank: there was none, or it did not end.
+    load: str
+    # Dollars; None if nothing tells.
+    cost_today: float | None
+    foreign: list[ForeignTask]
+    waiting: list[WaitingRun]
+
+
+BoardReply = AttemptRow | SpecialistReply | SeenReply | RefusedReply
 
 
 # -- clean

@@ -10,7 +10,7 @@ from typing import Any
 
 from .figures import ago, dollars, duration, percent, sessions, slots
 from .frames import COLUMNS, LEAST, columns_of, frame, heading, told
-from .text import fit
+from .text import fit, how_many
 
 # What stands before a specialist, by its status.
 SIGNS = {"active": "⚡", "dormant": "💤"}
@@ -40,13 +40,20 @@ def specialists_text(dashboard: Row, columns: int = COLUMNS) -> list[str]:
 
 def told_totals(totals: Row, columns: int) -> list[str]:
     """How many there are, and what they cost."""
-    count = totals["specialists"]
-    words = "1 specialist" if count == 1 else f"{count} specialists"
     line = (
-        f"{words}, {totals['active']} active · {sessions(totals['sessions'])} · "
+        f"{_counted(totals)} · {sessions(totals['sessions'])} · "
         f"today {dollars(totals['cost_today'])}"
     )
     return [fit(line, columns)]
+
+
+def told_totals_of_day(totals: Row) -> str:
+    """The same in fewer words, for the title of a frame."""
+    return f"{_counted(totals)} · today {dollars(totals['cost_today'])}"
+
+
+def _counted(totals: Row) -> str:
+    return f"{how_many(totals['specialists'], 'specialist')}, {totals['active']} active"
 
 
 def node_figures(node: Row) -> str:

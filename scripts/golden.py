@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import time
 from pathlib import Path
 
-from ansible_collections.distributed.gummy.plugins.plugin_utils._show import dashboard
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import board, dashboard
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show.text import in_ascii
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "panels"
 WIDTHS = (60, 80, 120)
-PANELS = {"specialists": dashboard.specialists_text}
+PANELS = {"specialists": dashboard.specialists_text, "watch": board.board_text}
+
+# The clock in the heading of the board.
+os.environ["TZ"] = "UTC"
+time.tzset()
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ class Terminal:
         if not whole:
             return []
         text = whole[-1].partition(b"\x1b[J")[0].decode("utf-8", "replace")
-        return [ESCAPES.sub("", line) for line in text.split("\r\n")]
+        return [ESCAPES.sub("", line).rstrip("\r") for line in text.split("\n")]
 
     def shows(self, *words: str) -> bool:
         text = "\n".join(self.screen())
@@ -222,8 +222,8 @@ def test_whatever_ends_ansible_the_terminal_is_given_back_and_nobody_stays(
 def test_a_worker_that_is_killed_leaves_the_terminal_as_it_was(watch: Watch) -> None:
     terminal = watch()
     terminal.wait_for("4 of 4 nodes")
-    (worker,) = [pid for pid in descendants(terminal.pid) if parent_of(pid) == terminal.pid]
-    os.kill(worker, signal.SIGKILL)
+    (keeper,) = [pid for pid in descendants(terminal.pid) if b"stty" in words_of(pid)]
+    os.kill(parent_of(keeper), signal.SIGKILL)
     until(lambda: is_back(terminal), "the terminal as it was")
 
 
@@ -300,6 +300,13 @@ def lives(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def words_of(pid: int) -> bytes:
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def parent_of(pid: int) -> int:

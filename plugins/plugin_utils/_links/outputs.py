@@ -19,13 +19,13 @@ STDOUT = 1
 STDERR = 2
 
 
-def _duplicates() -> dict[int, int]:
-    kept = {}
+def _duplicates() -> list[int]:
+    kept = []
     for descriptor in (STDOUT, STDERR):
         # One that is closed has no reader to lose.
         with contextlib.suppress(OSError):
             if _has_reader(os.fstat(descriptor).st_mode):
-                kept[descriptor] = os.dup(descriptor)
+                kept.append(os.dup(descriptor))
     return kept
 
 
@@ -43,8 +43,9 @@ def _terminal_name() -> str | None:
     return None
 
 
-# By what they are duplicates of.
 _outputs = _duplicates()
+# If stdout is a terminal, its duplicate is the first one.
+_has_terminal = os.isatty(STDOUT)
 _terminal = _terminal_name()
 
 
@@ -55,15 +56,17 @@ def terminal() -> str | None:
 
 def terminal_columns() -> int | None:
     """How wide the terminal is that stdout is now; None: it is none, or does not say."""
-    with contextlib.suppress(OSError, KeyError):
-        return os.get_terminal_size(_outputs[STDOUT]).columns or None
+    if not _has_terminal:
+        return None
+    with contextlib.suppress(OSError, IndexError):
+        return os.get_terminal_size(_outputs[0]).columns or None
     return None
 
 
 def reader_is_gone() -> bool:
     """Whether stdout or stderr has lost its reader: `| head` has ended, the terminal was closed."""
     poll = select.poll()
-    for descriptor in _outputs.values():
+    for descriptor in _outputs:
         # These two events are reported without being asked for.
         poll.register(descriptor, 0)
     return any(events & (select.POLLERR | select.POLLHUP) for _descriptor, events in poll.poll(0))
@@ -72,4 +75,4 @@ def reader_is_gone() -> bool:
 def let_go_of_outputs() -> None:
     """Close the duplicates: a process that stays behind must not keep a reader waiting for more."""
     while _outputs:
-        os.close(_outputs.popitem()[1])
+        os.close(_outputs.pop())

@@ -97,11 +97,13 @@ def _of_linux() -> list[Process]:
                 words = file.read().split(b"\0")
             with open("/proc/%s/stat" % name, "rb") as file:
                 # The program's name, in brackets before these, may hold anything.
-                fields = file.read().rsplit(b")", 1)[1].split()
+                called, rest = file.read().split(b"(", 1)[1].rsplit(b")", 1)
+            fields = rest.split()
             age = max(0.0, now - int(fields[19]) / TICKS)
             cwd = os.readlink(os.fsencode("/proc/%s/cwd" % name))
             process = Process(pid, int(fields[1]), words, cwd, round(age, 1))
-            process.is_foreign = bool(_task_of(words)) and not _is_marked(name)
+            is_task = called == b"gummy" and bool(_task_of(words))
+            process.is_foreign = is_task and not _is_marked(name)
             processes.append(process)
     return processes
 

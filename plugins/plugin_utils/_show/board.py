@@ -174,18 +174,14 @@ def _waiting_lines(rows: Sequence[Row], columns: int) -> list[str]:
 
 def _ended_lines(board: Row, columns: int) -> list[str]:
     ended = [row for row in board["attempts"] if row["ended_at"] is not None]
-    cells = [
-        [
-            SIGNS.get(row["status"], "✗"),
-            f"{row['run_id'] or '?'}/{row['job'] or '?'}",
-            row["node"],
-            row["class"] or row["status"],
-            duration(row["seconds"]),
-            dollars(row["cost_usd"]),
-            ago(max(0.0, board["at"] - row["ended_at"])),
-        ]
-        for row in ended[:ENDED_MOST]
-    ]
+    cells = []
+    for row in ended[:ENDED_MOST]:
+        name = f"{row['run_id'] or '?'}/{row['job'] or '?'}"
+        cell = [SIGNS.get(row["status"], "✗"), name, row["node"], row["class"] or row["status"]]
+        if columns >= NARROW:
+            cell.append(duration(row["seconds"]))
+        when = ago(max(0.0, board["at"] - row["ended_at"]))
+        cells.append([*cell, dollars(row["cost_usd"]), when])
     lines = columns_of(cells, columns)
     if len(ended) > ENDED_MOST:
         lines.append(f"… and {len(ended) - ENDED_MOST} more: gummy_output_file has them all")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._show import dashboard, panels, report
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import (
+    dashboard,
+    panels,
+    report,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show.kinds import KINDS, kind_of
 
 

@@ -26,6 +26,10 @@ options:
         which of them are active, and what today cost. A specialist is active while a process holds
         its session in its arguments, or works in its project; its C(meta.yaml) is no evidence.
       - >-
+        V(watch) is the board of the fleet, all of it in one exchange with each node. Its loads, the
+        attempts that run or ended today with what they wrote last, jobs that wait, specialists, and
+        tasks of gummy that somebody started by hand.
+      - >-
         V(logs) are those of the attempts that O(job) or O(run_id) name, from any controller that
         has the same login there, any time later.
       - >-
@@ -34,12 +38,21 @@ options:
         alone, it also tells what is wrong with a config file or with settings of hosts, where all
         else fails.
       - >-
-        V(status) and V(specialists) have C(status) V(failed) if no node but the controller answers,
-        and not if some are away. M(distributed.gummy.show) fails then.
+        V(status), V(specialists) and V(watch) have C(status) V(failed) if no node but the
+        controller answers, and not if some are away. M(distributed.gummy.show) fails then.
     type: list
     elements: str
-    choices: [status, specialists, logs, doctor]
+    choices: [status, specialists, watch, logs, doctor]
     default: [status]
+  live:
+    description:
+      - >-
+        Whether the board is drawn again and again in the terminal in which C(ansible-playbook) was
+        called, until somebody types C(q) or Ctrl-C there. The result is the last board. Without a
+        terminal, and with another callback than C(default), it is read once.
+      - Only with O(gather=watch) and nothing else.
+    type: bool
+    default: false
   specialist_paths:
     description:
       - Folders of projects on the nodes whose specialists are read too, such as C(~/code/*).
@@ -279,6 +292,67 @@ specialists:
       description: >-
         C(nodes), C(answered), C(specialists), C(active), C(dormant), C(sessions) and
         C(cost_today).
+      type: dict
+      returned: always
+watch:
+  description: The board of the fleet at one moment.
+  returned: if it is gathered
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document's form.
+      type: int
+      returned: always
+    kind:
+      description: V(watch).
+      type: str
+      returned: always
+    status:
+      description: V(success), or V(failed) if no node but the controller answers.
+      type: str
+      returned: always
+    message:
+      description: Why it failed; else null.
+      type: str
+      returned: always
+    at:
+      description: When it was so, in seconds since 1970 by the controller's clock.
+      type: float
+      returned: always
+    nodes:
+      description: >-
+        One entry for each candidate, the controller (C(local)) last if it is one, with C(name),
+        C(local), C(state) (V(asked): it has not answered yet, V(seen), V(no_answer)), C(reason),
+        C(silent) (for how many seconds it has given no answer, if it has before), C(same_as),
+        C(load), C(slots), C(cost_today) and C(specialists), as the document V(specialists) has
+        them.
+      type: list
+      elements: dict
+      returned: always
+    attempts:
+      description: >-
+        As those of V(status), each with C(line) too, what a running one wrote last.
+      type: list
+      elements: dict
+      returned: always
+    foreign:
+      description: >-
+        Tasks of gummy that somebody started by hand, each with C(node), C(pid), C(words) and
+        C(seconds).
+      type: list
+      elements: dict
+      returned: always
+    waiting:
+      description: >-
+        Jobs that wait, of the runs that this controller drives, each with C(run_id), C(job) and
+        C(reason); another controller's run that waits for a slot has C(job) null.
+      type: list
+      elements: dict
+      returned: always
+    totals:
+      description: >-
+        C(nodes), C(answered), C(running), C(waiting), C(foreign), C(ended_today), C(specialists),
+        C(active) and C(cost_today).
       type: dict
       returned: always
 logs:

@@ -428,8 +428,8 @@ options:
   ascii:
     description:
       - >-
-        Print nothing but ASCII: frames, marks and bars for terminals that have no others. By
-        default V(false).
+        Show panels and summaries in ASCII alone, for terminals that have nothing else. By default
+        V(false).
     type: bool
   harvest_limit:
     description:

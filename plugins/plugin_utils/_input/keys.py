@@ -403,7 +403,7 @@ KEYS = (
         level="any",
         type="bool",
         default=False,
-        text="Print nothing but ASCII: frames, marks and bars for terminals that have no others.",
+        text="Show panels and summaries in ASCII alone, for terminals that have nothing else.",
     ),
     Key(
         "harvest_limit",

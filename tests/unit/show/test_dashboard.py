@@ -25,35 +25,6 @@ def columns_of(line: str) -> int:
     )
 
 
-def golden(name: str) -> list[str]:
-    return (FIXTURES / name).read_text(encoding="utf-8").splitlines()
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-def test_the_panel_is_as_it_is_kept(width: int) -> None:
-    assert dashboard.specialists_text(DOCUMENT, width) == golden(f"specialists-{width}.txt")
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_frame_closes_at_the_same_column(width: int) -> None:
-    *framed, last = golden(f"specialists-{width}.txt")
-    assert {columns_of(line) for line in framed} == {width}
-    assert all(line[-1] in "╗┐│┘" for line in framed) and columns_of(last) <= width
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-def test_in_ascii_it_has_the_same_words_and_the_same_columns(width: int) -> None:
-    shown = golden(f"specialists-{width}.txt")
-    plain = [text.in_ascii(line) for line in shown]
-    assert plain == golden(f"specialists-{width}-ascii.txt")
-    assert all(line.isascii() for line in plain)
-    assert [len(line) for line in plain] == [columns_of(line) for line in shown]
-    words = re.compile(r"[A-Za-z0-9$.]+")
-    for line, before in zip(plain, shown, strict=True):
-        # Two signs are letters there.
-        assert words.findall(re.sub(r"^\| [xz] ", "| ", line)) == words.findall(before)
-
-
 @pytest.mark.parametrize("width", WIDTHS)
 def test_each_reason_is_there_whole(width: int) -> None:
     shown = re.sub(r"[│┌└─┐┘]", " ", " ".join(dashboard.specialists_text(DOCUMENT, width)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show import (
+    board,
     dashboard,
     panels,
     report,
@@ -46,5 +47,11 @@ def test_a_line_without_a_mark_is_not_coloured_or_as_what_is_left_out(line):
 
 
 def test_every_mark_that_a_panel_or_a_summary_sets_has_a_kind():
-    marks = {*report.MARKS.values(), *panels.MARKS.values(), *dashboard.SIGNS.values(), "✗"}
+    marks = {
+        *report.MARKS.values(),
+        *panels.MARKS.values(),
+        *dashboard.SIGNS.values(),
+        *board.SIGNS.values(),
+        "✗",
+    }
     assert marks <= KINDS.keys()

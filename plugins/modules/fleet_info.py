@@ -197,6 +197,13 @@ status:
       type: list
       elements: dict
       returned: always
+    foreign:
+      description: >-
+        Tasks of gummy that somebody started by hand, each with C(node), C(pid), C(words) and
+        C(seconds).
+      type: list
+      elements: dict
+      returned: always
     left_out:
       description: Machines of the tailnet that are no candidates, with C(name) and C(reason).
       type: list

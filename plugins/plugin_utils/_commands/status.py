@@ -23,8 +23,10 @@ from .views import (
     PATH_MOST,
     SECONDS,
     SENTENCE_MOST,
+    ForeignRow,
     Slots,
     away,
+    foreign_rows,
     number_of,
     slots_of,
     status_of,
@@ -146,6 +148,8 @@ class StatusDocument(TypedDict):
     nodes: list[NodeRow]
     # What runs, the newest first, then what ended, the last one first.
     attempts: list[StatusAttempt]
+    # Tasks of gummy that somebody has started by hand.
+    foreign: list[ForeignRow]
     # name and reason of machines that are no host of the inventory.
     left_out: list[dict[str, str]]
     totals: StatusTotals
@@ -161,8 +165,9 @@ class Answer:
     rows: list[Mapping[str, Any]]
     # The id of its store; None if it can't tell it.
     store: object = None
-    # Its agents.
+    # Its agents, and the tasks of gummy there that are none of ours.
     agents: Sequence[Mapping[str, Any]] = ()
+    foreign: Sequence[ForeignRow] = ()
 
 
 def status(fleet: Fleet) -> StatusDocument:
@@ -190,6 +195,7 @@ def status(fleet: Fleet) -> StatusDocument:
         "message": failure,
         "nodes": node_rows,
         "attempts": rows,
+        "foreign": _foreign_once(answers),
         "left_out": [{"name": name, "reason": reason} for name, reason in fleet.left_out],
         "totals": {
             "nodes": len(node_rows),
@@ -234,6 +240,7 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
         [reply for reply in replies if _is_shown(reply)],
         replies[-1].get("store"),
         agents if isinstance(agents, list) else (),
+        foreign_rows(node.name, replies[-1]),
     )
 
 
@@ -265,6 +272,14 @@ def sorted_once(rows: Iterable[AnAttempt]) -> list[AnAttempt]:
         # The controller is the last one, and may be a node by its own address too.
         attempts.setdefault(row["attempt"], row)
     return sorted(attempts.values(), key=order)
+
+
+def _foreign_once(answers: Mapping[str, Answer]) -> list[ForeignRow]:
+    """Each once, under the first of the names that lead to one store."""
+    stores: dict[object, Answer] = {}
+    for name, answer in answers.items():
+        stores.setdefault(answer.store or name, answer)
+    return [row for answer in stores.values() for row in answer.foreign]
 
 
 def _node_rows(

@@ -29,8 +29,10 @@ from .views import (
     NAME_MOST,
     SECONDS,
     SENTENCE_MOST,
+    ForeignRow,
     Slots,
     away,
+    foreign_rows,
     number_of,
     slots_of,
     text_of,
@@ -52,17 +54,6 @@ WAITING_LASTS = 2.0
 RECORDS_LAST = 10.0
 # How long the sessions may take to end, in seconds.
 END_SECONDS = 1.5
-
-
-class ForeignRow(TypedDict):
-    """A task of gummy that somebody has started by hand."""
-
-    node: str
-    pid: int
-    # Its command line from the word gummy on.
-    words: str
-    # How long it has run.
-    seconds: float | None
 
 
 class WaitingRow(TypedDict):
@@ -211,11 +202,17 @@ class Watching:
         self._records_until = 0.0
         self._waiting: list[WaitingJob] = []
         self._waiting_until = 0.0
+        # Here, for Ansible makes them of templates, one after the other.
         self._links: dict[str, Link] = {}
-        self._threads = []
         for name in fleet.candidates:
-            thread = threading.Thread(target=self._watch, args=(name,), daemon=True)
-            self._threads.append(thread)
+            try:
+                self._links[name] = fleet.make_link(name)
+            except LinkError as exc:
+                self._silent[name] = str(exc)
+        self._threads = [
+            threading.Thread(target=self._watch, args=(name,), daemon=True) for name in self._links
+        ]
+        for thread in self._threads:
             thread.start()
 
     def document(self) -> WatchDocument:
@@ -233,12 +230,15 @@ class Watching:
             records = self._records
         return make_board(self._fleet, Seen(looks, silent, now), records, self._waiting)
 
+    def answered_at(self) -> dict[str, float]:
+        """When each node has answered last, by the monotonic clock."""
+        with self._lock:
+            return {name: look.at for name, look in self._looks.items()}
+
     def close(self) -> None:
         """Ask nobody any more. What a node that is silent still owes is not waited for."""
         self._is_over.set()
-        with self._lock:
-            links = list(self._links.values())
-        for link in links:
+        for link in self._links.values():
             link.session.hang_up()
         until = time.monotonic() + END_SECONDS
         for thread in self._threads:
@@ -265,13 +265,9 @@ class Watching:
 
     def _ask(self, name: str) -> Look:
         """What the node tells now. Raises LinkError."""
+        link = self._links[name]
         with self._lock:
-            link = self._links.get(name)
             before = self._looks.get(name)
-        if link is None:
-            link = self._fleet.make_link(name)
-            with self._lock:
-                self._links[name] = link
         request = _request(self._fleet, self._paths, again=before is not None)
         stream = link.session.board(request, PATIENCE)
         replies = all_replies(link, stream, last="seen")
@@ -308,7 +304,7 @@ def make_board(
         row = _node_row(fleet, node, seen, stores)
         rows.append(row)
         if row["state"] == "seen" and row["same_as"] is None:
-            foreign += _foreign_rows(name, seen.looks[name])
+            foreign += foreign_rows(name, seen.looks[name].summary)
 
     attempts = sorted_once(
         _attempt_row(name, reply, records)
@@ -383,18 +379,6 @@ def _specialist_rows(look: Look) -> list[SpecialistRow]:
     """Each once: a session that was cut has told some of them twice."""
     rows = [specialist_row(each) for each in look.replies if each.get("state") == "specialist"]
     return list({(row["workspace"], row["project"], row["name"]): row for row in rows}.values())
-
-
-def _foreign_rows(node: str, look: Look) -> list[ForeignRow]:
-    return [
-        {
-            "node": node,
-            "pid": int(number_of(task.get("pid")) or 0),
-            "words": text_of(task.get("words"), SENTENCE_MOST) or "gummy",
-            "seconds": number_of(task.get("seconds")),
-        }
-        for task in look.summary.get("foreign", ())
-    ]
 
 
 def _attempt_row(node: str, reply: Mapping[str, Any], records: Records) -> WatchAttempt:

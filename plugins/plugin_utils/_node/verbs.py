@@ -270,7 +270,7 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
             # What an attempt changed may be long, and is not asked for by age.
             yield _row(attempt, spec, with_harvest=within is None)
     if request.get("agents"):
-        from . import agents, logins, places
+        from . import agents, logins, people, places
 
         silent: list[str] = []
         path = places.search_path(store, LOGIN_SECONDS, silent)
@@ -278,6 +278,7 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
             "state": "listed",
             "agents": logins.table(store, path),
             "missing": agents.missing(path, silent),
+            "foreign": people.foreign_tasks(people.of_this_login()),
         }
     else:
         yield {"state": "listed"}

@@ -583,6 +583,16 @@ class AttemptRow(FromStore):
     line: NotRequired[str]
 
 
+class ForeignTask(TypedDict):
+    """A task of gummy that somebody has started by hand."""
+
+    pid: int
+    # Its command line from the word gummy on, or the beginning of that.
+    words: str
+    # How long it has run; None where the system does not tell it.
+    seconds: float | None
+
+
 class ListedReply(FromStore):
     """The last reply: those were all."""
 
@@ -591,6 +601,8 @@ class ListedReply(FromStore):
     agents: NotRequired[list[AgentOfNode]]
     # The same, of those that the node has not got; an older program does not tell them.
     missing: NotRequired[list[Missing]]
+    # The tasks of gummy that somebody has started by hand, likewise.
+    foreign: NotRequired[list[ForeignTask]]
 
 
 ListReply = AttemptRow | ListedReply | RefusedReply
@@ -720,16 +732,6 @@ SpecialistsReply = SpecialistReply | NodeReply | RefusedReply
 
 class BoardRequest(SpecialistsRequest):
     """The attempts that run or ended today are wanted too, and who waits for a slot."""
-
-
-class ForeignTask(TypedDict):
-    """A task of gummy that somebody has started by hand."""
-
-    pid: int
-    # Its command line from the word gummy on, or the beginning of that.
-    words: str
-    # How long it has run; None where the system does not tell it.
-    seconds: float | None
 
 
 class WaitingRun(TypedDict):

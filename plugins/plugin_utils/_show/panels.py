@@ -43,7 +43,8 @@ def status_text(status: Row) -> list[str]:
     )
     lines = [summary, *_node_lines(status["nodes"])]
     lines += [fit(line, COLUMNS) for line in left_out_lines(status["left_out"])]
-    return lines + [fit(line, COLUMNS) for line in _attempt_lines(status["attempts"])]
+    lines += [fit(line, COLUMNS) for line in _attempt_lines(status["attempts"])]
+    return lines + _foreign_lines(status["foreign"])
 
 
 def _node_lines(nodes: Sequence[Row]) -> list[str]:
@@ -107,6 +108,15 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
     if more > 0:
         lines.append(f"… and {more} more that ended today: gummy_output_file has them all")
     return lines
+
+
+def _foreign_lines(tasks: Sequence[Row]) -> list[str]:
+    """Tasks of gummy that somebody started by hand, each with a sign of its own."""
+    rows = [
+        [f"! {task['words']}", task["node"], "by hand", "", _duration(task["seconds"]), ""]
+        for task in tasks
+    ]
+    return fitted_table(rows, (26, 12, 11, 11, 5), COLUMNS)
 
 
 def _life(row: Row) -> str:

@@ -56,10 +56,16 @@ ATTEMPT = {
 ENDED = {**ATTEMPT, "ended_at": LONG_AGO, "seconds": 9000.0, "cost_usd": 0.256}
 
 
-def status(nodes, attempts=(), left_out=()):
+def status(nodes, attempts=(), left_out=(), foreign=()):
     totals = {"nodes": len(nodes), "answered": 1, "running": 1, "ended_today": 2}
     return _panels.status_text(
-        {"nodes": nodes, "attempts": attempts, "left_out": left_out, "totals": totals}
+        {
+            "nodes": nodes,
+            "attempts": attempts,
+            "foreign": foreign,
+            "left_out": left_out,
+            "totals": totals,
+        }
     )
 
 
@@ -104,6 +110,14 @@ def test_status():
         "release-42/docs  no sign of life for 15 m",
         "release-42/slow  waits for its service (529)",
     ]
+
+
+def test_tasks_that_somebody_started_by_hand():
+    task = {"node": "node-1", "pid": 7, "words": "gummy task mend it", "seconds": 75.0}
+    long = {**task, "words": "gummy task " + "x\n\x1b" * 99, "seconds": None}
+    lines = status([NODE], foreign=[task, long])[-2:]
+    assert lines[0].split("  ")[0] == "! gummy task mend it" and lines[0].endswith("75 s")
+    assert "node-1        by hand" in lines[1] and len(lines[1]) <= 80 and lines[1].isprintable()
 
 
 def test_of_many_ended_attempts_the_newest_are_shown_and_the_rest_counted():

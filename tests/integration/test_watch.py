@@ -12,6 +12,7 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import threading
@@ -202,6 +203,58 @@ def test_another_size_is_drawn_for_and_ctrl_c_ends_it_as_q_does(watch: Watch) ->
 
     terminal.type(b"\x03")
     assert terminal.end() == 0 and is_back(terminal)
+
+
+def test_in_ascii_and_without_colours_nothing_else_is_drawn(watch: Watch) -> None:
+    terminal = watch("-e", "gummy_ascii=true", NO_COLOR="1")
+    terminal.wait_for("4 of 4 nodes")
+    assert terminal.screen()[0].startswith("+====") and "\n".join(terminal.screen()).isascii()
+    terminal.type(b"q")
+    assert terminal.end() == 0 and is_back(terminal)
+    # The keeper ends colours, whatever was drawn.
+    assert set(re.findall(rb"\x1b\[[0-9;]*m", terminal.said)) == {b"\x1b[0m"}
+    assert terminal.said.isascii()
+
+
+def test_a_task_that_somebody_started_by_hand_is_shown_and_takes_a_slot_for_the_choice(
+    controller: Controller, with_doubles: Fleet
+) -> None:
+    wait = "until [ -e ~/by-hand-go ]; do sleep 0.1; done"
+    command = f"PATH=$HOME/bin:$PATH; gummy task 'mend it ;; run {wait}'"
+    task = subprocess.Popen(
+        ["ssh", "-F", with_doubles.ssh_config, "node-2", command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    path = controller.folder / "watch.json"
+
+    def look(playbook: str) -> tuple[str, dict[str, Any]]:
+        played = controller.play(playbook, "-e", f"gummy_output_file={path}")
+        assert played.status == 0, played
+        return played.output, json.loads(path.read_text(encoding="utf-8"))
+
+    try:
+        output, document = until(lambda: (now := look("watch"))[1]["foreign"] and now, "the task")
+        (row,) = document["foreign"]
+        assert row["node"] == "node-2" and row["words"].startswith("gummy task mend it ;; run")
+        assert re.search(r"│ ! gummy task mend it .* +node-2 +\d+ (s|min) +by hand +│", output), (
+            output
+        )
+        assert "─ 0, and 1 by hand ─┐" in output
+        (slots,) = [node["slots"] for node in document["nodes"] if node["name"] == "node-2"]
+        assert slots == {"total": 2, "busy": 1}
+
+        output, document = look("status")
+        assert "! gummy task mend it" in output and len(document["foreign"]) == 1
+        refresh = ("-e", "gummy_refresh=true")
+        planned = controller.play("plan", "-e", controller.jobs({"command": "true"}), *refresh)
+        assert "job-1  ->  node-2" not in planned.output and "job-1  ->  node-" in planned.output
+    finally:
+        with_doubles.put("node-2", "by-hand-go", "")
+        task.wait(60)
+        (with_doubles.home("node-2") / "by-hand-go").unlink()
+    assert look("watch")[1]["foreign"] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -36,8 +36,10 @@ class Process:
     def __init__(
         self, pid: int, parent: int, words: Sequence[bytes], cwd: bytes, age: float | None
     ) -> None:
-        """words: its command line; cwd: blank where the system does not tell it; age: in seconds,
-        None where it does not tell that."""
+        """words: its command line; cwd: blank where the system does not tell it.
+
+        age: in seconds; None where the system does not tell it.
+        """
         self.pid = pid
         self.parent = parent
         self.words = words

@@ -249,7 +249,9 @@ def test_a_task_that_somebody_started_by_hand_is_shown_and_takes_a_slot_for_the_
         assert "! gummy task mend it" in output and len(document["foreign"]) == 1
         refresh = ("-e", "gummy_refresh=true")
         planned = controller.play("plan", "-e", controller.jobs({"command": "true"}), *refresh)
-        assert "job-1  ->  node-2" not in planned.output and "job-1  ->  node-" in planned.output
+        # Which node is best depends on this machine's load; a slot that is taken does not.
+        assert re.search(r"node-2 +\d\.\d\d +1/2 slots", planned.output), planned
+        assert re.search(r"node-1 +\d\.\d\d +0/2 slots", planned.output), planned
     finally:
         with_doubles.put("node-2", "by-hand-go", "")
         task.wait(60)

@@ -117,7 +117,7 @@ def test_tasks_that_somebody_started_by_hand():
     long = {**task, "words": "gummy task " + "x\n\x1b" * 99, "seconds": None}
     lines = status([NODE], foreign=[task, long])[-2:]
     assert lines[0].split("  ")[0] == "! gummy task mend it" and lines[0].endswith("75 s")
-    assert "node-1        by hand" in lines[1] and len(lines[1]) <= 80 and lines[1].isprintable()
+    assert "node-1  by hand" in lines[1] and len(lines[1]) <= 80 and lines[1].isprintable()
 
 
 def test_of_many_ended_attempts_the_newest_are_shown_and_the_rest_counted():

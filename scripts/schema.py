@@ -38,6 +38,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.status
     StatusDocument,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.sync import SyncDocument
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.watch import WatchDocument
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.ask import AttemptRow
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run.run import (
     PlanDocument,
@@ -60,6 +61,7 @@ DOCUMENTS: Mapping[str, Any] = {
     "specialists": SpecialistsDocument,
     "status": StatusDocument,
     "sync": SyncDocument,
+    "watch": WatchDocument,
 }
 
 Schema = dict[str, Any]

@@ -5,13 +5,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ansible.utils.display import Display
+
 from ..plugin_utils._ansible.action import NODES, FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
-from ..plugin_utils._ansible.options import check_names, find_option, find_output_file
-from ..plugin_utils._commands.fleet_info import THINGS, gather
+from ..plugin_utils._ansible.display import colored, drawable_terminal
+from ..plugin_utils._ansible.options import (
+    check_names,
+    find_option,
+    find_output_file,
+    find_setting,
+)
+from ..plugin_utils._commands.fleet_info import THINGS, Wanted, gather
+from ..plugin_utils._commands.watch import Watching
+from ..plugin_utils._show.board import board_text
+from ..plugin_utils._show.kinds import kind_of
+from ..plugin_utils._show.screen import NoScreen, draw_until_told
+from ..plugin_utils._show.text import in_ascii, printable
 
 
 class ActionModule(FleetAction):
@@ -25,6 +39,8 @@ class ActionModule(FleetAction):
         },
         "job": {"type": "str"},
         "run_id": {"type": "str"},
+        "specialist_paths": {"type": "list", "elements": "str"},
+        "live": {"type": "bool", "default": False},
     }
 
     def act(self, args: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,15 +48,54 @@ class ActionModule(FleetAction):
         output_file = find_output_file(variables)
         # doctor alone tells what is wrong with a config file that keeps all others from beginning.
         forgiving = args["gather"] == ["doctor"]
-        documents, shown = gather(
-            find_fleet(self, variables, args.get("nodes"), forgiving=forgiving),
-            args["gather"],
-            find_option(args, variables, "job"),
-            find_option(args, variables, "run_id"),
+        fleet = find_fleet(self, variables, args.get("nodes"), forgiving=forgiving)
+        wanted = Wanted(
+            job=find_option(args, variables, "job"),
+            run_id=find_option(args, variables, "run_id"),
+            specialist_paths=find_option(args, variables, "specialist_paths"),
         )
+
+        terminal = None
+        if args["live"]:
+            if args["gather"] != ["watch"]:
+                problem = "live: nothing but the board is live; give gather: [watch]"
+                return {"failed": True, "msg": problem}
+            terminal = drawable_terminal(variables)
+        document = None
+        if terminal is not None:
+            is_ascii = find_setting(variables, "ascii")
+            watching = Watching(fleet, wanted.specialist_paths)
+            try:
+                document = _draw(terminal, watching, is_ascii=is_ascii)
+            finally:
+                watching.close()
+        if document is None:
+            documents, shown = gather(fleet, args["gather"], wanted)
+        else:
+            documents, shown = {"watch": document}, document
         return {
             "changed": False,
             **documents,
             "document": shown,
             "output_file": output_file,
         }
+
+
+def _draw(terminal: str, watching: Watching, *, is_ascii: bool) -> Mapping[str, Any] | None:
+    """The last board of those that were drawn until somebody ended it; None: none could be."""
+    parent = os.getppid()
+
+    def lines(columns: int, rows: int) -> list[str]:
+        text = [printable(line) for line in board_text(watching.document(), columns, rows)]
+        shown = [in_ascii(line) for line in text] if is_ascii else text
+        return [colored(line, kind_of(whole)) for line, whole in zip(shown, text, strict=True)]
+
+    def is_over() -> bool:
+        return os.getppid() != parent
+
+    try:
+        draw_until_told(terminal, lines, is_over)
+        return watching.document()
+    except NoScreen as exc:
+        Display().warning(f"the board is shown once, and not drawn: {exc}")
+        return None

@@ -12,14 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..plugin_utils._ansible.action import FleetAction
-from ..plugin_utils._ansible.display import callback_writes_yaml, people_read_stdout, print_line
+from ..plugin_utils._ansible.display import (
+    callback_writes_yaml,
+    columns,
+    people_read_stdout,
+    print_line,
+)
 from ..plugin_utils._ansible.options import find_setting
 from ..plugin_utils._ansible.typed import was_typed, why_left_out
 from ..plugin_utils._files.output_file import write_output
-from ..plugin_utils._show import doctor, panels, report
+from ..plugin_utils._show import board, dashboard, doctor, panels, report
 from ..plugin_utils._show.kinds import kind_of
 from ..plugin_utils._show.outcome import find_document, why_bad
-from ..plugin_utils._show.text import printable
+from ..plugin_utils._show.text import in_ascii, printable
 
 # What shows a document, by its kind.
 PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
@@ -32,10 +37,14 @@ PANELS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "clean": report.clean_text,
     "install": report.install_text,
     "status": panels.status_text,
-    "specialists": panels.specialists_text,
     "doctor": doctor.doctor_text,
 }
 
+# The same of those that are as wide as the terminal.
+FRAMED: Mapping[str, Callable[[Mapping[str, Any], int], list[str]]] = {
+    "specialists": dashboard.specialists_text,
+    "watch": board.board_text,
+}
 
 # The kind of the first line by the status of a document; "bad" for the others.
 HEADS = {"success": "good", "plan": None, "unfinished": "running"}
@@ -54,7 +63,7 @@ class ActionModule(FleetAction):
         if name not in variables:
             return _nothing_to_show(self._task, name, variables)
         result = variables[name]
-        document, problem = find_document(result, name, (*PANELS, SEVERAL))
+        document, problem = find_document(result, name, (*PANELS, *FRAMED, SEVERAL))
         if document is None:
             return {"failed": True, "msg": problem}
 
@@ -74,10 +83,14 @@ def _show(documents: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) 
     """Show documents to people, if they are who reads stdout; what of it goes into the result."""
     if not people_read_stdout():
         return {}
+    is_ascii = find_setting(variables, "ascii")
     lines: list[tuple[str, str | None]] = []
     for document in documents:
-        text = [printable(line) for line in PANELS[document["kind"]](document)]
-        lines += zip(text, _kinds_of(document, text), strict=True)
+        text = [printable(line) for line in _text_of(document)]
+        kinds = _kinds_of(document, text)
+        if is_ascii:
+            text = [in_ascii(line) for line in text]
+        lines += zip(text, kinds, strict=True)
 
     if callback_writes_yaml(variables):
         # The callback writes the lines as the block of text that they are.
@@ -85,6 +98,13 @@ def _show(documents: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) 
     for line, kind in lines:
         print_line(line, kind)
     return {}
+
+
+def _text_of(document: Mapping[str, Any]) -> list[str]:
+    kind = document["kind"]
+    if kind in FRAMED:
+        return FRAMED[kind](document, columns())
+    return PANELS[kind](document)
 
 
 def _kinds_of(document: Mapping[str, Any], lines: Sequence[str]) -> list[str | None]:

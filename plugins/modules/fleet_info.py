@@ -22,9 +22,13 @@ options:
         V(status) are each node's load, slots and agents, or why no job would go there, and the
         attempts that run or ended today. A node whose load the inventory does not know is measured.
       - >-
-        V(specialists) are those in each node's workspaces and home, which of them are active, and
-        what today cost. A specialist is active while a process holds its session in its arguments,
-        or works in its project; its C(meta.yaml) is no evidence.
+        V(specialists) are those in each node's workspaces and home, and in O(specialist_paths),
+        which of them are active, and what today cost. A specialist is active while a process holds
+        its session in its arguments, or works in its project; its C(meta.yaml) is no evidence.
+      - >-
+        V(watch) is the board of the fleet, all of it in one exchange with each node. Its loads, the
+        attempts that run or ended today with what they wrote last, jobs that wait, specialists, and
+        tasks of gummy that somebody started by hand.
       - >-
         V(logs) are those of the attempts that O(job) or O(run_id) name, from any controller that
         has the same login there, any time later.
@@ -34,12 +38,27 @@ options:
         alone, it also tells what is wrong with a config file or with settings of hosts, where all
         else fails.
       - >-
-        V(status) and V(specialists) have C(status) V(failed) if no node but the controller answers,
-        and not if some are away. M(distributed.gummy.show) fails then.
+        V(status), V(specialists) and V(watch) have C(status) V(failed) if no node but the
+        controller answers, and not if some are away. M(distributed.gummy.show) fails then.
     type: list
     elements: str
-    choices: [status, specialists, logs, doctor]
+    choices: [status, specialists, watch, logs, doctor]
     default: [status]
+  live:
+    description:
+      - >-
+        Whether the board is drawn again and again in the terminal in which C(ansible-playbook) was
+        called, until somebody types C(q) or Ctrl-C there. The result is the last board. Without a
+        terminal, and with another callback than C(default), it is read once.
+      - Only with O(gather=watch) and nothing else.
+    type: bool
+    default: false
+  specialist_paths:
+    description:
+      - Folders of projects on the nodes whose specialists are read too, such as C(~/code/*).
+      - Without it, the variable C(gummy_specialist_paths) counts.
+    type: list
+    elements: str
 extends_documentation_fragment:
   - distributed.gummy._attempts
   - distributed.gummy._attributes
@@ -178,6 +197,13 @@ status:
       type: list
       elements: dict
       returned: always
+    foreign:
+      description: >-
+        Tasks of gummy that somebody started by hand, each with C(node), C(pid), C(words) and
+        C(seconds).
+      type: list
+      elements: dict
+      returned: always
     left_out:
       description: Machines of the tailnet that are no candidates, with C(name) and C(reason).
       type: list
@@ -189,7 +215,7 @@ status:
       returned: always
 specialists:
   description: >-
-    The specialists in each node's workspaces and home.
+    The specialists in each node's workspaces and home, and in the projects that were named.
   returned: if it is gathered
   type: dict
   contains:
@@ -233,6 +259,12 @@ specialists:
         score:
           description: 0 (idle) to 1 (full).
           type: float
+        load:
+          description: C(cpu), C(memory), C(load_average), C(io_wait), each 0 to 1.
+          type: dict
+        slots:
+          description: C(total) and C(busy).
+          type: dict
         same_as:
           description: >-
             Another name of the same store; what is there counts under that name.
@@ -254,15 +286,80 @@ specialists:
           description: >-
             Each with C(name), C(status) (V(active), V(dormant)), C(seen_by) (V(session): a process
             names its session; V(cwd): one works in the project, and which of the project's
-            specialists it belongs to can't be told; null), C(where) (V(workspace), V(home)),
-            C(workspace), C(project) (its path on the controller that sent it), C(sessions),
-            C(last_active), C(session_id), C(cost_usd) (null: gummy stores none) and C(reason) (why
-            something of it is not known).
+            specialists it belongs to can't be told; null), C(where) (V(workspace), V(project): one
+            of O(specialist_paths), V(home)), C(workspace), C(project) (its path on the controller
+            that sent it; of V(project) that on the node), C(sessions), C(last_active), C(idle) (how
+            many seconds ago that was), C(works) (for how many seconds an active one works),
+            C(session_id), C(cost_usd) (what its session has cost; null where nobody knows it: gummy
+            keeps no costs, what we run of it does) and C(reason) (why something of it is not
+            known).
           type: list
           elements: dict
     totals:
       description: >-
-        C(nodes), C(answered), C(active), C(dormant), C(sessions) and C(cost_today).
+        C(nodes), C(answered), C(specialists), C(active), C(dormant), C(sessions) and
+        C(cost_today).
+      type: dict
+      returned: always
+watch:
+  description: The board of the fleet at one moment.
+  returned: if it is gathered
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document's form.
+      type: int
+      returned: always
+    kind:
+      description: V(watch).
+      type: str
+      returned: always
+    status:
+      description: V(success), or V(failed) if no node but the controller answers.
+      type: str
+      returned: always
+    message:
+      description: Why it failed; else null.
+      type: str
+      returned: always
+    at:
+      description: When it was so, in seconds since 1970 by the controller's clock.
+      type: float
+      returned: always
+    nodes:
+      description: >-
+        One entry for each candidate, the controller (C(local)) last if it is one, with C(name),
+        C(local), C(state) (V(asked): it has not answered yet, V(seen), V(no_answer)), C(reason),
+        C(silent) (for how many seconds it has given no answer, if it has before), C(same_as),
+        C(load), C(slots), C(cost_today) and C(specialists), as the document V(specialists) has
+        them.
+      type: list
+      elements: dict
+      returned: always
+    attempts:
+      description: >-
+        As those of V(status), each with C(line) too, what a running one wrote last.
+      type: list
+      elements: dict
+      returned: always
+    foreign:
+      description: >-
+        Tasks of gummy that somebody started by hand, each with C(node), C(pid), C(words) and
+        C(seconds).
+      type: list
+      elements: dict
+      returned: always
+    waiting:
+      description: >-
+        Jobs that wait, of the runs that this controller drives, each with C(run_id), C(job) and
+        C(reason); another controller's run that waits for a slot has C(job) null.
+      type: list
+      elements: dict
+      returned: always
+    totals:
+      description: >-
+        C(nodes), C(answered), C(running), C(waiting), C(foreign), C(ended_today), C(specialists),
+        C(active) and C(cost_today).
       type: dict
       returned: always
 logs:

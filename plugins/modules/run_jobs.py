@@ -425,6 +425,12 @@ options:
         Show a line per event on stderr; without it nothing but errors is printed there. By default
         V(true).
     type: bool
+  ascii:
+    description:
+      - >-
+        Show panels and summaries in ASCII alone, for terminals that have nothing else. By default
+        V(false).
+    type: bool
   harvest_limit:
     description:
       - >-

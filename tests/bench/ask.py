@@ -3,7 +3,8 @@
 `in_collection.py ask.py WHAT SSH_CONFIG ANSWER NODE...`
 
 The answer is a file: the seconds that it took, links included, and what came of it. WHAT is
-`specialists`, `load` (new connections) or `load-again` (those of a question before, whose answer
+`specialists`, `watch` (the board once), `watch:LOOKS` (each node so many times, over one session),
+`load` (new connections) or `load-again` (those of a question before, whose answer
 has just become too old), or `sync:CONTROLLER` (the folder `big`, over links that are open; without
 the claim before it), or `slots:CONTROLLER` (the same for eight jobs at once).
 """
@@ -23,12 +24,25 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._ansible.connect
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.specialists import (
     specialists as ask_specialists,
 )
-from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import Fleet
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.watch import (
+    Watching,
+    watch,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import (
+    Fleet,
+    ToldLoad,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.nodes import node_from_vars
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.measure import (
     ProbeTarget,
+    facts_told,
     measure_all,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._load.probe import (
+    LOAD_SCRIPT,
+    NOW_SCRIPT,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load.snapshots import (
     LOAD_LASTS,
@@ -39,6 +53,8 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._project.sync im
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placement import Node
 
 PATIENCE = 30.0
+# How many nodes `watch-others:LOOKS` does not wait for.
+SILENT = 10
 # How many jobs of one project a node gets at once.
 SLOTS = 8
 
@@ -60,20 +76,55 @@ def load(names: list[str], words: str, snapshots: Snapshots) -> dict[str, int]:
     return {"measured": sum(record["state"] == "measured" for record in found.values())}
 
 
-def specialists(names: list[str], words: str) -> dict[str, int]:
+def read_load(name: str, text: str) -> Node:
+    facts = facts_told(text, None, Config().load_weights)
+    return node_from_vars(name, {"gummy_facts": facts})
+
+
+def fleet_of(names: list[str], words: str) -> Fleet:
     known = links(names, words)
 
     def no_measure(name: str, link: Link) -> Node:
         raise AssertionError("the dashboard measures nobody")
 
-    fleet = Fleet(
+    return Fleet(
         nodes=tuple(map(Node, names)),
         fallback=None,
         make_link=known.__getitem__,
         measure=no_measure,
         config=Config(),
+        told_load=ToldLoad(NOW_SCRIPT, LOAD_SCRIPT, read_load),
     )
-    return dict(ask_specialists(fleet)["totals"])
+
+
+def specialists(names: list[str], words: str) -> dict[str, float]:
+    view = ask_specialists(fleet_of(names, words))
+    return {**view["totals"], "measured": sum(row["slots"] is not None for row in view["nodes"])}
+
+
+def board(names: list[str], words: str, looks: int, silent: int = 0) -> dict[str, float]:
+    """looks: how often each node is asked in a session; 0: once, in a call of its own.
+
+    silent: how many nodes are not waited for.
+    """
+    fleet = fleet_of(names, words)
+    if not looks:
+        return dict(watch(fleet)["totals"])
+    counts = dict.fromkeys(names, 0)
+    seen_at = dict.fromkeys(names, 0.0)
+    watching = Watching(fleet, ())
+    deadline = time.monotonic() + PATIENCE * looks
+    try:
+        while sorted(counts.values())[silent] < looks and time.monotonic() < deadline:
+            # As often as the board is drawn.
+            time.sleep(1.0)
+            view = watching.document()
+            for name, at in watching.answered_at().items():
+                counts[name] += at != seen_at[name]
+                seen_at[name] = at
+    finally:
+        watching.close()
+    return {**view["totals"], "looks": sorted(counts.values())[silent]}
 
 
 def claim(link: Link, project: str, controller: str, slots: int) -> tuple[str, int]:
@@ -137,6 +188,10 @@ def main() -> None:
         told = sync_to_all_slots(*links(names, words).values(), what.partition(":")[2])
     elif what == "specialists":
         told = specialists(names, words)
+    elif what.partition(":")[0] == "watch":
+        told = board(names, words, int(what.partition(":")[2] or 0))
+    elif what.startswith("watch-others:"):
+        told = board(names, words, int(what.partition(":")[2]), SILENT)
     else:
         # By this clock every answer of before has just become too old.
         later = Snapshots(what == "load-again", lambda: time.time() + LOAD_LASTS + 1)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from table import Row
+from views import ask
 from world import PROGRAM, BenchError, Sample, World
 
 # Of the nodes of the row `dead-behind-warm`, the first one has no power.
@@ -22,6 +23,8 @@ DEAD = 10
 # How long the jobs of the row `waiting` take, in seconds.
 WAIT = 60
 STARTS = 20
+# How often the nodes with power are asked in the row `watch-silent`.
+BOARDS = 5
 # Stands in for Python on the nodes, and counts how often it is started.
 COUNTED = 'printf x >> "$HOME/python-starts"; exec python3 "$@"'
 
@@ -153,6 +156,22 @@ def views_without_the_dead(world: World) -> Sample:
     return look(world, world.nodes[DEAD:])
 
 
+def boards(world: World, dead: int) -> Sample:
+    """Seconds until the others have answered so often, while so many nodes have no power."""
+    with without_power(world, world.nodes[:dead]) if dead else contextlib.nullcontext():
+        _sample, told = ask(world, f"watch-others:{BOARDS}", "fleet/ssh_config", world.nodes)
+    return {"wall": told["wall"]}
+
+
+def watch_beside_the_dead(world: World) -> Sample:
+    ask(world, "watch", "fleet/ssh_config", world.nodes)
+    return boards(world, DEAD)
+
+
+def watch_without_the_dead(world: World) -> Sample:
+    return boards(world, 0)
+
+
 # -- runs that wait
 
 
@@ -247,6 +266,16 @@ ROWS = [
         without_the_dead,
         "wall",
         6.0,
+        difference=True,
+    ),
+    Row(
+        "watch-silent",
+        f"{BOARDS} looks at those with power, {DEAD} of {MANY} nodes have none / all have",
+        watch_beside_the_dead,
+        watch_without_the_dead,
+        "wall",
+        1.0,
+        nodes=MANY,
         difference=True,
     ),
     Row(

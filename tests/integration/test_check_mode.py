@@ -55,6 +55,7 @@ SAYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], bool]] = {
     "run": (SHELL, ("plan: nothing is changed", "job-1  ->  node-"), False),
     "specialists": ((), ("node-1",), False),
     "status": ((), ("left/ends", "held/waits"), False),
+    "watch": ((), ("left/ends", "held/waits", "node-1 "), False),
     "sync": ((), ("would send", "to node-", "  a.txt", "  new.md"), True),
 }
 # What may change: the node program in its folder, caches, the files of ssh and of Ansible itself,

@@ -139,6 +139,7 @@ def test_every_command_tells_what_the_schema_says(controller: Controller, fleet:
         "sync": (),
         "status": (),
         "specialists": (),
+        "watch": (),
         "logs": ("-e", "gummy_run_id=told"),
         "harvest": ("-e", "gummy_run_id=told"),
         "cancel": ("-e", "gummy_run_id=told"),

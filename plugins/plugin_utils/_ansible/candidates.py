@@ -19,12 +19,13 @@ from ansible.release import __version__ as ansible_version
 
 from .._errors import BadValue, InputError
 from .._files.quarantines import Quarantines
-from .._fleet.fleet import Fleet, Surroundings, Tailnet
+from .._fleet.fleet import Fleet, Surroundings, Tailnet, ToldLoad
 from .._input.config import Config, load_config
 from .._input.keys import TOP_KEYS, coerce, plain, setting, show
 from .._input.nodes import node_from_vars
 from .._links.link import Link
-from .._load.measure import keep_settled, measure_link
+from .._load.measure import facts_told, keep_settled, measure_link
+from .._load.probe import LOAD_SCRIPT, NOW_SCRIPT
 from .._load.snapshots import Snapshots
 from .._schedule.placement import Node
 from .._tailnet.left_out import FOUND, LEFT_OUT
@@ -101,6 +102,7 @@ def find_fleet(
         make_link=make_link,
         measure=_measurer(hostvars, snapshots, slots, config),
         measure_now=_measurer(hostvars, snapshots, slots, config, now=True),
+        told_load=ToldLoad(NOW_SCRIPT, LOAD_SCRIPT, _reader_of_load(hostvars, slots, config)),
         remember=lambda link, found: keep_settled(link, snapshots, found),
         falls_back=setting(task_vars, "local_fallback"),
         config=config,
@@ -285,6 +287,18 @@ def _measurer(
         return node_from_vars(name, {**hostvars.get(name, {}), "gummy_facts": facts})
 
     return measure
+
+
+def _reader_of_load(
+    hostvars: Mapping[str, HostVars], slots: Mapping[str, int], config: Config
+) -> Callable[[str, str], Node]:
+    """What makes a node of what it has told of its load. slots: as for `_measurer`."""
+
+    def read(name: str, text: str) -> Node:
+        facts = facts_told(text, slots.get(name), config.load_weights)
+        return node_from_vars(name, {**hostvars.get(name, {}), "gummy_facts": facts})
+
+    return read
 
 
 def _node(name: str, variables: HostVars, slots: int | None, via: str) -> Node:

@@ -16,12 +16,19 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 from collections.abc import Mapping
 from typing import Any, Self
 
 from ansible import constants, context
 from ansible.plugins.loader import callback_loader
+from ansible.utils.color import stringc
 from ansible.utils.display import Display
+
+from .._links.outputs import terminal, terminal_columns
+
+# How wide text is where there is no terminal.
+COLUMNS = 80
 
 # The setting of Ansible's that colours a line of each kind.
 COLORS = {
@@ -72,6 +79,30 @@ def print_line(line: str, kind: str | None = None, *, stderr: bool = False) -> N
         return
     # Taken out of the queue, the line is blank, and this displays it neither here nor in the log.
     Display().display(_Line(line, color, stderr), log_only=True, screen_only=True)
+
+
+def drawable_terminal(variables: Mapping[str, Any]) -> str | None:
+    """The path of the terminal that people look at and type in; None: nothing is to be drawn.
+
+    variables: of the play.
+    """
+    if os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    if not people_read_stdout() or callback_writes_yaml(variables):
+        return None
+    return terminal()
+
+
+def colored(line: str, kind: str | None) -> str:
+    """The line as Ansible would colour it. kind: as for `print_line`."""
+    if kind is None:
+        return line
+    return str(stringc(line, constants.config.get_config_value(COLORS[kind])))
+
+
+def columns() -> int:
+    """How wide the terminal is that people read; what has none is as wide as most are."""
+    return terminal_columns() or COLUMNS
 
 
 def people_read_stdout() -> bool:

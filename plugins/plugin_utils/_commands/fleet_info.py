@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from .._files.record import SCHEMA_VERSION
@@ -14,9 +15,10 @@ from .doctor import doctor
 from .logs import logs
 from .specialists import specialists
 from .status import status
+from .watch import watch
 
 # What can be gathered, in the order in which it is shown.
-THINGS = ("status", "specialists", "logs", "doctor")
+THINGS = ("status", "specialists", "watch", "logs", "doctor")
 
 
 class InfoDocument(TypedDict):
@@ -32,27 +34,40 @@ class InfoDocument(TypedDict):
     documents: list[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be read beyond what every node tells by itself."""
+
+    # Whose logs, as in find_attempts.
+    job: str | None = None
+    run_id: str | None = None
+    # Projects on the nodes whose specialists are looked for too.
+    specialist_paths: tuple[str, ...] = ()
+
+
 def gather(
-    fleet: Fleet, things: Sequence[str], job: str | None, run_id: str | None
+    fleet: Fleet, things: Sequence[str], wanted: Wanted
 ) -> tuple[dict[str, Mapping[str, Any]], Mapping[str, Any]]:
     """The documents of these things by name, and what is to be shown of them as one document.
 
-    things: of THINGS; job, run_id: whose logs, as in find_attempts, whose InputError it raises.
+    things: of THINGS. Raises InputError for logs of nobody.
     """
-    documents = {thing: _gather(fleet, thing, job, run_id) for thing in THINGS if thing in things}
+    documents = {thing: _gather(fleet, thing, wanted) for thing in THINGS if thing in things}
     if len(documents) == 1:
         return documents, next(iter(documents.values()))
     return documents, _together(list(documents.values()))
 
 
-def _gather(fleet: Fleet, thing: str, job: str | None, run_id: str | None) -> Mapping[str, Any]:
+def _gather(fleet: Fleet, thing: str, wanted: Wanted) -> Mapping[str, Any]:
     if thing == "status":
         return status(fleet)
     if thing == "specialists":
-        return specialists(fleet)
+        return specialists(fleet, wanted.specialist_paths)
     if thing == "doctor":
         return doctor(fleet)
-    return logs(fleet, job, run_id)
+    if thing == "watch":
+        return watch(fleet, wanted.specialist_paths)
+    return logs(fleet, wanted.job, wanted.run_id)
 
 
 def _together(documents: list[Mapping[str, Any]]) -> InfoDocument:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import all_replies, ask_all_nodes
@@ -23,8 +23,12 @@ from .views import (
     PATH_MOST,
     SECONDS,
     SENTENCE_MOST,
+    ForeignRow,
+    Slots,
     away,
+    foreign_rows,
     number_of,
+    slots_of,
     status_of,
     text_of,
     today,
@@ -35,13 +39,6 @@ from .views import (
 NO_CONTACT = frozenset({"unreachable", "timeout", "login", "host_key"})
 # States of an attempt that are told; the others have never begun.
 SHOWN_STATES = frozenset({"running", "dead", "ended"})
-
-
-class Slots(TypedDict):
-    """How many agents a node takes at the same time, and how many it has now."""
-
-    total: int
-    busy: int
 
 
 class AgentInfo(TypedDict):
@@ -123,6 +120,9 @@ class StatusAttempt(_Class):  # pylint: disable=inherit-non-class
     awake: str | None
 
 
+AnAttempt = TypeVar("AnAttempt", bound=StatusAttempt)
+
+
 class StatusTotals(TypedDict):
     """How many there are."""
 
@@ -148,6 +148,8 @@ class StatusDocument(TypedDict):
     nodes: list[NodeRow]
     # What runs, the newest first, then what ended, the last one first.
     attempts: list[StatusAttempt]
+    # Tasks of gummy that somebody has started by hand.
+    foreign: list[ForeignRow]
     # name and reason of machines that are no host of the inventory.
     left_out: list[dict[str, str]]
     totals: StatusTotals
@@ -163,8 +165,9 @@ class Answer:
     rows: list[Mapping[str, Any]]
     # The id of its store; None if it can't tell it.
     store: object = None
-    # Its agents.
+    # Its agents, and the tasks of gummy there that are none of ours.
     agents: Sequence[Mapping[str, Any]] = ()
+    foreign: Sequence[ForeignRow] = ()
 
 
 def status(fleet: Fleet) -> StatusDocument:
@@ -177,7 +180,7 @@ def status(fleet: Fleet) -> StatusDocument:
     answers, silent = ask_all_nodes(fleet, question, without=away(nodes), only_looks=True)
     # What this controller knows better than a node is not shown.
     records = Records({name: answer.store for name, answer in answers.items()})
-    rows = _sorted_once(
+    rows = sorted_once(
         attempt_row(name, reply, records.verdict(reply))
         for name, answer in answers.items()
         for reply in answer.rows
@@ -192,6 +195,7 @@ def status(fleet: Fleet) -> StatusDocument:
         "message": failure,
         "nodes": node_rows,
         "attempts": rows,
+        "foreign": _foreign_once(answers),
         "left_out": [{"name": name, "reason": reason} for name, reason in fleet.left_out],
         "totals": {
             "nodes": len(node_rows),
@@ -236,6 +240,7 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
         [reply for reply in replies if _is_shown(reply)],
         replies[-1].get("store"),
         agents if isinstance(agents, list) else (),
+        foreign_rows(node.name, replies[-1]),
     )
 
 
@@ -255,18 +260,26 @@ def _is_shown(reply: Mapping[str, Any]) -> bool:
     return isinstance(state, str) and state in SHOWN_STATES
 
 
-def _sorted_once(rows: Iterable[StatusAttempt]) -> list[StatusAttempt]:
+def sorted_once(rows: Iterable[AnAttempt]) -> list[AnAttempt]:
     """Each attempt once, for two names may lead to one store: what runs first, the newest first."""
 
-    def order(row: StatusAttempt) -> tuple[bool, float]:
+    def order(row: AnAttempt) -> tuple[bool, float]:
         newest = row["ended_at"] or row["begun_at"] or 0.0
         return row["ended_at"] is not None, -newest
 
-    attempts: dict[str | None, StatusAttempt] = {}
+    attempts: dict[str | None, AnAttempt] = {}
     for row in rows:
         # The controller is the last one, and may be a node by its own address too.
         attempts.setdefault(row["attempt"], row)
     return sorted(attempts.values(), key=order)
+
+
+def _foreign_once(answers: Mapping[str, Answer]) -> list[ForeignRow]:
+    """Each once, under the first of the names that lead to one store."""
+    stores: dict[object, Answer] = {}
+    for name, answer in answers.items():
+        stores.setdefault(answer.store or name, answer)
+    return [row for answer in stores.values() for row in answer.foreign]
 
 
 def _node_rows(
@@ -316,7 +329,7 @@ def node_row(entry: Ranked, agents: Sequence[Mapping[str, Any]] = ()) -> NodeRow
         "score": entry.score,
         "load": {part: node.load.get(part) for part in LOAD_PARTS},
         "cpus": node.cpus if is_measured else None,
-        "slots": {"total": node.slots, "busy": node.busy} if is_measured else None,
+        "slots": slots_of(node),
         "agents": None if node.agents is None else sorted(node.agents),
         "agent_details": [
             {

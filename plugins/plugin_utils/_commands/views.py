@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
 
 from .._schedule.placement import Node
 
@@ -21,6 +22,44 @@ SENTENCE_MOST = 300
 PATH_MOST = 4096
 # Numbers from here on are none that arithmetic and clocks can take.
 NUMBER_LIMIT = 1e15
+
+
+class Slots(TypedDict):
+    """How many agents a node takes at the same time, and how many it has now."""
+
+    total: int
+    busy: int
+
+
+def slots_of(node: Node) -> Slots | None:
+    """The slots of a node that was measured; of another one nobody knows them."""
+    if node.state != "measured":
+        return None
+    return {"total": node.slots, "busy": node.busy}
+
+
+class ForeignRow(TypedDict):
+    """A task of gummy that somebody has started by hand."""
+
+    node: str
+    pid: int
+    # Its command line from the word gummy on.
+    words: str
+    # How long it has run.
+    seconds: float | None
+
+
+def foreign_rows(node: str, reply: Mapping[str, Any]) -> list[ForeignRow]:
+    """The tasks that a node, asked under this name, tells in its last reply."""
+    return [
+        {
+            "node": node,
+            "pid": int(number_of(task.get("pid")) or 0),
+            "words": text_of(task.get("words"), SENTENCE_MOST) or "gummy",
+            "seconds": number_of(task.get("seconds")),
+        }
+        for task in reply.get("foreign") or ()
+    ]
 
 
 def today() -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .paths import NAME
-from .record import JOURNAL, History, read_history, run_folder, runs_folder
+from .record import JOURNAL, History, driver_of, read_history, run_folder, runs_folder
 
 # Of so many runs, the newest, is told where no word chooses among them.
 RUNS_MOST = 200
@@ -52,6 +52,34 @@ def known_jobs(word: str | None = None, run_id: str | None = None) -> list[Known
         for known in _of_run(run)
         if word is None or known.job == word or (known.attempt or "").startswith(word)
     ]
+
+
+@dataclass(frozen=True)
+class WaitingJob:
+    """A job of a run that this controller drives now, which no node has yet."""
+
+    run_id: str
+    job: str
+    # What people were told that it waits for; None: it waits for the run's other jobs.
+    why: str | None
+
+
+def waiting_jobs() -> list[WaitingJob]:
+    """Those of the newest runs, in their order. Raises InputError as `known_jobs` does."""
+    jobs = []
+    for run in _runs(None, None):
+        if driver_of(run) is None:
+            continue
+        history = read_history(run_folder(run))
+        placed = {
+            entry["job"] for entry in history.attempts.values() if entry.get("state") != "void"
+        }
+        jobs += [
+            WaitingJob(run, job, history.waits.get(job))
+            for job, digest in history.digests.items()
+            if job not in placed and digest not in history.ended
+        ]
+    return jobs
 
 
 def _runs(word: str | None, run_id: str | None) -> list[str]:

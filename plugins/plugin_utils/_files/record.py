@@ -79,6 +79,23 @@ def is_driven(run_id: str) -> bool:
     return False
 
 
+def driver_of(run_id: str) -> int | None:
+    """The process of this controller that drives the run, as far as it can be seen from outside.
+
+    Its lock is left alone, so that who only looks again and again is in nobody's way. None: no
+    process has this number any more, or the run was never driven from here.
+    """
+    try:
+        with open(os.path.join(run_folder(run_id), LOCK), encoding="ascii") as file:
+            pid = int(file.read(32))
+        os.kill(pid, 0)
+    except PermissionError:
+        return pid
+    except (OSError, ValueError, OverflowError):
+        return None
+    return pid
+
+
 def known_controller_id() -> str | None:
     """This controller's identity; None if it has none yet."""
     try:
@@ -157,6 +174,8 @@ class History:
     # Nodes that could not be asked when the run was adopted: they may hold jobs that the record
     # does not know.
     silent: list[str] = field(default_factory=list)
+    # Job's name -> what people were told that it waits for, the newest last.
+    waits: dict[str, str] = field(default_factory=dict)
 
     def apply(self, entry: Mapping[str, Any]) -> None:
         """Take in one entry of the journal; a kind that is not known changes nothing."""
@@ -185,6 +204,8 @@ class History:
             self.attempts.setdefault(entry["attempt"], first).update(entry)
         elif kind == "takeover":
             self.silent = entry["silent"]
+        elif kind == "wait":
+            self.waits[entry["job"]] = entry["why"]
         elif kind == "finish":
             self.ended[self.digests.get(entry["job"], "")] = dict(entry)
 

@@ -42,6 +42,18 @@ class Surroundings:
     in_tailnet: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ToldLoad:
+    """How busy a node is, where it is asked for that along with something else."""
+
+    # What a node's /bin/sh prints it by, and what does so if the node has printed it before: what
+    # its CPU does lies between two times then.
+    script: str
+    next_script: str
+    # Name of a node, and what these scripts printed there, the newest last -> the node with it.
+    read: Callable[[str, str], Node]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
     """The candidates of a play with what is needed to ask them.
@@ -62,6 +74,8 @@ class Fleet:
     config: Config
     # As `measure`, but the load is not older than the question; None: `measure` is as good.
     measure_now: Callable[[str, Link], Node] | None = None
+    # How a node's load is read from what it tells beside something else; None: it is not asked.
+    told_load: ToldLoad | None = None
     # Keeps what a node's program has said of the programs there; None: nobody keeps it.
     remember: Callable[[Link, Settled], None] | None = None
     # Whether a job that no node can take goes to the controller.
@@ -115,6 +129,14 @@ def _as_it_is_used(node: Node, measured: Node) -> Node:
     if not node.local:
         return measured
     return replace(measured, local=True, slots=node.slots)
+
+
+def with_told_load(fleet: Fleet, node: Node, text: object) -> Node:
+    """The node with the load that it has told in this text, if there is one in it."""
+    if fleet.told_load is None or not isinstance(text, str) or not text:
+        return node
+    told = fleet.told_load.read(node.name, text)
+    return _as_it_is_used(node, told) if told.state == "measured" else node
 
 
 def with_load_or_reason(fleet: Fleet, node: Node) -> Node:

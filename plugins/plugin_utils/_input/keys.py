@@ -40,6 +40,10 @@ STALL_LEAST = 60.0
 SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([kmgt]?)b?")
 BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
+# A folder on a node, and how many may be named at once.
+PLACE = re.compile(r"(?:~?/[^\x00-\x1f\x7f]{0,1000}|~)")
+PLACES_MOST = 50
+
 # How many bytes of one harvest come home, where nobody says it.
 HARVEST_LIMIT = 2 * 10**9
 
@@ -395,6 +399,13 @@ KEYS = (
         text="Show a line per event on stderr; without it nothing but errors is printed there.",
     ),
     Key(
+        "ascii",
+        level="any",
+        type="bool",
+        default=False,
+        text="Show panels and summaries in ASCII alone, for terminals that have nothing else.",
+    ),
+    Key(
         "harvest_limit",
         level="any",
         type="size",
@@ -412,6 +423,16 @@ KEYS = (
         text=(
             "Job for logs, cancel and harvest: RUN/name, the name if only one known job has it, "
             "or the id of an attempt or a unique prefix of one."
+        ),
+    ),
+    Key(
+        "specialist_paths",
+        level="other",
+        type="places",
+        default=(),
+        text=(
+            "Folders of projects on the nodes, such as ~/code/*, whose specialists are shown too, "
+            "beside those of workspaces and homes; a list."
         ),
     ),
     Key(
@@ -677,6 +698,22 @@ def _globs(raw: object) -> tuple[str, ...] | None:
     return tuple(globs) or None
 
 
+def _places(raw: object) -> tuple[str, ...]:
+    """Folders on the nodes, which only they can look for; a text is a list of one."""
+    places = [raw] if isinstance(raw, str) else raw
+    if not isinstance(places, (list, tuple)) or len(places) > PLACES_MOST:
+        raise BadValue(
+            f"{show(raw)} is no list of at most {PLACES_MOST} folders; write '- ~/code/*' for each"
+        )
+    for place in places:
+        if not isinstance(place, str) or not PLACE.fullmatch(place.strip()):
+            raise BadValue(
+                f"{show(place)} is no folder of a node; write it from the root or from the home "
+                "there, as in /srv/shop or '~/code/*', in quotes"
+            )
+    return tuple(dict.fromkeys(place.strip() for place in places))
+
+
 def _is_glob(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip()) and "\0" not in value
 
@@ -717,6 +754,7 @@ READ_AS_IT_STANDS: Mapping[str, Callable[[object], object]] = {
     "jobs": _jobs,
     "mapping": _mapping,
     "globs": _globs,
+    "places": _places,
 }
 
 # Type of a key -> how its value is read without the blanks around it. What is in neither table is a

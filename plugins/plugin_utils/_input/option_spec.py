@@ -35,6 +35,7 @@ TYPES: Mapping[str, Row] = {
     "name": {"type": "str"},
     "path": {"type": "path"},
     "pattern": LIST_OF_TEXTS,
+    "places": LIST_OF_TEXTS,
     "size": {"type": "str"},
     "stall": {"type": "str"},
     "statuses": LIST_OF_TEXTS,

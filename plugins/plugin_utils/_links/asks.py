@@ -14,6 +14,9 @@ from typing import Any, Literal, overload
 
 from .._node import wire
 
+# Verbs that tell rows of which each stands for itself: one that is not valid is left out.
+VERBS_OF_ROWS = frozenset({"list", "clean", "specialists", "board"})
+
 
 class Asks(ABC):
     """Somebody who can ask a node program."""

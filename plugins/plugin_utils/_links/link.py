@@ -47,7 +47,7 @@ from typing import Any, Literal, Protocol, cast, overload
 
 from .._node import wire
 from . import reader
-from .asks import Asks
+from .asks import VERBS_OF_ROWS, Asks
 from .by_hand import typed_words
 from .channel import Channel
 from .errors import InvalidReply, LinkError
@@ -85,8 +85,6 @@ SAYS_NOT_INSTALLED = re.compile(r"not installed: (?:\[Errno -?\d+\] )?([^\n]*)")
 LOCAL_RSYNC_SHELL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
 # How many calls may go on at once on one node beside its session: the MaxSessions of an sshd is 10.
 SESSIONS = 5
-# Verbs that tell rows of which each stands for itself: one that is not valid is left out.
-VERBS_OF_ROWS = frozenset({"list", "clean", "specialists"})
 # Rsync's exit status when the other side ended without a word of rsync.
 RSYNC_BROKEN_OFF = 12
 # Bytes that rsync may print here, which are a few lines.
@@ -552,6 +550,11 @@ class Link(Asks):
     def stream(
         self, verb: Literal["specialists"], request: wire.SpecialistsRequest, seconds: float
     ) -> Iterator[wire.SpecialistsReply]: ...
+
+    @overload
+    def stream(
+        self, verb: Literal["board"], request: wire.BoardRequest, seconds: float
+    ) -> Iterator[wire.BoardReply]: ...
 
     @overload
     def stream(

@@ -34,7 +34,33 @@ def _has_reader(mode: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
 
+def _terminal_name() -> str | None:
+    """The path of the terminal that stdout is, if a person types to this program in it."""
+    # One that was begun with `&` has no right to what is typed, and is not to draw over it.
+    with contextlib.suppress(OSError):
+        if os.tcgetpgrp(STDOUT) == os.getpgrp():
+            return os.ttyname(STDOUT)
+    return None
+
+
 _outputs = _duplicates()
+# If stdout is a terminal, its duplicate is the first one.
+_has_terminal = os.isatty(STDOUT)
+_terminal = _terminal_name()
+
+
+def terminal() -> str | None:
+    """The path of the terminal that stdout is, by which a worker can open it; None: it is none."""
+    return _terminal
+
+
+def terminal_columns() -> int | None:
+    """How wide the terminal is that stdout is now; None: it is none, or does not say."""
+    if not _has_terminal:
+        return None
+    with contextlib.suppress(OSError, IndexError):
+        return os.get_terminal_size(_outputs[0]).columns or None
+    return None
 
 
 def reader_is_gone() -> bool:

@@ -225,6 +225,12 @@ LIMITS: Mapping[str, Limit] = {
     "last_active": WORD,
     "reason": SENTENCE,
     "cost_today": DOLLARS,
+    # Of a board.
+    "line": SENTENCE,
+    "pid": COUNT,
+    "idle": SECONDS,
+    "works": SECONDS,
+    "load": Text(16384, cut=True, lines=True),
     # Of clean.
     "bytes": COUNT,
     # Of a session.
@@ -271,6 +277,7 @@ REPLIES: Mapping[str, object] = {
     "ack": wire.AckReply,
     "adopt": wire.AdoptReply,
     "specialists": wire.SpecialistsReply,
+    "board": wire.BoardReply,
     "clean": wire.CleanReply,
     # What a session says; what it carries is read as the reply of its own verb.
     "session": wire.SessionReply,

@@ -31,7 +31,7 @@ from typing import Any, Protocol
 
 from .._node import wire
 from . import reader
-from .asks import Asks
+from .asks import VERBS_OF_ROWS, Asks
 from .channel import Channel
 from .errors import InvalidReply, LinkError
 from .process import OUTPUT_CAP, DeadlinePassed, TooMuchOutput
@@ -387,6 +387,8 @@ class Conversation:
             try:
                 reply = reader.read_asked(replies.verb, replies.request, value)
             except reader.NotValid as exc:
+                if replies.verb in VERBS_OF_ROWS:
+                    return
                 raise self._not_valid(replies.verb, exc) from None
         except InvalidReply as error:
             replies.put(error)
@@ -428,6 +430,10 @@ class NodeSession(Asks):
     ) -> Iterator[wire.PollReply]:
         """What a poll tells, as long as the session lasts; `opened` gets what can talk to it."""
         return self._stream("poll", request, None, opened)
+
+    def board(self, request: wire.BoardRequest, seconds: float) -> Iterator[wire.BoardReply]:
+        """What a node tells who watches it; rows come again if the session is cut meanwhile."""
+        return self._stream("board", request, seconds, _nobody)
 
     def _replies(
         self, verb: str, request: Mapping[str, object], seconds: float

@@ -84,6 +84,56 @@ busy_slots() {
   say busy "$busy"
 }
 
+# Whether the process whose directory in /proc this is was started by a job of ours.
+is_ours() { tr '\0' '\n' < "$1/environ" | grep -q '^GUMMY_ATTEMPT='; }
+
+# Counts tasks of gummy that somebody started by hand; _node/people.py has the same rule. A shell
+# that such a task forks is called as the task is. Looking for them costs no process.
+linux_foreign() {
+  pids=' '
+  parents=
+  for comm in /proc/[0-9]*/comm; do
+    name=
+    read -r name < "$comm"
+    [ "$name" = gummy ] || continue
+    proc=${comm%/comm}
+    case " $(tr '\0' ' ' < "$proc/cmdline")" in
+      *[\ /]gummy\ task\ * | *[\ /]gummy\ plan\ * | *[\ /]gummy\ execute\ *) ;;
+      *) continue ;;
+    esac
+    [ -r "$proc/environ" ] || continue
+    is_ours "$proc" && continue
+    # shellcheck disable=SC2034  # state stands between the two that count
+    read -r pid name state parent rest < "$proc/stat" || continue
+    pids="$pids$pid "
+    parents="$parents $parent"
+  done
+  foreign=0
+  for parent in $parents; do
+    case $pids in *" $parent "*) ;; *) foreign=$((foreign + 1)) ;; esac
+  done
+  say foreign "$foreign"
+}
+
+# The same where there is no /proc: ps writes the environment behind the command.
+macos_foreign() {
+  say foreign "$(
+    ps -xEwwo pid=,ppid=,command= | awk '
+      {
+        word = 3
+        if ($word !~ /(^|\/)gummy$/) word = 4
+        if ($word !~ /(^|\/)gummy$/ || $(word + 1) !~ /^(task|plan|execute)$/) next
+        if ($0 ~ / GUMMY_ATTEMPT=/) next
+        parent[$1] = $2
+      }
+      END {
+        count = 0
+        for (pid in parent) if (!(parent[pid] in parent)) count++
+        print count
+      }'
+  )"
+}
+
 # Programs print in English, and are found where login shells find them.
 load() {
   LC_ALL=C
@@ -94,5 +144,11 @@ load() {
   echo
   say begin
   busy_slots
-  if [ -r /proc/stat ]; then linux_load; else macos_load; fi
+  if [ -r /proc/stat ]; then
+    linux_load
+    linux_foreign
+  else
+    macos_load
+    macos_foreign
+  fi
 }

@@ -122,6 +122,14 @@ def measure_link(
     return with_settled(facts, read_settled(answer.settled))
 
 
+def facts_told(text: str, slots: int | None, weights: Mapping[str, float]) -> NodeFacts:
+    """`gummy_facts` of a node that has told its load along with something else.
+
+    text: what NOW_SCRIPT printed there, or that and what LOAD_SCRIPT printed later.
+    """
+    return facts_of(CompletedCommand(0, text), slots, weights, time.time())
+
+
 def keep_settled(link: Link, snapshots: Snapshots, settled: Settled) -> None:
     """Note what the node program said of its programs, beside what the probe saw of the node."""
     key = f"probe {link.key}"

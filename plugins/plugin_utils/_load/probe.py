@@ -65,7 +65,7 @@ class Measurement:
     # Part of the load -> 0 (idle) to 1 (full).
     load: Mapping[str, float | None] = field(default_factory=no_load)
     cpus: int | None = None
-    # How many slots are taken.
+    # How many slots are taken, by jobs of ours and by tasks of gummy that somebody started by hand.
     busy: int = 0
     # linux or macos.
     os: str | None = None
@@ -102,7 +102,8 @@ def parse(text: str) -> Measurement:
         load=_load(lines, last, cpus),
         cpus=cpus,
         os=last["os"] if last.get("os") in ("linux", "macos") else None,
-        busy=_whole(last.get("busy"), 0, 65536) or 0,
+        busy=(_whole(last.get("busy"), 0, 65536) or 0)
+        + (_whole(last.get("foreign"), 0, 65536) or 0),
         agents=None if programs is None else _agents(set(programs.split())),
         unseen=None if programs is None else _unseen(set(programs.split())),
         free=int(free.group(1)[:15]) * 1024 if free else None,

@@ -181,11 +181,11 @@ def _uses_ps(pids: Iterable[int]) -> dict[tuple[int, str], Use]:
     for line in listing.splitlines():
         fields = line.split(None, 2)
         if len(fields) == 3 and fields[0].isdigit():
-            uses[int(fields[0]), fields[2]] = Use(_seconds(fields[1]), 0)
+            uses[int(fields[0]), fields[2]] = Use(seconds_of(fields[1]), 0)
     return uses
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
     """Of a time as ps has it: 1-02:03:04, 02:03:04 or 3:04.05."""
     days, _dash, clock = text.rpartition("-")
     seconds = 0.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import itertools
 import json
 import os
@@ -23,19 +24,17 @@ from .events import dollars
 from .store import NAME, TYPE_CHECKING, is_locked, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Literal, TypedDict
 
     from . import wire
+    from .people import Process
     from .store import Store
-
-    # (the words of its command line, its working directory) of each process.
-    Processes = list[tuple[set[bytes], bytes]]
 
     class Home(TypedDict):
         """Where specialists live: keys of wire.SpecialistReply."""
 
-        where: Literal["workspace", "home"]
+        where: Literal["workspace", "project", "home"]
         workspace: str | None
         project: str | None
 
@@ -45,14 +44,16 @@ if TYPE_CHECKING:
         name: str
         sessions: int | None
         last_active: str | None
+        idle: float | None
         session_id: str | None
         reason: str | None
 
 
 # Seconds that a login shell may take.
 LOGIN = 5
-# Specialists of one node that are told.
+# Specialists of one node that are told, and projects that its user has named.
 MOST = 1000
+PROJECTS_MOST = 200
 # Bytes of a session.txt, of a meta.yaml, and of a log's end, where its result event stands.
 SESSION_MOST = 256
 META_MOST = 65536
@@ -70,25 +71,44 @@ FORMS = {"turns": re.compile(r"[0-9]{1,9}\Z"), "last_active": TIME, "session_id"
 
 def specialists(store: Store, request: wire.SpecialistsRequest) -> Iterator[wire.SpecialistsReply]:
     """A row for each specialist, then what holds for the node."""
-    processes = _processes_linux() if sys.platform == "linux" else _processes_ps()
+    from . import people
+    from .load import Load
+
+    load = Load(request.get("load") or "")
+    processes = people.of_this_login()
     left = MOST
-    for home, top, below, tree in _homes(store):
+    for row in rows(store, processes, request.get("paths") or ()):
+        left -= 1
+        yield row
+    yield _node(store, float(request["within"]), more=left == 0, load=load.text())
+
+
+def rows(
+    store: Store, processes: Sequence[Process], paths: Sequence[str]
+) -> Iterator[wire.SpecialistReply]:
+    """The first MOST specialists. paths: the projects that are looked into beside workspaces."""
+    left = MOST
+    for home, top, below, tree in _homes(store, paths):
         memories = _memories(top, below)[:left]
         left -= len(memories)
         sessions = {memory["session_id"] for memory in memories if memory["session_id"] is not None}
         seen = _living(sessions, tree, processes)
         for memory in memories:
-            yield _row(home, memory, seen)
-    yield _node(store, float(request["within"]), more=left == 0)
+            yield _row(store, home, memory, seen)
 
 
-def _row(home: Home, memory: Memory, seen: set[str | None]) -> wire.SpecialistReply:
+def _row(
+    store: Store, home: Home, memory: Memory, seen: dict[str | None, float | None]
+) -> wire.SpecialistReply:
     """seen: as _living returns it."""
     seen_by: Literal["session", "cwd"] | None = None
+    works = None
     if None in seen:
         seen_by = "cwd"
+        works = seen[None]
     elif memory["session_id"] in seen:
         seen_by = "session"
+        works = seen[memory["session_id"]]
     return {
         "state": "specialist",
         "where": home["where"],
@@ -97,15 +117,30 @@ def _row(home: Home, memory: Memory, seen: set[str | None]) -> wire.SpecialistRe
         "name": memory["name"],
         "sessions": memory["sessions"],
         "last_active": memory["last_active"],
+        "idle": memory["idle"],
         "session_id": memory["session_id"],
         "reason": memory["reason"],
-        "cost_usd": None,
+        "cost_usd": _cost_of(store, memory["session_id"]),
         "status": "active" if seen_by else "dormant",
         "seen_by": seen_by,
+        "works": works,
     }
 
 
-def _node(store: Store, within: float, more: bool) -> wire.NodeReply:
+def _cost_of(store: Store, session: str | None) -> float | None:
+    """What a session has cost, if its claude was one of ours; gummy itself keeps no cost."""
+    from .recorder import COSTS
+
+    if session is None:
+        return None
+    try:
+        with open(os.path.join(store.root, COSTS, session), encoding="ascii") as file:
+            return dollars(float(file.read(64)))
+    except (OSError, ValueError):
+        return None
+
+
+def _node(store: Store, within: float, more: bool, load: str) -> wire.NodeReply:
     from . import agents, places
 
     silent: list[str] = []
@@ -117,14 +152,17 @@ def _node(store: Store, within: float, more: bool) -> wire.NodeReply:
         "evidence": "argv_and_cwd" if sys.platform == "linux" else "argv",
         "cost_today": cost_since(store, time.time() - within),
         "more": more,
+        "load": load,
     }
 
 
 # -- where they live
 
 
-def _homes(store: Store) -> Iterator[tuple[Home, str, tuple[str, ...], str | None]]:
-    """Where specialists may live: in workspaces, and in the user's home directory.
+def _homes(
+    store: Store, paths: Sequence[str]
+) -> Iterator[tuple[Home, str, tuple[str, ...], str | None]]:
+    """Where specialists may live: in workspaces, in named projects, and in the user's home.
 
     Each as (what is told of it, a folder of the user's, the folders below that may be anybody's,
     the project if a process that works in it tells of a specialist).
@@ -144,8 +182,23 @@ def _homes(store: Store) -> Iterator[tuple[Home, str, tuple[str, ...], str | Non
             project = None if of_another else os.path.realpath(tree)
             yield home, tree, (".gummy", "specialists"), project
 
+    for project in _projects(paths):
+        its: Home = {"where": "project", "workspace": None, "project": project}
+        yield its, project, (".gummy", "specialists"), os.path.realpath(project)
+
     own: Home = {"where": "home", "workspace": None, "project": None}
     yield own, os.path.join(os.path.expanduser("~"), ".gummy", "specialists"), (), None
+
+
+def _projects(paths: Sequence[str]) -> list[str]:
+    """The folders that the user has named, each once; `~` is the home, and `*` any name."""
+    found: dict[str, str] = {}
+    for path in paths:
+        matches = glob.iglob(os.path.expanduser(path))
+        for match in itertools.islice(matches, PROJECTS_MOST):
+            if os.path.isdir(match) and len(found) < PROJECTS_MOST:
+                found.setdefault(os.path.realpath(match), match.rstrip("/"))
+    return sorted(found.values())
 
 
 def _holder(store: Store, workspace: str) -> tuple[wire.StoredSpec | None, bool]:
@@ -190,6 +243,7 @@ def _memory(parent: int, entry: os.DirEntry[str]) -> Memory:
         "name": re.sub(r"[^A-Za-z0-9._-]", "?", entry.name)[:128],
         "sessions": None,
         "last_active": None,
+        "idle": None,
         "session_id": None,
         "reason": None,
     }
@@ -215,6 +269,7 @@ def _memory(parent: int, entry: os.DirEntry[str]) -> Memory:
     if "turns" in values:
         memory["sessions"] = int(values["turns"])
     memory["last_active"] = values.get("last_active")
+    memory["idle"] = _since(memory["last_active"])
     memory["session_id"] = session if SESSION.match(session) else values.get("session_id")
     if memory["reason"] is None and lacking:
         memory["reason"] = "meta.yaml: no valid %s" % ", ".join(lacking)
@@ -238,6 +293,23 @@ def _meta(text: str) -> tuple[dict[str, str], list[str]]:
         elif meta.get(key) != "null":
             lacking.append(key)
     return values, lacking
+
+
+def _since(at: str | None) -> float | None:
+    """Seconds since a time as gummy writes it, by this node's clock; None where it is none."""
+    import datetime
+
+    if at is None:
+        return None
+    # Older Pythons read neither the Z nor fractions of any length.
+    text = re.sub(r"\.[0-9]+", "", at.replace("Z", "+00:00"))
+    if text[-3] != ":":
+        text = "%s:%s" % (text[:-2], text[-2:])
+    try:
+        then = datetime.datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return round(max(0.0, time.time() - then), 1)
 
 
 def _text(folder: int, name: str, most: int) -> tuple[str, str | None]:
@@ -264,45 +336,34 @@ def _regular(path: str, folder: int | None = None) -> int:
 # -- who is at work
 
 
-def _living(sessions: set[str], tree: str | None, processes: Processes) -> set[str | None]:
-    """The sessions that a process's argv holds.
+def _living(
+    sessions: set[str], tree: str | None, processes: Sequence[Process]
+) -> dict[str | None, float | None]:
+    """The sessions that a process's argv holds, with how long the oldest such process has run.
 
-    It is {None} if there is none and a process works in the tree: whose it is can't be told.
+    Its one key is None if there is none and a process works in the tree: whose it is can't be told.
     """
-    seen: set[str | None] = set()
+    seen: dict[str | None, float | None] = {}
     for session in sessions:
         signs = {session.encode(), b"--resume=" + session.encode()}
-        if any(signs & words for words, _cwd in processes):
-            seen.add(session)
+        ages = [process.age for process in processes if not signs.isdisjoint(process.words)]
+        if ages:
+            seen[session] = _longest(ages)
     if seen or tree is None:
         return seen
 
     inside = os.fsencode(tree)
-    for _words, cwd in processes:
-        if cwd == inside or cwd.startswith(inside + b"/"):
-            return {None}
-    return set()
+    ages = [
+        process.age
+        for process in processes
+        if process.cwd == inside or process.cwd.startswith(inside + b"/")
+    ]
+    return {None: _longest(ages)} if ages else {}
 
 
-def _processes_linux() -> Processes:
-    """This user's processes."""
-    processes = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        # An error says that it ended, or is not ours to see.
-        with contextlib.suppress(OSError):
-            if os.stat("/proc/" + pid).st_uid == os.geteuid() and int(pid) != os.getpid():
-                with open("/proc/%s/cmdline" % pid, "rb") as file:
-                    words = set(file.read().split(b"\0"))
-                processes.append((words, os.readlink(os.fsencode("/proc/%s/cwd" % pid))))
-    return processes
-
-
-def _processes_ps() -> Processes:
-    """argv alone: macOS tells working directories only by lsof, which takes seconds."""
-    import subprocess
-
-    listing = subprocess.run(["ps", "-xwwo", "command="], capture_output=True, check=False).stdout
-    return [(set(line.split()), b"") for line in listing.splitlines()]
+def _longest(ages: Sequence[float | None]) -> float | None:
+    known = [age for age in ages if age is not None]
+    return max(known) if known else None
 
 
 # -- what it cost

@@ -270,7 +270,7 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
             # What an attempt changed may be long, and is not asked for by age.
             yield _row(attempt, spec, with_harvest=within is None)
     if request.get("agents"):
-        from . import agents, logins, places
+        from . import agents, logins, people, places
 
         silent: list[str] = []
         path = places.search_path(store, LOGIN_SECONDS, silent)
@@ -278,6 +278,7 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
             "state": "listed",
             "agents": logins.table(store, path),
             "missing": agents.missing(path, silent),
+            "foreign": people.foreign_tasks(people.of_this_login()),
         }
     else:
         yield {"state": "listed"}
@@ -356,6 +357,12 @@ def _logs(store: Store, request: wire.AttemptRequest) -> Iterator[wire.LogsReply
         while chunk := file.read(LOG_CHUNK):
             yield {"state": "log", "text": decoder.decode(chunk)}
     yield {"state": "read", "size": size}
+
+
+def _board(store: Store, request: wire.BoardRequest) -> Iterator[wire.BoardReply]:
+    from . import board
+
+    return board.board(store, request, _list(store, {"within": request["within"]}))
 
 
 def _specialists(store: Store, request: wire.SpecialistsRequest) -> Iterator[wire.SpecialistsReply]:
@@ -461,6 +468,7 @@ VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
     "harvest": _harvest,
     "adopt": _adopt,
     "specialists": _specialists,
+    "board": _board,
     "clean": _clean,
     "foresee": _foresee,
     "remake": _remake,

@@ -23,6 +23,7 @@ to the nodes: `typing` costs a verb more than its work, and their Python may lac
     harvest      AttemptRequest       HarvestReply
     adopt        AdoptRequest         AdoptReply
     specialists  SpecialistsRequest   SpecialistsReply, many, the last one NodeReply
+    board        BoardRequest         BoardReply, many, the last one SeenReply
     clean        CleanRequest         CleanReply, many, the last one CleanedReply
     foresee      ForeseeRequest       ForeseeReply
     remake       MirrorRequest        RemakeReply
@@ -578,6 +579,18 @@ class AttemptRow(FromStore):
     seconds: float | None
     # Only in the state `running`.
     signs: NotRequired[Signs | None]
+    # The last line of the log of one that runs, if people can read it; only of `board`.
+    line: NotRequired[str]
+
+
+class ForeignTask(TypedDict):
+    """A task of gummy that somebody has started by hand."""
+
+    pid: int
+    # Its command line from the word gummy on, or the beginning of that.
+    words: str
+    # How long it has run; None where the system does not tell it.
+    seconds: float | None
 
 
 class ListedReply(FromStore):
@@ -588,6 +601,8 @@ class ListedReply(FromStore):
     agents: NotRequired[list[AgentOfNode]]
     # The same, of those that the node has not got; an older program does not tell them.
     missing: NotRequired[list[Missing]]
+    # The tasks of gummy that somebody has started by hand, likewise.
+    foreign: NotRequired[list[ForeignTask]]
 
 
 ListReply = AttemptRow | ListedReply | RefusedReply
@@ -659,31 +674,38 @@ class SpecialistsRequest(TypedDict):
 
     # Seconds since the asker's midnight: clocks and time zones of two machines may differ.
     within: float
+    # Projects on the node that are no workspaces, as its user writes them: `~` and `*` are read.
+    paths: NotRequired[list[str]]
+    # A script for its shell that prints how busy it is.
+    load: NotRequired[str]
 
 
 class SpecialistReply(FromStore):
     """A specialist."""
 
     state: Literal["specialist"]
-    # Whether it lives in a workspace or in the home directory.
-    where: Literal["workspace", "home"]
+    # Whether it lives in a workspace, in a project that was asked for, or in the home directory.
+    where: Literal["workspace", "project", "home"]
     # The workspace as KEY/NUMBER.
     workspace: str | None
-    # The project's path on its controller.
+    # Of one in a workspace the project's path on its controller, of another one that on the node.
     project: str | None
     name: str
     # How often it was called.
     sessions: int | None
-    # As gummy writes it, in ISO 8601.
+    # As gummy writes it, in ISO 8601, and how many seconds ago that was by the node's clock.
     last_active: str | None
+    idle: NotRequired[float | None]
     session_id: str | None
     # Why something of it is not known; None if all is.
     reason: str | None
-    # Dollars; nothing says so yet.
+    # Dollars that its session has cost, if its claude was one of ours; gummy itself keeps none.
     cost_usd: float | None
     status: Literal["active", "dormant"]
     # What shows that it is active: its session in a process's argv, or a process in its project.
     seen_by: Literal["session", "cwd"] | None
+    # For how many seconds that process has run, if it is active and the system tells it.
+    works: NotRequired[float | None]
 
 
 class NodeReply(FromStore):
@@ -698,9 +720,40 @@ class NodeReply(FromStore):
     cost_today: float | None
     # Whether there are more specialists than were told.
     more: bool
+    # What the script of the request printed; blank: there was none, or it did not end.
+    load: NotRequired[str]
 
 
 SpecialistsReply = SpecialistReply | NodeReply | RefusedReply
+
+
+# -- board
+
+
+class BoardRequest(SpecialistsRequest):
+    """The attempts that run or ended today are wanted too, and who waits for a slot."""
+
+
+class WaitingRun(TypedDict):
+    """A run that waits for a slot of this node. None: its node does not know it."""
+
+    run_id: str | None
+    controller: str | None
+
+
+class SeenReply(FromStore):
+    """The last reply: what holds for the node."""
+
+    state: Literal["seen"]
+    # What the script of the request printed; blank: there was none, or it did not end.
+    load: str
+    # Dollars; None if nothing tells.
+    cost_today: float | None
+    foreign: list[ForeignTask]
+    waiting: list[WaitingRun]
+
+
+BoardReply = AttemptRow | SpecialistReply | SeenReply | RefusedReply
 
 
 # -- clean

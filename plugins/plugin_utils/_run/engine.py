@@ -84,6 +84,9 @@ FETCHES_A_NODE = 3
 # How many nodes are measured at once.
 MEASURED_AT_ONCE = 64
 
+# How a note begins that says what a job waits for.
+WAITS = "waits: "
+
 # What a node can say of an attempt at any time, whether it was asked or not.
 SAID_BY_NODES = (ev.Ended, ev.Misplaced, ev.ProvedRunning, ev.ProvedVoid, ev.Unknown)
 
@@ -379,6 +382,9 @@ class Engine:
             now = time.time()
             at = now + command.until - time.monotonic()
             text += f", till {clock_time(at, now)}"
+        if command.job and text.startswith(WAITS):
+            # Whoever watches the fleet is told why.
+            self._record.append("wait", job=command.job, why=text.removeprefix(WAITS))
         self._report(command.job, command.verb, command.node, text)
 
     @_carry_out.register

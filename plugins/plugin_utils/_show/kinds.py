@@ -19,8 +19,8 @@ KINDS = {
     "…": "left out",
     "💤": "left out",
 }
-# A mark begins a line or a cell, and a word comes after it.
-MARK = re.compile(rf"(?:^|  )([{re.escape(''.join(KINDS))}]) {{1,2}}\w")
+# A mark begins a line, a cell or what is in a frame, and a word comes after it.
+MARK = re.compile(rf"(?:^|  |│ )([{re.escape(''.join(KINDS))}]) {{1,2}}\w")
 
 
 def kind_of(line: str) -> str | None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, distributed.gummy contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The panels of `status` and `specialists`: their documents as text of 80 columns.
+"""The panel of `status`: its document as text of 80 columns.
 
 Nothing is computed here.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from .report import left_out_lines
@@ -23,8 +22,6 @@ ENDED_MOST = 20
 QUIET_TOLD = 60
 # What stands before an attempt, by its status; a cross for the others.
 MARKS = {"running": "▶", "success": "✓", "unproven": "?"}
-# What stands before a specialist, by its status.
-SPECIALIST_MARKS = {"active": "⚡", "dormant": "💤"}
 # Units of a duration with their seconds, and from how many seconds on the next one is taken.
 UNITS = (("s", 1, 120), ("m", 60, 7200), ("h", 3600, 172800))
 DAY = 86400
@@ -46,7 +43,8 @@ def status_text(status: Row) -> list[str]:
     )
     lines = [summary, *_node_lines(status["nodes"])]
     lines += [fit(line, COLUMNS) for line in left_out_lines(status["left_out"])]
-    return lines + [fit(line, COLUMNS) for line in _attempt_lines(status["attempts"])]
+    lines += [fit(line, COLUMNS) for line in _attempt_lines(status["attempts"])]
+    return lines + _foreign_lines(status["foreign"])
 
 
 def _node_lines(nodes: Sequence[Row]) -> list[str]:
@@ -112,6 +110,15 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
     return lines
 
 
+def _foreign_lines(tasks: Sequence[Row]) -> list[str]:
+    """Tasks of gummy that somebody started by hand, each with a sign of its own."""
+    rows = [
+        [f"! {task['words']}", task["node"], "by hand", "", _duration(task["seconds"]), ""]
+        for task in tasks
+    ]
+    return fitted_table(rows, (26, 12, 11, 11, 5), COLUMNS)
+
+
 def _life(row: Row) -> str:
     """What there is to say of a running one: that it waits, shows no sign of life, or no sleep."""
     if row["quiet"] is not None and row["quiet"] >= QUIET_TOLD:
@@ -134,67 +141,7 @@ def _attempt_cells(row: Row) -> list[str]:
     ]
 
 
-# -- specialists
-
-
-def specialists_text(dashboard: Row) -> list[str]:
-    """The panel of `specialists`: the totals, then each node with its own."""
-    lines = [_totals_line(dashboard["totals"])]
-    for node in dashboard["nodes"]:
-        lines.append(f"{node['name']}  {_node_words(node)}")
-        rows = [_specialist_cells(row) for row in node["specialists"]]
-        lines += [f"  {line}" for line in fitted_table(rows, (2, 21, 16, 12), COLUMNS - 2)]
-        if node["more"]:
-            lines.append("  … and more: no more are read of one node")
-    return [fit(line, COLUMNS) for line in lines]
-
-
-def _totals_line(totals: Row) -> str:
-    parts = [f"{mark} {totals[status]} {status}" for status, mark in SPECIALIST_MARKS.items()]
-    parts += [
-        f"{totals['answered']} of {totals['nodes']} nodes",
-        _sessions(totals["sessions"]),
-        f"cost today {_cost(totals['cost_today'])}",
-    ]
-    return " · ".join(parts)
-
-
-def _node_words(node: Row) -> str:
-    if node["reason"]:
-        return f"✗ {node['reason']}"
-    if node["same_as"]:
-        return f"the same store as {node['same_as']}: counted there"
-    words = []
-    if node["score"] is not None:
-        words.append(f"score {node['score']:.2f}")
-    if node["cost_today"] is not None:
-        words.append(f"cost today {_cost(node['cost_today'])}")
-    if not node["specialists"]:
-        words.append("no specialists")
-    return ", ".join(words)
-
-
-def _specialist_cells(row: Row) -> list[str]:
-    where = "home"
-    if row["where"] != "home":
-        path = row["project"] or row["workspace"] or "?"
-        where = path.rstrip("/").rpartition("/")[2]
-    last = row["reason"]
-    if not last:
-        last = f"{_last_active(row['last_active']):<11}  {_cost(row['cost_usd'])}"
-    mark = SPECIALIST_MARKS[row["status"]]
-    return [mark, row["name"], where, _sessions(row["sessions"]), last]
-
-
 # -- numbers
-
-
-def _sessions(count: int | None) -> str:
-    if count is None:
-        return "n/a"
-    if count == 1:
-        return "1 session"
-    return f"{count} sessions"
 
 
 def _cost(dollars: float | None) -> str:
@@ -207,16 +154,6 @@ def _percent(part: float | None) -> str:
     if part is None:
         return "-"
     return f"{100 * part:.0f} %"
-
-
-def _last_active(at: str | None) -> str:
-    """A time of ISO 8601, by this machine's clock; what is none as it is."""
-    if not at:
-        return "never"
-    try:
-        return _moment(datetime.fromisoformat(at).timestamp())
-    except (ValueError, OverflowError):
-        return at
 
 
 def _moment(at: float | None) -> str:

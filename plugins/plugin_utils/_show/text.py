@@ -18,6 +18,23 @@ GAP = "  "
 NAMES_MOST = 5
 # How an address begins that a person can visit.
 ADDRESS = ("http://", "https://")
+# What stands for a character where there is nothing but ASCII; it takes as many columns.
+IN_ASCII = {
+    **dict.fromkeys("╔╗╚╝┌┐└┘├┤", "+"),
+    **dict.fromkeys("═", "="),
+    **dict.fromkeys("─", "-"),
+    **dict.fromkeys("║│", "|"),
+    "█": "#",
+    "░": ".",
+    "⚡": "* ",
+    "💤": "z ",
+    "▶": ">",
+    "✓": "+",
+    "✗": "x",
+    "…": "~",
+    "·": "-",
+    "→": ">",
+}
 VARIATION_SELECTOR = "\N{VARIATION SELECTOR-16}"
 
 
@@ -73,6 +90,19 @@ def _columns(char: str) -> int:
     if unicodedata.east_asian_width(char) in ("W", "F"):
         return 2
     return 1
+
+
+def in_ascii(line: str) -> str:
+    """The line in ASCII alone, as wide as it is."""
+    if line.isascii():
+        return line
+    return "".join(map(_ascii_char, line))
+
+
+def _ascii_char(char: str) -> str:
+    if char.isascii():
+        return char
+    return IN_ASCII.get(char, "?" * _columns(char))
 
 
 def fit(text: str, columns: int) -> str:
@@ -135,22 +165,34 @@ def wrapped_table(rows: Sequence[tuple[str, str]], limit: int, columns: int) -> 
     lines = []
     for name, (_name, text) in zip(names, rows, strict=True):
         head = name
-        for part in _wrapped(text, columns - widest - len(GAP)) or [""]:
+        for part in wrapped(text, columns - widest - len(GAP)) or [""]:
             lines.append(GAP.join([pad(head, widest), part]).rstrip())
             head = ""
     return lines
 
 
-def _wrapped(text: str, columns: int) -> list[str]:
-    """The text in lines of at most so many columns, but for addresses."""
+def wrapped(text: str, columns: int) -> list[str]:
+    """The whole text in lines of at most so many columns, but for addresses."""
     lines: list[str] = []
     line = ""
     for word in printable(text).split():
-        if not word.startswith(ADDRESS):
-            word = fit(word, columns)
-        longer = f"{line} {word}" if line else word
-        if line and width(longer) > columns:
-            lines.append(line)
-            longer = word
-        line = longer
+        for part in [word] if word.startswith(ADDRESS) else _pieces(word, columns):
+            longer = f"{line} {part}" if line else part
+            if line and width(longer) > columns:
+                lines.append(line)
+                longer = part
+            line = longer
     return [*lines, line] if line else lines
+
+
+def _pieces(word: str, columns: int) -> list[str]:
+    """A word that is wider than a line, in pieces that are not."""
+    pieces = [""]
+    taken = 0
+    for char in word:
+        taken += _columns(char)
+        if taken > columns and pieces[-1]:
+            pieces.append("")
+            taken = _columns(char)
+        pieces[-1] += char
+    return pieces

@@ -32,6 +32,7 @@ def test_the_dashboard_counts_what_is_there_once_and_names_those_that_say_nothin
         "localhost": ("usable", None, "a", 0),
     }
     assert view["totals"] == {
+        "specialists": 2,
         "active": 1,
         "dormant": 1,
         "nodes": 5,

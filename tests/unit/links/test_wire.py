@@ -326,6 +326,7 @@ def views(life):
     specialist.mkdir(parents=True)
     (specialist / "meta.yaml").write_text("turns: 3\n")
     list(link.stream("specialists", {"within": 3600.0}, 60))
+    list(link.stream("board", {"within": 3600.0, "paths": ["~/code/*"], "load": "echo x"}, 60))
     listed = base64.b64encode(zlib.compress(pack(HEADER, [b"kept"]))).decode()
     (life.tree() / "stale").touch()
     link.call("foresee", {"key": "key", "slots": 1, "listed": listed})

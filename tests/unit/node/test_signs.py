@@ -84,7 +84,7 @@ class SignsTest(unittest.TestCase):
             ("1-02:03:04", 93784.0),
             ("?", 0.0),
         ):
-            self.assertEqual(seconds, signs._seconds(text))
+            self.assertEqual(seconds, signs.seconds_of(text))
 
 
 class TreeTest(NodeCase):

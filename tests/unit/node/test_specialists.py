@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from node_case import A, NodeCase, replies, specialists, write_durably
+from node_case import A, NodeCase, people, replies, specialists, write_durably
 
 SESSION = "2f0d9c0e-aaaa-bbbb-cccc-00000000000%d"
 META = (
@@ -38,8 +38,9 @@ class SpecialistsTest(NodeCase):
         )
         return folder / name
 
-    def told(self, within: float = 86400) -> tuple[dict[str, dict], dict]:
-        found = replies(self.begin("specialists", {"within": within}).communicate(timeout=60)[0])
+    def told(self, within: float = 86400, **more: object) -> tuple[dict[str, dict], dict]:
+        request = {"within": within, **more}
+        found = replies(self.begin("specialists", request).communicate(timeout=60)[0])
         self.assertEqual("told", found[-1]["state"], found)
         rows = {row["name"]: row for row in found[:-1]}
         self.assertEqual(len(rows), len(found) - 1)
@@ -72,10 +73,14 @@ class SpecialistsTest(NodeCase):
             "store": self.store.id,
             "status": "dormant",
             "seen_by": None,
+            "works": None,
             "cost_usd": None,
             "reason": None,
         }
         same["last_active"] = "2026-11-22T18:11:14Z"
+        for row in rows.values():
+            # By this machine's clock, whatever the asker's says.
+            self.assertAlmostEqual(time.time() - 1795371074, row.pop("idle"), delta=60)
         ours = {
             "name": "database-expert",
             "where": "workspace",
@@ -117,14 +122,70 @@ class SpecialistsTest(NodeCase):
             process.communicate()
         self.assertEqual({"dormant"}, {row["status"] for row in self.told()[0].values()})
 
+    def test_how_long_an_active_one_works_is_how_long_its_process_runs(self) -> None:
+        self.put(self.at_home, "busy")
+        process = self.process("--resume", SESSION % 1)
+        begun = time.monotonic()
+        (first, _node) = self.told()
+        time.sleep(0.2)
+        (later, _node) = self.told()
+        longest = time.monotonic() - begun + 1
+        self.assertLessEqual(0, first["busy"]["works"])
+        self.assertLessEqual(first["busy"]["works"], later["busy"]["works"])
+        self.assertLessEqual(later["busy"]["works"], longest)
+        process.communicate()
+
+    def test_a_project_that_is_asked_for_is_looked_into_and_no_link_in_it_is_followed(self) -> None:
+        for name in ("shop", "blog", "plain"):
+            (self.home / "code" / name).mkdir(parents=True)
+        for name in ("shop", "blog"):
+            folder = self.home / "code" / name / ".gummy" / "specialists"
+            folder.mkdir(parents=True)
+            self.put(folder, f"of-{name}")
+        (self.home / "code" / "plain" / ".gummy").symlink_to(self.home / ".gummy")
+        self.put(self.at_home, "at-home", 2)
+        worker = self.process(cwd=self.home / "code" / "shop")
+
+        paths = ["~/code/*", "~/code/shop/", "~/nowhere", "/dev/null", "~/code/shop/../shop"]
+        rows, _node = self.told(paths=paths)
+        self.assertEqual(
+            {
+                "of-shop": ("project", str(self.home / "code" / "shop"), "cwd" if CWD else None),
+                "of-blog": ("project", str(self.home / "code" / "blog"), None),
+                "at-home": ("home", None, None),
+            },
+            {name: (row["where"], row["project"], row["seen_by"]) for name, row in rows.items()},
+        )
+        worker.communicate()
+
+    def test_what_its_session_has_cost_under_our_recorder_is_its_cost(self) -> None:
+        self.put(self.at_home, "known", 1)
+        self.put(self.at_home, "odd", 2)
+        self.put(self.at_home, "unknown", 3)
+        costs = Path(self.store.root) / "costs"
+        costs.mkdir()
+        (costs / (SESSION % 1)).write_text("0.0200000000")
+        (costs / (SESSION % 2)).write_text("nan")
+        rows, _node = self.told()
+        self.assertEqual(
+            {"known": 0.02, "odd": None, "unknown": None},
+            {name: row["cost_usd"] for name, row in rows.items()},
+        )
+
+    def test_what_the_asker_s_script_prints_of_the_load_is_told(self) -> None:
+        self.assertEqual("", self.told()[1]["load"])
+        self.assertEqual("busy\n", self.told(load="echo busy; echo lost >&2")[1]["load"])
+        flood = self.told(load="yes | head -c 200000")[1]["load"]
+        self.assertLessEqual(len(flood), 16384)
+
     def test_where_there_is_no_proc_argv_alone_tells(self) -> None:
         process = self.process("--resume", SESSION % 5, cwd=self.tree())
-        processes = specialists._processes_ps()
+        processes = people._of_ps()
         self.assertEqual(
             {SESSION % 5},
-            specialists._living({SESSION % 5, SESSION % 6}, str(self.tree()), processes),
+            set(specialists._living({SESSION % 5, SESSION % 6}, str(self.tree()), processes)),
         )
-        self.assertEqual(set(), specialists._living({SESSION % 6}, str(self.tree()), processes))
+        self.assertEqual({}, specialists._living({SESSION % 6}, str(self.tree()), processes))
         process.communicate()
 
     def test_a_first_session_shows_by_its_directory_unless_another_agent_works_there(self) -> None:

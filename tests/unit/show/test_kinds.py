@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.distributed.gummy.plugins.plugin_utils._show import panels, report
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import (
+    board,
+    dashboard,
+    panels,
+    report,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show.kinds import KINDS, kind_of
 
 
@@ -17,6 +22,8 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._show.kinds impo
         ("run-1/docs  node-1  ▶ running  12:00", "running"),
         ("  💤  coder  home  1 session", "left out"),
         ("  ⚡  coder  home  1 session", "running"),
+        ("│ ⚡ coder  home  1 session  │", "running"),
+        ("│ ✗ gummy is not found        │", "bad"),
     ],
 )
 def test_the_mark_of_a_line_says_its_kind(line, kind):
@@ -40,5 +47,11 @@ def test_a_line_without_a_mark_is_not_coloured_or_as_what_is_left_out(line):
 
 
 def test_every_mark_that_a_panel_or_a_summary_sets_has_a_kind():
-    marks = {*report.MARKS.values(), *panels.MARKS.values(), *panels.SPECIALIST_MARKS.values(), "✗"}
+    marks = {
+        *report.MARKS.values(),
+        *panels.MARKS.values(),
+        *dashboard.SIGNS.values(),
+        *board.SIGNS.values(),
+        "✗",
+    }
     assert marks <= KINDS.keys()

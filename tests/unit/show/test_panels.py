@@ -54,48 +54,19 @@ ATTEMPT = {
     "waits": None,
 }
 ENDED = {**ATTEMPT, "ended_at": LONG_AGO, "seconds": 9000.0, "cost_usd": 0.256}
-ONE = {
-    "name": "database-expert",
-    "status": "active",
-    "seen_by": "session",
-    "where": "workspace",
-    "workspace": "shop-0a/0",
-    "project": "/home/me/shop",
-    "sessions": 1,
-    "last_active": "2001-11-22T12:11:14Z",
-    "session_id": "s",
-    "cost_usd": None,
-    "reason": None,
-}
-ROW = {
-    "name": "node-1",
-    "local": False,
-    "state": "usable",
-    "reason": None,
-    "score": 0.18,
-    "same_as": None,
-    "cost_today": 0.25,
-    "more": False,
-}
 
 
-def status(nodes, attempts=(), left_out=()):
+def status(nodes, attempts=(), left_out=(), foreign=()):
     totals = {"nodes": len(nodes), "answered": 1, "running": 1, "ended_today": 2}
     return _panels.status_text(
-        {"nodes": nodes, "attempts": attempts, "left_out": left_out, "totals": totals}
+        {
+            "nodes": nodes,
+            "attempts": attempts,
+            "foreign": foreign,
+            "left_out": left_out,
+            "totals": totals,
+        }
     )
-
-
-def dashboard(*rows):
-    totals = {
-        "active": 1,
-        "dormant": 2,
-        "nodes": 4,
-        "answered": 3,
-        "sessions": 12,
-        "cost_today": 0.25,
-    }
-    return _panels.specialists_text({"nodes": rows, "totals": totals})
 
 
 def test_status():
@@ -141,6 +112,14 @@ def test_status():
     ]
 
 
+def test_tasks_that_somebody_started_by_hand():
+    task = {"node": "node-1", "pid": 7, "words": "gummy task mend it", "seconds": 75.0}
+    long = {**task, "words": "gummy task " + "x\n\x1b" * 99, "seconds": None}
+    lines = status([NODE], foreign=[task, long])[-2:]
+    assert lines[0].split("  ")[0] == "! gummy task mend it" and lines[0].endswith("75 s")
+    assert "node-1  by hand" in lines[1] and len(lines[1]) <= 80 and lines[1].isprintable()
+
+
 def test_of_many_ended_attempts_the_newest_are_shown_and_the_rest_counted():
     lines = status([NODE], [ATTEMPT, *[ENDED] * 45])
     assert len([line for line in lines if line.startswith("release-42")]) == 21 and lines[
@@ -148,47 +127,7 @@ def test_of_many_ended_attempts_the_newest_are_shown_and_the_rest_counted():
     ].startswith("… and 25 more")
 
 
-def test_specialists():
-    broken = {
-        **ONE,
-        "name": "api",
-        "status": "dormant",
-        "project": None,
-        "sessions": None,
-        "reason": "no meta.yaml: no session yet",
-    }
-    mine = {
-        **ONE,
-        "name": "x",
-        "where": "home",
-        "status": "dormant",
-        "sessions": 12,
-        "last_active": None,
-        "cost_usd": 1.5,
-    }
-    assert dashboard(
-        {**ROW, "specialists": [ONE, broken, mine], "more": True},
-        {**ROW, "name": "n2", "specialists": [], "score": None, "cost_today": None},
-        {**ROW, "name": "n3", "specialists": [], "reason": "timed out", "state": "no_answer"},
-        {**ROW, "name": "localhost", "specialists": [], "same_as": "node-1"},
-    ) == [
-        "⚡ 1 active · 💤 2 dormant · 3 of 4 nodes · 12 sessions · cost today $0.25",
-        "node-1  score 0.18, cost today $0.25",
-        "  ⚡  database-expert  shop  1 session    2001-11-22   n/a",
-        "  💤  api              0     n/a          no meta.yaml: no session yet",
-        "  💤  x                home  12 sessions  never        $1.50",
-        "  … and more: no more are read of one node",
-        "n2  no specialists",
-        "n3  ✗ timed out",
-        "localhost  the same store as node-1: counted there",
-    ]
-
-
 def test_long_names_leave_the_last_columns_whole():
-    one = {**ONE, "name": "n" * 99, "project": "/" + "p" * 99, "sessions": 123, "cost_usd": 12.34}
-    assert dashboard({**ROW, "specialists": [one]})[-1].endswith(
-        "n…  ppppppppppppppp…  123 sessions  2001-11-22   $12.34"
-    )
     node = {**NODE, "name": "n" * 63, "slots": {"total": 16, "busy": 16}}
     job = {**ENDED, "job": "j" * 64, "node": "n" * 63, "status": "unproven"}
     _head, _heads, numbers, *_more, last = status([node], [{**job, "cost_usd": 1.5}])
@@ -221,9 +160,6 @@ def test_no_line_is_wider_than_80_columns_or_holds_what_a_terminal_obeys():
             [node, odd(chance, AWAY)],
             odd(chance, [ATTEMPT, ENDED]),
             [odd(chance, {"name": "p", "reason": "r"})],
-        )
-        shown += dashboard(
-            {**odd(chance, ROW), "specialists": odd(chance, [ONE, {**ONE, "reason": "x" * 99}])}
         )
         for line in shown:
             assert (

@@ -36,7 +36,7 @@ from functools import partial, singledispatchmethod
 from .._files.record import RunRecord
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet
-from .._fleet.settle import settle
+from .._fleet.settle import settle, with_own
 from .._input.request import Job, Request
 from .._input.session_key import session_key
 from .._links.link import LinkError
@@ -265,7 +265,9 @@ class Engine:
             log = self._logs[answer.attempt]
             if not self._can_be(answer, log):
                 return None
-            answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
+            agent = self._jobs[log.job].agent
+            accounts = self._request.config.with_account
+            answer = replies.without_false_quota(answer, agent, accounts)
             if isinstance(answer.event, ev.Ended):
                 key = self._record.key_of(answer.attempt)
                 answer = replies.with_weighed_signature(answer, answer.event, key)
@@ -573,7 +575,7 @@ def _measure_one(fleet: Fleet, links: Links, agents: Collection[str], name: str)
     """A node with the load that it has now, and with what these agents need there."""
     try:
         link = links.to(name)
-        measured = fleet.measure(name, link)
+        measured = with_own(fleet.measure(name, link), agents)
         is_sure_of_all = all(is_sure(measured, agent) for agent in agents)
         if measured.state != "unreachable" and not is_sure_of_all:
             measured = settle(fleet, measured, link)

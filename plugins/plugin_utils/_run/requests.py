@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .._files.record import BranchOrder
 from .._files.sessions import Sessions
+from .._fleet.settle import own_agent
 from .._input.config import Config
 from .._input.request import Job, Request
 from .._input.session_key import session_key
@@ -94,7 +95,7 @@ def job_spec(
     deliver = job.deliver
     if deliver == "patch" and with_contents:
         deliver = "contents"
-    return {
+    spec: wire.JobSpec = {
         "schema": SPEC_SCHEMA,
         "digest": job.digest(),
         "agent": job.agent,
@@ -120,6 +121,10 @@ def job_spec(
         "pinned": job.node is not None,
         "stall": job.stall,
     }
+    own = request.config.own_agents.get(job.agent)
+    if own is not None:
+        spec["own"] = own_agent(own)
+    return spec
 
 
 def commit_title(job: Job) -> str:

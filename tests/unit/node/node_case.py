@@ -27,6 +27,7 @@ from _node import (
     claim,
     claude,
     events,
+    flow,
     launch,
     limits,
     logins,
@@ -38,6 +39,7 @@ from _node import (
     signs,
     specialists,
     states,
+    supervisor,
     verbs,
 )
 from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock, write_durably
@@ -52,6 +54,7 @@ __all__ = [
     "claim",
     "claude",
     "events",
+    "flow",
     "launch",
     "limits",
     "logins",
@@ -63,6 +66,7 @@ __all__ = [
     "signs",
     "specialists",
     "states",
+    "supervisor",
     "try_lock",
     "verbs",
     "write_durably",

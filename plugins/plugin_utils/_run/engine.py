@@ -31,6 +31,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import partial, singledispatchmethod
 
 from .._files.record import RunRecord
@@ -350,6 +351,10 @@ class Engine:
         )
         self._active.add(command.attempt)
         self._watches.expect(command.node, command.attempt)
+        job = self._jobs[command.job]
+        if job.agents:
+            self._jobs[command.job] = replace(job, agent=command.agent)
+            why = f"{command.agent}: {why}"
         self._report(command.job, "place", command.node, why)
 
     @_carry_out.register
@@ -366,6 +371,7 @@ class Engine:
             store=log.store,
             why=log.why,
             base=log.base,
+            agent=self._jobs[command.job].agent,
         )
 
         # An attempt that never got past the door is forgotten: people would only wonder.
@@ -554,7 +560,7 @@ class Engine:
 
     def _measure(self, names: tuple[str, ...]) -> None:
         """Measure these nodes at once. It touches no field but those that guard themselves."""
-        agents = frozenset(job.agent for job in self._jobs.values())
+        agents = frozenset(agent for job in self._jobs.values() for agent in job.choices)
         measure = partial(_measure_one, self._fleet, self._links, agents)
         with ThreadPoolExecutor(max(1, min(MEASURED_AT_ONCE, len(names))), "gummy-measure") as pool:
             nodes = tuple(pool.map(measure, names))

@@ -244,15 +244,18 @@ def test_a_limit_that_resets_is_waited_for(ask: Ask, agent: str) -> None:
 
 REFUSED = {
     "codex": "mkdir .git/x && git commit --allow-empty -m x",
-    "opencode": "cat /etc/hostname > /dev/null",
+    "opencode": "cat /etc/hostname",
 }
 
 
 @pytest.mark.parametrize("agent", [only_with_all(each) for each in REFUSED])
 def test_what_is_refused_is_no_success(ask: Ask, agent: str) -> None:
     played = ask(agent, f"Look. [[bash {REFUSED[agent]}]] [[text after]]")
-    if agent == "opencode" and end(played)[0] == "success":
-        pytest.skip("this opencode asks for nothing there")
+    if agent == "codex" and not played.job["denied"]:
+        # It does not tell each command that its sandbox refused; that nothing was done is told.
+        assert end(played) == ("success", None, None), played
+        assert "no changes" in played.job["message"], played
+        return
     assert end(played) == ("failed", "agent", None), played
     assert played.job["denied"], played
     assert "config.yaml" in played.job["message"]
@@ -305,8 +308,6 @@ def test_an_agent_s_commit(ask: Ask, agent: str) -> None:
     # codex's sandbox has .git for reading only; what it leaves comes home all the same.
     assert bool(played.job["commits"]) == (agent == "opencode"), played
     assert played.job["files_changed"] == 1
-    if agent == "codex":
-        assert played.job["denied"]
 
 
 @pytest.mark.all_agents

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import real_nodes
 from real_nodes import Controller, Fleet, Played
 from real_tailnet import HERE, inside, ip, namespace
 
@@ -156,6 +157,12 @@ def controller(
     one = Controller(nodes, tmp_path, env, config, within=inside(HOST))
     yield one
     one.close()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of them ask a busy service for a minute and more before they say so."""
+    monkeypatch.setattr(real_nodes, "PATIENCE", 300.0)
 
 
 class Ask:

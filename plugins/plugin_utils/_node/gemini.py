@@ -6,11 +6,13 @@
 Recorded from version 0.61.0 (tests/recorded/). Its result event says how it ended; without one an
 exit status of 0 proves nothing, for so it ends after a signal. The exit status of a refused request
 is HTTP's, as far as one byte holds it.
+
+It is bounded by its own number of attempts, ten: a busy service costs it four minutes, and ten
+where that asks for a minute between them. The user's own settings can have fewer.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 
@@ -31,11 +33,6 @@ NO_LOGIN = 41
 # Exit status -> the status of HTTP that it is the rest of.
 HTTP = {status % 256: status for status in (400, 404, 429, *LOGIN_STATUS, *BUSY_STATUS)}
 REMEDY = "`agents: gemini: permission_mode` in config.yaml lets it do more"
-# A file of settings over which all others go, and the variable that leads there.
-DEFAULTS = "gemini-defaults.json"
-DEFAULTS_VARIABLE = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH"
-# How often it asks its service before it gives up; its own default keeps a job for minutes.
-TRIES = 5
 LOGIN_VARIABLES = (
     "GEMINI_API_KEY",
     "GOOGLE_API_KEY",
@@ -111,17 +108,6 @@ class Gemini(EventAgent):
 
     def stdin(self, spec: wire.JobSpec) -> str | None:
         return str(spec["prompt"])
-
-    def files(self, spec: wire.JobSpec) -> Mapping[str, str]:
-        return {DEFAULTS: json.dumps({"general": {"maxAttempts": TRIES}})}
-
-    def forced(
-        self, spec: wire.JobSpec, folder: str, environment: Mapping[str, str]
-    ) -> Mapping[str, str]:
-        """Where its bounds lie; where somebody has such defaults already, those count."""
-        if environment.get(DEFAULTS_VARIABLE) or os.path.exists("/etc/gemini-cli"):
-            return {}
-        return {DEFAULTS_VARIABLE: os.path.join(folder, DEFAULTS)}
 
     def reader(self) -> GeminiReader:
         return GeminiReader()

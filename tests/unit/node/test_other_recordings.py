@@ -428,15 +428,6 @@ class CallTest(unittest.TestCase):
         forced = opencode.forced(self.spec(model="opencode/big"), "/f", {})
         self.assertNotIn("disabled_providers", json.loads(forced["OPENCODE_CONFIG_CONTENT"]))
 
-    def test_gemini_gets_its_bounds_where_nobody_else_sets_such_defaults(self) -> None:
-        gemini = agents.AGENTS["gemini"]
-        (text,) = gemini.files(self.spec()).values()
-        self.assertEqual({"general": {"maxAttempts": 5}}, json.loads(text))
-        variable = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH"
-        self.assertEqual({}, gemini.forced(self.spec(), "/f", {variable: "/x"}))
-        forced = gemini.forced(self.spec(), "/f", {})
-        self.assertIn(forced.get(variable), (None, "/f/gemini-defaults.json"))
-
 
 if __name__ == "__main__":
     unittest.main()

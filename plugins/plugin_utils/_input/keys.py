@@ -24,7 +24,7 @@ from .routing import ROUTES
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Those that an agent gets from us. The node program has the same rule; a test compares them.
-SET_BY_US = re.compile(r"PATH|HOME|GIT_CEILING_DIRECTORIES|GUMMY_.*")
+SET_BY_US = re.compile(r"PATH|HOME|PWD|GIT_CEILING_DIRECTORIES|GUMMY_.*")
 
 # A duration with its units, and what each is worth in seconds.
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")

@@ -32,7 +32,9 @@ ID_PATIENCE = 60.0
 # Seconds that a start waits for its turn.
 SPACING_PATIENCE = 3600.0
 # The names that pass_env may set for an agent: not those by which gummy or we work.
-PASSED = re.compile(r"(?!(?:PATH|HOME|GIT_CEILING_DIRECTORIES|GUMMY_.*)\Z)[A-Za-z_][A-Za-z0-9_]*\Z")
+PASSED = re.compile(
+    r"(?!(?:PATH|HOME|PWD|GIT_CEILING_DIRECTORIES|GUMMY_.*)\Z)[A-Za-z_][A-Za-z0-9_]*\Z"
+)
 
 
 class Run(Protocol):

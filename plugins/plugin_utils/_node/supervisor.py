@@ -368,6 +368,8 @@ def _runner(
     environment = dict(
         os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"]
     )
+    # Some programs believe this variable, and not where they are.
+    environment["PWD"] = tree
     environment.update(identity.neutral_identity(tree, {**environment, **passed}))
 
     def run(

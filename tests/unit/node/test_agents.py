@@ -452,6 +452,14 @@ class AgentsTest(AgentCase):
         rows = {row["name"]: row for row in listed["agents"]}
         self.assertEqual("yes", rows["own-1"]["logged_in"])
 
+    def test_an_agent_that_believes_the_variable_for_where_it_is_works_in_the_project(self) -> None:
+        text = "import os; open(os.environ['PWD'] + '/made', 'w').write('x')"
+        self.program("mine", f"#!/usr/bin/env python3\n{text}\n")
+        own = {"argv": ["mine"], "prompt": "stdin", "reads": "exit"}
+        given = {"command": None, "prompt": "x", "own": own, "project": True}
+        ended = self.run_job(A + "1", agent="mine", **given)
+        self.assertEqual(["made"], [row["path"] for row in ended["harvest"]["changed"]], ended)
+
     def test_the_version_of_an_agent_is_read_from_files(self) -> None:
         package = self.home / "lib/node_modules/@anthropic-ai/claude-code"
         package.mkdir(parents=True)

@@ -13,7 +13,6 @@ from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.options import check_names, find_option, find_output_file
 from ..plugin_utils._commands.install import look_for_agent
 from ..plugin_utils._commands.recipes import WAYS
-from ..plugin_utils._errors import InputError
 
 
 class ActionModule(FleetAction):
@@ -27,8 +26,6 @@ class ActionModule(FleetAction):
         check_names(self)
         output_file = find_output_file(variables)
         agent = find_option(args, variables, "agent")
-        if not isinstance(agent, str):
-            raise InputError(["gummy_agent: one agent is installed at a time; name one"])
         way = find_option(args, variables, "install_way")
         fleet = find_fleet(self, variables, args.get("nodes"), anew=True)
         document = look_for_agent(fleet, agent, None if way == "auto" else way)

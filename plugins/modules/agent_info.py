@@ -19,7 +19,7 @@ description:
 options:
   agent:
     description:
-      - The agent, V(gummy) or V(claude).
+      - The agent, such as V(gummy), V(claude) or V(codex).
       - Without it C(gummy_agent) counts, if that is set, then V(gummy).
     type: str
   install_way:
@@ -29,7 +29,7 @@ options:
       - V(command) is the command of C(agents.NAME.install) in the config file.
       - V(brew) is the formula of Homebrew, for gummy.
       - V(source) is what C(agents.gummy.source) in the config file pins, built with Go.
-      - V(npm) is the package of npm, for claude, put into C(~/.local) of the login.
+      - V(npm) is the package of npm, for all but gummy, put into C(~/.local) of the login.
       - V(auto) takes the first of them that there is, in this order.
     type: str
     choices: [auto, command, brew, source, npm]

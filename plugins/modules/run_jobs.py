@@ -87,9 +87,11 @@ options:
   agent:
     description:
       - >-
-        Program that does the job: gummy, claude, or shell for a command. By default V(gummy).
-    type: str
-    choices: [gummy, claude, shell]
+        Program that does the job: gummy, claude, codex, opencode, qwen, gemini, shell for a
+        command, or one of the config's own; a list is an order: the first one that a free node can
+        run. By default V(gummy).
+    type: list
+    elements: str
   specialist:
     description:
       - >-
@@ -145,7 +147,7 @@ options:
     description:
       - >-
         Whether a success must change files: true (else it failed), false (no matter), auto (no
-        matter, but of gummy and claude it is said). By default V(auto).
+        matter, but of all agents but shell it is said). By default V(auto).
     type: str
     choices: [auto, 'true', 'false']
   pass_env:
@@ -226,9 +228,11 @@ options:
       agent:
         description:
           - >-
-            Program that does the job: gummy, claude, or shell for a command. By default V(gummy).
-        type: str
-        choices: [gummy, claude, shell]
+            Program that does the job: gummy, claude, codex, opencode, qwen, gemini, shell for a
+            command, or one of the config's own; a list is an order: the first one that a free node
+            can run. By default V(gummy).
+        type: list
+        elements: str
       specialist:
         description:
           - >-
@@ -290,7 +294,7 @@ options:
         description:
           - >-
             Whether a success must change files: true (else it failed), false (no matter), auto (no
-            matter, but of gummy and claude it is said). By default V(auto).
+            matter, but of all agents but shell it is said). By default V(auto).
         type: str
         choices: [auto, 'true', 'false']
       pass_env:

@@ -11,6 +11,29 @@ from real_nodes import Controller
 from real_tailnet import NODES, Tailnet
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--agents", action="store_true", help="only the real agents that npm gives, and all of them"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "all_agents: runs with --agents alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --agents the real agents alone; without it one of them, so that it stays short."""
+    is_all = config.getoption("--agents")
+    kept = []
+    left = []
+    for item in items:
+        is_agent = item.path.name == "test_real_agents.py"
+        is_wanted = is_agent if is_all else item.get_closest_marker("all_agents") is None
+        (kept if is_wanted else left).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left)
+
+
 @pytest.fixture(scope="session")
 def tailnet() -> Iterator[Tailnet]:
     assert real_tailnet.BIN.is_dir(), (

@@ -328,6 +328,134 @@ def test_the_double_of_claude_says_what_the_real_one_said(machine, script, optio
                 assert isinstance(real_event[key], types), (kind, key)
 
 
+# -- the double of codex, opencode, qwen and gemini
+
+OTHERS = {
+    "codex": (
+        "0.171.0",
+        ["exec", "--json", "--skip-git-repo-check", "-s", "workspace-write", "-"],
+        {
+            "write a.txt hi": "good",
+            "say hello": "text",
+            "limit": "limit",
+            "credit": "credit",
+            "busy": "529",
+            "logged_out": "401",
+            "empty": "empty",
+            "run git add c.txt": "commit",
+            "run kill -15 $PPID; sleep 9": "term-bash",
+        },
+    ),
+    "opencode": (
+        "1.18.33",
+        ["run", "--format", "json", "-m", "fake/model"],
+        {
+            "run echo hi > a.txt": "bash-ask-auto",
+            "say hello": "text",
+            "credit": "credit",
+            "busy": "529",
+            "logged_out": "401",
+            "is_error Invalid request.": "400",
+            "empty": "empty",
+            "run curl http://x": "bash-ask",
+            "run kill -15 $PPID; sleep 9": "term-bash",
+        },
+    ),
+    "qwen": (
+        "0.24.4",
+        ["-o", "stream-json", "--approval-mode", "auto-edit"],
+        {
+            "run echo hi > a.txt": "bash",
+            "say hello": "text",
+            "busy": "529",
+            "logged_out": "401",
+            "is_error Invalid request.": "400",
+            "empty": "empty",
+            "run kill -15 $PPID; sleep 9": "term-bash",
+        },
+    ),
+    "gemini": (
+        "0.61.0",
+        ["-o", "stream-json", "--skip-trust", "--approval-mode", "auto_edit"],
+        {
+            "run echo hi > a.txt": "bash",
+            "say hello": "text",
+            "limit": "limit",
+            "busy": "529",
+            "logged_out": "nokey",
+            "is_error Invalid request.": "400",
+            "empty": "empty",
+        },
+    ),
+}
+
+
+def verdict_of(agent, out, err, status):
+    reader = agents.AGENTS[agent].reader()
+    reader.feed("err", err.encode())
+    reader.feed("out", out.encode())
+    reader.end()
+    return agents.result_of(agents.AGENTS[agent], row.Ran(status, reader))
+
+
+def fields_of(value, path=()):
+    """Each field of an event, with the fields around it; what is in lists too."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*path, key)
+            yield from fields_of(inner, (*path, key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields_of(inner, path)
+
+
+def known_fields(folder):
+    """Type of an event -> each field that a recording of the agent has in one of that type."""
+    fields = {}
+    for path in folder.glob("*.jsonl"):
+        for line in path.read_text().splitlines():
+            if line.startswith("{"):
+                event = json.loads(line)
+                fields.setdefault(event["type"], set()).update(fields_of(event))
+    return fields
+
+
+@pytest.mark.parametrize("agent", OTHERS)
+def test_the_double_of_the_others_says_what_the_real_ones_said(machine, agent):
+    version, options, pairs = OTHERS[agent]
+    folder = RECORDED.parent / f"{agent}-{version}"
+    exits = json.loads((folder / "exits.json").read_text())
+    known = known_fields(folder)
+    shutil.copy(DOUBLES / "others", machine.bin / agent)
+    for script, name in pairs.items():
+        status, out, err = machine.run(agent, *options, input=script)
+        assert status == exits[name]["exit"], (script, err)
+
+        recorded = []
+        for suffix in ("jsonl", "err"):
+            path = folder / f"{name}.{suffix}"
+            recorded.append(path.read_text() if path.exists() else "")
+        said = verdict_of(agent, out, err, status)
+        real = verdict_of(agent, *recorded, status)
+        assert (said.failure, said.kind, said.proof) == (real.failure, real.kind, real.proof), name
+        assert (said.hollow is None, len(said.denied)) == (real.hollow is None, len(real.denied))
+        assert (said.reset_at is None) == (real.reset_at is None), name
+        assert (said.cost_usd is None) == (real.cost_usd is None), name
+        assert said.agent_version == real.agent_version
+
+        for line in out.splitlines():
+            event = json.loads(line)
+            assert set(fields_of(event)) <= known[event["type"]], (name, event)
+
+
+def test_the_double_of_opencode_leaks_the_project_where_the_real_one_would(machine):
+    shutil.copy(DOUBLES / "others", machine.bin / "opencode")
+    machine.run("opencode", "run", "--format", "json", "-m", "fake/model", input="say hi")
+    assert not (machine.home / "opencode-leaked").exists()
+    machine.run("opencode", "run", "--format", "json", input="say hi")
+    assert (machine.home / "opencode-leaked").exists()
+
+
 def test_what_a_session_that_is_gone_on_with_cost_is_told_as_the_real_one_does(machine):
     argv = ["claude", "-p", "--verbose", "--output-format", "stream-json"]
     first = machine.run(*argv, "say one ;; cost 0.5")[1]

@@ -83,13 +83,17 @@ class InstallDocument(TypedDict):
     nodes: list[InstallRow]
 
 
-def look_for_agent(fleet: Fleet, agent: str, way: str | None = None) -> InstallDocument:
+def look_for_agent(
+    fleet: Fleet, agent: str | tuple[str, ...], way: str | None = None
+) -> InstallDocument:
     """Ask all nodes whether they have the agent, and what they could install it with.
 
     way: the only way that may be taken. The controller is not asked: it takes a job only where no
     node can, and what is installed there its user says by hand. Raises InputError for an agent that
-    needs no installation.
+    needs no installation, and for several.
     """
+    if not isinstance(agent, str):
+        raise InputError(["agent: one agent is installed at a time; name one (gummy_agent)"])
     if agent not in NEEDS:
         known = " or ".join(NEEDS)
         problem = f"agent: {agent} is on every node already; name {known} (gummy_agent)"

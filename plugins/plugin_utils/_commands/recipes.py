@@ -30,10 +30,16 @@ FORMULAS = {"gummy": "WillyV3/tap/gummy-agent"}
 SOURCES = {"gummy": "https://github.com/WillyV3/gummy-agent"}
 
 # Agent -> npm's package, and the oldest node that runs it.
-PACKAGES = {"claude": ("@anthropic-ai/claude-code", 22)}
+PACKAGES = {
+    "claude": ("@anthropic-ai/claude-code", 22),
+    "codex": ("@openai/codex", 16),
+    "opencode": ("opencode-ai", 18),
+    "qwen": ("@qwen-code/qwen-code", 22),
+    "gemini": ("@google/gemini-cli", 20),
+}
 
 # Agent -> the programs that it can't work without, beside itself.
-NEEDS = {agent: AGENTS[agent].programs[1:] for agent in ("gummy", "claude")}
+NEEDS = {agent: row.programs[1:] for agent, row in AGENTS.items() if row.programs}
 
 # Program of the system's package manager -> how a person calls it, and what programs are called
 # there that have another name.

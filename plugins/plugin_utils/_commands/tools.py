@@ -20,6 +20,7 @@ SECONDS = 30.0
 # The programs that are looked for.
 PROGRAMS = (
     *("gummy", "claude", "jq"),
+    *("codex", "opencode", "qwen", "gemini"),
     *("brew", "git", "go", "npm", "node"),
     *("apt-get", "dnf", "pacman", "apk"),
 )

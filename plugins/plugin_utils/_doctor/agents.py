@@ -80,6 +80,18 @@ CLAUDE_LOGIN = Login(
     command="claude /login",
 )
 
+CODEX_LOGIN = Login(
+    folder=".codex",
+    folder_variable="CODEX_HOME",
+    file="auth.json",
+    settings="config.toml",
+    # Another provider than its own, or a login that lies in a keyring.
+    pattern="^(model_provider|cli_auth_credentials_store)[[:space:]]*=",
+    variables=("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY"),
+    in_keychain=True,
+    command="codex login",
+)
+
 AGENTS: Mapping[str, DoctorRow] = {
     "shell": DoctorRow(),
     "claude": DoctorRow(
@@ -94,6 +106,14 @@ AGENTS: Mapping[str, DoctorRow] = {
         version_in_path=re.compile(r"/Cellar/gummy-agent/([0-9][0-9A-Za-z.+-]{0,40})/"),
         refuses_root=True,
     ),
+    "codex": DoctorRow(
+        programs=("codex",), version_words={"codex": "--version"}, login=CODEX_LOGIN
+    ),
+    # Of these three nobody can see that they have no login: they take keys from many places, and
+    # models that need none. Each takes seconds to say its version.
+    "opencode": DoctorRow(programs=("opencode",)),
+    "qwen": DoctorRow(programs=("qwen",)),
+    "gemini": DoctorRow(programs=("gemini",)),
 }
 
 # The agent that a job gets if it names none: a node that can run no agent is told to get this one.

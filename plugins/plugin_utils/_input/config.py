@@ -43,9 +43,19 @@ TOOL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(\([^\x00-\x1f()]{1,200}\))?")
 # For a setting that may have any name as its value, and for one that has words of its agent's own.
 ANY_WORD = ()
 ANY_WORDS = ("",)
+# For a setting that names a model, and for one that names it with its provider.
+A_MODEL = ("MODEL",)
+A_PROVIDERS_MODEL = ("PROVIDER/MODEL",)
+
+# The name of a model. It is a word of a command line, so it is no option.
+MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+/-]{0,127}")
+PROVIDERS_MODEL = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[A-Za-z0-9][A-Za-z0-9._:@+/-]{0,127}"
+)
 
 # Agent -> setting -> the values that it may have. `account` tells whose quota the agent uses; by
-# default it is one of the agent's own name.
+# default it is one of the agent's own name. What an agent may do is what its permission mode says;
+# without one it is the least in which it can work on the project.
 AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "gummy": {"account": ANY_WORD},
     "claude": {
@@ -62,13 +72,54 @@ AGENT_SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         # What it may use beyond its permission mode, as `Bash(git *)`; one text or a list.
         "allowed_tools": ANY_WORDS,
     },
+    "codex": {
+        "account": ANY_WORD,
+        "permission_mode": ("read-only", "workspace-write", "danger-full-access"),
+        "model": A_MODEL,
+    },
+    "opencode": {
+        "account": ANY_WORD,
+        # auto allows what its own config does not deny.
+        "permission_mode": ("default", "auto"),
+        "model": A_PROVIDERS_MODEL,
+    },
+    "qwen": {
+        "account": ANY_WORD,
+        "permission_mode": ("plan", "default", "auto-edit", "auto", "yolo"),
+        "model": A_MODEL,
+    },
+    "gemini": {
+        "account": ANY_WORD,
+        "permission_mode": ("plan", "default", "auto_edit", "yolo"),
+        "model": A_MODEL,
+    },
     "shell": {},
 }
+
+# Agent -> the setting without which it is never called, and why.
+NEEDED_SETTINGS: Mapping[str, tuple[str, str]] = {
+    "opencode": (
+        "model",
+        "without a model of yours it sends the project to a service of its own choice",
+    ),
+}
+
+# What an agent of the user's own may have.
+OWN_KEYS = ("argv", "prompt", "reads", "login", "account")
+# How it gets the prompt, and whose events it prints; exit: none, its exit status says all.
+OWN_PROMPTS = ("stdin", "file")
+OWN_READS = ("exit", "claude", "codex", "opencode")
+# The word of its command line that stands for the prompt's file.
+FILE_WORD = "{file}"
 
 # Agent -> the settings that `install` has of it; how each is read, INSTALL_READERS says.
 INSTALL_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "gummy": ("source", "install"),
     "claude": ("version", "install"),
+    "codex": ("version", "install"),
+    "opencode": ("version", "install"),
+    "qwen": ("version", "install"),
+    "gemini": ("version", "install"),
     "shell": (),
 }
 
@@ -84,8 +135,8 @@ URL_SECRET = re.compile(r"https://[^/]*@|ssh://[^/]*:[^/]*@")
 # One version of a package, and no range.
 VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}(?:-[A-Za-z0-9.-]{1,40})?")
 
-# The agents that use up an account, and so can say that it has no quota left. What is no agent of
-# these and is said to have met a limit has merely failed.
+# The agents of ours that use up an account, and so can say that it has no quota left. What is no
+# agent of these and is said to have met a limit has merely failed.
 QUOTA_AGENTS = frozenset(
     agent for agent, settings in AGENT_SETTINGS.items() if "account" in settings
 )
@@ -125,6 +176,19 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class OwnAgent:
+    """An agent of the user's own."""
+
+    # Its command line.
+    argv: tuple[str, ...]
+    # One of OWN_PROMPTS, and one of OWN_READS.
+    prompt: str
+    reads: str
+    # A file, as seen from the home, that is there when it is logged in; None: nothing shows that.
+    login_file: str | None = None
+
+
+@dataclass(frozen=True)
 class Config:
     """What the file says, else the defaults."""
 
@@ -143,12 +207,25 @@ class Config:
     harvest_limit: int = HARVEST_LIMIT
     # Agent -> how `install` is to install it.
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    # The agents of the user's own, by name.
+    own_agents: Mapping[str, OwnAgent] = field(default_factory=dict)
     # Path of the file, whether it is there or not; None if nobody looked for one.
     path: str | None = field(default=None, compare=False)
     # Whether the file is there.
     exists: bool = field(default=False, compare=False)
     # What the file says, as `load_weights` or `keep.days`.
     given: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def agent_names(self) -> tuple[str, ...]:
+        """The agents that a job may name."""
+        return (*AGENT_SETTINGS, *self.own_agents)
+
+    @property
+    def with_account(self) -> frozenset[str]:
+        """The agents that use up an account, and so can say that it has no quota left."""
+        own = (name for name, agent in self.own_agents.items() if agent.reads != "exit")
+        return QUOTA_AGENTS | frozenset(own)
 
     @property
     def slots(self) -> dict[str, int]:
@@ -182,9 +259,9 @@ def load_config(path: str | None = None) -> Config:
         raise InputError(problems)
 
     if "agents" in values:
-        # What a job's agent is told on its node, and what this controller does to install it, are
-        # two things under one key.
-        values["agents"], values["recipes"] = values["agents"]
+        # What a job's agent is told on its node, what this controller does to install it, and what
+        # agents of the user's own there are, are three things under one key.
+        values["agents"], values["recipes"], values["own_agents"] = values["agents"]
     return Config(**values, path=path, exists=data is not None, given=_given(data or {}))
 
 
@@ -249,13 +326,34 @@ def _nodes(raw: object) -> dict[str, dict[str, int]]:
     return nodes
 
 
-def _agents(raw: object) -> tuple[dict[str, dict[str, str]], dict[str, Recipe]]:
-    """The settings of each agent that its node gets, and those by which it is installed."""
+def _agents(
+    raw: object,
+) -> tuple[dict[str, dict[str, str]], dict[str, Recipe], dict[str, OwnAgent]]:
+    """The settings of each agent that its node gets, those by which it is installed, and the agents
+    of the user's own.
+    """
     agents: dict[str, dict[str, str]] = {}
     recipes: dict[str, Recipe] = {}
+    own_agents: dict[str, OwnAgent] = {}
     for name, given in _mapping(raw, "agents to their settings").items():
+        is_own = isinstance(given, dict) and "argv" in given
+        if is_own and name in AGENT_SETTINGS:
+            raise BadValue(
+                f"{name}: it is an agent that we know, so it can't have an argv; give yours "
+                f"another name, such as 'my-{name}'"
+            )
+        if is_own:
+            try:
+                own_agents[name] = _own_agent(name, given)
+            except BadValue as exc:
+                raise BadValue(f"{name}: {exc}") from exc
+            agents[name] = {key: given[key] for key in ("account",) if key in given}
+            continue
         if name not in AGENT_SETTINGS:
-            raise BadValue(f"unknown agent {show(name)}; {hint(str(name), AGENT_SETTINGS)}")
+            raise BadValue(
+                f"unknown agent {show(name)}; {hint(str(name), AGENT_SETTINGS)} (One of your own "
+                "needs an argv.)"
+            )
         settings: dict[str, str] = {}
         recipe: dict[str, Any] = {}
         for key, value in _mapping(given or {}, "settings to values").items():
@@ -272,7 +370,56 @@ def _agents(raw: object) -> tuple[dict[str, dict[str, str]], dict[str, Recipe]]:
         agents[name] = settings
         if recipe:
             recipes[name] = Recipe(**recipe)
-    return agents, recipes
+    return agents, recipes, own_agents
+
+
+def _own_agent(name: object, given: Mapping[Any, Any]) -> OwnAgent:
+    """An agent of the user's own. BadValue: a sentence that does not say whose."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise BadValue("it is no name; use letters, digits, '.', '_' and '-'")
+    for key in given:
+        if key not in OWN_KEYS:
+            raise BadValue(f"unknown key {show(key)}; {hint(str(key), OWN_KEYS)}")
+    argv = given["argv"]
+    is_list = isinstance(argv, list) and all(isinstance(word, str) and word for word in argv)
+    if not is_list or not argv or any("\0" in word for word in argv):
+        raise BadValue(
+            f"argv: {show(argv)} is no command line; write a list of its words, such as "
+            "[my-agent, --json], for no shell reads it"
+        )
+
+    prompt = given.get("prompt", "stdin")
+    reads = given.get("reads", "exit")
+    for key, value, choices in (("prompt", prompt, OWN_PROMPTS), ("reads", reads, OWN_READS)):
+        if value not in choices:
+            raise BadValue(f"{key}: unknown value {show(value)}; {hint(str(value), choices)}")
+    has_word = any(FILE_WORD in word for word in argv)
+    if has_word != (prompt == "file"):
+        raise BadValue(
+            f"argv: with prompt: file, and with that alone, a word has {FILE_WORD} in it, for the "
+            "path of the prompt's file"
+        )
+    account = given.get("account")
+    if account is not None and not (isinstance(account, str) and NAME.fullmatch(account)):
+        raise BadValue(f"account: {show(account)} is no name; write one word")
+    return OwnAgent(tuple(argv), prompt, reads, _login_file(given.get("login")))
+
+
+def _login_file(raw: object) -> str | None:
+    if raw is None:
+        return None
+    login = _mapping(raw, "file to a path")
+    path = login.get("file")
+    if set(login) != {"file"} or not isinstance(path, str):
+        raise BadValue("login: write it as {file: PATH}")
+    path = path.removeprefix("~/")
+    is_inside = path and not path.startswith(("/", "~")) and ".." not in path.split("/")
+    if not is_inside or not path.isprintable():
+        raise BadValue(
+            f"login: {show(path)} is no file of a home; write it as seen from there, such as "
+            "'.my-agent/auth.json'"
+        )
+    return path
 
 
 def _check_agent_setting(agent: str, key: object, value: object) -> None:
@@ -292,6 +439,15 @@ def _check_agent_setting(agent: str, key: object, value: object) -> None:
             raise BadValue(
                 f"{key}: {show(wrong[0])} is no tool; write Bash, Edit or 'Bash(git *)', each as "
                 "an item of a list"
+            )
+    elif choices == A_MODEL:
+        if not isinstance(value, str) or not MODEL.fullmatch(value):
+            raise BadValue(f"{key}: {show(value)} is no name of a model; write one word")
+    elif choices == A_PROVIDERS_MODEL:
+        if not isinstance(value, str) or not PROVIDERS_MODEL.fullmatch(value):
+            raise BadValue(
+                f"{key}: {show(value)} names no model with its provider; write it like "
+                "'anthropic/claude-sonnet-4-5', as `opencode models` lists them"
             )
     elif choices:
         if value not in choices:

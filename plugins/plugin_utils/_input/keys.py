@@ -24,7 +24,7 @@ from .routing import ROUTES
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Those that an agent gets from us. The node program has the same rule; a test compares them.
-SET_BY_US = re.compile(r"PATH|HOME|GIT_CEILING_DIRECTORIES|GUMMY_.*")
+SET_BY_US = re.compile(r"PATH|HOME|PWD|GIT_CEILING_DIRECTORIES|GUMMY_.*")
 
 # A duration with its units, and what each is worth in seconds.
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
@@ -123,10 +123,14 @@ KEYS = (
     Key(
         "agent",
         level="job",
-        type="str",
+        type="agents",
         default="gummy",
-        text="Program that does the job: gummy, claude, or shell for a command.",
-        choices=("gummy", "claude", "shell"),
+        text=(
+            "Program that does the job: gummy, claude, codex, opencode, qwen, gemini, shell for a "
+            "command, or one of the config's own; a list is an order: the first one that a free "
+            "node can run."
+        ),
+        choices=("gummy", "claude", "codex", "opencode", "qwen", "gemini", "shell"),
     ),
     Key(
         "specialist",
@@ -208,7 +212,7 @@ KEYS = (
         default="auto",
         text=(
             "Whether a success must change files: true (else it failed), false (no matter), "
-            "auto (no matter, but of gummy and claude it is said)."
+            "auto (no matter, but of all agents but shell it is said)."
         ),
     ),
     Key(
@@ -666,6 +670,24 @@ def _variables(raw: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _agents(raw: object) -> str | tuple[str, ...]:
+    """The name of an agent, or several in their order; a text may hold several, with blanks or
+    commas between them.
+
+    Which agents there are, the config says too.
+    """
+    names = re.split(r"[\s,]+", raw.strip(", ")) if isinstance(raw, str) else raw
+    if not isinstance(names, (list, tuple)):
+        raise BadValue(f"{show(raw)} is no agent; write one name, or a list of names")
+    if not names:
+        raise BadValue("the list is empty; name an agent in it, such as claude")
+    for name in names:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise BadValue(f"{show(name)} is no name of an agent; write one word for each")
+    first, *others = dict.fromkeys(names)
+    return (first, *others) if others else first
+
+
 def _statuses(key: Key, raw: object) -> tuple[str, ...]:
     """Some of the key's choices, maybe none; a text holds several, as `-e` gives them."""
     words = re.findall(r"[^\s,\[\]]+", raw) if isinstance(raw, str) else raw
@@ -768,4 +790,5 @@ READ_STRIPPED: Mapping[str, Callable[[object], object]] = {
     "int": _int,
     "changes": _changes,
     "variables": _variables,
+    "agents": _agents,
 }

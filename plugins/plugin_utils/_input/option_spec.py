@@ -24,6 +24,7 @@ LIST_OF_TEXTS: Row = {"type": "list", "elements": "str"}
 
 # Type of a key -> what Ansible calls it. What more a value has to be, `coerce` says.
 TYPES: Mapping[str, Row] = {
+    "agents": LIST_OF_TEXTS,
     "bool": {"type": "bool"},
     "changes": {"type": "str", "choices": ["auto", "true", "false"]},
     "count": {"type": "int"},
@@ -58,6 +59,7 @@ def _is_of_the_run(key: Key) -> bool:
 
 def _row(key: Key) -> Row:
     row = dict(TYPES[key.type])
-    if key.choices:
+    # Beside the agents that we know there are those of the user's config.
+    if key.choices and key.type != "agents":
         row["choices"] = list(key.choices)
     return row

@@ -22,7 +22,7 @@ from ansible.parsing.splitter import parse_kv
 
 from .._errors import BadValue, InputError
 from .._schedule.task_types import task_type_of
-from .config import Config
+from .config import AGENT_SETTINGS, NEEDED_SETTINGS, Config, default_path
 from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
 from .nodes import check_preferences, check_weights
 from .origins import SettingRow, setting_rows
@@ -61,7 +61,7 @@ class Job:
     project: str | None
     # The kind of work, for placement; never auto.
     task_type: str
-    # The program that does it.
+    # The program that does it; of several the first, until one of them is chosen.
     agent: str
     # The only node that may take it; local for here.
     node: str | None
@@ -99,6 +99,13 @@ class Job:
     setup_if: tuple[str, ...] = ()
     # How long it may take, in seconds.
     setup_timeout: float = 1800.0
+    # The agents that may do it, in their order; none: `agent` alone.
+    agents: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The agents that may do it, in their order."""
+        return self.agents or (self.agent,)
 
     def digest(self) -> str:
         """What a resumed run knows the job by: its `id`, else its name and the work itself."""
@@ -106,7 +113,10 @@ class Job:
 
     def content(self) -> str:
         """What changes when the work itself is edited."""
-        work: list[object] = [self.agent, self.prompt, self.command, self.project, self.verify]
+        # Which of several agents does it changes nothing; with one, runs of before there were
+        # several are known as they were.
+        agent = list(self.choices) if len(self.choices) > 1 else self.agent
+        work: list[object] = [agent, self.prompt, self.command, self.project, self.verify]
         work.append(self.expect_changes)
         # Runs of before there was a setup are known as they were.
         return _digest([*work, self.setup] if self.setup is not None else work)
@@ -182,7 +192,7 @@ def read_request(
     keys: they count more than variables; origins: variable -> where it is set, for people.
     InputError: all that is wrong.
     """
-    reader = _Reader(hosts, cwd, match)
+    reader = _Reader(hosts, cwd, match, config)
     top = reader.read_top(extra_var_words, variables, extra_var_names, options or {})
     jobs = reader.read_jobs(top)
     output_file = reader.read_output_file(top)
@@ -259,10 +269,17 @@ def read_project(raw: str | None, cwd: str) -> str | None:
 class _Reader:
     """Reads a request. What is wrong is collected, so that a user is told all of it at once."""
 
-    def __init__(self, hosts: Sequence[str], cwd: str, match: Callable[[str], list[str]]) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        cwd: str,
+        match: Callable[[str], list[str]],
+        config: Config,
+    ) -> None:
         self._hosts = hosts
         self._cwd = cwd
         self._match = match
+        self._config = config
         # What stands before a key of the top level where the user wrote, or would write it.
         self._prefix = "gummy_"
         self.problems: list[str] = []
@@ -460,8 +477,15 @@ class _Reader:
 
     def _read_job(self, job: _JobInput, number: int) -> Job:
         """The job, with what is wrong with it added to the problems."""
-        self._check_work(job)
-        self._check_specialist(job)
+        agents = self._read_agents(job)
+        for agent in agents:
+            self._check_work(job, agent)
+        if "shell" in agents and len(agents) > 1:
+            self.problems.append(
+                f"{job.where_of('agent')}: shell takes a command and the others take a prompt, so "
+                "it can't stand in a list with them; take it out"
+            )
+        self._check_specialist(job, agents)
         project = self._read_project(job)
         self._check_setup(job, project)
         self._check_node(job)
@@ -477,7 +501,8 @@ class _Reader:
             command=job.value("command"),
             project=project,
             task_type=task_type,
-            agent=job.value("agent"),
+            agent=agents[0],
+            agents=agents if len(agents) > 1 else (),
             node=job.value("node"),
             nodes=nodes,
             timeout=job.value("timeout"),
@@ -496,11 +521,33 @@ class _Reader:
             artifacts=job.value("artifacts") or (),
         )
 
-    def _check_work(self, job: _JobInput) -> None:
+    def _read_agents(self, job: _JobInput) -> tuple[str, ...]:
+        """The agents that may do the job, in their order."""
+        given = job.value("agent")
+        if given is None:
+            # It is wrong, which is a problem already.
+            given = TOP_KEYS["agent"].default
+        agents: tuple[str, ...] = (given,) if isinstance(given, str) else tuple(given)
+        where = job.where_of("agent")
+        for agent in agents:
+            if agent not in self._config.agent_names:
+                known = hint(agent, self._config.agent_names)
+                self.problems.append(f"{where}: unknown value {show(agent)}; {known}")
+            elif agent in NEEDED_SETTINGS:
+                setting, why = NEEDED_SETTINGS[agent]
+                if setting not in self._config.agents.get(agent, {}):
+                    (form,) = AGENT_SETTINGS[agent][setting]
+                    self.problems.append(
+                        f"{where}: {agent} has no {setting}, and {why}; write it into "
+                        f"{self._config.path or default_path()}, as "
+                        f"`agents: {{{agent}: {{{setting}: {form}}}}}`"
+                    )
+        return agents
+
+    def _check_work(self, job: _JobInput, agent: str) -> None:
         """A prompt for an agent that takes one, or a command for the shell."""
         prompt = job.value("prompt")
         command = job.value("command")
-        agent = job.value("agent")
         key = job.key
         if "prompt" not in job.given and "command" not in job.given:
             self.problems.append(
@@ -542,15 +589,15 @@ class _Reader:
                 f"give {job.key('project')}, or put it into the command"
             )
 
-    def _check_specialist(self, job: _JobInput) -> None:
+    def _check_specialist(self, job: _JobInput, agents: Sequence[str]) -> None:
         specialist = job.value("specialist")
         prompt = job.value("prompt")
-        agent = job.value("agent")
         if specialist is None:
             return
-        if agent != "gummy":
+        others = [agent for agent in agents if agent != "gummy"]
+        if others:
             self.problems.append(
-                f"{job.where_of('specialist')}: the agent {agent} has no specialists; "
+                f"{job.where_of('specialist')}: the agent {others[0]} has no specialists; "
                 "take it away, or let gummy do the job"
             )
         elif prompt is not None:

@@ -54,6 +54,13 @@ IDLE = 3
 IO_WAIT = 4
 
 
+# Agent -> the programs that it needs. The node program has the same; a test compares them.
+NEEDS = {
+    "gummy": {"gummy", "claude", "jq"},
+    **{name: {name} for name in ("claude", "codex", "opencode", "qwen", "gemini")},
+}
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What the script's output says; what it does not say is None."""
@@ -279,17 +286,14 @@ def _used(available: int | None, total: int | None) -> float | None:
 
 def _agents(programs: set[str]) -> tuple[str, ...]:
     """The usable agents: gummy needs claude and jq, and calls claude so that it refuses root."""
-    if "claude" not in programs:
-        return ()
-    if "is-root" in programs:
-        return ("claude",)
-    return ("gummy", "claude") if {"gummy", "jq"} <= programs else ("claude",)
+    usable = [name for name, needed in NEEDS.items() if needed <= programs]
+    return tuple(name for name in usable if name != "gummy" or "is-root" not in programs)
 
 
 def _unseen(programs: set[str]) -> tuple[str, ...]:
     """What was not found, and may be there all the same."""
     # Who has all of an agent and is root is refused by the agent, whatever else is found.
-    needs = {"claude": {"claude"}, "gummy": {"gummy", "claude", "jq"}, **{t: {t} for t in TOOLS}}
+    needs = {**NEEDS, **{tool: {tool} for tool in TOOLS}}
     return tuple(name for name, needed in needs.items() if not needed <= programs)
 
 

@@ -28,7 +28,7 @@ find_agents() {
   found=$(
     # shellcheck disable=SC2154  # usual_path sets usual
     PATH=$path:$session_path:$usual
-    for program in gummy claude jq git rsync; do
+    for program in gummy claude jq codex opencode qwen gemini git rsync; do
       command -v "$program" > /dev/null && printf ' %s' "$program"
     done
   )

@@ -17,7 +17,12 @@ from collections.abc import Mapping, Sequence
 
 from . import places
 from .claude import Claude
+from .codex import Codex
+from .gemini import Gemini
 from .gummy import Gummy
+from .opencode import Opencode
+from .own import Own
+from .qwen import Qwen
 from .row import Agent, Ran, Result, killed_by, signal_name
 from .store import TYPE_CHECKING
 
@@ -37,7 +42,33 @@ class Shell(Agent):
         return Result("agent", message="exit status %s" % ran.status)
 
 
-AGENTS: Mapping[str, Agent] = {"shell": Shell(), "claude": Claude(), "gummy": Gummy()}
+AGENTS: Mapping[str, Agent] = {
+    "shell": Shell(),
+    "claude": Claude(),
+    "gummy": Gummy(),
+    "codex": Codex(),
+    "opencode": Opencode(),
+    "qwen": Qwen(),
+    "gemini": Gemini(),
+}
+
+
+def row_of(name: str, own: wire.OwnAgent | None = None) -> Agent | None:
+    """The row of an agent; None: this program knows none of the name.
+
+    own: what the user's config says of it. It can't take the name of one of the table.
+    """
+    if name in AGENTS or own is None:
+        return AGENTS.get(name)
+    return Own(name, own)
+
+
+def of_job(spec: wire.JobSpec) -> Agent:
+    """The row of a job's agent, which is known by then."""
+    row = row_of(spec["agent"], spec.get("own"))
+    if row is None:
+        raise KeyError(spec["agent"])
+    return row
 
 
 def result_of(agent: Agent, ran: Ran) -> Result:
@@ -60,12 +91,13 @@ def unusable(
     path: str,
     settings: Mapping[str, str] | None = None,
     silent: Sequence[str] = (),
+    own: wire.OwnAgent | None = None,
 ) -> str | None:
     """Why this node can't run the agent with this PATH and these settings, or None.
 
-    silent: shells that did not tell their part of the PATH.
+    silent: shells that did not tell their part of the PATH; own: as `row_of` has it.
     """
-    agent = AGENTS.get(name)
+    agent = row_of(name, own)
     if agent is None:
         return "agent %s is not known to this node's program" % name
     missing = [program for program in agent.programs if shutil.which(program, path=path) is None]
@@ -81,14 +113,24 @@ def unusable(
 TOOLS = ("git", "rsync")
 
 
-def missing(path: str, silent: Sequence[str]) -> list[wire.Missing]:
+def rows_with(own: Mapping[str, wire.OwnAgent]) -> dict[str, Agent]:
+    """The rows of the table that need a program, and those of the user's config."""
+    rows = {name: agent for name, agent in AGENTS.items() if agent.programs}
+    rows.update((name, Own(name, given)) for name, given in own.items() if name not in AGENTS)
+    return rows
+
+
+def missing(
+    path: str, silent: Sequence[str], own: Mapping[str, wire.OwnAgent] | None = None
+) -> list[wire.Missing]:
     """Each agent, and each tool of ours, that this node has not got with this PATH, and why.
 
-    silent: as for `unusable`.
+    silent: as for `unusable`; own: the agents of the user's config, by name.
     """
+    own = own or {}
     rows: list[wire.Missing] = []
-    for name, agent in AGENTS.items():
-        lacks = agent.programs and unusable(name, path, None, silent)
+    for name in rows_with(own):
+        lacks = unusable(name, path, None, silent, own.get(name))
         if lacks:
             rows.append({"name": name, "reason": lacks})
     for tool in TOOLS:

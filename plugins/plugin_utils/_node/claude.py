@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from .row import Said
 
 PROOF = "claude's result event"
-NO_RESULT = "claude did not end properly: it printed no result event"
+_NO_RESULT = "%s did not end properly: it printed no result event"
+NO_RESULT = _NO_RESULT % "claude"
 # Uses of tools that are remembered, for what was refused is told by their ids.
 USES_MOST = 200
 # Messages whose tokens are remembered: claude prints one message in several events.
@@ -77,6 +78,11 @@ SETTINGS_MOST = 1 << 20
 class ClaudeReader(Reader):
     """The state of one claude, by the events that it has printed."""
 
+    # How people call the agent, what shows its success, and what lets it do what it was refused;
+    # blank: what claude's own settings say.
+    name = "claude"
+    proof = PROOF
+    remedy = ""
     # What earlier runs of its session cost, where somebody remembers it.
     earlier_cost: float | None = None
 
@@ -124,6 +130,7 @@ class ClaudeReader(Reader):
 
     @property
     def errors(self) -> str:
+        """The end of what it printed on stderr."""
         return self._errors.decode("utf-8", "replace")
 
     def said(self) -> Said:
@@ -174,7 +181,7 @@ class ClaudeReader(Reader):
         elif kind == "assistant":
             self._take_message(event)
         elif kind == "system":
-            self._take_system(event)
+            self.take_system(event)
         elif kind == "rate_limit_event":
             self._take_limit(fields(event.get("rate_limit_info")))
         elif kind in ("user", "tool_progress"):
@@ -184,7 +191,7 @@ class ClaudeReader(Reader):
         self.finished = False
         self.waits = ""
 
-    def _take_system(self, event: dict[str, Any]) -> None:
+    def take_system(self, event: dict[str, Any]) -> None:
         subtype = event.get("subtype")
         if subtype == "init":
             version = event.get("claude_code_version")
@@ -303,18 +310,20 @@ class ClaudeReader(Reader):
 
         number = None if status is None else killed_by(status)
         if number is not None:
-            message = "claude was ended by %s" % signal_name(number)
+            message = "%s was ended by %s" % (self.name, signal_name(number))
             return base._replace(failure="killed", message=message)
         if status:
             return self._failed_silently(base, status)
         if result is None:
-            return base._replace(failure="agent", message=_with_reason(NO_RESULT, self.errors))
+            return base._replace(
+                failure="agent", message=_with_reason(_NO_RESULT % self.name, self.errors)
+            )
 
-        text = _text_of(result)
-        hollow = self._hollow(result)
+        text = text_of(result)
+        hollow = self.hollow(result)
         if status is None:
             text = "%s (it did not end after its result, and was ended)" % text
-        return base._replace(proof=PROOF, message=text.strip(), hollow=hollow)
+        return base._replace(proof=self.proof, message=text.strip(), hollow=hollow)
 
     def _is_error(self, result: dict[str, Any]) -> bool:
         return bool(result.get("is_error")) or str(result.get("subtype")).startswith("error")
@@ -322,24 +331,24 @@ class ClaudeReader(Reader):
     def _failed(self, base: Result, result: dict[str, Any], status: int | None) -> Result:
         """claude itself says that it failed."""
         number = None if status is None else killed_by(status)
-        text = _text_of(result) or str(result.get("subtype") or "")
+        text = text_of(result) or str(result.get("subtype") or "")
         if number is not None and not self._error:
-            message = "claude was ended by %s: %s" % (signal_name(number), text[:SHOWN])
+            message = "%s was ended by %s: %s" % (self.name, signal_name(number), text[:SHOWN])
             return base._replace(failure="killed", message=message)
 
         return self._reported(base, result, text)
 
     def _reported(self, base: Result, result: dict[str, Any], text: str) -> Result:
         """What claude says of its own failure; result: empty if it printed none."""
-        failure, limit = self._class_of(result, text)
+        failure, limit = self.class_of(result, text)
         return base._replace(
             failure=failure,
             kind=limit.kind if limit else None,
             reset_at=limit.reset_at if limit else None,
-            message="claude reports an error: %s" % text[:SHOWN],
+            message="%s reports an error: %s" % (self.name, text[:SHOWN]),
         )
 
-    def _class_of(self, result: dict[str, Any], text: str) -> tuple[str, limits.Limit | None]:
+    def class_of(self, result: dict[str, Any], text: str) -> tuple[str, limits.Limit | None]:
         """The class of a failure, and the limit if it is one: by fields, then by words."""
         # Its patterns cost every verb more than most failures are worth.
         from . import limits
@@ -384,31 +393,35 @@ class ClaudeReader(Reader):
         """It has no result that says why it failed; a message or stderr may."""
         if self._error:
             return self._reported(base, {}, self.words)
-        message = _with_reason("claude ended with exit status %d" % status, self.errors)
+        message = "%s ended with exit status %d" % (self.name, status)
+        message = _with_reason(message, self.errors)
         return base._replace(failure="agent", message=message)
 
-    def _hollow(self, result: dict[str, Any]) -> str | None:
+    def hollow(self, result: dict[str, Any]) -> str | None:
         """Why its success may be none."""
-        text = _text_of(result)
+        text = text_of(result)
         if self.denied:
             said = " and says: %s" % text if text else ""
-            return "%s%s" % (refused_words(list(self.denied.values()), self.mode), said)
+            uses = list(self.denied.values())
+            return "%s%s" % (refused_words(uses, self.mode, self.name, self.remedy), said)
         if result.get("num_turns") == 0 and not result.get("terminal_reason"):
             return (
-                "claude took the prompt for a command of its own, and asked no model for the job%s"
-                % (": %s" % text if text else "")
+                "%s took the prompt for a command of its own, and asked no model for the job%s"
+                % (self.name, ": %s" % text if text else "")
             )
         if not text:
-            return "claude says that it succeeded, and gave no answer"
+            return "%s says that it succeeded, and gave no answer" % self.name
         return None
 
 
-def refused_words(denied: list[str], mode: str) -> str:
-    """What was refused, and the setting that allows it."""
-    words = "claude was refused %s" % "; ".join(denied[:3])
+def refused_words(denied: list[str], mode: str, name: str = "claude", remedy: str = "") -> str:
+    """What was refused, and the setting that allows it. remedy: of another agent than claude."""
+    words = "%s was refused %s" % (name, "; ".join(denied[:3]))
     if len(denied) > 3:
         words += "; and %d more" % (len(denied) - 3)
     words += " (permission mode %s)" % (mode or "unknown")
+    if remedy:
+        return "%s: %s" % (words, remedy)
     remedy = "allow it by `agents: claude: allowed_tools` or `permission_mode` in config.yaml"
     if any("git " in use and ("commit" in use or "git add" in use) for use in denied):
         remedy = (
@@ -432,7 +445,7 @@ def _tokens(usage: dict[str, Any]) -> tuple[int, int]:
     return sum(count(usage.get(key)) or 0 for key in keys), count(usage.get("output_tokens")) or 0
 
 
-def _text_of(result: dict[str, Any]) -> str:
+def text_of(result: dict[str, Any]) -> str:
     """What a result says to a person."""
     text = result.get("result")
     if isinstance(text, str) and text.strip():
@@ -470,6 +483,7 @@ class Claude(Agent):
     settings = ("permission_mode", "allowed_tools")
     login_program = "claude"
     login_variables = LOGIN_VARIABLES
+    login_advice = "start `claude` and type /login"
     streams = True
     environment = BOUNDS
 

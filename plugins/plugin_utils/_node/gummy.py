@@ -81,6 +81,7 @@ class Gummy(Agent):
     environment = claude.BOUNDS
     login_program = "claude"
     login_variables = claude.LOGIN_VARIABLES
+    login_advice = claude.Claude.login_advice
     spaced = True
     recorded = True
 

@@ -9,6 +9,7 @@ success without changes is one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -31,7 +32,9 @@ ID_PATIENCE = 60.0
 # Seconds that a start waits for its turn.
 SPACING_PATIENCE = 3600.0
 # The names that pass_env may set for an agent: not those by which gummy or we work.
-PASSED = re.compile(r"(?!(?:PATH|HOME|GIT_CEILING_DIRECTORIES|GUMMY_.*)\Z)[A-Za-z_][A-Za-z0-9_]*\Z")
+PASSED = re.compile(
+    r"(?!(?:PATH|HOME|PWD|GIT_CEILING_DIRECTORIES|GUMMY_.*)\Z)[A-Za-z_][A-Za-z0-9_]*\Z"
+)
 
 
 class Run(Protocol):
@@ -82,19 +85,23 @@ def prepare(
 
     path: the login shell's PATH; passed: what the user passes on in the environment.
     """
-    agent = agents.AGENTS[spec["agent"]]
+    agent = agents.of_job(spec)
     more = {**_bounds(agent, passed), **passed}
+    more.update(agent.forced(spec, attempt.folder, {**os.environ, **more}))
+    for name, text in agent.files(spec).items():
+        attempt.mark(name, text.encode("utf-8", "surrogateescape"))
     stdin = subprocess.DEVNULL
     if agent.recorded:
         more["PATH"] = "%s:%s" % (recorder.install(attempt.folder, sys.argv[0]), path)
-    text = agent.stdin(spec)
-    if text is not None:
+    given = agent.stdin(spec)
+    if given is not None:
         stdin = recorder.unlinked_file(attempt.path("stdin"))
-        recorder.write(stdin, text.encode("utf-8", "surrogateescape"))
+        recorder.write(stdin, given.encode("utf-8", "surrogateescape"))
         os.lseek(stdin, 0, os.SEEK_SET)
+    argv = agent.argv_in(spec, attempt.folder)
 
     def begin() -> subprocess.Popen[bytes]:
-        return run(agent.argv(spec), stdin, more, piped=agent.streams)
+        return run(argv, stdin, more, piped=agent.streams)
 
     def begin_spaced() -> subprocess.Popen[bytes]:
         return _spaced(store, attempt, begin)
@@ -143,7 +150,7 @@ def result(
 
     status: as row.Ran has it.
     """
-    agent = agents.AGENTS[spec["agent"]]
+    agent = agents.of_job(spec)
     ran = row.Ran(
         status, reader, attempt.log, os.environ.get("HOME", ""), recorder.calls(attempt.folder)
     )
@@ -155,6 +162,12 @@ def result(
         message = "%s (it is %s)" % (message, program)
     if own.report:
         shutil.copyfile(own.report, os.path.join(attempt.harvest, "report.md"))
+    ended = _record_of(own, message)
+    ended["exit_status"] = status if status is not None and status >= 0 else None
+    return ended
+
+
+def _record_of(own: row.Result, message: str) -> wire.EndedRecord:
     return {
         "class": own.failure,
         "kind": own.kind,
@@ -169,13 +182,33 @@ def result(
         "watch": own.watch,
         "reset_at": own.reset_at,
         "agent_version": own.agent_version,
-        "exit_status": status if status is not None and status >= 0 else None,
     }
+
+
+def waited(reader: row.Reader, seconds: float) -> wire.EndedRecord:
+    """The end of an agent that had waited for its service for too long.
+
+    What its service said decides; where it said nothing, it has too much to do.
+    """
+    own = reader.refused_by_service()
+    if own.failure not in ("quota", "login"):
+        own = own._replace(failure="quota", kind="busy", reset_at=None)
+    waits = reader.said().get("waits") or "no reason given"
+    message = "ended, for it had waited for its service for %.0f s: %s" % (seconds, waits)
+    return _record_of(own, message)
+
+
+def remove_leavings(spec: wire.JobSpec, tree: str) -> None:
+    """Take away the empty folders that the agent leaves, which are no work."""
+    agent = agents.row_of(spec["agent"], spec.get("own"))
+    for name in agent.leavings if agent is not None else ():
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.join(tree, name))
 
 
 def told(attempt: Attempt, spec: wire.StoredSpec, reader: row.Reader) -> row.Said:
     """What the agent has told of itself until now."""
-    if agents.AGENTS[spec["agent"]].recorded:
+    if agents.of_job(spec).recorded:
         return gummy.told_by(recorder.calls(attempt.folder))
     return reader.said()
 

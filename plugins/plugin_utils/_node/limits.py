@@ -52,7 +52,7 @@ _RESETS = re.compile(
     r"|(?:claude ai |claude |your )?(?:(?:[0-9]+-hour|session|daily|weekly|monthly|usage|opus|"
     r"sonnet|haiku|fable)\s){1,2}limit (?:was |has been )?(?:reached|exceeded|hit)\b"
     r"|limit reached(?=\s*[·∙|])"
-    r"|you(?:'ve| have) exhausted your (?:daily|weekly|monthly)? ?quota\b"
+    r"|you(?:'ve| have) exhausted your (?:daily|weekly|monthly)? ?quota\b(?: on this model)?"
     r")" + _END,
     re.IGNORECASE,
 )

@@ -44,19 +44,18 @@ def reason(store: Store, spec: wire.JobSpec, path: str, passed: Mapping[str, str
     """
     if spec.get("pinned"):
         return None
-    name = spec["agent"]
-    known = state(store, name, path, passed)
-    if known != "no":
+    agent = agents.of_job(spec)
+    if state(store, agent, path, passed) != "no":
         return None
     return (
-        "agent %s is not logged in on this node: log in there (start `claude` and type /login)."
-        " A job with `gummy_node` of this node's name is tried there all the same" % name
+        "agent %s is not logged in on this node: log in there (%s)."
+        " A job with `gummy_node` of this node's name is tried there all the same"
+        % (spec["agent"], agent.login_advice)
     )
 
 
-def state(store: Store, name: str, path: str, passed: Mapping[str, str]) -> str:
+def state(store: Store, agent: Agent, path: str, passed: Mapping[str, str]) -> str:
     """yes, no or unknown."""
-    agent = agents.AGENTS[name]
     environment = {**os.environ, **passed}
     home = environment.get("HOME") or os.path.expanduser("~")
     by_files = agent.logged_in(home, environment)
@@ -109,7 +108,7 @@ def _fingerprint(paths: Iterable[str]) -> list[list[int] | None]:
 
 def learn(store: Store, spec: wire.JobSpec, path: str, ended: wire.EndedRecord) -> None:
     """Remember what this end shows of the agent's login, and its version."""
-    agent = agents.AGENTS[spec["agent"]]
+    agent = agents.of_job(spec)
     if not agent.login_program:
         return
     rows = _rows(store)
@@ -134,17 +133,23 @@ def _program(name: str, path: str) -> str:
     return os.path.realpath(shutil.which(name, path=path) or name)
 
 
-def table(store: Store, path: str) -> list[wire.AgentOfNode]:
-    """The agents that this PATH finds, with what is known of them without asking anybody."""
+def table(
+    store: Store, path: str, own: Mapping[str, wire.OwnAgent] | None = None
+) -> list[wire.AgentOfNode]:
+    """The agents that this PATH finds, with what is known of them without asking anybody.
+
+    own: the agents of the user's config, by name.
+    """
+    own = own or {}
     remembered = _rows(store)
     rows: list[wire.AgentOfNode] = []
-    for name, agent in agents.AGENTS.items():
-        if not agent.programs or agents.unusable(name, path) is not None:
+    for name, agent in agents.rows_with(own).items():
+        if agents.unusable(name, path, own=own.get(name)) is not None:
             continue
         program = agent.programs[0]
         version = agents.version_of(program, path)
         known = remembered.get(program, {})
         if version is None and known.get("program") == _fingerprint([_program(program, path)]):
             version = known.get("version")
-        rows.append({"name": name, "version": version, "logged_in": state(store, name, path, {})})
+        rows.append({"name": name, "version": version, "logged_in": state(store, agent, path, {})})
     return rows

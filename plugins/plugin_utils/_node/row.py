@@ -132,6 +132,10 @@ class Reader:
         """What is known so far."""
         return {}
 
+    def refused_by_service(self) -> Result:
+        """Of one that waits for its service: what that said, as the end that this would be."""
+        return Result()
+
 
 class Grace:
     """How long an agent may go on after its result; then it is ended, and its result counts."""
@@ -179,12 +183,19 @@ class Agent:
     # The program whose login it uses, and the variables that may bring one along.
     login_program = ""
     login_variables: tuple[str, ...] = ()
+    # What a person does on the node to log in.
+    login_advice = ""
     # Whether starts on one node must lie a second apart.
     spaced = False
     # Whether its calls of claude go through the recorder.
     recorded = False
     # Seconds without a sign of life after which it is ended, if the job does not say it.
     stall: float | None = None
+    # Seconds for which it may wait for its service, saying so, before it is ended; None: for as
+    # long as it likes.
+    wait_most: float | None = None
+    # Names of empty folders that it leaves at the top of the project, and that are no work.
+    leavings: tuple[str, ...] = ()
     # Whether its streams are read while it runs; else they are the log itself.
     streams = False
 
@@ -192,9 +203,26 @@ class Agent:
         """The command line for a job."""
         raise NotImplementedError
 
+    def argv_in(self, spec: wire.JobSpec, folder: str) -> list[str]:
+        """The same where words of it lead to `files`, which lie in this folder."""
+        return self.argv(spec)
+
     def stdin(self, spec: wire.JobSpec) -> str | None:
         """What it gets on stdin; None for nothing."""
         return None
+
+    def files(self, spec: wire.JobSpec) -> Mapping[str, str]:
+        """Files that it gets beside the project, by name."""
+        return {}
+
+    def forced(
+        self, spec: wire.JobSpec, folder: str, environment: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Variables that it gets whoever sets them too.
+
+        folder: where its files lie; environment: what it would get else.
+        """
+        return {}
 
     def refusal(self, spec: wire.JobSpec) -> str | None:
         """Why it can't do a job with such a prompt, whichever node it is; None: it can."""

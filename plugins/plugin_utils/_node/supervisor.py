@@ -89,15 +89,15 @@ def start(store: Store, request: wire.StartRequest) -> wire.StartReply:
     refuse_known(attempt)
     runs.check(store, attempt.id, str(spec.get("controller")))
     passed = launch.passed_values(request)
-    reason = agents.unusable(spec["agent"], path, spec.get("settings"), silent)
+    own = spec.get("own")
+    reason = agents.unusable(spec["agent"], path, spec.get("settings"), silent, own)
     if reason is None and shutil.which("git", path=path) is None:
         reason = places.why_not_found(["git"], path, silent)
     if reason:
         raise Refusal(reason, "agent", "node")
     # The git of the baseline and of the harvest is the agent's.
     os.environ["PATH"] = path
-    agent = agents.AGENTS[spec["agent"]]
-    reason = agent.refusal(spec)
+    reason = agents.of_job(spec).refusal(spec)
     if reason:
         raise Refusal(reason, "input", "input")
     reason = logins.reason(store, spec, path, passed)
@@ -333,7 +333,7 @@ def _run_setup(
 ) -> wire.EndedRecord | None:
     """Run it, with its own log; returns how the attempt ended, if that is by this."""
     seconds = float(spec.get("setup_timeout") or setup.TIMEOUT)
-    reader = agents.AGENTS[spec["agent"]].reader()
+    reader = agents.of_job(spec).reader()
     watch = _Watch(attempt, spec, reader, time.monotonic() + seconds, stays_awake)
     path = os.path.join(attempt.harvest, setup.LOG)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -368,6 +368,8 @@ def _runner(
     environment = dict(
         os.environ, PATH=path, GIT_CEILING_DIRECTORIES=spec["workspace"], GUMMY_JOB=spec["job"]
     )
+    # Some programs believe this variable, and not where they are.
+    environment["PWD"] = tree
     environment.update(identity.neutral_identity(tree, {**environment, **passed}))
 
     def run(
@@ -404,6 +406,10 @@ class _Stopped(Exception):
 
 class _Stalled(Exception):
     """There is no sign of life. Its argument is for how many seconds."""
+
+
+class _Waited(Exception):
+    """It has waited for its service for too long. Its argument is for how many seconds."""
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -451,6 +457,8 @@ def _watch(
         message = "no sign of life for %.0f s: no CPU, no new process, no output" % exc.args[0]
         waits = launch.told(attempt, spec, reader).get("waits")
         _fail(ended, "stalled", "; ".join(filter(None, (message, waits))))
+    except _Waited as exc:
+        ended.update(launch.waited(reader, exc.args[0]))
     except _Stopped:
         _fail(
             ended,
@@ -489,14 +497,19 @@ class _Watch:
         self._spec = spec
         self._reader = reader
         self._deadline = deadline
-        self._stall = spec.get("stall") or agents.AGENTS[spec["agent"]].stall
+        agent = agents.of_job(spec)
+        self._stall = spec.get("stall") or agent.stall
+        self._wait_most = agent.wait_most
+        # Since when it has said that it waits for its service; None: it does not.
+        self._waits_since: float | None = None
         self._signs: signs.Signs | None = None
         self._told: tuple[object, ...] = ()
 
     def until_end(self, child: subprocess.Popen[bytes], flow: Flow | None = None) -> int | None:
         """The exit status, None if it goes on after its result.
 
-        flow: its streams, where they are read. Raises TimeoutExpired, _Cancelled, _Stalled.
+        flow: its streams, where they are read. Raises TimeoutExpired, _Cancelled, _Stalled and
+        _Waited.
         """
         while True:
             if self._attempt.has("cancel"):
@@ -532,6 +545,16 @@ class _Watch:
             signs.tell(self._attempt, quiet, said, granted)
         if self._stall and quiet >= self._stall:
             raise _Stalled(quiet)
+        self._look_how_long_it_waits(now, bool(said.get("waits")))
+
+    def _look_how_long_it_waits(self, now: float, waits: bool) -> None:
+        """An agent may say for ever that it waits, which is a sign of life each time."""
+        if not waits:
+            self._waits_since = None
+        elif self._waits_since is None:
+            self._waits_since = now
+        elif self._wait_most is not None and now >= self._waits_since + self._wait_most:
+            raise _Waited(now - self._waits_since)
 
     def _sample(self) -> signs.Sample:
         return signs.sample_of(self._attempt, os.getpid())
@@ -593,6 +616,7 @@ def _make_harvest(attempt: Attempt, spec: wire.StoredSpec | None) -> wire.Harves
             "%s is damaged: of the workspaces, the one whose holder.json names this attempt"
             " is its own" % attempt.path("spec.json")
         )
+    launch.remove_leavings(spec, os.path.join(spec["workspace"], "tree"))
     return harvest.make_harvest(
         os.path.join(spec["workspace"], "tree"),
         os.path.join(spec["workspace"], "baseline.git"),

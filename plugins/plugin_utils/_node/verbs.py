@@ -273,11 +273,12 @@ def _list(store: Store, request: wire.ListRequest) -> Iterator[wire.ListReply]:
         from . import agents, logins, people, places
 
         silent: list[str] = []
+        own = request.get("own") or {}
         path = places.search_path(store, LOGIN_SECONDS, silent)
         yield {
             "state": "listed",
-            "agents": logins.table(store, path),
-            "missing": agents.missing(path, silent),
+            "agents": logins.table(store, path, own),
+            "missing": agents.missing(path, silent, own),
             "foreign": people.foreign_tasks(people.of_this_login()),
         }
     else:

@@ -350,6 +350,20 @@ ReleaseReply = ReleasedReply | RefusedReply
 # -- start, fence and cancel
 
 
+class OwnAgent(TypedDict):
+    """An agent of the user's own, as the controller's config describes it."""
+
+    # Its command line. A word that begins with ~/ leads into the node's home; {file} in a word
+    # stands for the path of the prompt's file.
+    argv: list[str] | tuple[str, ...]
+    # How it gets the prompt: stdin or file.
+    prompt: str
+    # Whose events it prints: claude, codex or opencode; exit: its exit status says all.
+    reads: str
+    # A file, from the home, that is there when it is logged in; None: nothing shows that.
+    login_file: NotRequired[str | None]
+
+
 class JobSpec(TypedDict):
     """What a node must know of a job."""
 
@@ -357,8 +371,9 @@ class JobSpec(TypedDict):
     schema: int
     # The job's content as a hash, by which a run that is resumed finds it again.
     digest: str
-    # shell, claude or gummy.
+    # One of the node program's table, or one that `own` describes.
     agent: str
+    own: NotRequired[OwnAgent | None]
     prompt: str | None
     # What the agent `shell` runs.
     command: str | None
@@ -531,6 +546,8 @@ class ListRequest(TypedDict):
     within: NotRequired[float]
     # Whether the last reply is to tell the agents of the node.
     agents: NotRequired[bool]
+    # The agents of the user's config that it is to tell too, by name.
+    own: NotRequired[Mapping[str, OwnAgent]]
 
 
 class AgentOfNode(TypedDict):

@@ -31,12 +31,13 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import partial, singledispatchmethod
 
 from .._files.record import RunRecord
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet
-from .._fleet.settle import settle
+from .._fleet.settle import settle, with_own
 from .._input.request import Job, Request
 from .._input.session_key import session_key
 from .._links.link import LinkError
@@ -268,7 +269,9 @@ class Engine:
             log = self._logs[answer.attempt]
             if not self._can_be(answer, log):
                 return None
-            answer = replies.without_false_quota(answer, self._jobs[log.job].agent)
+            agent = self._jobs[log.job].agent
+            accounts = self._request.config.with_account
+            answer = replies.without_false_quota(answer, agent, accounts)
             if isinstance(answer.event, ev.Ended):
                 key = self._record.key_of(answer.attempt)
                 answer = replies.with_weighed_signature(answer, answer.event, key)
@@ -351,6 +354,10 @@ class Engine:
         )
         self._active.add(command.attempt)
         self._watches.expect(command.node, command.attempt)
+        job = self._jobs[command.job]
+        if job.agents:
+            self._jobs[command.job] = replace(job, agent=command.agent)
+            why = f"{command.agent}: {why}"
         self._report(command.job, "place", command.node, why)
 
     @_carry_out.register
@@ -367,6 +374,7 @@ class Engine:
             store=log.store,
             why=log.why,
             base=log.base,
+            agent=self._jobs[command.job].agent,
         )
 
         # An attempt that never got past the door is forgotten: people would only wonder.
@@ -558,7 +566,7 @@ class Engine:
 
     def _measure(self, names: tuple[str, ...]) -> None:
         """Measure these nodes at once. It touches no field but those that guard themselves."""
-        agents = frozenset(job.agent for job in self._jobs.values())
+        agents = frozenset(agent for job in self._jobs.values() for agent in job.choices)
         measure = partial(_measure_one, self._fleet, self._links, agents)
         with ThreadPoolExecutor(max(1, min(MEASURED_AT_ONCE, len(names))), "gummy-measure") as pool:
             nodes = tuple(pool.map(measure, names))
@@ -579,7 +587,7 @@ def _measure_one(fleet: Fleet, links: Links, agents: Collection[str], name: str)
     """A node with the load that it has now, and with what these agents need there."""
     try:
         link = links.to(name)
-        measured = fleet.measure(name, link)
+        measured = with_own(fleet.measure(name, link), agents)
         is_sure_of_all = all(is_sure(measured, agent) for agent in agents)
         if measured.state != "unreachable" and not is_sure_of_all:
             measured = settle(fleet, measured, link)

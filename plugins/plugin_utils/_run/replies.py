@@ -11,7 +11,7 @@ have happened or not. Whether a reply can be true is weighed here, and in the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -228,10 +228,15 @@ def _of_end(answer: Answer, event: ev.Ended) -> Answer:
     return replace(answer, event=event, facts=facts, text=text)
 
 
-def without_false_quota(answer: Answer, agent: str) -> Answer:
-    """The same answer, but what an agent without an account says of one is a plain failure."""
+def without_false_quota(
+    answer: Answer, agent: str, accounts: Collection[str] = QUOTA_AGENTS
+) -> Answer:
+    """The same answer, but what an agent without an account says of one is a plain failure.
+
+    accounts: the agents that have one.
+    """
     event = answer.event
-    if not isinstance(event, ev.Ended) or event.failure not in OF_ACCOUNTS or agent in QUOTA_AGENTS:
+    if not isinstance(event, ev.Ended) or event.failure not in OF_ACCOUNTS or agent in accounts:
         return answer
 
     result = {**event.result, "class": "agent", "kind": None}

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from .._files.record import BranchOrder
 from .._files.sessions import Sessions
+from .._fleet.settle import own_agent
 from .._input.config import Config
 from .._input.request import Job, Request
 from .._input.session_key import session_key
@@ -17,7 +19,7 @@ from .._node.belongs import NODE_OWNED
 from .._project.bring_home import BranchWish
 from .._project.git_need import GitNeed
 from .._project.sync import Exclusions, workspace_key
-from .._schedule.messages import PlacementSpec
+from .._schedule.messages import Choice, PlacementSpec
 from .._schedule.placement import Need
 
 # Version of what `start` tells a node of a job; a node refuses one that is newer than it knows.
@@ -34,25 +36,31 @@ def placement_spec(
     limit = job.timeout
     if job.setup is not None:
         limit += job.setup_timeout
-    need = Need(
-        agent=job.agent,
-        task_type=job.task_type,
-        node=job.node,
-        nodes=None if job.nodes is None else frozenset(job.nodes),
-        home=sessions.home_of(session_key(job)),
-        git=None if git is None else git.version,
-        git_for="" if git is None else git.what,
-    )
+
+    def choice_of(agent: str) -> Choice:
+        need = Need(
+            agent=agent,
+            task_type=job.task_type,
+            node=job.node,
+            nodes=None if job.nodes is None else frozenset(job.nodes),
+            home=sessions.home_of(session_key(replace(job, agent=agent))),
+            git=None if git is None else git.version,
+            git_for="" if git is None else git.what,
+        )
+        return Choice(need, config.agents.get(agent, {}).get("account", agent))
+
+    first = choice_of(job.agent)
     return PlacementSpec(
         job.name,
-        need,
+        first.need,
         attempts=job.attempts,
         accept_unproven=job.accept_unproven,
         priority=job.priority,
-        account=config.agents.get(job.agent, {}).get("account", job.agent),
+        account=first.account,
         skippable=job.of is not None,
         limit=limit,
         no_more=job.no_more,
+        choices=tuple(map(choice_of, job.agents)),
     )
 
 
@@ -94,6 +102,7 @@ def job_spec(
     deliver = job.deliver
     if deliver == "patch" and with_contents:
         deliver = "contents"
+    own = request.config.own_agents.get(job.agent)
     return {
         "schema": SPEC_SCHEMA,
         "digest": job.digest(),
@@ -116,6 +125,7 @@ def job_spec(
         "title": commit_title(job),
         "exclude": [*NODE_OWNED, *request.config.sync_exclude, *not_harvested],
         "settings": request.config.agents.get(job.agent, {}),
+        "own": None if own is None else own_agent(own),
         "expect_changes": job.expect_changes,
         "pinned": job.node is not None,
         "stall": job.stall,

@@ -81,7 +81,8 @@ def take_up(request: Request, history: History, silent: Mapping[str, str]) -> Re
             plan.rows[job.name] = _row_of_the_journal(end, job.name)
         elif attempt is not None:
             # A silent node may have a newer attempt, so the job gets no further one.
-            plan.to_do.append(replace(job, no_more=held_back))
+            agent = attempt.agent if attempt.agent in job.choices else job.agent
+            plan.to_do.append(replace(job, no_more=held_back, agent=agent))
             plan.found.append(ev.Found(attempt.id, job.name, attempt.node))
         elif request.only is not None:
             message = "did not fail: left alone (gummy_only=failed)"
@@ -97,6 +98,8 @@ def take_up(request: Request, history: History, silent: Mapping[str, str]) -> Re
 class _EarlierAttempt:
     id: str
     node: str
+    # The agent that does it; blank: the record does not say it.
+    agent: str
 
 
 def _newest_that_may_have_begun(history: History) -> dict[str, _EarlierAttempt]:
@@ -104,7 +107,9 @@ def _newest_that_may_have_begun(history: History) -> dict[str, _EarlierAttempt]:
     newest = {}
     for attempt, entry in history.attempts.items():
         if entry["state"] not in NOT_BEGUN:
-            newest[str(entry.get("digest"))] = _EarlierAttempt(attempt, str(entry["node"]))
+            newest[str(entry.get("digest"))] = _EarlierAttempt(
+                attempt, str(entry["node"]), str(entry.get("agent") or "")
+            )
     return newest
 
 
@@ -264,6 +269,7 @@ def adopt_run(request: Request, record: RunRecord, fleet: Fleet, controller: str
                 state="sent",
                 store=row["store"],
                 digest=row["digest"],
+                agent=row.get("agent"),
                 why="taken over",
                 adopted=True,
             )

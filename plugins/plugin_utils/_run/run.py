@@ -10,7 +10,7 @@ calls left, say what is going to happen, let the engine drive, write the documen
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypedDict
@@ -169,7 +169,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
     for row in failed:
         record.append("finish", **row)
         printer.event(row["name"], "place", "-", describe_end(row))
-    nodes = settled(fleet, fleet.nodes, {job.agent for job in resume.to_do})
+    nodes = settled(fleet, fleet.nodes, agents_of(resume.to_do))
     engine = Engine(
         request,
         _with_fallback_settled(fleet, nodes, resume.to_do),
@@ -311,9 +311,14 @@ def _nodes_that_are_gone(fleet: Fleet, resume: ResumePlan) -> list[Node]:
     return [Node(name, "unreachable", reason) for name in sorted(names)]
 
 
+def agents_of(jobs: Iterable[Job]) -> set[str]:
+    """All agents that may do one of these jobs."""
+    return {agent for job in jobs for agent in job.choices}
+
+
 def _with_fallback_settled(fleet: Fleet, nodes: Sequence[Node], jobs: Sequence[Job]) -> Fleet:
     """The fleet, in which is known what the controller has, where a job may come to it at once."""
-    agents = {job.agent for job in jobs} - {"shell"}
+    agents = agents_of(jobs) - {"shell"}
     may_come = any(job.node == "local" for job in jobs) or not any(
         rank(nodes, Need(agent))[0].rejected is None for agent in agents if nodes
     )
@@ -423,7 +428,7 @@ def plan(request: Request, fleet: Fleet) -> PlanDocument:
         measured = pool.map(
             lambda node: with_load_or_reason(fleet, node), fleet.candidates.values()
         )
-        nodes = settled(fleet, measured, {job.agent for job in to_place})
+        nodes = settled(fleet, measured, agents_of(to_place))
     fallback = next((node for node in nodes if node.local), None)
     nodes = [node for node in nodes if not node.local]
 

@@ -21,12 +21,23 @@ from .placement import Need, Node, Ranked, rank
 
 
 @dataclass(frozen=True)
+class Choice:
+    """An agent that may do a job."""
+
+    # What the job asks of a node with this agent.
+    need: Need
+
+    # Whose quota the agent uses up.
+    account: str
+
+
+@dataclass(frozen=True)
 class PlacementSpec:
     """A job as far as placement cares."""
 
     name: str
 
-    # What the job asks of a node.
+    # What the job asks of a node. Of a job with several agents: with the one that was chosen last.
     need: Need
 
     # How many attempts may fail before their agent started, or end for want of quota or a login.
@@ -51,6 +62,14 @@ class PlacementSpec:
     # Why the job may get no attempt beside those that were found; blank: it may. A job of which
     # it stands here is lost when none of the found attempts has it.
     no_more: str = ""
+
+    # The agents that may do it, in their order; none: the one of `need` alone.
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def all_choices(self) -> tuple[Choice, ...]:
+        """The agents that may do it, in their order."""
+        return self.choices or (Choice(self.need, self.account),)
 
 
 @dataclass(frozen=True)
@@ -389,6 +408,11 @@ class Assigned(Step):
 
     # How all nodes stood when it was decided.
     standing: Standing
+
+    @property
+    def agent(self) -> str:
+        """The agent that does the job there."""
+        return self.standing.need.agent
 
 
 class Claim(Step):

@@ -19,6 +19,7 @@ class PlannedJob(TypedDict):
 
     name: str
     task_type: str
+    # Of several the one that it would be done by.
     agent: str
 
     # Where it would go; None: it waits, or can't run.
@@ -65,18 +66,19 @@ def plan_work(
     for event in before:
         scheduler.handle(event, 0.0)
 
-    answers: dict[str, tuple[str | None, bool, str, list[Ranked]]] = {}
+    answers: dict[str, tuple[str, str | None, bool, str, list[Ranked]]] = {}
     for command in scheduler.handle(ev.Tick(), 0.0):
         if isinstance(command, ev.Assigned):
             ranking = command.standing.ranking()
             why = command.why or ranking[0].reason
-            answers[command.job] = (command.node, False, why, ranking)
+            answers[command.job] = (command.agent, command.node, False, why, ranking)
         elif isinstance(command, ev.Finish) and command.standing is not None:
             ranking = command.standing.ranking()
-            answers[command.job] = (None, False, f"can't run: {command.message}", ranking)
+            why = f"can't run: {command.message}"
+            answers[command.job] = (command.standing.need.agent, None, False, why, ranking)
     for job, standing in scheduler.waiting():
         ranking = standing.ranking()
-        answers[job] = (None, True, _what_is_full(ranking), ranking)
+        answers[job] = (standing.need.agent, None, True, _what_is_full(ranking), ranking)
 
     return [_row(spec, *answers[spec.name], now=now) for spec in work]
 
@@ -90,6 +92,7 @@ def _what_is_full(ranking: Sequence[Ranked]) -> str:
 
 def _row(
     spec: ev.PlacementSpec,
+    agent: str,
     node: str | None,
     waits: bool,
     why: str,
@@ -100,7 +103,7 @@ def _row(
     return {
         "name": spec.name,
         "task_type": spec.need.task_type,
-        "agent": spec.need.agent,
+        "agent": agent,
         "node": node,
         "waits": waits,
         "why": why,

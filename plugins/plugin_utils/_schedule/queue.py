@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 from . import messages as ev
 from .nodes import Candidates
-from .placement import Need
 
 # The negative of the priority, and the place in the list: the least is the first.
 Order = tuple[int, int]
@@ -77,12 +76,12 @@ class QueuedJob:
 class JobClass:
     """Jobs for which placement has one answer."""
 
-    need: Need
+    # The agents that may do them, in their order.
+    choices: tuple[ev.Choice, ...]
 
-    # How the nodes stand for them; None: they are for the controller itself.
-    candidates: Candidates | None
+    # How the nodes stand for them with each of these agents; None: they are for the controller.
+    candidates: tuple[Candidates | None, ...]
 
-    account: str
     failed_on: frozenset[str]
     refused_on: frozenset[str]
     exhausted: bool
@@ -103,8 +102,7 @@ class JobClass:
     def key(self) -> tuple[object, ...]:
         """What tells it from other classes."""
         return (
-            self.need,
-            self.account,
+            self.choices,
             self.failed_on,
             self.refused_on,
             self.exhausted,
@@ -147,19 +145,22 @@ class Queue:
         }
         return iter(sorted(jobs, key=lambda job: job.order))
 
-    def add(self, job: QueuedJob, candidates: Candidates | None) -> None:
-        """The job waits. candidates: how the nodes stand for it; None: it is for the controller."""
+    def add(self, job: QueuedJob, *candidates: Candidates | None) -> None:
+        """The job waits.
+
+        candidates: how the nodes stand for it with each of its agents; None: it is for the
+        controller.
+        """
         job_class = self._class_of(job, candidates)
         job.job_class = job_class
         heapq.heappush(job_class.heap, (job.order, job))
         self._length += 1
         self._wake(job_class)
 
-    def _class_of(self, job: QueuedJob, candidates: Candidates | None) -> JobClass:
+    def _class_of(self, job: QueuedJob, candidates: tuple[Candidates | None, ...]) -> JobClass:
         job_class = JobClass(
-            need=job.spec.need,
+            choices=job.spec.all_choices,
             candidates=candidates,
-            account=job.spec.account,
             failed_on=frozenset(job.failed_on),
             refused_on=frozenset(job.refused_on),
             exhausted=job.exhausted,
@@ -170,7 +171,8 @@ class Queue:
             return existing
 
         self._classes[job_class.key] = job_class
-        self._of_candidates.setdefault(candidates, []).append(job_class)
+        for each in dict.fromkeys(candidates):
+            self._of_candidates.setdefault(each, []).append(job_class)
         return job_class
 
     def remove(self, job: QueuedJob) -> None:
@@ -181,7 +183,8 @@ class Queue:
 
         if job_class is not None and job_class.first() is None:
             del self._classes[job_class.key]
-            self._of_candidates[job_class.candidates].remove(job_class)
+            for each in dict.fromkeys(job_class.candidates):
+                self._of_candidates[each].remove(job_class)
 
     def wake(self, candidates: Candidates | None = None) -> None:
         """What answers the jobs of these candidates get may have changed."""

@@ -1048,17 +1048,22 @@ class Scheduler:
         False: it waits, and so do the others, for none of them would get another answer.
         """
         job = job_class.first()
-        candidates = job_class.candidates
         if job is None:
             return False
 
+        number = self._choose_agent(job, job_class)
+        choice = job_class.choices[number]
+        candidates = job_class.candidates[number]
+        if len(job_class.choices) > 1:
+            job.spec = replace(job.spec, need=choice.need, account=choice.account)
+
         if job.not_before > self._now:
             return self._wait(job, f"the service of {job.spec.account} is busy", "quota")
-        why_spent = self._accounts.why_spent(job_class.account)
+        why_spent = self._accounts.why_spent(choice.account)
         if why_spent:
             return self._end_out_of_credits(job, why_spent)
-        no_quota = f"the account {job_class.account} has no quota left"
-        if self._accounts.rests(job_class.account, self._now):
+        no_quota = f"the account {choice.account} has no quota left"
+        if self._accounts.rests(choice.account, self._now):
             return self._wait(job, no_quota, "quota")
         if candidates is None:
             return self._reserve_here(job, "the job asks for it")
@@ -1070,7 +1075,7 @@ class Scheduler:
         logged_out = frozenset(self._logged_out.get(job.spec.need.agent, ()))
         unwilling = job_class.refused_on | logged_out
         failed_on = job_class.failed_on | unwilling
-        avoided = self._accounts.avoided(job_class.account, self._now)
+        avoided = self._accounts.avoided(choice.account, self._now)
         if not job_class.exhausted:
             without = failed_on | avoided
             best = None if offline else candidates.best(without)
@@ -1096,15 +1101,74 @@ class Scheduler:
             if candidates.has(CLOSED, without) or candidates.has(WAITS, without):
                 self._enter_waitlists(candidates, without)
                 return self._wait(job)
-            spent = self._accounts.spent_on(job_class.account)
+            spent = self._accounts.spent_on(choice.account)
             without = unwilling | spent
             if any(candidates.has(group, without) for group in (FREE, WAITS, CLOSED)):
                 return self._wait(job, no_quota, "quota")
             if any(candidates.has(group, unwilling) for group in (FREE, WAITS, CLOSED)):
-                words = self._accounts.spent_words(job_class.account)
+                words = self._accounts.spent_words(choice.account)
                 return self._end_out_of_credits(job, words)
 
         return self._end_or_wait_for_network(job, job_class)
+
+    def _choose_agent(self, job: QueuedJob, job_class: JobClass) -> int:
+        """Which of its agents the job is tried with, as a number of the class' choices.
+
+        The first that a free node can run now; else the first that a node may run later; else the
+        first that this machine can run; else one whose account comes back. Of all that are hopeless
+        the first: what becomes of that one is told.
+        """
+        numbers = range(len(job_class.choices))
+        if len(numbers) == 1:
+            return 0
+
+        def first(*groups: int) -> int | None:
+            found = (each for each in numbers if self._has(job_class, each, groups))
+            return next(found, None)
+
+        def here() -> int | None:
+            found = (each for each in numbers if self._can_run_here(job, job_class.choices[each]))
+            return next(found, None)
+
+        def comes_back() -> int | None:
+            accounts = [choice.account for choice in job_class.choices]
+            back = (
+                each
+                for each in numbers
+                if self._accounts.back_at(accounts[each], self._now) is not None
+            )
+            return next(back, None)
+
+        for number in (first(FREE), first(WAITS, SILENT, CLOSED), here(), comes_back()):
+            if number is not None:
+                return number
+        return 0
+
+    def _has(self, job_class: JobClass, number: int, groups: Collection[int]) -> bool:
+        """Whether nodes of these groups may take a job of the class with this agent."""
+        choice = job_class.choices[number]
+        candidates = job_class.candidates[number]
+        is_used_up = self._accounts.rests(choice.account, self._now)
+        if candidates is None or is_used_up or self._accounts.why_spent(choice.account):
+            return False
+        without = {
+            *job_class.failed_on,
+            *job_class.refused_on,
+            *self._logged_out.get(choice.need.agent, ()),
+            *self._accounts.avoided(choice.account, self._now),
+        }
+        return any(candidates.has(group, without) for group in groups)
+
+    def _can_run_here(self, job: QueuedJob, choice: ev.Choice) -> bool:
+        """Whether the controller may take the job with this agent, now or later."""
+        fallback = self._nodes.fallback
+        if fallback is None or fallback.name in job.failed_on or fallback.name in job.refused_on:
+            return False
+        if fallback.name in self._logged_out.get(choice.need.agent, ()):
+            return False
+        if fallback.name in self._accounts.avoided(choice.account, self._now):
+            return False
+        return obstacle(fallback.node, choice.need) is None
 
     def _end_out_of_credits(self, job: QueuedJob, words: str) -> bool:
         message = f"the account {job.spec.account} is out of credits, a person has to act: {words}"
@@ -1239,10 +1303,11 @@ class Scheduler:
 
     def _enqueue(self, job: QueuedJob) -> None:
         """The job waits for a node, or for the controller if it asked for that."""
-        candidates = None
-        if job.spec.need.node != "local":
-            candidates = self._nodes.candidates(job.spec.need, self._now)
-        self._queue.add(job, candidates)
+        candidates = [
+            None if choice.need.node == "local" else self._nodes.candidates(choice.need, self._now)
+            for choice in job.spec.all_choices
+        ]
+        self._queue.add(job, *candidates)
 
     # -- full nodes
 

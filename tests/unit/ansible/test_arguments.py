@@ -41,7 +41,7 @@ def test_what_ansible_would_make_a_text_of_stays_what_it_is():
     [
         ({"attempts": "many"}, r"job 3: .*attempts.* unable to convert to int"),
         ({"accept_unproven": "perhaps"}, r"job 3: .*accept_unproven.* unable to convert to bool"),
-        ({"agent": "gumy"}, r"job 3: value of agent must be one of: gummy, claude, shell"),
+        ({"deliver": "x"}, r"job 3: value of deliver must be one of: patch, branch, none"),
         ({"comand": "x"}, r"job 3: unknown key 'comand'; did you mean 'command'\?"),
         (5, r"job 3: 5 is no job"),
     ],
@@ -52,6 +52,6 @@ def test_a_wrong_value_in_a_list_names_its_job_and_key(job, sentence):
 
 
 def test_all_that_is_wrong_is_told_together():
-    said = problems(promt="x", detach="maybe", jobs=[{"agent": "x"}, 5])
+    said = problems(promt="x", detach="maybe", jobs=[{"deliver": "x"}, 5])
     assert problems(jobs="a, b") == ["jobs: 'a, b' is no list; write '- ' for each of them"]
     assert len(said) == 4 and said[0].startswith("unknown option 'promt'; did you mean 'prompt'?")

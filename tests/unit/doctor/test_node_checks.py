@@ -363,13 +363,17 @@ def test_the_rows_of_agents_are_those_of_the_node_program():
         other = node_agents.AGENTS[name]
         assert (row.programs, row.refuses_root) == (other.programs, other.refuses_root({})), name
         if row.login is not None:
-            # By these two a login may lie elsewhere; neither is one.
-            elsewhere = {"ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR"}
-            assert set(other.login_variables) - set(row.login.variables) == elsewhere, name
+            # By these a login may lie elsewhere; none of them is one.
+            elsewhere = {
+                "claude": {"ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR"},
+                "codex": {"CODEX_HOME"},
+            }
+            assert set(other.login_variables) - set(row.login.variables) == elsewhere[name]
             assert set(row.login.variables) <= set(other.login_variables), name
     assert agents.DEFAULT in agents.AGENTS
     ids = {check.id for check in agent_checks.CHECKS}
     assert {"agent_gummy", "agent_claude", "login_claude"} <= ids
+    assert {"agent_codex", "login_codex", "agent_opencode", "agent_qwen", "agent_gemini"} <= ids
 
 
 def test_the_format_of_stores_is_that_of_the_node_program():

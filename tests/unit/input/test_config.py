@@ -248,10 +248,13 @@ def test_the_example_has_every_key_and_all_can_be_read(config_file):
     assert {name.partition(".")[0] for name in read.given} == set(config.READERS)
     settings = {name.removeprefix("agents.") for name in read.given if name.startswith("agents.")}
     assert settings == {
-        f"{agent}.{name}"
-        for table in (config.AGENT_SETTINGS, config.INSTALL_SETTINGS)
-        for agent, names in table.items()
-        for name in names
+        *(
+            f"{agent}.{name}"
+            for table in (config.AGENT_SETTINGS, config.INSTALL_SETTINGS)
+            for agent, names in table.items()
+            for name in names
+        ),
+        *(f"mine.{name}" for name in config.OWN_KEYS),
     }
     assert {name for name in read.given if name.startswith("keep.")} == {
         f"keep.{name}" for name in config.Keep.__dataclass_fields__
@@ -260,6 +263,65 @@ def test_the_example_has_every_key_and_all_can_be_read(config_file):
     assert read.load_weights == config.Config().load_weights
     assert read.sync_exclude == config.Config().sync_exclude
     assert (read.keep, read.harvest_limit) == (config.Keep(), config.HARVEST_LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("agents: {mine: {}}", "(One of your own needs an argv.)"),
+        ("agents: {claude: {argv: [x]}}", "agents: claude: it is an agent that we know"),
+        ("agents: {claude: {argv: [x]}}", "such as 'my-claude'"),
+        ("agents: {mine: {argv: x --json}}", "agents: mine: argv: 'x --json' is no command line"),
+        ("agents: {mine: {argv: []}}", "agents: mine: argv: [] is no command line"),
+        ("agents: {mine: {argv: [x, 7]}}", "agents: mine: argv: ['x', 7] is no command line"),
+        ("agents: {mine: {argv: [x], promt: file}}", "mine: unknown key 'promt'; did you mean"),
+        ("agents: {mine: {argv: [x], prompt: fiel}}", "unknown value 'fiel'; did you mean 'file'?"),
+        ("agents: {mine: {argv: [x], reads: codx}}", "unknown value 'codx'; did you mean 'codex'?"),
+        ("agents: {mine: {argv: [x], prompt: file}}", "a word has {file} in it"),
+        ("agents: {mine: {argv: [x, '{file}']}}", "with prompt: file, and with that alone"),
+        ("agents: {mine: {argv: [x], login: a}}", "'a' is no mapping; write a mapping of file"),
+        ("agents: {mine: {argv: [x], login: {}}}", "login: write it as {file: PATH}"),
+        *(
+            (f"agents: {{mine: {{argv: [x], login: {{file: {path}}}}}}}", "is no file of a home")
+            for path in ("/etc/passwd", "../x", "a/../../b", "''", "~root/x")
+        ),
+        ("agents: {my agent: {argv: [x]}}", "agents: my agent: it is no name"),
+        ("agents: {codex: {permission_mode: full}}", "codex: permission_mode: unknown value"),
+        (
+            "agents: {codex: {permission_mode: workspace_write}}",
+            "unknown value 'workspace_write'; did you mean 'workspace-write'?",
+        ),
+        (
+            "agents: {gemini: {permission_mode: auto-edit}}",
+            "unknown value 'auto-edit'; did you mean 'auto_edit'?",
+        ),
+        ("agents: {codex: {model: --help}}", "codex: model: '--help' is no name of a model"),
+        ("agents: {opencode: {model: gpt-5}}", "'gpt-5' names no model with its provider"),
+        ("agents: {claude: {model: x}}", "agents: claude: unknown key 'model'"),
+    ],
+)
+def test_what_an_agent_can_t_be_told_is_named_with_what_it_can(config_file, text, words):
+    config_file.write_text(text + "\n")
+    with pytest.raises(InputError) as caught:
+        config.load_config()
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{config_file}: agents: ") and words in problem
+
+
+def test_agents_of_the_users_own_are_read(config_file):
+    config_file.write_text(
+        "agents: {mine: {argv: [~/bin/mine, --json], reads: codex, account: t,"
+        " login: {file: ~/.mine/key}}, other: {argv: [other, '{file}'], prompt: file}}\n"
+    )
+    read = config.load_config()
+    assert read.own_agents == {
+        "mine": config.OwnAgent(("~/bin/mine", "--json"), "stdin", "codex", ".mine/key"),
+        "other": config.OwnAgent(("other", "{file}"), "file", "exit"),
+    }
+    assert read.agents == {"mine": {"account": "t"}, "other": {}}
+    assert {"mine", "other", "claude"} <= set(read.agent_names)
+    # Who says no more than an exit status can't say that an account is used up.
+    assert "mine" in read.with_account and "other" not in read.with_account
 
 
 def test_how_agents_are_installed_is_read_apart_from_what_their_nodes_get(config_file):

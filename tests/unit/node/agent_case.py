@@ -1,4 +1,4 @@
-"""A node that has the agents, by the doubles of gummy and claude.
+"""A node that has the agents, by their doubles.
 
 The doubles' docstrings say what their prompts do.
 """
@@ -9,12 +9,19 @@ from pathlib import Path
 
 from node_case import ROOT, A, NodeCase
 
+# The agents that have one double together.
+OTHERS = ("codex", "opencode", "qwen", "gemini")
+# Settings without which an agent can't be called.
+SETTINGS = {"opencode": {"model": "double/model"}}
+
 
 class AgentCase(NodeCase):
     def setUp(self) -> None:
         super().setUp()
         for name in ("gummy", "claude"):
             self.program(name, (ROOT / "tests" / "doubles" / name).read_text())
+        for name in OTHERS:
+            self.program(name, (ROOT / "tests" / "doubles" / "others").read_text())
         self.program("jq", "#!/bin/sh\n")
         (self.home / ".profile").write_text(
             'echo "a login shell that prints"\nPATH="$HOME/my bin:$PATH"\n'
@@ -42,4 +49,5 @@ class AgentCase(NodeCase):
             if agent == "shell"
             else {"command": None, "prompt": text}
         )
+        spec.setdefault("settings", SETTINGS.get(agent, {}))
         return self.run_job(attempt, agent=agent, **given, **spec)

@@ -27,6 +27,7 @@ from _node import (
     claim,
     claude,
     events,
+    flow,
     launch,
     limits,
     logins,
@@ -39,6 +40,7 @@ from _node import (
     signs,
     specialists,
     states,
+    supervisor,
     verbs,
 )
 from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock, write_durably
@@ -53,6 +55,7 @@ __all__ = [
     "claim",
     "claude",
     "events",
+    "flow",
     "launch",
     "limits",
     "logins",
@@ -65,6 +68,7 @@ __all__ = [
     "signs",
     "specialists",
     "states",
+    "supervisor",
     "try_lock",
     "verbs",
     "write_durably",

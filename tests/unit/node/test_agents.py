@@ -5,11 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
+import subprocess
 from pathlib import Path
 from unittest import mock
 
-from agent_case import AgentCase
-from node_case import A, agents, replies, row
+from agent_case import OTHERS, SETTINGS, AgentCase
+from node_case import A, agents, awake, flow, launch, processes, replies, row, states, supervisor
+
+# What an agent never tells: it waits for that to pass, or says something else.
+NEVER = {
+    "opencode": ("limit",),
+    "qwen": ("limit", "credit"),
+    "gemini": ("credit",),
+}
+# Agent and outcome -> words of the message, where they are not those of claude.
+WORDS = {
+    ("codex", "limit"): "usage limit",
+    ("codex", "credit"): "Quota exceeded",
+    ("codex", "busy"): "overloaded",
+    ("codex", "logged out"): "401 Unauthorized",
+    ("opencode", "credit"): "exceeded your current quota",
+    ("opencode", "busy"): "overloaded",
+    ("opencode", "logged out"): "Incorrect API key",
+    ("qwen", "busy"): "overloaded",
+    ("qwen", "logged out"): "Incorrect API key",
+    ("gemini", "limit"): "exhausted your daily quota",
+    ("gemini", "busy"): "overloaded",
+    ("gemini", "logged out"): "not logged in",
+}
+
+WORDS_OF_QWEN = ["-o", "stream-json", "--approval-mode", "auto-edit"]
 
 
 class AgentsTest(AgentCase):
@@ -95,6 +121,7 @@ class AgentsTest(AgentCase):
             "gummy resuming",
             "gummy by GUMMY_DIR",
         )
+        ways += OTHERS
         self.assertEqual(set(agents.AGENTS), {way.partition(" ")[0] for way in ways})
         for way in ways:
             self.doCleanups()
@@ -103,13 +130,14 @@ class AgentsTest(AgentCase):
             self.prepare(way)
             for number, (outcome, (prompt, command)) in enumerate(scripts.items()):
                 text = command if way == "shell" else prompt
-                if text is None or (
-                    way == "gummy by GUMMY_DIR" and outcome not in ("success", "is_error")
-                ):
+                if text is None or outcome in NEVER.get(way, ()):
+                    continue
+                if way == "gummy by GUMMY_DIR" and outcome not in ("success", "is_error"):
                     continue
                 with self.subTest(way, outcome=outcome):
                     ended = self.run_agent(way, f"{A}{number}", text)
                     failure, words = ends[outcome]
+                    words = WORDS.get((way, outcome), words)
                     self.assertEqual(
                         (failure, failure is None),
                         (ended["class"], ended["proof"] is not None),
@@ -118,8 +146,11 @@ class AgentsTest(AgentCase):
                     self.assertIn(words, ended["message"])
                     kinds = {"limit": "reset", "credit": "credit", "busy": "busy"}
                     self.assertEqual(kinds.get(outcome), ended["kind"])
-                    self.assertEqual(outcome == "limit", ended["reset_at"] is not None)
-                    if way != "shell" and outcome == "success":
+                    has_reset = outcome == "limit" and way != "gemini"
+                    self.assertEqual(has_reset, ended["reset_at"] is not None)
+                    if way in OTHERS and outcome == "success":
+                        self.check_what_is_told(way, ended)
+                    elif way != "shell" and outcome == "success":
                         told = {
                             key: ended[key] for key in ("proof", "message", "cost_usd", "turns")
                         }
@@ -134,6 +165,15 @@ class AgentsTest(AgentCase):
                         )
                         self.assertRegex(ended["session_id"], "^[0-9a-f-]{36}$")
                         self.assertEqual("hello\n", (self.tree() / "made").read_text())
+
+    def check_what_is_told(self, agent: str, ended: dict) -> None:
+        """What a good run of one that is not claude tells of itself."""
+        dollars = 0.25 if agent == "opencode" else None
+        self.assertEqual((dollars, "All good"), (ended["cost_usd"], ended["message"]), ended)
+        self.assertIn(agent, ended["proof"])
+        self.assertEqual({"input": 2400, "output": 68}, ended["tokens"])
+        self.assertTrue(ended["session_id"])
+        self.assertEqual("hello\n", (self.tree() / "made").read_text())
 
     def test_a_specialist_works_though_gummy_does_not_ask_claude_for_all_events(self) -> None:
         self.specialists_at(self.home)
@@ -283,6 +323,142 @@ class AgentsTest(AgentCase):
                 self.assertEqual("unknown", claude_row.logged_in(home, {}))
             (self.home / ".claude/.credentials.json").write_text('{"claudeAiOauth": {"x": 1}}')
             self.assertEqual("yes", claude_row.logged_in(home, {}))
+
+    def test_what_a_sandbox_or_a_permission_forbids_is_no_success_unless_something_was_done(
+        self,
+    ) -> None:
+        for agent, command in (("codex", "git commit -m x"), ("opencode", "curl http://x")):
+            with self.subTest(agent):
+                ended = self.run_agent(agent, f"{A}{agent}1", f"run {command}")
+                self.assertEqual(("agent", None), (ended["class"], ended["proof"]), ended)
+                self.assertIn(command, ended["denied"][0])
+                self.assertIn("config.yaml", ended["message"])
+        # With a change it is one, and says it; opencode ends there.
+        ended = self.run_agent("codex", A + "2", "write made x ;; run git commit -m x ;; say Made")
+        self.assertEqual((None, "codex's turn.completed"), (ended["class"], ended["proof"]), ended)
+        self.assertRegex(ended["message"], "^Made; codex was refused")
+        # More is for the config to say.
+        for agent, mode in (("codex", "danger-full-access"), ("opencode", "auto")):
+            settings = {**SETTINGS.get(agent, {}), "permission_mode": mode}
+            ended = self.run_agent(agent, f"{A}{agent}3", "run : curl x", settings=settings)
+            self.assertEqual((None, []), (ended["class"], ended["denied"]), ended)
+
+    def test_what_codex_leaves_in_its_workspace_is_no_work(self) -> None:
+        ended = self.run_agent("codex", A + "1", "write made x", project=True)
+        self.assertEqual(["made"], [row["path"] for row in ended["harvest"]["changed"]], ended)
+        self.assertEqual(([], []), (ended["harvest"]["nested"], ended["harvest"]["left_out"]))
+        self.assertEqual(["made"], sorted(os.listdir(self.tree())))
+        # What has something in it stays.
+        ended = self.run_agent(
+            "codex", A + "2", "write .agents/a x ;; run rmdir .git", project=True
+        )
+        self.assertIn(".agents/a", [row["path"] for row in ended["harvest"]["changed"]], ended)
+
+    def test_opencode_without_a_model_is_refused_and_nothing_is_asked(self) -> None:
+        refused = self.start(agent="opencode", prompt="x", command=None, settings={})
+        self.assertEqual(
+            ("refused", "input", "input"), (refused["state"], refused["class"], refused["blame"])
+        )
+        self.assertIn("agents: {opencode: {model:", refused["message"])
+        self.run_agent("opencode", A + "2", "say hi")
+        self.assertFalse((self.home / "opencode-leaked").exists())
+
+    def test_who_waits_for_its_service_for_too_long_is_ended_and_told_why(self) -> None:
+        """In this process, for the wait of a row is none of the job's to say."""
+        before = signal.getsignal(signal.SIGTERM)
+        self.addCleanup(signal.signal, signal.SIGTERM, before)
+        for name, end in (("codex", ("quota", "busy")), ("qwen", ("quota", "credit"))):
+            attempt = self.store.attempt(f"{A}{name}")
+            attempt.create()
+            spec = {"agent": name, "timeout": 60.0, "settings": {}, "workspace": str(self.home)}
+            (self.home / "tree").mkdir(exist_ok=True)
+            attempt.mark("spec.json", json.dumps(spec).encode())
+            states.move(attempt, "start")
+
+            def begin(
+                attempt: object = attempt, program: str = str(self.home / "my bin" / name)
+            ) -> subprocess.Popen:
+                options = {"codex": ["exec", "--json", "-"], "qwen": WORDS_OF_QWEN}
+                marked = {**os.environ, "HOME": str(self.home), processes.MARKER: attempt.id}
+                child = subprocess.Popen(
+                    [program, *options[Path(program).name]],
+                    cwd=self.home / "tree",
+                    env=marked,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )
+                self.addCleanup(child.__exit__, None, None, None)
+                child.stdin.write(b"write made x ;; waits")
+                child.stdin.close()
+                return child
+
+            agent = agents.AGENTS[name]
+            prepared = launch.Prepared(begin, agent.reader())
+            with (
+                self.subTest(name),
+                mock.patch.object(agent, "wait_most", 0.0, create=True),
+                mock.patch.object(flow, "LOG", os.open(os.devnull, os.O_WRONLY)),
+                mock.patch.object(processes, "become_subreaper"),
+            ):
+                ended = supervisor._watch(attempt, spec, prepared, None, awake.Awake())
+                self.assertEqual(end, (ended["class"], ended["kind"]), ended)
+                self.assertIn("waited for its service", ended["message"])
+                self.assertEqual([], ended["survivors"])
+
+    def test_a_wait_that_ends_counts_from_anew(self) -> None:
+        spec = {"agent": "codex"}
+        attempt = self.store.attempt(A + "1")
+        watch = supervisor._Watch(attempt, spec, row.Reader(), 0.0, awake.Awake())
+        for now, waits in ((0, True), (599, True), (600, False), (601, True), (1200, True)):
+            watch._look_how_long_it_waits(now, waits)
+        with self.assertRaises(supervisor._Waited):
+            watch._look_how_long_it_waits(1201, True)
+        # Who has no such bound may wait for as long as it says.
+        watch = supervisor._Watch(attempt, {"agent": "claude"}, row.Reader(), 0.0, awake.Awake())
+        for now in (0, 10**6):
+            watch._look_how_long_it_waits(now, True)
+
+    def test_an_agent_of_the_config_is_read_as_it_says(self) -> None:
+        self.program("mine", '#!/bin/sh\ncat "$1"; cp "$1" seen; exit 0\n')
+        stdin = {"argv": ["~/my bin/codex", "exec", "--json", "-"], "prompt": "stdin"}
+        for name, own, text, proof in (
+            ("reader", {**stdin, "reads": "codex"}, "say hello", "codex's turn.completed"),
+            (
+                "filer",
+                {"argv": ["mine", "{file}"], "prompt": "file", "reads": "exit"},
+                "say hello",
+                "exit status 0 of filer",
+            ),
+        ):
+            with self.subTest(name):
+                given = {"command": None, "prompt": text, "own": own, "project": True}
+                ended = self.run_job(A + name, agent=name, **given)
+                self.assertEqual((None, proof), (ended["class"], ended["proof"]), ended)
+        self.assertEqual("say hello", (self.tree() / "seen").read_text())
+        # Who is not there, or not logged in, is so by its own row.
+        own = {"argv": ["not-there"], "prompt": "stdin", "reads": "exit"}
+        refused = self.start(A + "x", agent="gone", prompt="x", command=None, own=own)
+        self.assertEqual(("agent", "node"), (refused["class"], refused["blame"]), refused)
+        self.ask("release", attempt=A + "x")
+        own = {"argv": ["mine"], "prompt": "stdin", "reads": "exit", "login_file": ".mine/key"}
+        listed = self.ask("list", agents=True, own={"own-1": own, "claude": own})
+        rows = {row["name"]: row for row in listed["agents"]}
+        self.assertEqual("unknown", rows["own-1"]["logged_in"])
+        (self.home / ".mine").mkdir()
+        (self.home / ".mine/key").write_text("x")
+        listed = self.ask("list", agents=True, own={"own-1": own})
+        rows = {row["name"]: row for row in listed["agents"]}
+        self.assertEqual("yes", rows["own-1"]["logged_in"])
+
+    def test_an_agent_that_believes_the_variable_for_where_it_is_works_in_the_project(self) -> None:
+        text = "import os; open(os.environ['PWD'] + '/made', 'w').write('x')"
+        self.program("mine", f"#!/usr/bin/env python3\n{text}\n")
+        own = {"argv": ["mine"], "prompt": "stdin", "reads": "exit"}
+        given = {"command": None, "prompt": "x", "own": own, "project": True}
+        ended = self.run_job(A + "1", agent="mine", **given)
+        self.assertEqual(["made"], [row["path"] for row in ended["harvest"]["changed"]], ended)
 
     def test_the_version_of_an_agent_is_read_from_files(self) -> None:
         package = self.home / "lib/node_modules/@anthropic-ai/claude-code"

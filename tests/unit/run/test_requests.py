@@ -167,6 +167,7 @@ def test_the_spec_of_a_job_says_what_people_asked_for():
         "title": "docs: write it",
         "exclude": [*NODE_OWNED, "*.log"],
         "settings": {"account": "max"},
+        "own": None,
         "expect_changes": "yes",
         "pinned": False,
         "stall": 60.0,

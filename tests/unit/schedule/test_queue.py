@@ -234,7 +234,7 @@ def test_whatever_comes_and_goes_the_first_ready_job_is_tried_next(seed):
             resting.discard(need)
         elif act == "try" and (job_class := queue.next()) is not None:
             job_class.ready = False
-            resting.add(job_class.need)
+            resting.add(job_class.choices[0].need)
 
         # A class that lost its last job is a new one when the next job comes.
         resting &= {each.spec.need for each in waiting}

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import messages as ev
@@ -86,12 +87,22 @@ class World:
         return [self.draw_job(f"job-{number}", self.dice.choice(needs)) for number in range(count)]
 
     def draw_job(self, name, need):
+        account = self.dice.choice("xy")
+        choices = ()
+        if self.dice.random() < 0.3:
+            # One of two agents may do it, each with an account of its own.
+            choices = tuple(
+                ev.Choice(replace(need, agent=agent), each)
+                for agent, each in (("shell", account), ("other", "z"))
+            )
+            need = choices[0].need
         return ev.PlacementSpec(
             name,
             need,
             priority=self.dice.choice([0, 0, 5]),
-            account=self.dice.choice("xy"),
+            account=account,
             skippable=need.nodes is not None,
+            choices=choices,
         )
 
     def plan_deaths(self):

@@ -148,6 +148,12 @@ options:
         matter, but of gummy and claude it is said). By default V(auto).
     type: str
     choices: [auto, 'true', 'false']
+  budget_usd:
+    description:
+      - >-
+        Dollars that the job may cost in one call of the run; its agent is held to them while it
+        works, so that the job ends failed (budget).
+    type: float
   pass_env:
     description:
       - >-
@@ -293,6 +299,12 @@ options:
             matter, but of gummy and claude it is said). By default V(auto).
         type: str
         choices: [auto, 'true', 'false']
+      budget_usd:
+        description:
+          - >-
+            Dollars that the job may cost in one call of the run; its agent is held to them while it
+            works, so that the job ends failed (budget).
+        type: float
       pass_env:
         description:
           - >-
@@ -384,6 +396,19 @@ options:
       - >-
         How long jobs may wait for a free slot; without it, as long as it takes.
     type: str
+  run_budget_usd:
+    description:
+      - >-
+        Dollars that all calls of the run may cost together; then nothing more begins, what runs
+        goes on to its end. By default what the config says.
+    type: float
+  unpriced:
+    description:
+      - >-
+        Whether jobs may have a budget whose agents can't be held to one: refuse, or allow, and then
+        what they cost is not counted. By default V(refuse).
+    type: str
+    choices: [refuse, allow]
   load_weights:
     description:
       - >-

@@ -241,6 +241,7 @@ KEY = Text(1024, cut=True)
 FAILURES = frozenset(
     {
         "agent",
+        "budget",
         "cancelled",
         "harvest",
         "killed",

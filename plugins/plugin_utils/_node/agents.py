@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from . import places
 from .claude import Claude
 from .gummy import Gummy
-from .row import Agent, Ran, Result, killed_by, signal_name
+from .row import FREE, Agent, Ran, Result, killed_by, signal_name
 from .store import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 class Shell(Agent):
     """A plain command, whose exit status says all."""
+
+    pricing = FREE
 
     def argv(self, spec: wire.JobSpec) -> list[str]:
         return ["/bin/sh", "-c", str(spec["command"])]

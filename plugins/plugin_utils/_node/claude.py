@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from .events import Events, count, dollars, fields
 from .row import (
+    CAPPED,
     DENIED_MOST,
     DENIED_SHOWN,
     ERRORS_MOST,
@@ -44,6 +45,9 @@ NO_RESULT = "claude did not end properly: it printed no result event"
 USES_MOST = 200
 # Messages whose tokens are remembered: claude prints one message in several events.
 MESSAGES_MOST = 20
+# The option by which claude holds itself to a number of dollars, and what its result says then.
+BUDGET_OPTION = "--max-budget-usd"
+OVER_BUDGET = ("error_max_budget_usd", "budget_exhausted")
 # The words of claude's `error` that say that the service had too much to do.
 BUSY_ERRORS = ("server_error", "overloaded", "overloaded_error", "timeout")
 BUSY_STATUS = (408, 500, 502, 503, 504, 522, 524, 529)
@@ -344,6 +348,9 @@ class ClaudeReader(Reader):
         # Its patterns cost every verb more than most failures are worth.
         from . import limits
 
+        if result.get("subtype") in OVER_BUDGET or result.get("terminal_reason") in OVER_BUDGET:
+            return "budget", None
+
         error = self._error.get("error")
         status = result.get("api_error_status") or self._error.get("api_error_status")
         api_error = result.get("api_error") or self._error.get("api_error")
@@ -401,6 +408,11 @@ class ClaudeReader(Reader):
         if not text:
             return "claude says that it succeeded, and gave no answer"
         return None
+
+
+def budget_word(budget: float) -> str:
+    """Dollars as claude reads them: more than nothing, and no power of ten."""
+    return ("%.6f" % max(budget, 0.000001)).rstrip("0").rstrip(".")
 
 
 def refused_words(denied: list[str], mode: str) -> str:
@@ -472,6 +484,7 @@ class Claude(Agent):
     login_variables = LOGIN_VARIABLES
     streams = True
     environment = BOUNDS
+    pricing = CAPPED
 
     def argv(self, spec: wire.JobSpec) -> list[str]:
         settings = spec.get("settings") or {}
@@ -479,6 +492,9 @@ class Claude(Agent):
         argv += ["--permission-mode", str(settings.get("permission_mode", "acceptEdits"))]
         if settings.get("allowed_tools"):
             argv += ["--allowedTools", str(settings["allowed_tools"])]
+        budget = spec.get("budget_usd")
+        if budget is not None:
+            argv += [BUDGET_OPTION, budget_word(budget)]
         return argv
 
     def stdin(self, spec: wire.JobSpec) -> str | None:

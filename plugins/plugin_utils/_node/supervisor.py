@@ -406,6 +406,10 @@ class _Stalled(Exception):
     """There is no sign of life. Its argument is for how many seconds."""
 
 
+class _OverBudget(Exception):
+    """It has cost what it may cost. Its argument is how many dollars that is."""
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     raise _Stopped
 
@@ -451,6 +455,9 @@ def _watch(
         message = "no sign of life for %.0f s: no CPU, no new process, no output" % exc.args[0]
         waits = launch.told(attempt, spec, reader).get("waits")
         _fail(ended, "stalled", "; ".join(filter(None, (message, waits))))
+    except _OverBudget as exc:
+        message = "it has cost $%.4g by now, and may cost $%.4g (budget_usd): it was ended"
+        _fail(ended, "budget", message % (exc.args[0], spec["budget_usd"]))
     except _Stopped:
         _fail(
             ended,
@@ -496,7 +503,8 @@ class _Watch:
     def until_end(self, child: subprocess.Popen[bytes], flow: Flow | None = None) -> int | None:
         """The exit status, None if it goes on after its result.
 
-        flow: its streams, where they are read. Raises TimeoutExpired, _Cancelled, _Stalled.
+        flow: its streams, where they are read. Raises TimeoutExpired, _Cancelled, _Stalled,
+        _OverBudget.
         """
         while True:
             if self._attempt.has("cancel"):
@@ -532,6 +540,11 @@ class _Watch:
             signs.tell(self._attempt, quiet, said, granted)
         if self._stall and quiet >= self._stall:
             raise _Stalled(quiet)
+        budget = self._spec.get("budget_usd")
+        cost = said.get("cost_usd")
+        # What has told its result costs no more.
+        if budget is not None and (cost or 0.0) > budget and not said.get("finished"):
+            raise _OverBudget(cost)
 
     def _sample(self) -> signs.Sample:
         return signs.sample_of(self._attempt, os.getpid())

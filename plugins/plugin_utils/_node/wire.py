@@ -399,6 +399,8 @@ class JobSpec(TypedDict):
     pinned: NotRequired[bool]
     # Seconds without a sign of life after which the agent is ended; None: it never is for that.
     stall: NotRequired[float | None]
+    # Dollars that the agent may cost; None: nobody set a limit.
+    budget_usd: NotRequired[float | None]
 
 
 class StoredSpec(JobSpec):

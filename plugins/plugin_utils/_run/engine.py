@@ -59,6 +59,7 @@ from .results import (
     job_row,
     kept_ranking,
 )
+from .spending import Spending
 from .verbs import Links, Verbs
 from .watch import Watches
 
@@ -132,6 +133,7 @@ class Engine:
         self._logs: dict[str, AttemptLog] = {}
         self._active: set[str] = set()
         self._results: dict[str, JobResult] = {}
+        self._spending = Spending(request, record)
 
         # Harvests by node that are at home, and that their node was not told of yet; and what nodes
         # are being told, of which nobody waits for the answer before the end.
@@ -180,6 +182,8 @@ class Engine:
             weights=request.config.load_weights,
             preferences=request.config.host_preferences,
             detach=request.detach,
+            run_budget=request.run_budget_usd,
+            day_budget=request.day_budget_usd,
         )
 
     def run(self, found: Iterable[ev.Found]) -> dict[str, JobRow]:
@@ -223,7 +227,14 @@ class Engine:
         for quarantined in self._fleet.quarantines.known():
             self._answers.put(Answer(quarantined))
 
+        # What earlier calls and other runs have spent comes before the first placement.
+        self._tell_spending()
         self._answers.put(Answer(ev.Tick()))
+
+    def _tell_spending(self) -> None:
+        spent = self._spending.news()
+        if spent is not None:
+            self._answers.put(Answer(spent))
 
     # -- the loop
 
@@ -239,7 +250,11 @@ class Engine:
                 return
             self._look_for_cancel()
             self._look_for_late_claims()
-            if event is not None:
+            # What was spent is known before a slot that has become free is used.
+            spent = self._spending.news()
+            if spent is not None:
+                over = self._handle(spent)
+            if event is not None and not over:
                 over = self._handle(event)
             self._watches.end_idle_polls()
 
@@ -271,6 +286,7 @@ class Engine:
                 answer = replies.with_weighed_signature(answer, answer.event, key)
             text = answer.text or replies.line_of_signs(log.signs, answer.facts.get("signs"))
             log.learn(answer.facts)
+            self._note_spending(answer, log)
             if isinstance(answer.event, ev.Fetched) or log.sync.get("files"):
                 self.has_acted = True
             if text:
@@ -284,6 +300,14 @@ class Engine:
                 self._slots[node.name] = node.slots
                 self._watches.set_slots(node.name, node.slots)
         return answer.event
+
+    def _note_spending(self, answer: Answer, log: AttemptLog) -> None:
+        if isinstance(answer.event, ev.Ended):
+            job = self._jobs[log.job]
+            self._spending.note_end(log.attempt, log.node, job, answer.event.result)
+        elif "signs" in answer.facts:
+            cost = answer.facts["signs"]["cost_usd"]
+            self._spending.note_live(log.attempt, log.node, cost)
 
     def _can_be(self, answer: Answer, log: AttemptLog) -> bool:
         """Whether what a node says of an attempt is its own to say, and can be so by now.

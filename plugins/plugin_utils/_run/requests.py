@@ -49,10 +49,11 @@ def placement_spec(
         attempts=job.attempts,
         accept_unproven=job.accept_unproven,
         priority=job.priority,
-        account=config.agents.get(job.agent, {}).get("account", job.agent),
+        account=config.account_of(job.agent),
         skippable=job.of is not None,
         limit=limit,
         no_more=job.no_more,
+        budget_usd=job.budget_usd,
     )
 
 
@@ -119,6 +120,7 @@ def job_spec(
         "expect_changes": job.expect_changes,
         "pinned": job.node is not None,
         "stall": job.stall,
+        "budget_usd": job.budget_usd,
     }
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypedDict
 
+from .._files.costs import CostSummary, Ledger, summarize
 from .._files.record import SCHEMA_VERSION, History, RunFolder, RunRecord, controller_id
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet, with_load_or_reason
@@ -89,6 +90,10 @@ class RunDocument(TypedDict):
 
     # Files that several jobs changed, as find_conflicts tells them.
     conflicts: list[Any]
+
+    # What all calls of the run have cost together, and what this controller has spent today.
+    cost: CostSummary
+    today_usd: float | None
 
 
 class PlannedRow(PlannedJob, total=False):
@@ -204,6 +209,8 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         "secrets": secrets,
         "jobs": jobs,
         "conflicts": find_conflicts(jobs),
+        "cost": summarize(record.history.costs.values()),
+        "today_usd": summarize(Ledger().today())["cost_usd"],
     }
     if engine.has_left:
         document["message"] = "; ".join(["nobody reads stdout or stderr any more", *too_few])

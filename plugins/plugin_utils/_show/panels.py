@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from .costs import day_cost_lines
 from .report import left_out_lines
 from .text import fit, fitted_table, wrapped_table
 
@@ -46,7 +47,8 @@ def status_text(status: Row) -> list[str]:
     )
     lines = [summary, *_node_lines(status["nodes"])]
     lines += [fit(line, COLUMNS) for line in left_out_lines(status["left_out"])]
-    return lines + [fit(line, COLUMNS) for line in _attempt_lines(status["attempts"])]
+    more = [*_attempt_lines(status["attempts"]), *day_cost_lines(status["cost"])]
+    return lines + [fit(line, COLUMNS) for line in more]
 
 
 def _node_lines(nodes: Sequence[Row]) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .costs import run_cost_lines
 from .text import how_many, some, table
 
 # What stands before a job, by its status.
@@ -71,6 +72,7 @@ def run_summary(run: Row) -> list[str]:
             "  call the run again for the rest: "
             f"the same command with -e gummy_run_id={run['run_id']}"
         )
+    lines += run_cost_lines(run)
     lines.append(f"record: {run['folder']}/run.json")
     return lines
 

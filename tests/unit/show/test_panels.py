@@ -79,11 +79,13 @@ ROW = {
 }
 
 
-def status(nodes, attempts=(), left_out=()):
+NO_COST = {"attempts": 0}
+
+
+def status(nodes, attempts=(), left_out=(), cost=NO_COST):
     totals = {"nodes": len(nodes), "answered": 1, "running": 1, "ended_today": 2}
-    return _panels.status_text(
-        {"nodes": nodes, "attempts": attempts, "left_out": left_out, "totals": totals}
-    )
+    rows = {"nodes": nodes, "attempts": attempts, "left_out": left_out}
+    return _panels.status_text({**rows, "totals": totals, "cost": cost})
 
 
 def dashboard(*rows):

@@ -502,7 +502,7 @@ EXAMPLES = r"""
   run_once: true
   register: gummy_shown
 
-- name: Show how they ended, and fail if one of them is not good
+- name: Show how they ended, and fail if one of them did not succeed
   distributed.gummy.show:
     of: gummy_shown
   run_once: true
@@ -526,7 +526,7 @@ document:
       returned: always
     status:
       description: >-
-        V(success) if every job is good (or skipped, while enough others ran), V(unfinished) if
+        V(success) if every job succeeded (or was skipped, while others ran), V(unfinished) if
         every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
       type: str
       returned: always

@@ -34,6 +34,8 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._node import (
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest as node_harvest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import setup as node_setup
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import harvest_files
+from ansible_collections.distributed.gummy.plugins.plugin_utils._run import resume
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import report
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -63,6 +65,10 @@ def test_how_an_agent_is_held_to_a_budget_is_what_its_row_does() -> None:
         for name, agent in agents.AGENTS.items()
         if agent.pricing != row.UNPRICED
     } == pricing.PRICING
+
+
+def test_what_people_are_told_to_go_on_with_is_what_a_run_takes_up() -> None:
+    assert report.TAKEN_UP_AGAIN | {"harvest"} == resume.TAKEN_UP_AGAIN
 
 
 def test_what_is_let_in_of_a_harvest_is_what_the_node_program_writes() -> None:

@@ -22,6 +22,8 @@ from .._node import signs, wire
 from .._project.bring_home import BroughtHome
 from .._project.sync import Sent, TransferError
 from .._schedule import messages as ev
+from .._show.ends import end_words
+from .._show.text import spoken
 from .results import AttemptFacts, SyncRow
 
 # How long an agent's own word lets its account rest at most, in seconds.
@@ -221,10 +223,8 @@ def _of_end(answer: Answer, event: ev.Ended) -> Answer:
     """The answer, with this event and with what follows from it."""
     facts = answer.facts.copy()
     facts["result"] = event.result
-    outcome = event.failure or ("good" if event.proof else "unproven")
-    if event.failure == "quota" and event.kind != "reset":
-        outcome = f"quota ({event.kind})"
-    text = f"ended after {event.result.get('seconds', 0):.1f} s: {outcome}"
+    end = {"class": event.failure, "kind": event.kind, "proof": event.proof}
+    text = f"ended after {spoken(event.result.get('seconds', 0))}: {end_words(end)}"
     return replace(answer, event=event, facts=facts, text=text)
 
 

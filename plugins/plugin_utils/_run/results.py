@@ -19,6 +19,7 @@ from .._node import wire
 from .._project.branch import DeliveredBranch
 from .._project.self_running import NOTHING, SelfRunning
 from .._schedule.placement import Ranked
+from .._show.ends import status_words
 from .._show.text import how_many
 
 # How many nodes of a ranking the record keeps.
@@ -313,13 +314,8 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
 
 def describe_end(row: JobRow) -> str:
     """`failed (agent), 2 files changed (+3/-1), patch /...; exit status 4`, for people."""
-    words = row["status"]
-    if row["class"]:
-        kind = ""
-        if row.get("quota_kind") in ("credit", "busy"):
-            kind = f", {row['quota_kind']}"
-        words += f" ({row['class']}{kind})"
-    elif row["signature"] == "unsigned":
+    words = status_words(row["status"], row["class"], row.get("quota_kind"))
+    if not row["class"] and row["signature"] == "unsigned":
         words += " (unsigned)"
 
     went_wrong = row["message"] if row["status"] != "success" else ""

@@ -50,7 +50,17 @@ class ReaderGone(Exception):
     """Nobody reads what the play prints: the call has left its jobs, and its record says so."""
 
 
-class RunDocument(TypedDict):
+class Work(TypedDict):
+    """How much work a call of a run did."""
+
+    # How long its agents worked, one after the other.
+    work_seconds: float
+
+    # How many times as fast the call was; None: fewer than two agents ended in it.
+    times_as_fast: float | None
+
+
+class RunDocument(Work):
     """What `run` tells, and what lies in run.json."""
 
     schema_version: int
@@ -186,13 +196,15 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         report=printer.event,
     )
     say_over = _guard_against_our_death(request, fleet, record)
-    rows = {**resume.rows, **engine.run(resume.found)}
+    own_rows = engine.run(resume.found)
+    rows = {**resume.rows, **own_rows}
     if not engine.has_left:
         say_over()
 
     jobs = [rows[job.name] for job in request.jobs]
     statuses = {row["name"]: row["status"] for row in jobs}
     too_few = missing(request.jobs, statuses, request.min_nodes)
+    seconds = round(time.time() - begun_at, 3)
     document: RunDocument = {
         "schema_version": SCHEMA_VERSION,
         "kind": "run",
@@ -204,7 +216,8 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         "message": "; ".join(too_few) or None,
         "command": fleet.command,
         "begun_at": round(begun_at, 3),
-        "seconds": round(time.time() - begun_at, 3),
+        "seconds": seconds,
+        **work_of(list(own_rows.values()), seconds),
         "controller": controller,
         "secrets": secrets,
         "jobs": jobs,
@@ -349,13 +362,23 @@ def _how_it_was_left(request: Request, fleet: Fleet) -> str:
     )
 
 
+def work_of(rows: Sequence[JobRow], seconds: float) -> Work:
+    """How much work the jobs of a call were that took so long."""
+    worked = [row["seconds"] for row in rows if row["seconds"]]
+    work = round(sum(worked), 3)
+    times = None
+    if len(worked) > 1 and seconds > 0:
+        times = round(work / seconds, 2)
+    return {"work_seconds": work, "times_as_fast": times}
+
+
 def verdict(statuses: set[str], too_few: bool) -> str:
     """How the run as a whole stands.
 
     statuses: of its jobs; too_few: whether jobs of `each` ran on too few nodes.
 
-    success: every job is good, or skipped where enough others ran. unfinished: so far that is so,
-    and jobs are left. failed: all else.
+    success: every job succeeded, or was skipped where enough others ran. unfinished: so far that is
+    so, and jobs are left. failed: all else.
     """
     if too_few or statuses - {"success", "skipped", "running", "waiting"}:
         return "failed"

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from .costs import day_cost_lines
+from .ends import status_words
 from .report import left_out_lines
 from .text import fit, fitted_table, wrapped_table
 
@@ -101,7 +102,7 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
         return []
 
     heads = ["JOB", "NODE", "STATUS", "BEGAN", "TOOK", "COST"]
-    lines = ["", *fitted_table([heads, *rows], (26, 12, 11, 11, 5), COLUMNS)]
+    lines = ["", *fitted_table([heads, *rows], (20, 10, 18, 11, 5), COLUMNS)]
     notes = [
         [cells[0], note]
         for row, cells in zip(open_rows, rows, strict=False)
@@ -129,7 +130,7 @@ def _attempt_cells(row: Row) -> list[str]:
     return [
         f"{row['run_id'] or '?'}/{row['job'] or '?'}",
         row["node"],
-        f"{mark} {row['class'] or row['status']}",
+        f"{mark} {status_words(row['status'], row['class'])}",
         _moment(row["begun_at"]),
         _duration(row["seconds"]),
         _cost(row["cost_usd"]),

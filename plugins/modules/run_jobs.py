@@ -450,6 +450,12 @@ options:
         Show a line per event on stderr; without it nothing but errors is printed there. By default
         V(true).
     type: bool
+  verbose:
+    description:
+      - >-
+        Show on stderr what agents say and which tools they use while they work, each line with its
+        job's name; so does -v. By default V(false).
+    type: bool
   harvest_limit:
     description:
       - >-

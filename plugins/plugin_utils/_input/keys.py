@@ -430,6 +430,16 @@ KEYS = (
         text="Show a line per event on stderr; without it nothing but errors is printed there.",
     ),
     Key(
+        "verbose",
+        level="run",
+        type="bool",
+        default=False,
+        text=(
+            "Show on stderr what agents say and which tools they use while they work, each line "
+            "with its job's name; so does -v."
+        ),
+    ),
+    Key(
         "harvest_limit",
         level="any",
         type="size",

@@ -159,6 +159,8 @@ class Request:
     # None for no limit.
     run_budget_usd: float | None = None
     day_budget_usd: float | None = None
+    # Whether what agents say is shown while they work.
+    verbose: bool = False
 
 
 class Given(NamedTuple):
@@ -223,6 +225,7 @@ def read_request(
         settings=tuple(setting_rows(given, origins or {}, config)),
         run_budget_usd=run_budget,
         day_budget_usd=config.budget.day_usd,
+        verbose=_value(top, "verbose"),
     )
 
 

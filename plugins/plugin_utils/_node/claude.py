@@ -34,6 +34,7 @@ from .row import (
 from .store import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from . import limits, wire
@@ -84,7 +85,9 @@ class ClaudeReader(Reader):
     # What earlier runs of its session cost, where somebody remembers it.
     earlier_cost: float | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, hear: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """hear: is given each event as well."""
+        self._hear = hear
         self._events = Events(self._take)
         # stderr's end.
         self._errors = bytearray()
@@ -169,6 +172,8 @@ class ClaudeReader(Reader):
     # -- its events
 
     def _take(self, event: dict[str, Any]) -> None:
+        if self._hear is not None:
+            self._hear(event)
         kind = event.get("type")
         session = event.get("session_id")
         if isinstance(session, str) and session:

@@ -29,6 +29,7 @@ import stat
 import sys
 import time
 
+from . import talk
 from .claude import BUDGET_OPTION, ClaudeReader, budget_word
 from .events import PIECE, dollars
 from .row import Grace
@@ -191,7 +192,7 @@ class Call:
         self._ours = str(spec.get("prompt") or "").strip().encode("utf-8", "surrogateescape")
         self._budget = dollars(spec.get("budget_usd"))
         self.stdin = Given(self._ours)
-        self.reader = ClaudeReader()
+        self.reader = ClaudeReader(lambda event: talk.keep(attempt, event))
         self._costs = os.path.join(os.path.dirname(os.path.dirname(attempt)), COSTS)
         self.reader.earlier_cost = self._cost_of(_resumed(argv))
         self._grace = Grace()

@@ -532,6 +532,9 @@ class _Watch:
             return
         quiet = self._signs.quiet_for(now)
         said = launch.told(self._attempt, self._spec, self._reader)
+        if not said.get("words"):
+            # It prints no events: its last line says what it does.
+            said["words"] = signs.last_words(self._attempt)
         # What has not changed costs the disk nothing, and who is quiet is so for some time.
         granted = self._awake.look()
         news = (quiet // 15, granted, *said.items())

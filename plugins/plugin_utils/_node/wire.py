@@ -459,6 +459,10 @@ class PollRequest(TypedDict):
     watchable: list[str]
     # As in ClaimRequest.
     slots: int
+    # Whether how an agent is shall be told each time that it has said something else.
+    lively: NotRequired[bool]
+    # If what agents print shall be told: ids of attempts, and up to which byte that was done.
+    said: NotRequired[dict[str, int]]
 
 
 class WatchingReply(FromStore):
@@ -492,6 +496,17 @@ class SignsReply(FromStore):
     signs: Signs
 
 
+class SaidReply(FromStore):
+    """An agent has printed something."""
+
+    state: Literal["said"]
+    attempt: str
+    # Whole lines, as far as they are not very long.
+    text: str
+    # Up to which byte of what it has printed that goes.
+    size: int
+
+
 class UnknownReply(FromStore):
     """The attempt's supervisor died, and nobody has found out yet how it ended."""
 
@@ -509,6 +524,7 @@ PollReply = (
     WatchingReply
     | ProgressReply
     | SignsReply
+    | SaidReply
     | PollEndedReply
     | UnknownReply
     | TurnReply

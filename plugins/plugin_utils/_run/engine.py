@@ -47,6 +47,8 @@ from .._schedule.placement import Node, is_sure
 from .._schedule.scheduler import Scheduler
 from .._show.text import clock_time
 from . import replies
+from .log_tail import log_tail
+from .onlooker import Onlooker
 from .patience import Patience
 from .replies import Answer
 from .requests import git_need_of, placement_spec
@@ -107,13 +109,14 @@ class Engine:
         controller: str,
         exclusions: Mapping[str, Exclusions],
         report: Callable[[str, str, str, str], None],
+        onlooker: Onlooker | None = None,
     ) -> None:
         """record: the run's, opened by the caller.
 
         jobs: those that this call does. nodes: the candidates, and nodes of earlier calls that are
         none any more. controller: this controller's identity. exclusions: project -> what of it
         stays at home. report: takes a line for people as job, verb, node, text; any of the first
-        three may be blank.
+        three may be blank. onlooker: is shown how far the run has come, and what agents say.
         """
         nodes = list(nodes)
         self._request = request
@@ -157,7 +160,14 @@ class Engine:
         self._verbs = Verbs(
             request, record, controller, links, exclusions, self._patience, self._answers.put
         )
-        self._watches = Watches(links, f"{record.uid}-", self._answers.put)
+        self._onlooker = onlooker
+        self._watches = Watches(
+            links,
+            f"{record.uid}-",
+            self._answers.put,
+            lively=onlooker is not None,
+            verbose=onlooker is not None and onlooker.verbose,
+        )
 
         threads = min(THREADS_MOST, THREADS_A_NODE * len(self._slots) + THREADS_TO_SPARE)
         self._pool = ThreadPoolExecutor(threads, "gummy")
@@ -256,6 +266,8 @@ class Engine:
                 over = self._handle(spent)
             if event is not None and not over:
                 over = self._handle(event)
+            if self._onlooker is not None:
+                self._onlooker.look(self._spending.run_usd)
             self._watches.end_idle_polls()
 
     def _next_answer(self) -> Answer:
@@ -287,6 +299,8 @@ class Engine:
             text = answer.text or replies.line_of_signs(log.signs, answer.facts.get("signs"))
             log.learn(answer.facts)
             self._note_spending(answer, log)
+            if self._onlooker is not None:
+                self._onlooker.hear(answer, log, self._jobs[log.job].agent)
             if isinstance(answer.event, ev.Fetched) or log.sync.get("files"):
                 self.has_acted = True
             if text:
@@ -379,6 +393,8 @@ class Engine:
         """On disk when this returns, and so before the commands that follow it."""
         log = self._logs[command.attempt]
         log.state = command.state
+        if self._onlooker is not None:
+            self._onlooker.see_state(log)
         self._record.append(
             "attempt",
             attempt=command.attempt,
@@ -425,6 +441,9 @@ class Engine:
         elif command.standing is not None:
             ranking = kept_ranking(command.standing.ranking())
 
+        tail: tuple[str, ...] = ()
+        if folder is not None and command.status != "success":
+            tail = log_tail(folder, self._jobs[command.job].agent, command.failure)
         self._results[command.job] = JobResult(
             command.status,
             command.failure,
@@ -433,9 +452,12 @@ class Engine:
             log=log,
             folder=folder,
             ranking=ranking,
+            log_tail=tail,
         )
         row = self._row(command.job)
         self._record.append("finish", **row)
+        if self._onlooker is not None:
+            self._onlooker.see_end(row)
 
         if command.status == "success" and command.node is not None:
             self._sessions.keep(session_key(self._jobs[command.job]), command.node)

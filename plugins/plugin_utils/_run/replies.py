@@ -61,6 +61,9 @@ class Answer:
     # The store of a node that begins to tell; blank: it is about something else.
     store: str = ""
 
+    # What an agent has printed; blank: it is about something else.
+    said: str = ""
+
     # A line for people, and the step of the walk that it belongs to; blank: there is none.
     verb: str = ""
     text: str = ""
@@ -197,6 +200,8 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
         return Answer(None, reply["attempt"], verb="wait", text=text, told_by=node)
     if reply["state"] == "signs":
         return Answer(None, reply["attempt"], {"signs": reply["signs"]}, told_by=node)
+    if reply["state"] == "said":
+        return Answer(None, reply["attempt"], told_by=node, said=reply["text"])
     if reply["state"] == "unknown":
         event = ev.Unknown(reply["attempt"], "its supervisor is gone")
         return Answer(event, reply["attempt"], told_by=node)

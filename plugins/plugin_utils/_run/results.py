@@ -139,6 +139,9 @@ class JobResult:
     # How the best nodes stood, at the placement or at the end of a job that was not placed.
     ranking: tuple[RankingRow, ...] = ()
 
+    # The end of its log, if it did not succeed.
+    log_tail: tuple[str, ...] = ()
+
 
 class AttemptSummary(TypedDict):
     """An attempt in a job's row."""
@@ -211,6 +214,9 @@ class JobRow(_Class):  # pylint: disable=inherit-non-class
     # The job's folder in the run's, and the patch in it.
     folder: str | None
     patch: str | None
+
+    # The last lines of its log, made harmless for a terminal; none if it succeeded.
+    log_tail: Sequence[str]
 
     # What the patch changes.
     files_changed: int
@@ -285,6 +291,7 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
         "sync": log.sync,
         "folder": result.folder,
         "patch": patch,
+        "log_tail": list(result.log_tail),
         "files_changed": harvest.get("files", 0),
         "lines_added": harvest.get("added", 0),
         "lines_deleted": harvest.get("deleted", 0),

@@ -36,6 +36,7 @@ from .._show.printer import Printer
 from .._show.text import how_many
 from .engine import Engine
 from .interrupt import cancel_if_we_die
+from .onlooker import Onlooker
 from .requests import branch_orders, git_need_of, job_projects, placement_spec
 from .results import JobResult, JobRow, describe_end, job_row
 from .resume import ResumePlan, adopt_run, refuse_lost_record, relocate, take_up
@@ -159,8 +160,11 @@ def read_projects(request: Request) -> dict[str, Exclusions]:
     return {path: exclusions(path, request.config.sync_exclude) for path in paths}
 
 
-def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
-    """Drive the run to its end. Raises InputError before anything is started, and ReaderGone."""
+def run(request: Request, fleet: Fleet, printer: Printer, *, verbose: bool = False) -> RunDocument:
+    """Drive the run to its end. Raises InputError before anything is started, and ReaderGone.
+
+    verbose: whether what agents say is shown while they work.
+    """
     projects = read_projects(request)
     record = RunRecord(request.run_id)
     controller = controller_id()
@@ -194,6 +198,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         controller=controller,
         exclusions=projects,
         report=printer.event,
+        onlooker=_onlooker(request, resume, printer, verbose=verbose),
     )
     say_over = _guard_against_our_death(request, fleet, record)
     own_rows = engine.run(resume.found)
@@ -231,6 +236,15 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
     if engine.has_left:
         raise ReaderGone(_how_it_was_left(request, fleet))
     return document
+
+
+def _onlooker(
+    request: Request, resume: ResumePlan, printer: Printer, *, verbose: bool
+) -> Onlooker | None:
+    """Who looks on for people; None: they don't want to see anything."""
+    if not request.progress:
+        return None
+    return Onlooker(len(resume.to_do), printer.stand, printer.say, verbose=verbose)
 
 
 def _take_up(request: Request, fleet: Fleet, record: RunRecord, controller: str) -> ResumePlan:

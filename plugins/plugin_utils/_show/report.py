@@ -32,6 +32,8 @@ CANCELLED = {"void": "never began", "running": "still ending: ask again"}
 NOT_HARVESTED = {"running": "still running", "dead": "its supervisor died"}
 # How many files in conflict stand below each other.
 FILES_MOST = 5
+# Of how many jobs that did not succeed the end of the log is shown.
+TAILS_MOST = 5
 # How many paths that a sync would send are listed.
 PATHS_MOST = 50
 # The same for what runs by itself, of which the list begins with one of each kind.
@@ -59,8 +61,14 @@ def run_summary(run: Row) -> list[str]:
 
     lines = [run_sentences(run)]
     lines += table([_job_cells(row) for row in jobs])
+    tails = [row for row in jobs if row.get("log_tail")][:TAILS_MOST]
     for row in jobs:
         lines += _indented(_next_steps(run["command"], row))
+        if row in tails:
+            lines += [
+                f"  {row['name']}: its log ends:",
+                *(f"    | {each}" for each in row["log_tail"]),
+            ]
     for conflict in run.get("conflicts", ()):
         lines += _indented(_conflict_lines(conflict))
     if any(row["class"] in BEFORE_THE_AGENT for row in jobs):

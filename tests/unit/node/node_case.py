@@ -38,6 +38,7 @@ from _node import (
     signs,
     specialists,
     states,
+    talk,
     verbs,
 )
 from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock, write_durably
@@ -63,6 +64,7 @@ __all__ = [
     "signs",
     "specialists",
     "states",
+    "talk",
     "try_lock",
     "verbs",
     "write_durably",

@@ -577,6 +577,25 @@ document:
       description: How long it took.
       type: float
       returned: for a run
+    work_seconds:
+      description: How long its agents worked, one after the other.
+      type: float
+      returned: for a run
+    times_as_fast:
+      description: How many times as fast it was; null if fewer than two agents ended in it.
+      type: float
+      returned: for a run
+    cost:
+      description: >-
+        What all calls of the run have cost, with C(cost_usd) (null: no price is known), C(tokens),
+        C(attempts), C(unpriced) and, each with the same of every C(name), C(by_job), C(by_node),
+        C(by_agent), C(by_account) and C(by_project).
+      type: dict
+      returned: for a run
+    today_usd:
+      description: What all runs of this controller have cost today.
+      type: float
+      returned: for a run
     controller:
       description: This controller's identity.
       type: str
@@ -616,7 +635,7 @@ document:
 msg:
   description: >-
     What is wrong with the input, or which jobs failed and why, as in
-    V(1 of 5 jobs failed: lint (agent: exit status 4\)).
+    V(1 of 5 jobs did not succeed: lint failed (agent\): exit status 4).
   returned: when it fails
   type: str
 output_file:

@@ -44,7 +44,9 @@ UP = "\x1b[{}A"
 
 
 def _is_terminal() -> bool:
-    """Whether stderr is a terminal that can be moved about in."""
+    """Whether stderr is a terminal that can be moved about in, and nobody wants it plain."""
+    if "NO_COLOR" in os.environ or constants.ANSIBLE_NOCOLOR:
+        return False
     try:
         is_one = sys.stderr.isatty()
     except (AttributeError, ValueError):

@@ -159,7 +159,10 @@ def test_a_terminal_is_one_that_can_be_moved_about_in(monkeypatch, is_one, term,
     stderr = SimpleNamespace(isatty=lambda: is_one)
     monkeypatch.setattr(display, "sys", SimpleNamespace(stderr=stderr))
     monkeypatch.setenv("TERM", term)
+    monkeypatch.delenv("NO_COLOR", raising=False)
     assert display._is_terminal() is moves
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert display._is_terminal() is False
     # It was closed.
     monkeypatch.setattr(display, "sys", SimpleNamespace(stderr=None))
     assert display._is_terminal() is False

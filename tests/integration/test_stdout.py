@@ -375,7 +375,7 @@ def test_results_as_yaml_are_all_that_the_default_callback_prints(controller: Co
     failed = captured(controller, "run", *FAILS, env=env)
     good = captured(controller, "status", env=env)
     for done, word, first in (
-        (failed, "FAILED! => ", "run "),
+        (failed, "FAILED! => ", "0 of 1 job succeeded in "),
         (good, "ok: [node-1] => ", "status: "),
     ):
         block = done.stdout.partition(word)[2].partition("\n\nPLAY RECAP")[0]

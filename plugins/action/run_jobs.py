@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
-from ..plugin_utils._ansible.display import print_line
+from ..plugin_utils._ansible.display import (
+    STDERR_IS_TERMINAL,
+    draw_lines,
+    is_verbose,
+    print_line,
+)
 from ..plugin_utils._ansible.options import RUN_OPTIONS, find_request
 from ..plugin_utils._run.run import PlanDocument, ReaderGone, RunDocument, plan, run
 from ..plugin_utils._show.outcome import why_failed
 from ..plugin_utils._show.printer import Printer
+from ..plugin_utils._show.text import fit
 
 
 class ActionModule(FleetAction):
@@ -34,13 +40,15 @@ class ActionModule(FleetAction):
         if stage == "check":
             return {"changed": False}
 
-        printer = Printer(_print_note, request.progress)
+        draw = _draw if STDERR_IS_TERMINAL else None
+        printer = Printer(_print_note, request.progress, draw=draw)
         document: PlanDocument | RunDocument
         try:
             if stage == "plan":
                 document = plan(request, fleet)
             else:
-                document = run(request, fleet, printer)
+                verbose = request.verbose or is_verbose()
+                document = run(request, fleet, printer, verbose=verbose)
         except ReaderGone as exc:
             # The callback can't tell it where nobody reads stdout.
             _print_note(str(exc))
@@ -56,6 +64,10 @@ class ActionModule(FleetAction):
         if failure is not None:
             result |= {"failed": True, "msg": failure}
         return result
+
+
+def _draw(lines: Sequence[str]) -> None:
+    draw_lines(lines, fit)
 
 
 def _print_note(line: str) -> None:

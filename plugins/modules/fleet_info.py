@@ -213,6 +213,12 @@ status:
       description: C(nodes), C(answered), C(running) and C(ended_today).
       type: dict
       returned: always
+    cost:
+      description: >-
+        What attempts have cost of which this controller heard today that they ended, as C(cost) of
+        M(distributed.gummy.run_jobs) has it for a run.
+      type: dict
+      returned: always
 specialists:
   description: >-
     The specialists in each node's workspaces and home, and in the projects that were named.

@@ -150,6 +150,12 @@ options:
         matter, but of all agents but shell it is said). By default V(auto).
     type: str
     choices: [auto, 'true', 'false']
+  budget_usd:
+    description:
+      - >-
+        Dollars that the job may cost in one call of the run; its agent is held to them while it
+        works, so that the job ends failed (budget).
+    type: float
   pass_env:
     description:
       - >-
@@ -297,6 +303,12 @@ options:
             matter, but of all agents but shell it is said). By default V(auto).
         type: str
         choices: [auto, 'true', 'false']
+      budget_usd:
+        description:
+          - >-
+            Dollars that the job may cost in one call of the run; its agent is held to them while it
+            works, so that the job ends failed (budget).
+        type: float
       pass_env:
         description:
           - >-
@@ -388,6 +400,19 @@ options:
       - >-
         How long jobs may wait for a free slot; without it, as long as it takes.
     type: str
+  run_budget_usd:
+    description:
+      - >-
+        Dollars that all calls of the run may cost together; then nothing more begins, what runs
+        goes on to its end. By default what the config says.
+    type: float
+  unpriced:
+    description:
+      - >-
+        Whether jobs may have a budget whose agents can't be held to one: refuse, or allow, and then
+        what they cost is not counted. By default V(refuse).
+    type: str
+    choices: [refuse, allow]
   load_weights:
     description:
       - >-
@@ -434,6 +459,12 @@ options:
       - >-
         Show panels and summaries in ASCII alone, for terminals that have nothing else. By default
         V(false).
+    type: bool
+  verbose:
+    description:
+      - >-
+        Show on stderr what agents say and which tools they use while they work, each line with its
+        job's name; so does -v. By default V(false).
     type: bool
   harvest_limit:
     description:
@@ -487,7 +518,7 @@ EXAMPLES = r"""
   run_once: true
   register: gummy_shown
 
-- name: Show how they ended, and fail if one of them is not good
+- name: Show how they ended, and fail if one of them did not succeed
   distributed.gummy.show:
     of: gummy_shown
   run_once: true
@@ -511,7 +542,7 @@ document:
       returned: always
     status:
       description: >-
-        V(success) if every job is good (or skipped, while enough others ran), V(unfinished) if
+        V(success) if every job succeeded (or was skipped, while others ran), V(unfinished) if
         every other one still runs or waits (detached, or left alone), else V(failed); V(plan).
       type: str
       returned: always
@@ -556,6 +587,25 @@ document:
       description: How long it took.
       type: float
       returned: for a run
+    work_seconds:
+      description: How long its agents worked, one after the other.
+      type: float
+      returned: for a run
+    times_as_fast:
+      description: How many times as fast it was; null if fewer than two agents ended in it.
+      type: float
+      returned: for a run
+    cost:
+      description: >-
+        What all calls of the run have cost, with C(cost_usd) (null: no price is known), C(tokens),
+        C(attempts), C(unpriced) and, each with the same of every C(name), C(by_job), C(by_node),
+        C(by_agent), C(by_account) and C(by_project).
+      type: dict
+      returned: for a run
+    today_usd:
+      description: What all runs of this controller have cost today.
+      type: float
+      returned: for a run
     controller:
       description: This controller's identity.
       type: str
@@ -595,7 +645,7 @@ document:
 msg:
   description: >-
     What is wrong with the input, or which jobs failed and why, as in
-    V(1 of 5 jobs failed: lint (agent: exit status 4\)).
+    V(1 of 5 jobs did not succeed: lint failed (agent\): exit status 4).
   returned: when it fails
   type: str
 output_file:

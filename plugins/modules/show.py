@@ -14,7 +14,7 @@ description:
     Prints the document of another module of this collection for people, and writes it to
     C(gummy_output_file) if that is set.
   - >-
-    Fails if not every job of the document is good (of a run, if a job ended as C(gummy_fail_on)
+    Fails if not every job of the document succeeded (of a run, if a job ended as C(gummy_fail_on)
     says), if there is nothing to see because no node answers, and if the variable has no document
     of this collection.
   - >-

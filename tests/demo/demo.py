@@ -234,7 +234,7 @@ class Demo:
         seconds = time.monotonic() - began
         if not found:
             say(
-                f"all as expected: {len(names) - len(FAILS)} jobs good, "
+                f"all as expected: {len(names) - len(FAILS)} jobs succeeded, "
                 f"{len(FAILS)} failed as it should, {len(NODES)} nodes used, {seconds:.0f} s."
             )
             say("Take one over with: git apply PATCH")

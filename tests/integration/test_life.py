@@ -112,10 +112,8 @@ def test_a_detached_run_says_what_started_and_what_waits_and_the_next_call_takes
         sorted(row["status"] for row in first.jobs.values()) == ["running"] * 6 + ["waiting"] * 2
         and len(held.starts()) == 6
     )
-    assert (
-        "0 of 8 jobs good, 6 running, 2 waiting" in first.output
-        and "call the run again for the rest" in first.output
-    )
+    assert "0 of 8 jobs succeeded in " in first.output and "; 6 running, 2 waiting." in first.output
+    assert "call the run again for the rest" in first.output
     held.let_go()
     second = controller.run(*words)
     assert second.status == 0 and "0 of 8 done, 6 may still run" in second.output, second
@@ -142,7 +140,7 @@ def test_a_cancelled_run_ends_all_it_runs_begins_nothing_and_brings_home_what_th
     started, again = running(controller, held, 9, 6)
     assert held.processes() == 6
     cancelled = controller.play("cancel", "-e", f"gummy_run_id={held.name[:60]}")
-    assert cancelled.status == 0 and cancelled.output.count("ended (cancelled)") == 6, cancelled
+    assert cancelled.status == 0 and cancelled.output.count("  cancelled\n") == 6, cancelled
     played = started.end()
     assert played.status == 2 and {row["status"] for row in played.jobs.values()} == {
         "cancelled"

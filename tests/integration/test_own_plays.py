@@ -201,7 +201,7 @@ def test_a_list_of_nodes_in_a_file_of_minus_e_is_a_pattern(
     played = controller.run("-e", words)
     assert played.status == 0 and played.job["node"] == "node-3", played
     assert "run" in played.output and ": 1 job, 1 node\n" in played.output, played
-    assert "1 of 1 job good" in played.output, played
+    assert "1 of 1 job succeeded" in played.output, played
 
 
 # -- manners
@@ -220,7 +220,7 @@ def test_a_failed_job_fails_the_task_and_is_named_and_nothing_anew_is_ok(
 
     played = controller.play(book)
     assert played.status == 2 and "the play goes on" not in played.output, played
-    assert "1 of 3 jobs failed: lint (agent: exit status 4)" in said(played)
+    assert "1 of 3 jobs did not succeed: lint failed (agent): exit status 4" in said(played)
     assert len(counter.starts()) == 2
 
     calm = own_play(controller, {RUN: {**options, "fail_on": []}}, later, name="calm")
@@ -240,7 +240,7 @@ def test_the_run_playbook_fails_in_one_line_as_the_user_says(
     given = controller.jobs({"name": "lint", "command": "exit 4"}, {"command": "true"})
     played = controller.run("-e", given)
     assert played.status == 2, played
-    assert "1 of 2 jobs failed: lint (agent: exit status 4)" in said(played)
+    assert "1 of 2 jobs did not succeed: lint failed (agent): exit status 4" in said(played)
     assert "does not count" not in played.output
     assert controller.run("-e", given, "-e", "gummy_fail_on=lost").status == 0
 

@@ -73,7 +73,7 @@ def test_a_batch_with_failures_ends_with_2_and_a_status_and_class_for_each_job(
     assert {name: (row["status"], row["class"]) for name, row in played.jobs.items()} == {
         name: bad.get(name, ("success", None)) for name in BATCH
     }, played
-    assert f"{len(BATCH) - len(bad)} of {len(BATCH)} jobs good" in played.output
+    assert f"{len(BATCH) - len(bad)} of {len(BATCH)} jobs succeeded" in played.output
 
 
 @pytest.mark.parametrize(

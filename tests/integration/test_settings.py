@@ -150,7 +150,7 @@ def test_candidates_are_the_hosts_of_the_pattern_within_the_limit_and_values_com
     assert played.status == 0 and {row["node"] for row in played.jobs.values()} == {"node-2"} < set(
         NODES
     ), played
-    assert "  place  " not in played.output and "3 of 3 jobs good" in played.output
+    assert "  place  " not in played.output and "3 of 3 jobs succeeded" in played.output
 
 
 def test_slots_of_the_config_hold_whatever_the_node_has(

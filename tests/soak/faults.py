@@ -252,7 +252,7 @@ class Injector:
         return Fault(
             "job cancelled",
             frozenset({attempt}),
-            "" if "ended (cancelled)" in played.output else "too late",
+            "" if "  cancelled\n" in played.output else "too late",
         )
 
     # -- the node

@@ -14,7 +14,12 @@ import subprocess
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input import config, keys, nodes
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import (
+    config,
+    keys,
+    nodes,
+    pricing,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links import link
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.shell_path import SHELL_PATH
 from ansible_collections.distributed.gummy.plugins.plugin_utils._load import facts, probe
@@ -23,11 +28,14 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._node import (
     beside,
     launch,
     places,
+    row,
     store,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import harvest as node_harvest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import setup as node_setup
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import harvest_files
+from ansible_collections.distributed.gummy.plugins.plugin_utils._run import resume
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import report
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -48,6 +56,19 @@ def test_what_can_be_set_for_an_agent_is_what_its_row_takes() -> None:
         assert set(agent.settings) == set(config.AGENT_SETTINGS[name]) - {"account"}
         # What has an account can be logged out of it.
         assert bool(agent.login_program) == (name in config.QUOTA_AGENTS)
+
+
+def test_how_an_agent_is_held_to_a_budget_is_what_its_row_does() -> None:
+    assert {row.FREE, row.CAPPED, row.LIVE} == {pricing.FREE, pricing.CAPPED, pricing.LIVE}
+    assert {
+        name: agent.pricing
+        for name, agent in agents.AGENTS.items()
+        if agent.pricing != row.UNPRICED
+    } == pricing.PRICING
+
+
+def test_what_people_are_told_to_go_on_with_is_what_a_run_takes_up() -> None:
+    assert report.TAKEN_UP_AGAIN | {"harvest"} == resume.TAKEN_UP_AGAIN
 
 
 def test_what_is_let_in_of_a_harvest_is_what_the_node_program_writes() -> None:

@@ -17,7 +17,8 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from ansible import constants, context
@@ -43,6 +44,33 @@ COLORS = {
 DEFAULT_CALLBACKS = ("default", "ansible.builtin.default", "ansible.legacy.default")
 
 
+# What clears a terminal from the cursor on, and what goes some lines up in it.
+CLEAR = "\x1b[J"
+UP = "\x1b[{}A"
+
+
+def _is_terminal() -> bool:
+    """Whether stderr is a terminal that can be moved about in, and nobody wants it plain."""
+    if "NO_COLOR" in os.environ or constants.ANSIBLE_NOCOLOR:
+        return False
+    try:
+        is_one = sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
+    return is_one and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+# A worker has /dev/null for its stderr; this is looked at where the module is imported first, in
+# the main process.
+STDERR_IS_TERMINAL = _is_terminal()
+
+# Cuts a text to so many columns.
+Fit = Callable[[str, int], str]
+
+# Of the main process: whether lines stay below the cursor.
+_staying = False
+
+
 class _Line(str):
     """A line that is printed when the main process takes it out of the queue."""
 
@@ -62,8 +90,59 @@ class _Line(str):
 def _print(line: str, color: str | None, stderr: bool) -> str:
     """Display a line; nobody is helped by an error of it, neither here nor in the queue."""
     with contextlib.suppress(Exception):
+        if _staying:
+            _write("")
         Display().display(line, color=color, stderr=stderr)
     return ""
+
+
+class _Staying(str):
+    """Lines that stay below what is printed; the main process draws them, as it prints a _Line."""
+
+    lines: tuple[str, ...]
+    fit: Fit
+
+    def __new__(cls, lines: Sequence[str], fit: Fit) -> Self:
+        made = super().__new__(cls, "\n".join(lines))
+        made.lines = tuple(lines)
+        made.fit = fit
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _draw, (self.lines, self.fit)
+
+
+def _draw(lines: Sequence[str], fit: Fit) -> str:
+    """Draw lines below the cursor, which stays where it is: what is printed next goes over them."""
+    with contextlib.suppress(Exception):
+        size = os.get_terminal_size(sys.stderr.fileno())
+        shown = [fit(line, max(1, size.columns - 1)) for line in lines]
+        # The last ones say most, and what is above the terminal's top can't be taken away.
+        shown = shown[-max(1, size.lines - 2) :]
+        text = "\n".join(shown)
+        if len(shown) > 1:
+            text += UP.format(len(shown) - 1)
+        _write(f"{text}\r" if shown else "")
+    return ""
+
+
+def _write(text: str) -> None:
+    """Put this in the place of what stays below the cursor."""
+    global _staying
+    sys.stderr.write(f"\r{CLEAR}{text}")
+    sys.stderr.flush()
+    _staying = bool(text)
+
+
+def draw_lines(lines: Sequence[str], fit: Fit) -> None:
+    """Make these lines, harmless by now, the ones that stay; none: take them away.
+
+    fit: cuts a line to so many columns. It is called in the main process, which knows the terminal.
+    """
+    if multiprocessing.parent_process() is None:
+        _draw(lines, fit)
+        return
+    Display().display(_Staying(lines, fit), log_only=True, screen_only=True)
 
 
 def print_line(line: str, kind: str | None = None, *, stderr: bool = False) -> None:
@@ -103,6 +182,11 @@ def colored(line: str, kind: str | None) -> str:
 def columns() -> int:
     """How wide the terminal is that people read; what has none is as wide as most are."""
     return terminal_columns() or COLUMNS
+
+
+def is_verbose() -> bool:
+    """Whether the user typed -v."""
+    return bool(Display().verbosity)
 
 
 def people_read_stdout() -> bool:

@@ -16,10 +16,13 @@ from dataclasses import replace
 from typing import TypedDict
 
 from .._errors import BadValue
+from .._files.costs import Ledger, cost_row
 from .._files.paths import NAME
 from .._files.record import RunFolder, RunRecord, controller_id
 from .._fleet.ask import AttemptRow
 from .._fleet.fleet import Fleet
+from .._input.config import Config
+from .._input.pricing import FREE, PRICING
 from .._links.link import LinkError
 from .._links.reader import clean_lines
 from .._links.signatures import UNSIGNED, WRONG, judge
@@ -92,7 +95,7 @@ def harvest_and_compare(
     if check:
         _foresee_all(rows)
     else:
-        _harvest_all(rows, most)
+        _harvest_all(rows, most, fleet.config)
     differences = list(_differences(rows, most, check)) if compare else []
     failed = any(row.get("folder", "") is None for row in rows)
     return attempts_document("harvest", rows, silent, failed=failed, check=check), differences
@@ -103,7 +106,7 @@ def has_changed(document: AttemptsDocument) -> bool:
     return any(row.get("fetched") for row in document["attempts"])
 
 
-def _harvest_all(rows: Sequence[AttemptRow], most: HarvestLimit) -> None:
+def _harvest_all(rows: Sequence[AttemptRow], most: HarvestLimit, config: Config) -> None:
     by_node = defaultdict[str, list[AttemptRow]](list)
     for row in rows:
         by_node[row["node"]].append(row)
@@ -112,7 +115,7 @@ def _harvest_all(rows: Sequence[AttemptRow], most: HarvestLimit) -> None:
     records = _OpenRecords()
 
     def harvest_node(rows: Sequence[AttemptRow]) -> None:
-        _harvest_node(rows, controller, most, records)
+        _harvest_node(rows, controller, most, records, config)
 
     with ThreadPoolExecutor(min(AT_ONCE, len(by_node))) as pool:
         # What any of them raises is raised here, after the others are done.
@@ -145,7 +148,11 @@ class _OpenRecords:
 
 
 def _harvest_node(
-    rows: Sequence[AttemptRow], controller: str, most: HarvestLimit, records: _OpenRecords
+    rows: Sequence[AttemptRow],
+    controller: str,
+    most: HarvestLimit,
+    records: _OpenRecords,
+    config: Config,
 ) -> None:
     """Bring the attempts of one node home, one after the other. It has a thread of its own."""
     # What the node has filled this controller's disk with, by its own word alone.
@@ -156,7 +163,7 @@ def _harvest_node(
             left = TOLD_MOST * most.bytes - taken
             limit = replace(most, bytes=max(0, min(most.bytes, left)))
 
-        _harvest(row, controller, limit, records)
+        _harvest(row, controller, limit, records, config)
         folder = row.get("folder")
         if row["told"] and folder:
             taken += _size_or_limit(folder, most)
@@ -170,7 +177,13 @@ def _size_or_limit(folder: str, most: HarvestLimit) -> int:
         return most.bytes
 
 
-def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit, records: _OpenRecords) -> None:
+def _harvest(
+    row: AttemptRow,
+    controller: str,
+    limit: HarvestLimit,
+    records: _OpenRecords,
+    config: Config,
+) -> None:
     """Bring one attempt's harvest home if it has ended, and say in its row where it is now."""
     if row["state"] == "dead":
         # Who sees first that a supervisor died has the node make the harvest.
@@ -184,6 +197,8 @@ def _harvest(row: AttemptRow, controller: str, limit: HarvestLimit, records: _Op
     if row["state"] == "ended" and _is_named_well(row):
         with records.of(row["run_id"]) as record:
             row["folder"], row["message"] = _bring_home(record, row, controller, limit, again)
+            if row.get("fetched"):
+                _note_cost(record, row, config)
 
 
 def _has_failed(row: AttemptRow) -> bool:
@@ -297,6 +312,30 @@ def _bring_home(
         home.self_running.describe(),
     )
     return home.folder, "; ".join(filter(None, words))
+
+
+def _note_cost(record: RunRecord, row: AttemptRow, config: Config) -> None:
+    """What it has cost counts today, if no call of its run has heard that it ended.
+
+    Of what only a node calls a job of this run, another controller keeps account.
+    """
+    entry = record.history.attempts.get(row["attempt"])
+    agent = str(row.get("agent"))
+    is_noted = row["attempt"] in record.history.costs
+    if row["told"] or entry is None or is_noted or PRICING.get(agent) == FREE:
+        return
+    cost = cost_row(
+        row["attempt"],
+        record.run_id,
+        row["job"],
+        row["node"],
+        agent=agent,
+        account=config.account_of(agent),
+        project=_project_of(record, row),
+        told=row["ended"] or {},
+    )
+    Ledger().note(cost)
+    record.append("cost", cost=cost)
 
 
 def _fetched_before(record: RunRecord, row: AttemptRow) -> tuple[str, str]:

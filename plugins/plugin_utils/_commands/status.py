@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar
 
+from .._files.costs import CostSummary, Ledger, summarize
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet, with_load_of_now
@@ -153,6 +154,8 @@ class StatusDocument(TypedDict):
     # name and reason of machines that are no host of the inventory.
     left_out: list[dict[str, str]]
     totals: StatusTotals
+    # What attempts have cost of which this controller heard today that they ended.
+    cost: CostSummary
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,7 @@ def status(fleet: Fleet) -> StatusDocument:
             "running": sum(row["status"] == "running" for row in rows),
             "ended_today": sum(row["ended_at"] is not None for row in rows),
         },
+        "cost": summarize(Ledger().today()),
     }
 
 

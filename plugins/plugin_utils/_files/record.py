@@ -171,6 +171,8 @@ class History:
     branches: dict[str, BranchOrder] = field(default_factory=dict)
     # Job's name -> where its project lies on this controller, by the newest list of jobs.
     projects: dict[str, str] = field(default_factory=dict)
+    # Attempt's id -> what it has cost, as costs.py has it.
+    costs: dict[str, Any] = field(default_factory=dict)
     # Nodes that could not be asked when the run was adopted: they may hold jobs that the record
     # does not know.
     silent: list[str] = field(default_factory=list)
@@ -202,6 +204,8 @@ class History:
                 # Only a node says that it is of this job: no branch is made of it by itself.
                 first["branch"] = first["project"] = None
             self.attempts.setdefault(entry["attempt"], first).update(entry)
+        elif kind == "cost":
+            self.costs[entry["cost"]["attempt"]] = dict(entry["cost"])
         elif kind == "takeover":
             self.silent = entry["silent"]
         elif kind == "wait":
@@ -307,14 +311,17 @@ class RunRecord(RunFolder):
         self.uid = self.history.uid or secrets.token_hex(6)
         # Two attempts of one job may come home at once.
         self._keeping = threading.Lock()
+        # So may two of different nodes, each with its own entries.
+        self._appending = threading.Lock()
 
     def append(self, kind: str, **data: Any) -> None:
         """Add an entry to the journal: it is on disk when this returns."""
         entry = {"kind": kind, "at": round(time.time(), 3), **data}
-        self.history.apply(entry)
-        self._journal.write(json.dumps(entry).encode() + b"\n")
-        self._journal.flush()
-        os.fsync(self._journal.fileno())
+        with self._appending:
+            self.history.apply(entry)
+            self._journal.write(json.dumps(entry).encode() + b"\n")
+            self._journal.flush()
+            os.fsync(self._journal.fileno())
 
     def begin(
         self,

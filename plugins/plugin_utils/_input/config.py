@@ -17,7 +17,7 @@ import yaml
 from .._errors import BadValue, InputError
 from .._files.paths import NAME, config_home
 from .._schedule.placement import DEFAULT_WEIGHTS
-from .keys import HARVEST_LIMIT, hint, read_count, read_size, show
+from .keys import HARVEST_LIMIT, hint, read_count, read_dollars, read_size, show
 from .nodes import check_preferences, check_weights, read_names
 
 # What a sync leaves out unless the config says otherwise: what can be made anew on the node.
@@ -155,6 +155,16 @@ class Keep:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What may be spent, in dollars; None: nobody set a limit."""
+
+    # By all calls of a run together, where the run does not say it.
+    run_usd: float | None = None
+    # By all runs of this controller in a day of its clock.
+    day_usd: float | None = None
+
+
+@dataclass(frozen=True)
 class Source:
     """Where git gets the source of an agent from."""
 
@@ -203,6 +213,7 @@ class Config:
     # Agent -> its settings, as in AGENT_SETTINGS.
     agents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     keep: Keep = Keep()
+    budget: Budget = Budget()
     # How many bytes of one harvest come home.
     harvest_limit: int = HARVEST_LIMIT
     # Agent -> how `install` is to install it.
@@ -231,6 +242,10 @@ class Config:
     def slots(self) -> dict[str, int]:
         """Node's name -> its slots, of the nodes for which the config says them."""
         return {name: node["slots"] for name, node in self.nodes.items() if "slots" in node}
+
+    def account_of(self, agent: str) -> str:
+        """Whose quota the agent uses up."""
+        return self.agents.get(agent, {}).get("account", agent)
 
 
 def default_path() -> str:
@@ -522,6 +537,18 @@ def _keep(raw: object) -> Keep:
     return Keep(**limits)
 
 
+def _budget(raw: object) -> Budget:
+    limits = {}
+    for key, value in _mapping(raw, "run_usd and day_usd to dollars").items():
+        if key not in Budget.__dataclass_fields__:
+            raise BadValue(f"unknown key {key!r}; {hint(str(key), Budget.__dataclass_fields__)}")
+        try:
+            limits[str(key)] = read_dollars(value)
+        except BadValue as exc:
+            raise BadValue(f"{key}: {exc}") from exc
+    return Budget(**limits)
+
+
 def _mapping(raw: object, what: str) -> dict[Any, Any]:
     if not isinstance(raw, dict):
         raise BadValue(f"{show(raw)} is no mapping; write a mapping of {what}")
@@ -536,8 +563,9 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "nodes": _nodes,
     "agents": _agents,
     "keep": _keep,
+    "budget": _budget,
     "harvest_limit": read_size,
 }
 
 # The keys that hold settings one by one; the others are one setting each.
-KEYS_OF_SETTINGS = frozenset({"nodes", "agents", "keep"})
+KEYS_OF_SETTINGS = frozenset({"nodes", "agents", "keep", "budget"})

@@ -47,6 +47,10 @@ PLACES_MOST = 50
 # How many bytes of one harvest come home, where nobody says it.
 HARVEST_LIMIT = 2 * 10**9
 
+# An amount of money, and the largest that makes sense, in dollars.
+AMOUNT = re.compile(r"\$?\s*(\d{1,9}(?:\.\d{1,9})?)")
+DOLLARS_MOST = 1e6
+
 # How a job can end that is not as it should be.
 BAD_ENDS = ("failed", "lost", "unproven", "cancelled")
 
@@ -216,6 +220,16 @@ KEYS = (
         ),
     ),
     Key(
+        "budget_usd",
+        level="job",
+        type="dollars",
+        default=None,
+        text=(
+            "Dollars that the job may cost in one call of the run; its agent is held to them while "
+            "it works, so that the job ends failed (budget)."
+        ),
+    ),
+    Key(
         "pass_env",
         level="job",
         type="variables",
@@ -350,6 +364,27 @@ KEYS = (
         text="How long jobs may wait for a free slot; without it, as long as it takes.",
     ),
     Key(
+        "run_budget_usd",
+        level="run",
+        type="dollars",
+        default=None,
+        text=(
+            "Dollars that all calls of the run may cost together; then nothing more begins, what "
+            "runs goes on to its end. By default what the config says."
+        ),
+    ),
+    Key(
+        "unpriced",
+        level="run",
+        type="str",
+        default="refuse",
+        text=(
+            "Whether jobs may have a budget whose agents can't be held to one: refuse, or allow, "
+            "and then what they cost is not counted."
+        ),
+        choices=("refuse", "allow"),
+    ),
+    Key(
         "load_weights",
         level="run",
         type="mapping",
@@ -408,6 +443,16 @@ KEYS = (
         type="bool",
         default=False,
         text="Show panels and summaries in ASCII alone, for terminals that have nothing else.",
+    ),
+    Key(
+        "verbose",
+        level="run",
+        type="bool",
+        default=False,
+        text=(
+            "Show on stderr what agents say and which tools they use while they work, each line "
+            "with its job's name; so does -v."
+        ),
     ),
     Key(
         "harvest_limit",
@@ -574,6 +619,18 @@ def read_size(raw: object) -> int:
             if size >= 1:
                 return size
     raise BadValue(f"{show(raw)} is no size; write 500MB, 2GB or a number of bytes, 1 or more")
+
+
+def read_dollars(raw: object) -> float:
+    """Dollars, more than 0. BadValue: a sentence."""
+    if not isinstance(raw, bool) and isinstance(raw, (int, float, str)):
+        match = AMOUNT.fullmatch(str(raw).strip())
+        if match and 0 < float(match[1]) <= DOLLARS_MOST:
+            return float(match[1])
+    raise BadValue(
+        f"{show(raw)} is no amount of dollars; write a number such as 5 or 0.50, more than 0 and "
+        f"at most {DOLLARS_MOST:.0f}"
+    )
 
 
 def _word(key: Key, value: object) -> str:
@@ -787,6 +844,7 @@ READ_STRIPPED: Mapping[str, Callable[[object], object]] = {
     "duration": _duration,
     "stall": _stall,
     "size": read_size,
+    "dollars": read_dollars,
     "int": _int,
     "changes": _changes,
     "variables": _variables,

@@ -28,6 +28,7 @@ TYPES: Mapping[str, Row] = {
     "bool": {"type": "bool"},
     "changes": {"type": "str", "choices": ["auto", "true", "false"]},
     "count": {"type": "int"},
+    "dollars": {"type": "float"},
     "duration": {"type": "str"},
     "globs": LIST_OF_TEXTS,
     "int": {"type": "int"},

@@ -26,6 +26,7 @@ from .config import AGENT_SETTINGS, NEEDED_SETTINGS, Config, default_path
 from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
 from .nodes import check_preferences, check_weights
 from .origins import SettingRow, setting_rows
+from .pricing import why_not_held
 from .routing import why_not
 
 # Bytes of the longest prompt for gummy, which takes it as one argv word and says it twice.
@@ -99,6 +100,8 @@ class Job:
     setup_if: tuple[str, ...] = ()
     # How long it may take, in seconds.
     setup_timeout: float = 1800.0
+    # Dollars that it may cost in one call of the run; None for no limit of its own.
+    budget_usd: float | None = None
     # The agents that may do it, in their order; none: `agent` alone.
     agents: tuple[str, ...] = ()
 
@@ -162,6 +165,12 @@ class Request:
     fail_on: tuple[str, ...] = ()
     # Where each setting came from.
     settings: tuple[SettingRow, ...] = ()
+    # Dollars that all calls of the run may cost together, and all runs of this controller in a day;
+    # None for no limit.
+    run_budget_usd: float | None = None
+    day_budget_usd: float | None = None
+    # Whether what agents say is shown while they work.
+    verbose: bool = False
 
 
 class Given(NamedTuple):
@@ -198,6 +207,8 @@ def read_request(
     output_file = reader.read_output_file(top)
     reader.check_settings(top)
     config, notes = reader.read_placement(top, config)
+    run_budget = _value(top, "run_budget_usd") or config.budget.run_usd
+    reader.check_budgets(top, jobs, config, run_budget)
     if reader.problems:
         raise InputError(dict.fromkeys(reader.problems))
 
@@ -222,6 +233,9 @@ def read_request(
         notes=(*reader.notes, *notes),
         fail_on=_value(top, "fail_on"),
         settings=tuple(setting_rows(given, origins or {}, config)),
+        run_budget_usd=run_budget,
+        day_budget_usd=config.budget.day_usd,
+        verbose=_value(top, "verbose"),
     )
 
 
@@ -349,6 +363,31 @@ class _Reader:
                 f"{top['min_nodes'].where}: it goes with {each}=node or {each}=os; "
                 "give that as well"
             )
+
+    def check_budgets(
+        self,
+        top: Mapping[str, Given],
+        jobs: Iterable[Job],
+        config: Config,
+        run_budget: float | None,
+    ) -> None:
+        """A budget whose agent can't be held to it is none, unless the user allows that."""
+        if _value(top, "unpriced") == "allow":
+            return
+        of_all = f"{self._prefix}run_budget_usd" if "run_budget_usd" in top else ""
+        if not of_all and run_budget is not None:
+            of_all = "budget.run_usd of the config file"
+        if not of_all and config.budget.day_usd is not None:
+            of_all = "budget.day_usd of the config file"
+        for job in jobs:
+            budget = of_all if job.budget_usd is None else "budget_usd"
+            reasons = filter(None, map(why_not_held, job.choices))
+            reason = next(reasons, "") if budget else ""
+            if reason:
+                self.problems.append(
+                    f"{job.name}: {reason}, and there is {budget}; take that away, choose another "
+                    f"agent, or give {self._prefix}unpriced=allow (what it costs is not counted)"
+                )
 
     def read_placement(
         self, top: Mapping[str, Given], config: Config
@@ -519,6 +558,7 @@ class _Reader:
             priority=job.value("priority"),
             deliver=job.value("deliver"),
             artifacts=job.value("artifacts") or (),
+            budget_usd=job.value("budget_usd"),
         )
 
     def _read_agents(self, job: _JobInput) -> tuple[str, ...]:

@@ -247,6 +247,7 @@ KEY = Text(1024, cut=True)
 FAILURES = frozenset(
     {
         "agent",
+        "budget",
         "cancelled",
         "harvest",
         "killed",

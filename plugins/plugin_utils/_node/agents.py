@@ -23,7 +23,7 @@ from .gummy import Gummy
 from .opencode import Opencode
 from .own import Own
 from .qwen import Qwen
-from .row import Agent, Ran, Result, killed_by, signal_name
+from .row import FREE, Agent, Ran, Result, killed_by, signal_name
 from .store import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 class Shell(Agent):
     """A plain command, whose exit status says all."""
+
+    pricing = FREE
 
     def argv(self, spec: wire.JobSpec) -> list[str]:
         return ["/bin/sh", "-c", str(spec["command"])]

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from .events import Events, count, dollars, fields
 from .row import (
+    CAPPED,
     DENIED_MOST,
     DENIED_SHOWN,
     ERRORS_MOST,
@@ -33,6 +34,7 @@ from .row import (
 from .store import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from . import limits, wire
@@ -45,6 +47,9 @@ NO_RESULT = _NO_RESULT % "claude"
 USES_MOST = 200
 # Messages whose tokens are remembered: claude prints one message in several events.
 MESSAGES_MOST = 20
+# The option by which claude holds itself to a number of dollars, and what its result says then.
+BUDGET_OPTION = "--max-budget-usd"
+OVER_BUDGET = ("error_max_budget_usd", "budget_exhausted")
 # The words of claude's `error` that say that the service had too much to do.
 BUSY_ERRORS = ("server_error", "overloaded", "overloaded_error", "timeout")
 BUSY_STATUS = (408, 500, 502, 503, 504, 522, 524, 529)
@@ -86,7 +91,9 @@ class ClaudeReader(Reader):
     # What earlier runs of its session cost, where somebody remembers it.
     earlier_cost: float | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, hear: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """hear: is given each event as well."""
+        self._hear = hear
         self._events = Events(self._take)
         # stderr's end.
         self._errors = bytearray()
@@ -172,6 +179,8 @@ class ClaudeReader(Reader):
     # -- its events
 
     def _take(self, event: dict[str, Any]) -> None:
+        if self._hear is not None:
+            self._hear(event)
         kind = event.get("type")
         session = event.get("session_id")
         if isinstance(session, str) and session:
@@ -353,6 +362,9 @@ class ClaudeReader(Reader):
         # Its patterns cost every verb more than most failures are worth.
         from . import limits
 
+        if result.get("subtype") in OVER_BUDGET or result.get("terminal_reason") in OVER_BUDGET:
+            return "budget", None
+
         error = self._error.get("error")
         status = result.get("api_error_status") or self._error.get("api_error_status")
         api_error = result.get("api_error") or self._error.get("api_error")
@@ -412,6 +424,11 @@ class ClaudeReader(Reader):
         if not text:
             return "%s says that it succeeded, and gave no answer" % self.name
         return None
+
+
+def budget_word(budget: float) -> str:
+    """Dollars as claude reads them: more than nothing, and no power of ten."""
+    return ("%.6f" % max(budget, 0.000001)).rstrip("0").rstrip(".")
 
 
 def refused_words(denied: list[str], mode: str, name: str = "claude", remedy: str = "") -> str:
@@ -486,6 +503,7 @@ class Claude(Agent):
     login_advice = "start `claude` and type /login"
     streams = True
     environment = BOUNDS
+    pricing = CAPPED
 
     def argv(self, spec: wire.JobSpec) -> list[str]:
         settings = spec.get("settings") or {}
@@ -493,6 +511,9 @@ class Claude(Agent):
         argv += ["--permission-mode", str(settings.get("permission_mode", "acceptEdits"))]
         if settings.get("allowed_tools"):
             argv += ["--allowedTools", str(settings["allowed_tools"])]
+        budget = spec.get("budget_usd")
+        if budget is not None:
+            argv += [BUDGET_OPTION, budget_word(budget)]
         return argv
 
     def stdin(self, spec: wire.JobSpec) -> str | None:

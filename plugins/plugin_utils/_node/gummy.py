@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from . import claude
-from .row import SHELL_ADDS, Agent, Ran, Result, killed_by, last_line, signal_name
+from .row import CAPPED, SHELL_ADDS, Agent, Ran, Result, killed_by, last_line, signal_name
 from .store import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class Gummy(Agent):
     login_advice = claude.Claude.login_advice
     spaced = True
     recorded = True
+    # By claude's cap, which the recorder asks for.
+    pricing = CAPPED
 
     def argv(self, spec: wire.JobSpec) -> list[str]:
         """gummy takes its words as arguments alone; one that begins with a dash is an option."""

@@ -17,7 +17,7 @@ import os
 from collections.abc import Mapping
 
 from .events import count, dollars, fields
-from .row import SHOWN, Result
+from .row import LIVE, SHOWN, Result
 from .store import TYPE_CHECKING
 from .streamed import EventAgent, EventReader
 
@@ -115,6 +115,7 @@ class Opencode(EventAgent):
     settings = ("permission_mode", "model")
     login_program = "opencode"
     login_advice = "type `opencode auth login`"
+    pricing = LIVE
     # It prints nothing while it waits for its service, and waits as long as that says.
     stall = 1800.0
     environment: Mapping[str, str] = {"OPENCODE_DISABLE_AUTOUPDATE": "1"}

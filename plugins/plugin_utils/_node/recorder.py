@@ -8,9 +8,10 @@ session and group, passes stdin, output, signals and exit status through as they
 down in the attempt's folder what claude was given, what it says, and how it ended. gummy takes a
 file of that name only, so each attempt gets one that starts this module.
 
-In two things it is more than a listener. gummy's specialists ask claude for `--output-format json`
-and expect the array of all events, which claude prints only with `--verbose`: without it such a job
-would fail after it was paid. And a claude that does not end after its result is ended.
+In three things it is more than a listener. gummy's specialists ask claude for `--output-format
+json` and expect the array of all events, which claude prints only with `--verbose`: without it such
+a job would fail after it was paid. A claude that does not end after its result is ended. And where
+the job has a budget, claude is told what is left of it, for gummy has no word for that.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ import stat
 import sys
 import time
 
-from .claude import ClaudeReader
+from . import talk
+from .claude import BUDGET_OPTION, ClaudeReader, budget_word
 from .events import PIECE, dollars
 from .row import Grace
 from .store import TYPE_CHECKING, read_json, write_whole
@@ -188,8 +190,9 @@ class Call:
         self.id = os.urandom(8).hex()
         spec = read_json(os.path.join(attempt, "spec.json")) or {}
         self._ours = str(spec.get("prompt") or "").strip().encode("utf-8", "surrogateescape")
+        self._budget = dollars(spec.get("budget_usd"))
         self.stdin = Given(self._ours)
-        self.reader = ClaudeReader()
+        self.reader = ClaudeReader(lambda event: talk.keep(attempt, event))
         self._costs = os.path.join(os.path.dirname(os.path.dirname(attempt)), COSTS)
         self.reader.earlier_cost = self._cost_of(_resumed(argv))
         self._grace = Grace()
@@ -234,6 +237,23 @@ class Call:
         note: CallNote = {"exit_status": status, "prompt": self._prompt()}
         self._note({**note, "verdict": verdict._asdict()})
         return status
+
+    def words_for_claude(self) -> Sequence[bytes]:
+        """The words of the call, and those that we add."""
+        return _with_budget(_with_verbose(self.argv), self._left())
+
+    def _left(self) -> float | None:
+        """What of the job's budget its earlier calls have left; None: it has none.
+
+        Of a call that runs beside this one is known what it has cost until now.
+        """
+        if self._budget is None:
+            return None
+        spent = 0.0
+        for note in calls(self.attempt):
+            told = note.get("verdict") or note.get("said") or {}
+            spent += dollars(told.get("cost_usd")) or 0.0
+        return self._budget - spent
 
     def _cost_of(self, session: str | None) -> float | None:
         """What a session has cost until now, if one of our calls saw it."""
@@ -334,6 +354,17 @@ def _with_verbose(argv: Sequence[bytes]) -> Sequence[bytes]:
     return [b"--verbose", *argv]
 
 
+def _with_budget(argv: Sequence[bytes], left: float | None) -> Sequence[bytes]:
+    """The words of a call, with what it may cost; a cap that stands there already may be lower."""
+    option = BUDGET_OPTION.encode()
+    asks = any(word == option or word.startswith(option + b"=") for word in argv)
+    # Without -p it is no job, such as --version or a login.
+    is_job = b"-p" in argv or b"--print" in argv
+    if left is None or asks or not is_job:
+        return argv
+    return [option, budget_word(left).encode(), *argv]
+
+
 # -- the recorder's own process
 
 
@@ -387,10 +418,11 @@ def _start(call: Call, streams: Sequence[int], child_handler: Handler, mask: Ite
     """
     environment = _environment(os.path.join(call.attempt, FOLDER))
     real = _real(environment.get(b"PATH", os.fsencode(os.defpath)))
+    words = call.words_for_claude()
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGCHLD, child_handler)
-        _become(real, call.argv, environment, streams, mask)
+        _become(real, words, environment, streams, mask)
     with contextlib.suppress(OSError):
         # Without this a signal for the group would reach claude twice. A session's leader can't
         # leave its group.
@@ -505,7 +537,7 @@ def _become(
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if real is None:
             raise OSError(errno.ENOENT, "command not found")
-        os.execve(real, [b"claude", *_with_verbose(argv)], environment)
+        os.execve(real, [b"claude", *argv], environment)
     except OSError as exc:
         status = 127 if exc.errno == errno.ENOENT else 126
         os.write(2, b"claude: %s\n" % str(exc.strerror).encode())

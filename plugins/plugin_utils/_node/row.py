@@ -58,6 +58,15 @@ if TYPE_CHECKING:
         finished: bool
 
 
+# How an agent is held to a budget. The controller has the same table; a test compares them.
+# It costs nothing.
+FREE = "free"
+# It has a cap of its own, and tells at its end what it cost.
+CAPPED = "capped"
+# It tells what it costs while it runs, and is ended here.
+LIVE = "live"
+# It does neither.
+UNPRICED = "unpriced"
 # Characters of what an agent says that are told.
 SHOWN = 500
 # Refused permissions that are told, and characters of each.
@@ -198,6 +207,8 @@ class Agent:
     leavings: tuple[str, ...] = ()
     # Whether its streams are read while it runs; else they are the log itself.
     streams = False
+    # How it is held to a budget.
+    pricing = UNPRICED
 
     def argv(self, spec: wire.JobSpec) -> list[str]:
         """The command line for a job."""

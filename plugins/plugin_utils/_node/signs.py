@@ -19,6 +19,7 @@ import time
 from typing import NamedTuple
 
 from . import processes
+from .row import last_line
 from .store import TYPE_CHECKING, read_json, write_whole
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ CPU = 0.5
 MOVED = 64 << 10
 # The file, in an attempt's folder, that tells others.
 FILE = "signs.json"
+# Bytes of a log's end in which its last line is looked for.
+TAIL = 4096
 # Clock ticks in a second, as /proc counts them.
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -207,6 +210,16 @@ def news(row: wire.Signs) -> tuple[int, str]:
     for, without how often it has tried and for how long it waits.)
     """
     return int(row["quiet"] // 60).bit_length(), row["waits"].partition(", try ")[0]
+
+
+def last_words(attempt: Attempt) -> str:
+    """The last line of what it has printed; blank: there is none."""
+    try:
+        with open(attempt.log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
+            return last_line(file.read(TAIL).decode("utf-8", "replace"))
+    except OSError:
+        return ""
 
 
 def told(attempt: Attempt) -> wire.Signs | None:

@@ -412,6 +412,10 @@ class _Waited(Exception):
     """It has waited for its service for too long. Its argument is for how many seconds."""
 
 
+class _OverBudget(Exception):
+    """It has cost what it may cost. Its argument is how many dollars that is."""
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     raise _Stopped
 
@@ -459,6 +463,9 @@ def _watch(
         _fail(ended, "stalled", "; ".join(filter(None, (message, waits))))
     except _Waited as exc:
         ended.update(launch.waited(reader, exc.args[0]))
+    except _OverBudget as exc:
+        message = "it has cost $%.4g by now, and may cost $%.4g (budget_usd): it was ended"
+        _fail(ended, "budget", message % (exc.args[0], spec["budget_usd"]))
     except _Stopped:
         _fail(
             ended,
@@ -508,8 +515,8 @@ class _Watch:
     def until_end(self, child: subprocess.Popen[bytes], flow: Flow | None = None) -> int | None:
         """The exit status, None if it goes on after its result.
 
-        flow: its streams, where they are read. Raises TimeoutExpired, _Cancelled, _Stalled and
-        _Waited.
+        flow: its streams, where they are read. Raises TimeoutExpired, _Cancelled, _Stalled, _Waited
+        and _OverBudget.
         """
         while True:
             if self._attempt.has("cancel"):
@@ -537,6 +544,9 @@ class _Watch:
             return
         quiet = self._signs.quiet_for(now)
         said = launch.told(self._attempt, self._spec, self._reader)
+        if not said.get("words"):
+            # It prints no events: its last line says what it does.
+            said["words"] = signs.last_words(self._attempt)
         # What has not changed costs the disk nothing, and who is quiet is so for some time.
         granted = self._awake.look()
         news = (quiet // 15, granted, *said.items())
@@ -545,6 +555,11 @@ class _Watch:
             signs.tell(self._attempt, quiet, said, granted)
         if self._stall and quiet >= self._stall:
             raise _Stalled(quiet)
+        budget = self._spec.get("budget_usd")
+        cost = said.get("cost_usd")
+        # What has told its result costs no more.
+        if budget is not None and (cost or 0.0) > budget and not said.get("finished"):
+            raise _OverBudget(cost)
         self._look_how_long_it_waits(now, bool(said.get("waits")))
 
     def _look_how_long_it_waits(self, now: float, waits: bool) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, Literal, TextIO, TypeVar
 
-    from . import wire
+    from . import talk, wire
     from .store import Attempt
 
     T = TypeVar("T")
@@ -155,6 +155,15 @@ class _Poll:
         # told of them. At first there is nothing to tell of an agent that works.
         self._signs_read: dict[str, float] = {}
         self._signs_told: dict[str, tuple[int, str]] = {}
+        # Whether what an agent says and costs is news, and what was told of that.
+        self._lively = bool(request.get("lively"))
+        self._lively_told: dict[str, tuple[object, ...]] = {}
+        # What tells what agents print; None: nobody wants to know that.
+        self._talk: talk.Talk | None = None
+        if request.get("said") is not None:
+            from . import talk
+
+            self._talk = talk.Talk(request["said"])
         # Ids of attempts that were seen running.
         self._running = set[str]()
         # Whether the run waits for a slot.
@@ -187,8 +196,10 @@ class _Poll:
                 self._watchable.add(attempt.id)
                 yield {"state": "progress", "attempt": attempt.id, "watch": attempt.read("watch")}
             yield from self._look_at_signs(attempt)
+            yield from self._look_at_talk(attempt)
             return
 
+        yield from self._look_at_talk(attempt)
         ended = attempt.ended()
         self._ended.add(attempt.id)
         self._pause = SHORTEST_PAUSE
@@ -214,9 +225,21 @@ class _Poll:
         if told is None:
             return
         news = signs.news(told)
-        if news != self._signs_told.get(attempt.id, (0, "")):
+        is_news = news != self._signs_told.get(attempt.id, (0, ""))
+        if self._lively:
+            words = (told["words"], told["cost_usd"])
+            is_news = is_news or words != self._lively_told.get(attempt.id, ("", None))
+            self._lively_told[attempt.id] = words
+        if is_news:
             self._signs_told[attempt.id] = news
             yield {"state": "signs", "attempt": attempt.id, "signs": told}
+
+    def _look_at_talk(self, attempt: Attempt) -> Iterator[wire.PollReply]:
+        if self._talk is None:
+            return
+        text, size = self._talk.news(attempt)
+        if text:
+            yield {"state": "said", "attempt": attempt.id, "text": text, "size": size}
 
     def _listen(self) -> bool:
         """Wait for a word of the caller, as long as the pause; False when the caller is gone."""

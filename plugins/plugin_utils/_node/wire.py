@@ -415,6 +415,8 @@ class JobSpec(TypedDict):
     pinned: NotRequired[bool]
     # Seconds without a sign of life after which the agent is ended; None: it never is for that.
     stall: NotRequired[float | None]
+    # Dollars that the agent may cost; None: nobody set a limit.
+    budget_usd: NotRequired[float | None]
 
 
 class StoredSpec(JobSpec):
@@ -473,6 +475,10 @@ class PollRequest(TypedDict):
     watchable: list[str]
     # As in ClaimRequest.
     slots: int
+    # Whether how an agent is shall be told each time that it has said something else.
+    lively: NotRequired[bool]
+    # If what agents print shall be told: ids of attempts, and up to which byte that was done.
+    said: NotRequired[dict[str, int]]
 
 
 class WatchingReply(FromStore):
@@ -506,6 +512,17 @@ class SignsReply(FromStore):
     signs: Signs
 
 
+class SaidReply(FromStore):
+    """An agent has printed something."""
+
+    state: Literal["said"]
+    attempt: str
+    # Whole lines, as far as they are not very long.
+    text: str
+    # Up to which byte of what it has printed that goes.
+    size: int
+
+
 class UnknownReply(FromStore):
     """The attempt's supervisor died, and nobody has found out yet how it ended."""
 
@@ -523,6 +540,7 @@ PollReply = (
     WatchingReply
     | ProgressReply
     | SignsReply
+    | SaidReply
     | PollEndedReply
     | UnknownReply
     | TurnReply

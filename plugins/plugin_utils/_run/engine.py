@@ -48,6 +48,8 @@ from .._schedule.placement import Node, is_sure
 from .._schedule.scheduler import Scheduler
 from .._show.text import clock_time
 from . import replies
+from .log_tail import log_tail
+from .onlooker import Onlooker
 from .patience import Patience
 from .replies import Answer
 from .requests import git_need_of, placement_spec
@@ -60,6 +62,7 @@ from .results import (
     job_row,
     kept_ranking,
 )
+from .spending import Spending
 from .verbs import Links, Verbs
 from .watch import Watches
 
@@ -110,13 +113,14 @@ class Engine:
         controller: str,
         exclusions: Mapping[str, Exclusions],
         report: Callable[[str, str, str, str], None],
+        onlooker: Onlooker | None = None,
     ) -> None:
         """record: the run's, opened by the caller.
 
         jobs: those that this call does. nodes: the candidates, and nodes of earlier calls that are
         none any more. controller: this controller's identity. exclusions: project -> what of it
         stays at home. report: takes a line for people as job, verb, node, text; any of the first
-        three may be blank.
+        three may be blank. onlooker: is shown how far the run has come, and what agents say.
         """
         nodes = list(nodes)
         self._request = request
@@ -136,6 +140,7 @@ class Engine:
         self._logs: dict[str, AttemptLog] = {}
         self._active: set[str] = set()
         self._results: dict[str, JobResult] = {}
+        self._spending = Spending(request, record)
 
         # Harvests by node that are at home, and that their node was not told of yet; and what nodes
         # are being told, of which nobody waits for the answer before the end.
@@ -159,7 +164,14 @@ class Engine:
         self._verbs = Verbs(
             request, record, controller, links, exclusions, self._patience, self._answers.put
         )
-        self._watches = Watches(links, f"{record.uid}-", self._answers.put)
+        self._onlooker = onlooker
+        self._watches = Watches(
+            links,
+            f"{record.uid}-",
+            self._answers.put,
+            lively=onlooker is not None,
+            verbose=onlooker is not None and onlooker.verbose,
+        )
 
         threads = min(THREADS_MOST, THREADS_A_NODE * len(self._slots) + THREADS_TO_SPARE)
         self._pool = ThreadPoolExecutor(threads, "gummy")
@@ -184,6 +196,8 @@ class Engine:
             weights=request.config.load_weights,
             preferences=request.config.host_preferences,
             detach=request.detach,
+            run_budget=request.run_budget_usd,
+            day_budget=request.day_budget_usd,
         )
 
     def run(self, found: Iterable[ev.Found]) -> dict[str, JobRow]:
@@ -227,7 +241,14 @@ class Engine:
         for quarantined in self._fleet.quarantines.known():
             self._answers.put(Answer(quarantined))
 
+        # What earlier calls and other runs have spent comes before the first placement.
+        self._tell_spending()
         self._answers.put(Answer(ev.Tick()))
+
+    def _tell_spending(self) -> None:
+        spent = self._spending.news()
+        if spent is not None:
+            self._answers.put(Answer(spent))
 
     # -- the loop
 
@@ -243,8 +264,14 @@ class Engine:
                 return
             self._look_for_cancel()
             self._look_for_late_claims()
-            if event is not None:
+            # What was spent is known before a slot that has become free is used.
+            spent = self._spending.news()
+            if spent is not None:
+                over = self._handle(spent)
+            if event is not None and not over:
                 over = self._handle(event)
+            if self._onlooker is not None:
+                self._onlooker.look(self._spending.run_usd)
             self._watches.end_idle_polls()
 
     def _next_answer(self) -> Answer:
@@ -277,6 +304,9 @@ class Engine:
                 answer = replies.with_weighed_signature(answer, answer.event, key)
             text = answer.text or replies.line_of_signs(log.signs, answer.facts.get("signs"))
             log.learn(answer.facts)
+            self._note_spending(answer, log)
+            if self._onlooker is not None:
+                self._onlooker.hear(answer, log, self._jobs[log.job].agent)
             if isinstance(answer.event, ev.Fetched) or log.sync.get("files"):
                 self.has_acted = True
             if text:
@@ -290,6 +320,14 @@ class Engine:
                 self._slots[node.name] = node.slots
                 self._watches.set_slots(node.name, node.slots)
         return answer.event
+
+    def _note_spending(self, answer: Answer, log: AttemptLog) -> None:
+        if isinstance(answer.event, ev.Ended):
+            job = self._jobs[log.job]
+            self._spending.note_end(log.attempt, log.node, job, answer.event.result)
+        elif "signs" in answer.facts:
+            cost = answer.facts["signs"]["cost_usd"]
+            self._spending.note_live(log.attempt, log.node, cost)
 
     def _can_be(self, answer: Answer, log: AttemptLog) -> bool:
         """Whether what a node says of an attempt is its own to say, and can be so by now.
@@ -365,6 +403,8 @@ class Engine:
         """On disk when this returns, and so before the commands that follow it."""
         log = self._logs[command.attempt]
         log.state = command.state
+        if self._onlooker is not None:
+            self._onlooker.see_state(log)
         self._record.append(
             "attempt",
             attempt=command.attempt,
@@ -415,6 +455,9 @@ class Engine:
         elif command.standing is not None:
             ranking = kept_ranking(command.standing.ranking())
 
+        tail: tuple[str, ...] = ()
+        if folder is not None and command.status != "success":
+            tail = log_tail(folder, self._jobs[command.job].agent, command.failure)
         self._results[command.job] = JobResult(
             command.status,
             command.failure,
@@ -423,9 +466,12 @@ class Engine:
             log=log,
             folder=folder,
             ranking=ranking,
+            log_tail=tail,
         )
         row = self._row(command.job)
         self._record.append("finish", **row)
+        if self._onlooker is not None:
+            self._onlooker.see_end(row)
 
         if command.status == "success" and command.node is not None:
             self._sessions.keep(session_key(self._jobs[command.job]), command.node)

@@ -22,6 +22,8 @@ from .._node import signs, wire
 from .._project.bring_home import BroughtHome
 from .._project.sync import Sent, TransferError
 from .._schedule import messages as ev
+from .._show.ends import end_words
+from .._show.text import spoken
 from .results import AttemptFacts, SyncRow
 
 # How long an agent's own word lets its account rest at most, in seconds.
@@ -58,6 +60,9 @@ class Answer:
 
     # The store of a node that begins to tell; blank: it is about something else.
     store: str = ""
+
+    # What an agent has printed; blank: it is about something else.
+    said: str = ""
 
     # A line for people, and the step of the walk that it belongs to; blank: there is none.
     verb: str = ""
@@ -195,6 +200,8 @@ def after_poll(node: str, reply: wire.PollReply, *, now: float) -> Answer | None
         return Answer(None, reply["attempt"], verb="wait", text=text, told_by=node)
     if reply["state"] == "signs":
         return Answer(None, reply["attempt"], {"signs": reply["signs"]}, told_by=node)
+    if reply["state"] == "said":
+        return Answer(None, reply["attempt"], told_by=node, said=reply["text"])
     if reply["state"] == "unknown":
         event = ev.Unknown(reply["attempt"], "its supervisor is gone")
         return Answer(event, reply["attempt"], told_by=node)
@@ -221,10 +228,8 @@ def _of_end(answer: Answer, event: ev.Ended) -> Answer:
     """The answer, with this event and with what follows from it."""
     facts = answer.facts.copy()
     facts["result"] = event.result
-    outcome = event.failure or ("good" if event.proof else "unproven")
-    if event.failure == "quota" and event.kind != "reset":
-        outcome = f"quota ({event.kind})"
-    text = f"ended after {event.result.get('seconds', 0):.1f} s: {outcome}"
+    end = {"class": event.failure, "kind": event.kind, "proof": event.proof}
+    text = f"ended after {spoken(event.result.get('seconds', 0))}: {end_words(end)}"
     return replace(answer, event=event, facts=facts, text=text)
 
 

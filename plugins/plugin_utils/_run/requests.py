@@ -47,7 +47,7 @@ def placement_spec(
             git=None if git is None else git.version,
             git_for="" if git is None else git.what,
         )
-        return Choice(need, config.agents.get(agent, {}).get("account", agent))
+        return Choice(need, config.account_of(agent))
 
     first = choice_of(job.agent)
     return PlacementSpec(
@@ -61,6 +61,7 @@ def placement_spec(
         limit=limit,
         no_more=job.no_more,
         choices=tuple(map(choice_of, job.agents)),
+        budget_usd=job.budget_usd,
     )
 
 
@@ -129,6 +130,7 @@ def job_spec(
         "expect_changes": job.expect_changes,
         "pinned": job.node is not None,
         "stall": job.stall,
+        "budget_usd": job.budget_usd,
     }
 
 

@@ -19,6 +19,7 @@ from .._node import wire
 from .._project.branch import DeliveredBranch
 from .._project.self_running import NOTHING, SelfRunning
 from .._schedule.placement import Ranked
+from .._show.ends import status_words
 from .._show.text import how_many
 
 # How many nodes of a ranking the record keeps.
@@ -138,6 +139,9 @@ class JobResult:
     # How the best nodes stood, at the placement or at the end of a job that was not placed.
     ranking: tuple[RankingRow, ...] = ()
 
+    # The end of its log, if it did not succeed.
+    log_tail: tuple[str, ...] = ()
+
 
 class AttemptSummary(TypedDict):
     """An attempt in a job's row."""
@@ -210,6 +214,9 @@ class JobRow(_Class):  # pylint: disable=inherit-non-class
     # The job's folder in the run's, and the patch in it.
     folder: str | None
     patch: str | None
+
+    # The last lines of its log, made harmless for a terminal; none if it succeeded.
+    log_tail: Sequence[str]
 
     # What the patch changes.
     files_changed: int
@@ -284,6 +291,7 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
         "sync": log.sync,
         "folder": result.folder,
         "patch": patch,
+        "log_tail": list(result.log_tail),
         "files_changed": harvest.get("files", 0),
         "lines_added": harvest.get("added", 0),
         "lines_deleted": harvest.get("deleted", 0),
@@ -313,13 +321,8 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
 
 def describe_end(row: JobRow) -> str:
     """`failed (agent), 2 files changed (+3/-1), patch /...; exit status 4`, for people."""
-    words = row["status"]
-    if row["class"]:
-        kind = ""
-        if row.get("quota_kind") in ("credit", "busy"):
-            kind = f", {row['quota_kind']}"
-        words += f" ({row['class']}{kind})"
-    elif row["signature"] == "unsigned":
+    words = status_words(row["status"], row["class"], row.get("quota_kind"))
+    if not row["class"] and row["signature"] == "unsigned":
         words += " (unsigned)"
 
     went_wrong = row["message"] if row["status"] != "success" else ""

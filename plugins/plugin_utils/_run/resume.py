@@ -134,6 +134,9 @@ def _stays_ended(end: Mapping[str, Any]) -> bool:
         return True
     if end["status"] == "lost":
         return False
+    if end["class"] == "budget":
+        # It was not begun for want of a budget of the run or of the day; else it has met its own.
+        return bool(end["attempts"])
     return end["class"] not in TAKEN_UP_AGAIN
 
 

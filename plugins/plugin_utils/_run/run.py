@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypedDict
 
+from .._files.costs import CostSummary, Ledger, summarize
 from .._files.record import SCHEMA_VERSION, History, RunFolder, RunRecord, controller_id
 from .._files.sessions import Sessions
 from .._fleet.fleet import Fleet, with_load_or_reason
@@ -35,6 +36,7 @@ from .._show.printer import Printer
 from .._show.text import how_many
 from .engine import Engine
 from .interrupt import cancel_if_we_die
+from .onlooker import Onlooker
 from .requests import branch_orders, git_need_of, job_projects, placement_spec
 from .results import JobResult, JobRow, describe_end, job_row
 from .resume import ResumePlan, adopt_run, refuse_lost_record, relocate, take_up
@@ -49,7 +51,17 @@ class ReaderGone(Exception):
     """Nobody reads what the play prints: the call has left its jobs, and its record says so."""
 
 
-class RunDocument(TypedDict):
+class Work(TypedDict):
+    """How much work a call of a run did."""
+
+    # How long its agents worked, one after the other.
+    work_seconds: float
+
+    # How many times as fast the call was; None: fewer than two agents ended in it.
+    times_as_fast: float | None
+
+
+class RunDocument(Work):
     """What `run` tells, and what lies in run.json."""
 
     schema_version: int
@@ -89,6 +101,10 @@ class RunDocument(TypedDict):
 
     # Files that several jobs changed, as find_conflicts tells them.
     conflicts: list[Any]
+
+    # What all calls of the run have cost together, and what this controller has spent today.
+    cost: CostSummary
+    today_usd: float | None
 
 
 class PlannedRow(PlannedJob, total=False):
@@ -144,8 +160,11 @@ def read_projects(request: Request) -> dict[str, Exclusions]:
     return {path: exclusions(path, request.config.sync_exclude) for path in paths}
 
 
-def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
-    """Drive the run to its end. Raises InputError before anything is started, and ReaderGone."""
+def run(request: Request, fleet: Fleet, printer: Printer, *, verbose: bool = False) -> RunDocument:
+    """Drive the run to its end. Raises InputError before anything is started, and ReaderGone.
+
+    verbose: whether what agents say is shown while they work.
+    """
     projects = read_projects(request)
     record = RunRecord(request.run_id)
     controller = controller_id()
@@ -179,15 +198,18 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         controller=controller,
         exclusions=projects,
         report=printer.event,
+        onlooker=_onlooker(request, resume, printer, verbose=verbose),
     )
     say_over = _guard_against_our_death(request, fleet, record)
-    rows = {**resume.rows, **engine.run(resume.found)}
+    own_rows = engine.run(resume.found)
+    rows = {**resume.rows, **own_rows}
     if not engine.has_left:
         say_over()
 
     jobs = [rows[job.name] for job in request.jobs]
     statuses = {row["name"]: row["status"] for row in jobs}
     too_few = missing(request.jobs, statuses, request.min_nodes)
+    seconds = round(time.time() - begun_at, 3)
     document: RunDocument = {
         "schema_version": SCHEMA_VERSION,
         "kind": "run",
@@ -199,11 +221,14 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         "message": "; ".join(too_few) or None,
         "command": fleet.command,
         "begun_at": round(begun_at, 3),
-        "seconds": round(time.time() - begun_at, 3),
+        "seconds": seconds,
+        **work_of(list(own_rows.values()), seconds),
         "controller": controller,
         "secrets": secrets,
         "jobs": jobs,
         "conflicts": find_conflicts(jobs),
+        "cost": summarize(record.history.costs.values()),
+        "today_usd": summarize(Ledger().today())["cost_usd"],
     }
     if engine.has_left:
         document["message"] = "; ".join(["nobody reads stdout or stderr any more", *too_few])
@@ -211,6 +236,15 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
     if engine.has_left:
         raise ReaderGone(_how_it_was_left(request, fleet))
     return document
+
+
+def _onlooker(
+    request: Request, resume: ResumePlan, printer: Printer, *, verbose: bool
+) -> Onlooker | None:
+    """Who looks on for people; None: they don't want to see anything."""
+    if not request.progress:
+        return None
+    return Onlooker(len(resume.to_do), printer.stand, printer.say, verbose=verbose)
 
 
 def _take_up(request: Request, fleet: Fleet, record: RunRecord, controller: str) -> ResumePlan:
@@ -347,13 +381,23 @@ def _how_it_was_left(request: Request, fleet: Fleet) -> str:
     )
 
 
+def work_of(rows: Sequence[JobRow], seconds: float) -> Work:
+    """How much work the jobs of a call were that took so long."""
+    worked = [row["seconds"] for row in rows if row["seconds"]]
+    work = round(sum(worked), 3)
+    times = None
+    if len(worked) > 1 and seconds > 0:
+        times = round(work / seconds, 2)
+    return {"work_seconds": work, "times_as_fast": times}
+
+
 def verdict(statuses: set[str], too_few: bool) -> str:
     """How the run as a whole stands.
 
     statuses: of its jobs; too_few: whether jobs of `each` ran on too few nodes.
 
-    success: every job is good, or skipped where enough others ran. unfinished: so far that is so,
-    and jobs are left. failed: all else.
+    success: every job succeeded, or was skipped where enough others ran. unfinished: so far that is
+    so, and jobs are left. failed: all else.
     """
     if too_few or statuses - {"success", "skipped", "running", "waiting"}:
         return "failed"

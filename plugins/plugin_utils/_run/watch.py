@@ -49,6 +49,13 @@ PAUSE_MOST = 5.0
 # How many words that say nothing new one poll may bring.
 IDLE_WORDS_MOST = 5000
 
+# How often a node may tell how one of its agents is, in seconds; its supervisor looks less often.
+SIGNS_EVERY = 1.0
+
+# How many bytes of what its agents print a node may tell in so many seconds.
+SAID_MOST = 1 << 20
+SAID_SECONDS = 10.0
+
 
 class Attempts:
     """The run's attempts on each node, as this controller knows them. Used by several threads."""
@@ -95,6 +102,11 @@ class Surroundings:
     # What nodes may tell of.
     attempts: Attempts = field(default_factory=Attempts)
 
+    # Whether nodes are asked how their agents are whenever these say something, and what they
+    # print.
+    lively: bool = False
+    verbose: bool = False
+
 
 class NodeWatch:
     """The watch of one node."""
@@ -127,6 +139,13 @@ class NodeWatch:
         # The same: whether a poll broke off by a reply that was not valid. Then the first word of
         # the next one shows no contact, or a node that goes on so would be in contact for ever.
         self._is_doubted = False
+
+        # The same: when each attempt's signs were told last; up to which byte of each attempt's
+        # output was told, since when such bytes are counted, and how many there were.
+        self._signs_at: dict[str, float] = {}
+        self._said: dict[str, int] = {}
+        self._said_since = 0.0
+        self._said_bytes = 0
 
     # -- for the engine's thread
 
@@ -223,6 +242,10 @@ class NodeWatch:
             "watchable": sorted(self._watchable),
             "slots": slots,
         }
+        if self._surroundings.lively:
+            request["lively"] = True
+        if self._surroundings.verbose:
+            request["said"] = dict(self._said)
         said: set[tuple[str, str]] = set()
         idle_words = 0
         try:
@@ -280,6 +303,10 @@ class NodeWatch:
             attempt = reply["attempt"]
             if not self._surroundings.attempts.may_tell(self._node, attempt):
                 return False
+        if reply["state"] == "signs":
+            return self._may_tell_signs(attempt)
+        if reply["state"] == "said":
+            return self._may_tell_said(attempt, len(reply["text"]), reply["size"])
         word = (reply["state"], attempt)
         if (
             word in said
@@ -288,6 +315,26 @@ class NodeWatch:
         ):
             return False
         said.add(word)
+        return True
+
+    def _may_tell_signs(self, attempt: str) -> bool:
+        now = time.monotonic()
+        if now < self._signs_at.get(attempt, float("-inf")) + SIGNS_EVERY:
+            return False
+        self._signs_at[attempt] = now
+        return True
+
+    def _may_tell_said(self, attempt: str, size: int, end: int) -> bool:
+        """Whether it was asked for, goes on where the last one ended, and is not too much."""
+        now = time.monotonic()
+        if now >= self._said_since + SAID_SECONDS:
+            self._said_since = now
+            self._said_bytes = 0
+        self._said_bytes += size
+        is_new = end > self._said.get(attempt, 0)
+        if not self._surroundings.verbose or not is_new or self._said_bytes > SAID_MOST:
+            return False
+        self._said[attempt] = end
         return True
 
     def _remember(self, reply: wire.PollReply) -> None:
@@ -309,11 +356,24 @@ class NodeWatch:
 class Watches:
     """The watches of a run, for the engine's thread alone."""
 
-    def __init__(self, links: Links, prefix: str, tell: Callable[[Answer], None]) -> None:
-        """prefix: what the ids of the run's attempts begin with; tell: takes what is told."""
+    def __init__(
+        self,
+        links: Links,
+        prefix: str,
+        tell: Callable[[Answer], None],
+        *,
+        lively: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        """prefix: what the ids of the run's attempts begin with; tell: takes what is told.
+
+        lively: whether it is told what agents said last; verbose: whether all of it is.
+        """
         self._over = threading.Event()
         self._attempts = Attempts()
-        self._surroundings = Surroundings(links, prefix, tell, self._over, self._attempts)
+        self._surroundings = Surroundings(
+            links, prefix, tell, self._over, self._attempts, lively=lively, verbose=verbose
+        )
         self._watches: dict[str, NodeWatch] = {}
 
     def expect(self, node: str, attempt: str) -> None:

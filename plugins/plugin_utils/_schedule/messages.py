@@ -59,6 +59,9 @@ class PlacementSpec:
     # here, whatever its node says. None: for ever.
     limit: float | None = None
 
+    # Dollars that its attempts may cost together; None: nobody set a limit.
+    budget_usd: float | None = None
+
     # Why the job may get no attempt beside those that were found; blank: it may. A job of which
     # it stands here is lost when none of the found attempts has it.
     no_more: str = ""
@@ -345,6 +348,12 @@ class Ended(AttemptEvent):
     kind: str = "reset"
 
     @property
+    def cost(self) -> float:
+        """Dollars that it has cost, as far as its agent tells it."""
+        cost = self.result.get("cost_usd")
+        return float(cost) if isinstance(cost, (int, float)) else 0.0
+
+    @property
     def word(self) -> str:
         """Class `start` says that the agent was never executed, so another node may take it."""
         if self.failure == "start":
@@ -381,11 +390,36 @@ class Quarantined(OfNode):
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What was spent until now, in dollars, as far as agents tell it."""
+
+    # By all calls of this run, what runs now included.
+    run: float
+
+    # By all runs of this controller since its day began, this one included.
+    day: float
+
+    # Who says so, for people: "node-1 $3.10, node-2 $0.40".
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class Cancelled:
     """The user wants the run to end: nothing more begins, and what may run is ended."""
 
 
-Event = Tick | Nodes | LinkUp | LinkDown | Granted | AttemptEvent | Found | Quarantined | Cancelled
+Event = (
+    Tick
+    | Nodes
+    | LinkUp
+    | LinkDown
+    | Granted
+    | AttemptEvent
+    | Found
+    | Quarantined
+    | Spent
+    | Cancelled
+)
 
 
 # -- commands

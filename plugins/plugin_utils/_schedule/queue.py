@@ -48,6 +48,9 @@ class QueuedJob:
     last_attempt: str | None = None
     last_node: str | None = None
 
+    # Dollars that its attempts have cost, as far as their agents tell it.
+    spent: float = 0.0
+
     # How often its service was too busy for it, since when, and until when it waits for that.
     busy_tries: int = 0
     busy_since: float = 0.0

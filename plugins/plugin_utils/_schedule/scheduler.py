@@ -105,12 +105,15 @@ class Scheduler:
         weights: Mapping[str, float] = DEFAULT_WEIGHTS,
         preferences: Mapping[str, Sequence[str]] | None = None,
         detach: bool = False,
+        run_budget: float | None = None,
+        day_budget: float | None = None,
     ) -> None:
         """work: the jobs, in their order. new_id: makes the id of an attempt.
 
         fallback: the controller itself, if it may take jobs; local_fallback: whether it also takes
         those that did not ask for it, when no node can. lost_after, queue_timeout: seconds.
         weights, preferences: as `rank` takes them. detach: end as soon as all that can begin runs.
+        run_budget, day_budget: dollars after which nothing more begins; None for no limit.
         """
         self._new_id = new_id
         self._local_fallback = local_fallback
@@ -119,6 +122,8 @@ class Scheduler:
         self._weights = weights
         self._preferences = preferences or {}
         self._detach = detach
+        self._run_budget = run_budget
+        self._day_budget = day_budget
 
         # What there is.
         self._nodes = NodeTable(nodes, fallback, self._weights, self._preferences)
@@ -417,6 +422,25 @@ class Scheduler:
             self._emit(ev.Cancel(attempt.id, attempt.node))
 
     @_apply.register
+    def _on_spent(self, event: ev.Spent) -> None:
+        """What is spent is spent, whoever says so: here one node's word counts for all jobs.
+
+        To go on would spend twice what was allowed where the node is right. Where it lies, jobs
+        that have not begun are left for the run to be called again.
+        """
+        for spent, budget, whose in (
+            (event.run, self._run_budget, "the run's budget"),
+            (event.day, self._day_budget, "the budget of this day"),
+        ):
+            if budget is not None and spent >= budget and self._stopped is None:
+                text = f"{whose} is used up: ${spent:.2f} of ${budget:.2f}"
+                if event.by:
+                    text += f" ({event.by})"
+                if self._open:
+                    self._emit(ev.Note("place", f"{text}; nothing more begins"))
+                self._stop("failed", "budget", f"not begun: {text}")
+
+    @_apply.register
     def _on_attempt_event(self, event: ev.AttemptEvent) -> None:
         attempt = self._attempts[event.attempt]
         self._unheard.discard(attempt.id)
@@ -575,6 +599,7 @@ class Scheduler:
 
         attempt.ended = event
         attempt.since = self._now
+        self._jobs[attempt.job].spent += event.cost
         state = self._nodes[attempt.node]
         account = self._jobs[attempt.job].spec.account
         self._on_success(state)
@@ -685,6 +710,9 @@ class Scheduler:
 
     def _may_try_again(self, job: QueuedJob) -> bool:
         if self._stopped is not None or job.done:
+            return False
+        budget = job.spec.budget_usd
+        if budget is not None and job.spent >= budget:
             return False
         return not job.exhausted and not job.spec.no_more
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from .ends import status_words
 from .text import how_many, printable, some
 
 # How many jobs are named in the line; all of them are in the document.
@@ -18,7 +19,7 @@ GOOD = frozenset({"success", "plan", "unfinished"})
 
 
 def why_failed(document: Mapping[str, Any], fail_on: Collection[str]) -> str | None:
-    """`1 of 5 jobs failed: lint (agent: exit status 4)`; None if no job ended like that.
+    """`1 of 5 jobs did not succeed: lint failed (agent): exit status 4`; None: none ended so.
 
     fail_on: the statuses that count; with none nothing fails.
     """
@@ -29,7 +30,7 @@ def why_failed(document: Mapping[str, Any], fail_on: Collection[str]) -> str | N
     bad = [row for row in jobs if row["status"] in fail_on]
     sentences = []
     if bad:
-        count = f"{len(bad)} of {how_many(len(jobs), 'job')} failed"
+        count = f"{len(bad)} of {how_many(len(jobs), 'job')} did not succeed"
         sentences.append(f"{count}: {some([_named(row) for row in bad], NAMED_MOST)}")
     if document["message"] and "failed" in fail_on:
         sentences.append(document["message"])
@@ -37,11 +38,11 @@ def why_failed(document: Mapping[str, Any], fail_on: Collection[str]) -> str | N
 
 
 def _named(row: Mapping[str, Any]) -> str:
-    """The job with the class of its failure, or else its status, and the reason."""
-    words = [row["class"] or row["status"]]
+    """The job with how it ended, and the reason."""
+    words = f"{row['name']} {status_words(row['status'], row['class'], row.get('quota_kind'))}"
     if row["message"]:
-        words.append(row["message"].splitlines()[0])
-    return f"{row['name']} ({': '.join(words)})"
+        words += f": {row['message'].splitlines()[0]}"
+    return words
 
 
 def why_bad(document: Mapping[str, Any], fail_on: Collection[str]) -> str | None:
@@ -50,7 +51,7 @@ def why_bad(document: Mapping[str, Any], fail_on: Collection[str]) -> str | None
         return why_failed(document, fail_on)
     if document["status"] in GOOD:
         return None
-    return printable(document.get("message") or "not every job is good: see above")
+    return printable(document.get("message") or "not every job succeeded: see above")
 
 
 def find_document(

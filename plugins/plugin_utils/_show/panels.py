@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .costs import day_cost_lines
+from .ends import status_words
 from .report import left_out_lines
 from .text import fit, fitted_table, wrapped_table
 
@@ -44,7 +46,8 @@ def status_text(status: Row) -> list[str]:
     lines = [summary, *_node_lines(status["nodes"])]
     lines += [fit(line, COLUMNS) for line in left_out_lines(status["left_out"])]
     lines += [fit(line, COLUMNS) for line in _attempt_lines(status["attempts"])]
-    return lines + _foreign_lines(status["foreign"])
+    lines += _foreign_lines(status["foreign"])
+    return lines + [fit(line, COLUMNS) for line in day_cost_lines(status["cost"])]
 
 
 def _node_lines(nodes: Sequence[Row]) -> list[str]:
@@ -97,7 +100,7 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
         return []
 
     heads = ["JOB", "NODE", "STATUS", "BEGAN", "TOOK", "COST"]
-    lines = ["", *fitted_table([heads, *rows], (26, 12, 11, 11, 5), COLUMNS)]
+    lines = ["", *fitted_table([heads, *rows], (20, 10, 18, 11, 5), COLUMNS)]
     notes = [
         [cells[0], note]
         for row, cells in zip(open_rows, rows, strict=False)
@@ -134,7 +137,7 @@ def _attempt_cells(row: Row) -> list[str]:
     return [
         f"{row['run_id'] or '?'}/{row['job'] or '?'}",
         row["node"],
-        f"{mark} {row['class'] or row['status']}",
+        f"{mark} {status_words(row['status'], row['class'])}",
         _moment(row["begun_at"]),
         _duration(row["seconds"]),
         _cost(row["cost_usd"]),

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .costs import run_cost_lines
+from .ends import end_words, run_sentences, status_words
 from .text import how_many, some, table
 
 # What stands before a job, by its status.
@@ -30,12 +32,16 @@ CANCELLED = {"void": "never began", "running": "still ending: ask again"}
 NOT_HARVESTED = {"running": "still running", "dead": "its supervisor died"}
 # How many files in conflict stand below each other.
 FILES_MOST = 5
+# Of how many jobs that did not succeed the end of the log is shown.
+TAILS_MOST = 5
 # How many paths that a sync would send are listed.
 PATHS_MOST = 50
 # The same for what runs by itself, of which the list begins with one of each kind.
 SELF_RUNNING_MOST = 10
 # Classes of a job whose agent never began: the fault is a node's, or lies on the way there.
 BEFORE_THE_AGENT = frozenset({"unreachable", "sync", "refused", "start"})
+# Classes of a job that the run takes up when it is called again, beside those whose work is kept.
+TAKEN_UP_AGAIN = BEFORE_THE_AGENT | {"input", "login", "queue", "quota"}
 # From how many nodes on those with the same reason share a line.
 ALIKE_LEAST = 3
 MEGABYTE = 1e6
@@ -51,34 +57,59 @@ Row = Mapping[str, Any]
 def run_summary(run: Row) -> list[str]:
     """The summary of a run, from run.json."""
     jobs: Sequence[Row] = run["jobs"]
-    counts = [f"{_count(jobs, status='success')} of {how_many(len(jobs), 'job')} good"]
-    for status in ("running", "waiting"):
-        count = _count(jobs, status=status)
-        if count:
-            counts.append(f"{count} {status}")
-    is_open = len(counts) > 1
+    is_open = any(row["status"] in ("running", "waiting") for row in jobs)
 
-    lines = [f"run {run['run_id']}: {', '.join(counts)}, {run['seconds']:.1f} s"]
+    lines = [run_sentences(run)]
     lines += table([_job_cells(row) for row in jobs])
+    tails = [row for row in jobs if row.get("log_tail")][:TAILS_MOST]
     for row in jobs:
         lines += _indented(_next_steps(run["command"], row))
+        if row in tails:
+            lines += [
+                f"  {row['name']}: its log ends:",
+                *(f"    | {each}" for each in row["log_tail"]),
+            ]
     for conflict in run.get("conflicts", ()):
         lines += _indented(_conflict_lines(conflict))
     if any(row["class"] in BEFORE_THE_AGENT for row in jobs):
         lines.append(f"  what keeps jobs from a node: {run['command']} distributed.gummy.doctor")
-    if is_open:
-        lines.append(
-            "  call the run again for the rest: "
-            f"the same command with -e gummy_run_id={run['run_id']}"
-        )
+    lines += _indented(_how_to_go_on(run["run_id"], jobs, is_open=is_open))
+    lines += run_cost_lines(run)
     lines.append(f"record: {run['folder']}/run.json")
     return lines
 
 
+def _how_to_go_on(run_id: str, jobs: Sequence[Row], *, is_open: bool) -> list[str]:
+    """What is typed next for the run as a whole."""
+    again = f"the same command with -e gummy_run_id={run_id}"
+    lines = []
+    if is_open:
+        lines.append(f"call the run again for the rest: {again}")
+    elif any(map(_is_taken_up_again, jobs)):
+        lines.append(f"once that is mended, to go on: {again}")
+    if any(map(_is_done_anew, jobs)):
+        lines.append(f"to do anew what did not succeed: {again} -e gummy_only=failed")
+    return lines
+
+
+def _is_taken_up_again(row: Row) -> bool:
+    """Whether the run that is called again does this job, or goes on with it."""
+    if row["status"] in ("lost", "skipped"):
+        return True
+    has_begun = bool(row["attempts"])
+    return row["class"] in TAKEN_UP_AGAIN or (row["class"] == "budget" and not has_begun)
+
+
+def _is_done_anew(row: Row) -> bool:
+    """Whether it takes a word of the user's to do this job once more: its agent has worked."""
+    if row["status"] not in ("failed", "cancelled", "unproven") or _is_taken_up_again(row):
+        return False
+    # Work that is done and kept is brought home, not done anew.
+    return row["class"] not in ("harvest", "deliver")
+
+
 def _job_cells(row: Row) -> list[str]:
-    status = row["status"]
-    if row["class"]:
-        status += f" ({row['class']})"
+    status = status_words(row["status"], row["class"], row.get("quota_kind"))
     seconds = ""
     if row["seconds"] is not None:
         seconds = f"{row['seconds']:.1f} s"
@@ -372,8 +403,7 @@ def _how_cancelled(row: Row, *, check: bool) -> str:
     if check and row.get("cancelled"):
         return f"{state}: would be ended"
     if state == "ended":
-        ended = row.get("ended") or {}
-        return f"ended ({ended.get('class') or 'good'})"
+        return end_words(row["ended"]) if row.get("ended") else state
     return CANCELLED.get(state, state)
 
 
@@ -384,7 +414,10 @@ def harvest_text(harvest: Row) -> list[str]:
         result = ", ".join(filter(None, [row.get("folder"), row.get("message")]))
         if not result:
             result = NOT_HARVESTED.get(row["state"], "never began")
-        rows.append([f"{row['run_id']}/{row['job']}", row["node"], row["state"], result])
+        state = row["state"]
+        if state == "ended" and row.get("ended"):
+            state = end_words(row["ended"])
+        rows.append([f"{row['run_id']}/{row['job']}", row["node"], state, result])
     return [*table(rows), *_silent_lines(harvest)]
 
 

@@ -60,6 +60,27 @@ def clock_time(at: float, now: float) -> str:
     return time.strftime(form, time.localtime(at))
 
 
+def spoken(seconds: float) -> str:
+    """A duration as people say it: `3.2 s`, `42 s`, `8 min 4 s`, `31 min`, `2 h 5 min`, `3 d 4 h`.
+
+    From ten minutes on seconds are left out.
+    """
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    if seconds < 60:
+        return f"{int(seconds)} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 10:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
 def how_many(number: int, what: str) -> str:
     """`1 job`, `2 jobs`. what: a word that takes an s."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+from types import SimpleNamespace
 
 import pytest
 from ansible import constants
@@ -89,3 +91,78 @@ def test_a_single_task_of_ansible_itself_has_a_callback_of_its_own(monkeypatch):
 
 def test_every_kind_of_line_has_a_colour_of_ansible():
     assert all(constants.config.get_config_value(name) for name in display.COLORS.values())
+
+
+# -- lines that stay
+
+
+def cut(text, columns):
+    return text[:columns]
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    written = []
+    stream = SimpleNamespace(write=written.append, flush=lambda: None, fileno=lambda: 2)
+    monkeypatch.setattr(display, "sys", SimpleNamespace(stderr=stream))
+    size = os.terminal_size((20, 6))
+    monkeypatch.setattr(display.os, "get_terminal_size", lambda _file: size)
+    monkeypatch.setattr(display, "_staying", False)
+    return written
+
+
+def test_lines_that_stay_leave_the_cursor_where_it_was(terminal, shown):
+    display.draw_lines(["first", "second"], cut)
+    assert terminal == ["\r\x1b[Jfirst\nsecond\x1b[1A\r"]
+    terminal.clear()
+    # What is printed takes their place.
+    display.print_line("a line", stderr=True)
+    assert terminal == ["\r\x1b[J"]
+    display.print_line("another", stderr=True)
+    assert terminal == ["\r\x1b[J"]
+    assert [text for text, _how in shown.calls] == ["a line", "another"]
+
+
+def test_lines_that_stay_fit_the_terminal_and_go_when_there_are_none(terminal):
+    display.draw_lines([f"{number} {'x' * 99}" for number in range(9)], cut)
+    (text,) = terminal
+    shown = text.removeprefix("\r\x1b[J").removesuffix("\x1b[3A\r").split("\n")
+    assert shown == [f"{number} {'x' * 17}" for number in range(5, 9)]
+    terminal.clear()
+    display.draw_lines([], cut)
+    assert terminal == ["\r\x1b[J"]
+
+
+def test_a_worker_hands_on_the_lines_that_stay(monkeypatch, terminal, shown):
+    in_worker(monkeypatch)
+    display.draw_lines(["first"], cut)
+    ((lines, how),) = shown.calls
+    assert how == {"log_only": True, "screen_only": True} and terminal == []
+    assert pickle.loads(pickle.dumps(lines)) == ""
+    assert terminal == ["\r\x1b[Jfirst\r"]
+
+
+def test_a_terminal_that_is_gone_is_nobodys_error(monkeypatch, terminal):
+    def fail(_file):
+        raise OSError(25, "not a terminal")
+
+    monkeypatch.setattr(display.os, "get_terminal_size", fail)
+    display.draw_lines(["first"], cut)
+    assert terminal == []
+
+
+@pytest.mark.parametrize(
+    ("is_one", "term", "moves"),
+    [(True, "xterm", True), (True, "dumb", False), (True, "", False), (False, "xterm", False)],
+)
+def test_a_terminal_is_one_that_can_be_moved_about_in(monkeypatch, is_one, term, moves):
+    stderr = SimpleNamespace(isatty=lambda: is_one)
+    monkeypatch.setattr(display, "sys", SimpleNamespace(stderr=stderr))
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert display._is_terminal() is moves
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert display._is_terminal() is False
+    # It was closed.
+    monkeypatch.setattr(display, "sys", SimpleNamespace(stderr=None))
+    assert display._is_terminal() is False

@@ -75,7 +75,7 @@ def test_a_check_says_which_attempts_would_be_ended_and_asks_no_node_to():
     assert cancel_text(document) == [
         "r/docs  n  running: would be ended",
         "r/docs  n  dead: would be ended",
-        "r/docs  n  ended (good)",
+        "r/docs  n  ended",
     ]
 
 

@@ -76,8 +76,23 @@ def test_blank_keys_are_not_given(config_file):
         (
             "5: 6",
             (
-                "5: unknown key; known: agents, harvest_limit, host_preferences, keep, "
+                "5: unknown key; known: agents, budget, harvest_limit, host_preferences, keep, "
                 "load_weights, nodes, sync_exclude"
+            ),
+        ),
+        (
+            "budget: 5",
+            "budget: 5 is no mapping; write a mapping of run_usd and day_usd to dollars",
+        ),
+        (
+            "budget: {dya_usd: 5}",
+            "budget: unknown key 'dya_usd'; did you mean 'day_usd'?",
+        ),
+        (
+            "budget: {day_usd: -5}",
+            (
+                "budget: day_usd: -5 is no amount of dollars; write a number such as 5 or 0.50, "
+                "more than 0 and at most 1000000"
             ),
         ),
         (

@@ -14,7 +14,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.context_objects import CLIArgs
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import InputError
-from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Config
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input import pricing
+from ansible_collections.distributed.gummy.plugins.plugin_utils._input.config import Budget, Config
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input.request import (
     Job,
     read_request,
@@ -663,3 +664,52 @@ def test_a_setup_is_read_raw_with_what_skips_it_and_its_time(read):
 def test_a_setup_that_makes_no_sense_is_told_with_where(problems, settings, said):
     (problem,) = problems(prompt="a", **settings)
     assert problem.startswith(said)
+
+
+def test_budgets_of_jobs_the_run_and_the_config_are_read(read, cwd):
+    jobs = [{"name": "a"}, {"name": "b", "budget_usd": "$2"}]
+    request = read(prompt="x", jobs=jobs, budget_usd="0.5", run_budget_usd=3)
+    assert [job.budget_usd for job in request.jobs] == [0.5, 2.0]
+    assert (request.run_budget_usd, request.day_budget_usd) == (3.0, None)
+
+    config = Config(budget=Budget(run_usd=7.0, day_usd=9.0))
+    request = read_request((), {"gummy_prompt": "x"}, HOSTS, cwd, config, match=match)
+    assert (request.run_budget_usd, request.day_budget_usd) == (7.0, 9.0)
+
+
+@pytest.mark.parametrize("raw", ["much", -1, 0, "0", True, "1e3", float("nan"), 1e7, [5], "5 EUR"])
+def test_a_budget_that_is_no_amount_is_told_with_where(problems, raw):
+    (problem,) = problems(prompt="x", budget_usd=raw)
+    assert problem.startswith("gummy_budget_usd: ")
+    assert "is no amount of dollars; write a number such as 5 or 0.50" in problem
+
+
+def test_a_budget_with_an_agent_that_cannot_be_held_to_it_is_an_error_unless_allowed(
+    cwd, monkeypatch
+):
+    monkeypatch.delitem(pricing.PRICING, "claude")
+
+    def problems_of(config=None, **settings):
+        variables = {f"gummy_{name}": value for name, value in settings.items()}
+        jobs = [{"name": "dear", "agent": "claude", "prompt": "x"}]
+        jobs.append({"name": "free", "agent": "shell", "command": "x"})
+        try:
+            read_request(
+                (), {"gummy_jobs": jobs, **variables}, HOSTS, cwd, config or Config(), match=match
+            )
+        except InputError as exc:
+            return exc.problems
+        return []
+
+    assert problems_of() == []
+    begin = "dear: the agent claude tells no price while it works and has no cap of its own"
+    for budget, config, settings in (
+        ("budget_usd", None, {"budget_usd": 1}),
+        ("gummy_run_budget_usd", None, {"run_budget_usd": 1}),
+        ("budget.run_usd of the config file", Config(budget=Budget(run_usd=1.0)), {}),
+        ("budget.day_usd of the config file", Config(budget=Budget(day_usd=1.0)), {}),
+    ):
+        (problem,) = problems_of(config, **settings)
+        assert problem.startswith(f"{begin}, and there is {budget}; take that away")
+        assert "gummy_unpriced=allow" in problem
+        assert problems_of(config, unpriced="allow", **settings) == []

@@ -218,9 +218,9 @@ class Life:
         self.start(name, self.claim(name)["generation"], **changes)
         self.poll(lambda reply, poll: poll.leave() if "attempt" in reply else None, name)
 
-    def poll(self, act, name=""):
+    def poll(self, act, name="", **more):
         opened = []
-        request = {"prefix": self.id(name), "told": [], "watchable": [], "slots": 1}
+        request = {"prefix": self.id(name), "told": [], "watchable": [], "slots": 1, **more}
         for reply in self.link.poll(request, opened.append):
             act(reply, opened[-1])
 
@@ -263,7 +263,7 @@ def live(life):
 def long_life(life):
     """One that is claimed, started, watched and ended, while others find the node busy."""
     link = life.link
-    waits = "while ! [ -e go ]; do sleep 0.02; done; rm go; echo x > new"
+    waits = "echo it waits; while ! [ -e go ]; do sleep 0.02; done; rm go; echo x > new"
     generation = life.claim("1")["generation"]
     life.claim("2")
     life.start("1", generation, command=waits, verify="true", artifacts=["new", "none"])
@@ -282,7 +282,7 @@ def long_life(life):
         elif reply["state"] == "turn":
             poll.leave()
 
-    life.poll(act)
+    life.poll(act, lively=True, said={})
     life.start("1", generation)
     for verb in ("fence", "cancel", "harvest"):
         link.call(verb, {"attempt": life.id("1")})

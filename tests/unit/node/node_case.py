@@ -41,6 +41,7 @@ from _node import (
     specialists,
     states,
     supervisor,
+    talk,
     verbs,
 )
 from _node.store import Refusal, Store, boot_clock, checked, is_locked, try_lock, write_durably
@@ -69,6 +70,7 @@ __all__ = [
     "specialists",
     "states",
     "supervisor",
+    "talk",
     "try_lock",
     "verbs",
     "write_durably",

@@ -108,7 +108,7 @@ TABLE = {
     # Plain failures, with their reason.
     "400": (AGENT, 0.0, "at least one message"),
     "badmodel": (AGENT, 0.0, "no-such-model"),
-    "budget": (AGENT, 0.00548, "Reached maximum budget ($0.0001)"),
+    "budget": (("budget", None), 0.00548, "Reached maximum budget ($0.0001)"),
     "max-turns": (AGENT, 0.00548, "Reached maximum number of turns (1)"),
     "resume-unknown": (AGENT, 0.0, "No conversation found"),
     "int-bash": (AGENT, 0.00548, "ede_diagnostic"),
@@ -135,7 +135,7 @@ OLDER = {
     "401-max1": (LOGIN, 0.0, ""),
     "limit-oauth": (("quota", "reset"), 0.0, "session limit"),
     "credit": (("quota", "credit"), 0.0, "Credit balance is too low"),
-    "budget": (AGENT, 0.00685, "Reached maximum budget ($0.0001)"),
+    "budget": (("budget", None), 0.00685, "Reached maximum budget ($0.0001)"),
     "resume-unknown": (AGENT, 0.0, "No conversation found"),
     "resume-otherdir": (AGENT, 0.0, "No conversation found"),
     "resume-otherboth": (AGENT, 0.0, "No conversation found"),

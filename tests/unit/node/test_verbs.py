@@ -28,6 +28,9 @@ from node_case import (
 # As a link does where there is no ssh.
 LOCAL = "/bin/sh -c 'shift; exec /bin/sh -c \"$*\"' sh"
 
+# What a poll tells of an agent's output.
+SAID = ("state", "text", "size")
+
 
 class VerbsTest(NodeCase):
     def rsync(self, remote: list[str], *words: str) -> tuple[int, list[dict]]:
@@ -143,6 +146,36 @@ class VerbsTest(NodeCase):
             else:
                 time.sleep(0.6)
         (self.tree() / "go").touch()
+        self.assertEqual("ended", replies(poll.stdout.readline())[0]["state"])
+        poll.communicate(timeout=60)
+
+    def test_a_lively_poll_tells_of_words_and_cost_that_are_new(self) -> None:
+        self.start(A + "1", command="while ! [ -e go ]; do sleep 0.02; done")
+        signs = {"quiet": 0.0, "at": 1.5e9, "waits": "", "words": ""}
+        signs = {**signs, "cost_usd": None, "turns": None, "tokens": None}
+        path = Path(self.store.attempt(A + "1").path("signs.json"))
+        poll = self.begin("poll", {"prefix": A, "told": [], "lively": True})
+        self.assertEqual("watching", replies(poll.stdout.readline())[0]["state"])
+        for number, news in enumerate(({"words": "a"}, {"words": "a"}, {"cost_usd": 0.5})):
+            write_durably(str(path), json.dumps({**signs, **news, "turns": number}).encode())
+            if number != 1:
+                self.assertEqual(number, replies(poll.stdout.readline())[0]["signs"]["turns"])
+            else:
+                time.sleep(0.6)
+        (self.tree() / "go").touch()
+        self.assertEqual("ended", replies(poll.stdout.readline())[0]["state"])
+        poll.communicate(timeout=60)
+
+    def test_a_poll_that_is_asked_for_it_tells_what_an_agent_prints_to_its_end(self) -> None:
+        command = "echo one; while ! [ -e go ]; do sleep 0.02; done; echo two; printf half"
+        self.start(A + "1", command=command)
+        poll = self.begin("poll", {"prefix": A, "told": [], "said": {}})
+        self.assertEqual("watching", replies(poll.stdout.readline())[0]["state"])
+        told = replies(poll.stdout.readline())[0]
+        self.assertEqual(("said", "one\n", 4), tuple(told[key] for key in SAID))
+        (self.tree() / "go").touch()
+        told = replies(poll.stdout.readline())[0]
+        self.assertEqual(("said", "two\n", 8), tuple(told[key] for key in SAID))
         self.assertEqual("ended", replies(poll.stdout.readline())[0]["state"])
         poll.communicate(timeout=60)
 

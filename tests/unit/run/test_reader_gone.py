@@ -67,6 +67,9 @@ def test_the_record_of_the_run_says_why_it_is_not_finished(monkeypatch, short_pa
         def event(self, *words):
             pass
 
+        def stand(self, progress):
+            pass
+
     request = make_request(JOBS[:1], named=False, on_interrupt=wish)
     with pytest.raises(ReaderGone, match=f"-e gummy_run_id={RUN}") as raised:
         _run.run(request, fleet, Silent())

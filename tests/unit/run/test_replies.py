@@ -78,7 +78,7 @@ REFUSALS = [
 
 # How an attempt ended, whichever verb tells it: the reply, the event without `result`, the line.
 ENDS = [
-    case("good", {}, (None, "exit status 0", "", None), "ended after 4.2 s: good"),
+    case("good", {}, (None, "exit status 0", "", None), "ended after 4.2 s: success"),
     case(
         "without a proof",
         {"proof": None},
@@ -89,49 +89,49 @@ ENDS = [
         "as a failure",
         {"class": "agent", "proof": None, "message": "exit status 3"},
         ("agent", None, "exit status 3", None),
-        "ended after 4.2 s: agent",
+        "ended after 4.2 s: failed (agent)",
     ),
     case(
         "a failure that has a proof",
         {"class": "timeout"},
         ("timeout", "exit status 0", "", None),
-        "ended after 4.2 s: timeout",
+        "ended after 4.2 s: failed (timeout)",
     ),
     case(
         "without quota until a time",
         {"class": "quota", "reset_at": 1060},
         ("quota", "exit status 0", "", 60.0),
-        "ended after 4.2 s: quota",
+        "ended after 4.2 s: failed (quota)",
     ),
     case(
         "without quota until a time that is over",
         {"class": "quota", "reset_at": 10.5},
         ("quota", "exit status 0", "", 0.0),
-        "ended after 4.2 s: quota",
+        "ended after 4.2 s: failed (quota)",
     ),
     case(
         "without quota for a year",
         {"class": "quota", "reset_at": NOW + 365 * 86400},
         ("quota", "exit status 0", "", 7 * 86400.0),
-        "ended after 4.2 s: quota",
+        "ended after 4.2 s: failed (quota)",
     ),
     case(
         "without quota until a time that is no number",
         {"class": "quota", "reset_at": "tomorrow"},
         ("quota", "exit status 0", "", None),
-        "ended after 4.2 s: quota",
+        "ended after 4.2 s: failed (quota)",
     ),
     case(
         "with a sentence that is no text",
         {"message": 7},
         (None, "exit status 0", "7", None),
-        "ended after 4.2 s: good",
+        "ended after 4.2 s: success",
     ),
     case(
         "without a sentence",
         {"message": None},
         (None, "exit status 0", "", None),
-        "ended after 4.2 s: good",
+        "ended after 4.2 s: success",
     ),
 ]
 
@@ -251,7 +251,7 @@ def test_after_a_sync_that_failed(error, event):
             "claude, attempt u-1",
         ),
         case("an earlier start arrived", RUNNING, ev.Started(A), "claude, attempt u-1"),
-        case("it has ended already", ENDED, GOOD, "ended after 4.2 s: good"),
+        case("it has ended already", ENDED, GOOD, "ended after 4.2 s: success"),
         case("a fence came first", VOID, ev.ProvedVoid(A), ""),
         *(case(f"refused: {row.id}", *row.values, "") for row in REFUSALS),
     ],
@@ -269,7 +269,7 @@ def test_after_a_start(reply, event, text):
     [
         case("void", VOID, ev.ProvedVoid(A), ""),
         case("running", RUNNING, ev.ProvedRunning(A), ""),
-        case("ended", ENDED, GOOD, "ended after 4.2 s: good"),
+        case("ended", ENDED, GOOD, "ended after 4.2 s: success"),
         # What is no proof proves nothing: not that it did not start either.
         case("refused", no(), unknown("the disk is full"), ""),
         case("started", {"state": "started"}, unknown("{'state': 'started'}"), ""),
@@ -366,7 +366,7 @@ def test_an_attempt_that_never_ran_has_only_a_class_and_a_sentence():
     reply = {"state": "ended", "class": "start", "message": "no baseline"}
     answer = replies.ended(A, reply, now=NOW)
     assert answer.event == ev.Ended(A, "start", None, "no baseline", reply)
-    assert answer.text == "ended after 0.0 s: start"
+    assert answer.text == "ended after 0.0 s: failed (start)"
 
 
 def test_the_harvest_stays_out_of_what_is_kept_of_the_end():
@@ -378,11 +378,11 @@ def test_the_harvest_stays_out_of_what_is_kept_of_the_end():
 @pytest.mark.parametrize(
     ("kind", "expected", "text"),
     [
-        case("a limit that resets", "reset", "reset", "quota"),
-        case("out of credits", "credit", "credit", "quota (credit)"),
-        case("a busy service", "busy", "busy", "quota (busy)"),
-        case("a word that nobody knows", "odd", "reset", "quota"),
-        case("no word", None, "reset", "quota"),
+        case("a limit that resets", "reset", "reset", "failed (quota)"),
+        case("out of credits", "credit", "credit", "failed (quota, credit)"),
+        case("a busy service", "busy", "busy", "failed (quota, busy)"),
+        case("a word that nobody knows", "odd", "reset", "failed (quota)"),
+        case("no word", None, "reset", "failed (quota)"),
     ],
 )
 def test_a_limit_has_a_kind(kind, expected, text):
@@ -398,7 +398,7 @@ def test_what_an_agent_without_an_account_says_of_one_is_a_plain_failure(failure
     answer = replies.without_false_quota(replies.ended(A, reply, now=NOW), "shell")
     event = answer.event
     assert (event.failure, event.kind, event.pause) == ("agent", "reset", None)
-    assert event.result["class"] == "agent" and answer.text.endswith(": agent")
+    assert event.result["class"] == "agent" and answer.text.endswith(": failed (agent)")
     kept = replies.without_false_quota(replies.ended(A, reply, now=NOW), "claude").event
     assert kept.failure == failure
 

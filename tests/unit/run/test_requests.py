@@ -140,6 +140,7 @@ def test_the_spec_of_a_job_says_what_people_asked_for():
         verify="make test",
         timeout=90.0,
         stall=60.0,
+        budget_usd=2.5,
         artifacts=("out/*",),
         expect_changes="yes",
     )
@@ -171,6 +172,7 @@ def test_the_spec_of_a_job_says_what_people_asked_for():
         "expect_changes": "yes",
         "pinned": False,
         "stall": 60.0,
+        "budget_usd": 2.5,
     }
 
 

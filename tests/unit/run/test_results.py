@@ -215,7 +215,7 @@ PATCH = {"patch": "/f/changes.patch", "files_changed": 2, "lines_added": 3, "lin
         ),
         (
             {"status": "cancelled", "class": "cancelled", "message": "cancelled before it began"},
-            "cancelled (cancelled); cancelled before it began",
+            "cancelled; cancelled before it began",
         ),
     ],
 )

@@ -72,6 +72,9 @@ class Lines:
     def event(self, *words):
         self.events.append(words)
 
+    def stand(self, progress):
+        """How far the run has come is told often."""
+
 
 class World:
     """Runs over played nodes, one call after the other."""

@@ -34,7 +34,7 @@ def test_the_mark_of_a_line_says_its_kind(line, kind):
     "line",
     [
         "",
-        "run r: 1 of 1 jobs good, 1.0 s",
+        "1 of 1 job succeeded in 1.0 s.",
         "NODE  SCORE  CPU",
         "node-1  0.29  -  11 %",
         "is it good? yes",

@@ -33,11 +33,11 @@ MIXED = run(
 def test_the_jobs_that_failed_are_named_with_class_and_reason():
     others = [row(f"job-{number}") for number in range(4)]
     said = why_failed(run(LINT, *others), BAD_ENDS)
-    assert said == "1 of 5 jobs failed: lint (agent: exit status 4)"
-    assert why_failed(run(LINT), BAD_ENDS).startswith("1 of 1 job failed: lint")
+    assert said == "1 of 5 jobs did not succeed: lint failed (agent): exit status 4"
+    assert why_failed(run(LINT), BAD_ENDS).startswith("1 of 1 job did not succeed: lint")
     assert why_failed(MIXED, BAD_ENDS) == (
-        "4 of 6 jobs failed: lint (agent: exit status 4), docs (lost: silent for 1 h), "
-        "api (unproven), ui (cancelled)"
+        "4 of 6 jobs did not succeed: lint failed (agent): exit status 4, "
+        "docs lost: silent for 1 h, api unproven, ui cancelled"
     )
 
 
@@ -61,7 +61,7 @@ def test_many_failed_jobs_and_what_a_terminal_obeys_still_make_one_line():
     said = why_failed(
         run(*[row(f"j{number}", "failed", "agent") for number in range(99)]), BAD_ENDS
     )
-    assert "j9 (agent), and 89 more" in said and "j10" not in said
+    assert "j9 failed (agent), and 89 more" in said and "j10" not in said
     assert "\x1b" not in why_failed(run(row("x", "failed", "agent", "\x1b[2J")), BAD_ENDS)
 
 

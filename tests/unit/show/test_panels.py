@@ -56,7 +56,10 @@ ATTEMPT = {
 ENDED = {**ATTEMPT, "ended_at": LONG_AGO, "seconds": 9000.0, "cost_usd": 0.256}
 
 
-def status(nodes, attempts=(), left_out=(), foreign=()):
+NO_COST = {"attempts": 0}
+
+
+def status(nodes, attempts=(), left_out=(), foreign=(), cost=NO_COST):
     totals = {"nodes": len(nodes), "answered": 1, "running": 1, "ended_today": 2}
     return _panels.status_text(
         {
@@ -65,6 +68,7 @@ def status(nodes, attempts=(), left_out=(), foreign=()):
             "foreign": foreign,
             "left_out": left_out,
             "totals": totals,
+            "cost": cost,
         }
     )
 
@@ -102,11 +106,11 @@ def test_status():
         "node-1  claude 2.1.332 (not logged in)",
         "left out of the inventory (shared in): printer",
         "",
-        "JOB              NODE    STATUS     BEGAN       TOOK  COST",
-        f"release-42/docs  node-1  ▶ running  {began}  75 s  n/a",
-        f"release-42/slow  node-1  ▶ running  {began}  75 s  n/a",
-        f"release-42/docs  node-1  ✗ verify   {began}  2 h   $0.26",
-        "?/docs           node-1  ✓ success  -           2 h   $0.26",
+        "JOB              NODE    STATUS             BEGAN       TOOK  COST",
+        f"release-42/docs  node-1  ▶ running          {began}  75 s  n/a",
+        f"release-42/slow  node-1  ▶ running          {began}  75 s  n/a",
+        f"release-42/docs  node-1  ✗ failed (verify)  {began}  2 h   $0.26",
+        "?/docs           node-1  ✓ success          -           2 h   $0.26",
         "release-42/docs  no sign of life for 15 m",
         "release-42/slow  waits for its service (529)",
     ]
@@ -132,7 +136,7 @@ def test_long_names_leave_the_last_columns_whole():
     job = {**ENDED, "job": "j" * 64, "node": "n" * 63, "status": "unproven"}
     _head, _heads, numbers, *_more, last = status([node], [{**job, "cost_usd": 1.5}])
     assert numbers.endswith("n…  0.18   12 %  35 %  100 %  -   16/16  3 s  claude, gummy")
-    assert last.endswith("j…  nnnnnnnnnnn…  ? unproven  1970-01-12  2 h   $1.50")
+    assert last.endswith("j…  nnnnnnnnn…  ? unproven  1970-01-12  2 h   $1.50")
 
 
 def odd(chance, value):

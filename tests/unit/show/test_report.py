@@ -71,7 +71,11 @@ def test_the_summary_of_a_run():
         },
         {"name": "maybe", "status": "unproven", "message": "nothing shows it"},
     ) == [
-        "run r: 2 of 7 jobs good, 61.0 s",
+        (
+            "2 of 7 jobs succeeded in 1 min 1 s. broken failed on node-1: exit status 2. "
+            "checked failed on node-1: verify ended with exit status 1. "
+            "gone is lost on node-3: no answer. 2 more did not succeed."
+        ),
         "✓  docs     success               node-1  3.2 s  no changes",
         (
             "✓  build    success               n2      3.2 s  2 changed (+10/-3)  "
@@ -82,7 +86,7 @@ def test_the_summary_of_a_run():
             "✗  checked  failed (verify)       node-1  3.2 s  2 changed (+10/-3)  "
             "/r/build/changes.patch"
         ),
-        "✗  gone     lost (lost)           node-3         no answer",
+        "✗  gone     lost                  node-3         no answer",
         "✗  none     failed (unreachable)  -              no node",
         "?  maybe    unproven              node-1  3.2 s  nothing shows it",
         "  broken: log /r/docs/log",
@@ -94,6 +98,11 @@ def test_the_summary_of_a_run():
         ),
         "  maybe: log /r/docs/log",
         "  what keeps jobs from a node: ansible-playbook -i net.yml distributed.gummy.doctor",
+        "  once that is mended, to go on: the same command with -e gummy_run_id=r",
+        (
+            "  to do anew what did not succeed: the same command with -e gummy_run_id=r"
+            " -e gummy_only=failed"
+        ),
         "record: /r/run.json",
     ]
 
@@ -256,8 +265,8 @@ def test_a_cancel_says_how_each_attempt_stands_now():
         {**row, "state": "running", "message": "timed out"},
     ]
     assert report.cancel_text({"attempts": rows, "no_answer": {}}) == [
-        "r/a  n1  ended (cancelled)",
-        "r/a  n1  ended (good)",
+        "r/a  n1  cancelled",
+        "r/a  n1  ended",
         "r/a  n1  never began",
         "r/a  n1  still ending: ask again",
         "r/a  n1  dead",

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What jobs have cost, for people: the sums of a document, of which nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .text import how_many, some
+
+# How many nodes, agents and so on are named.
+NAMED_MOST = 5
+
+# The groups of a summary that are shown, with what they are of.
+GROUPS = (
+    ("by_node", "node"),
+    ("by_agent", "agent"),
+    ("by_account", "account"),
+    ("by_project", "project"),
+)
+
+# A part of a document, as it came back through Ansible. costs.py of the files explains its keys.
+Row = Mapping[str, Any]
+
+
+def money(dollars: float | None) -> str:
+    """`$0.41`; of less than a cent so many digits that something is seen."""
+    if dollars is None:
+        return "n/a"
+    if 0 < dollars < 0.01:
+        return f"${dollars:.4f}"
+    return f"${dollars:.2f}"
+
+
+def price(row: Row) -> str:
+    """The dollars of a row; of one without a price its tokens, if it has these."""
+    tokens = row.get("tokens")
+    if row["cost_usd"] is not None or not tokens:
+        return money(row["cost_usd"])
+    return f"{_thousands(tokens['input'] + tokens['output'])} tokens"
+
+
+def _thousands(count: int) -> str:
+    """`950`, `12k`, `3.4M`."""
+    if count < 1000:
+        return str(count)
+    if count < 1_000_000:
+        return f"{count / 1000:.0f}k"
+    return f"{count / 1_000_000:.1f}M"
+
+
+def run_cost_lines(run: Row) -> list[str]:
+    """A line about what a run has cost; none if nothing that costs anything has ended."""
+    summary = run.get("cost")
+    if not summary or not summary["attempts"]:
+        return []
+    line = f"cost {_whole(summary)}"
+    if len(summary["by_node"]) > 1:
+        line += f": {_named(summary['by_node'])}"
+    if run.get("today_usd") is not None:
+        line += f"; today {money(run['today_usd'])}"
+    return [line]
+
+
+def day_cost_lines(summary: Row) -> list[str]:
+    """What this controller has spent today, by node, agent, account and project."""
+    if not summary["attempts"]:
+        return []
+    lines = [f"cost today {_whole(summary)}"]
+    for key, what in GROUPS:
+        shares: Sequence[Row] = summary[key]
+        # What is the whole of it says nothing more; accounts are called as agents by default.
+        if len(shares) < 2 or (key == "by_account" and _same_names(summary)):
+            continue
+        lines.append(f"  by {what}: {_named(shares)}")
+    return lines
+
+
+def _same_names(summary: Row) -> bool:
+    names = [{share["name"] for share in summary[key]} for key in ("by_agent", "by_account")]
+    return names[0] == names[1]
+
+
+def _whole(summary: Row) -> str:
+    """`$1.20 in 14 attempts, 2 of which tell no price`."""
+    words = f"{price(summary)} in {how_many(summary['attempts'], 'attempt')}"
+    unpriced = summary["unpriced"]
+    if unpriced and unpriced < summary["attempts"]:
+        words += f", {unpriced} of which tell{'s' if unpriced == 1 else ''} no price"
+    return words
+
+
+def _named(shares: Sequence[Row]) -> str:
+    return some([f"{share['name'] or 'none'} {price(share)}" for share in shares], NAMED_MOST)

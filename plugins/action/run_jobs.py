@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.display import print_line
-from ..plugin_utils._ansible.options import RUN_OPTIONS, find_request
+from ..plugin_utils._ansible.options import RUN_OPTIONS, find_request, refuse_junit_of_a_plan
 from ..plugin_utils._run.run import PlanDocument, ReaderGone, RunDocument, plan, run
 from ..plugin_utils._show.outcome import why_failed
 from ..plugin_utils._show.printer import Printer
@@ -31,6 +31,8 @@ class ActionModule(FleetAction):
         options = {name: value for name, value in args.items() if name != "stage"}
         fleet = find_fleet(self, variables, options.get("nodes"))
         request = find_request(self, variables, fleet, options)
+        if stage == "plan":
+            refuse_junit_of_a_plan(request.output_file)
         if stage == "check":
             return {"changed": False}
 

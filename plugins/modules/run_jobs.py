@@ -417,7 +417,8 @@ options:
   output_file:
     description:
       - >-
-        File for what is shown, for a script; ends in .json.
+        File for what is shown: .json for a script, .md or .html for people and, of run, .xml for
+        JUnit.
     type: str
   progress:
     description:
@@ -558,6 +559,10 @@ document:
       description: Files that several jobs changed, and an order in which the patches apply.
       type: list
       elements: dict
+      returned: for a run
+    nodes:
+      description: The nodes that the run could use, by name, each with C(os) and C(slots).
+      type: dict
       returned: for a run
     left_out:
       description: Machines that the inventory saw and made no host of, with C(name) and C(reason).

@@ -244,6 +244,13 @@ def find_output_file(task_vars: Mapping[str, Any]) -> str | None:
         raise InputError([f"gummy_output_file: {exc}"]) from exc
 
 
+def refuse_junit_of_a_plan(path: str | None) -> None:
+    """Raise InputError: a plan has no tests, and a file without any would say that all is well."""
+    if path is not None and path.endswith(".xml"):
+        problem = "of a plan there is no JUnit file; name a .json, .md or .html file"
+        raise InputError([f"gummy_output_file: {problem}"])
+
+
 def _systems(fleet: Fleet) -> dict[str, str | None]:
     """The operating system of each node by name: from the inventory, else by asking it."""
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -23,7 +23,15 @@ from typing import Any, BinaryIO, TypedDict
 from urllib.parse import quote
 
 from .._errors import BadValue, InputError
-from .paths import PRIVATE, path_of, private_folder, state_home, write_json, write_once
+from .paths import (
+    PRIVATE,
+    path_of,
+    private_folder,
+    state_home,
+    write_json,
+    write_once,
+    write_whole,
+)
 
 # The version of the documents that the commands write for other programs.
 SCHEMA_VERSION = 1
@@ -157,6 +165,8 @@ class History:
     # Nodes that could not be asked when the run was adopted: they may hold jobs that the record
     # does not know.
     silent: list[str] = field(default_factory=list)
+    # Attempt's id -> state -> when it came to be in it, in seconds since 1970.
+    times: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def apply(self, entry: Mapping[str, Any]) -> None:
         """Take in one entry of the journal; a kind that is not known changes nothing."""
@@ -183,6 +193,7 @@ class History:
                 # Only a node says that it is of this job: no branch is made of it by itself.
                 first["branch"] = first["project"] = None
             self.attempts.setdefault(entry["attempt"], first).update(entry)
+            self.times.setdefault(entry["attempt"], {}).setdefault(entry["state"], entry["at"])
         elif kind == "takeover":
             self.silent = entry["silent"]
         elif kind == "finish":
@@ -381,6 +392,10 @@ class RunRecord(RunFolder):
         path = os.path.join(self.folder, name)
         write_json(path, document)
         return path
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text into the folder, whole or not at all. Raises OSError."""
+        write_whole(os.path.join(self.folder, name), text.encode("utf-8", "replace"))
 
 
 def _folder_of_node(node: str) -> str:

@@ -385,7 +385,10 @@ KEYS = (
         level="any",
         type="str",
         default=None,
-        text="File for what is shown, for a script; ends in .json.",
+        text=(
+            "File for what is shown: .json for a script, .md or .html for people and, of run, .xml "
+            "for JUnit."
+        ),
     ),
     Key(
         "progress",

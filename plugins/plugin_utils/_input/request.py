@@ -33,6 +33,9 @@ PROMPT_LIMIT = 60_000
 
 # Texts that are taken as typed. Ansible would split them at blanks, and template them.
 RAW_KEYS = ("prompt", "command", "verify", "setup")
+# How the file for what is shown may end, by which it is written in one form or another.
+OUTPUT_FORMS = (".json", ".md", ".html")
+OUTPUT_FORMS_OF_RUN = (*OUTPUT_FORMS, ".xml")
 RAW_WORD = re.compile(r"gummy_(prompt|command|verify|setup)=")
 
 # One of the two: where a job names one itself, the other one's default for all jobs does not hold.
@@ -315,7 +318,7 @@ class _Reader:
         raw = _value(top, "output_file")
         if raw:
             with self._collect(top["output_file"].where):
-                return read_output_file(raw, self._cwd)
+                return read_output_file(raw, self._cwd, OUTPUT_FORMS_OF_RUN)
         return None
 
     def check_settings(self, top: Mapping[str, Given]) -> None:
@@ -691,12 +694,14 @@ def _as_ansible_reads(word: str) -> dict[str, str]:
     return {str(name): str(plain(value)) for name, value in sets.items() if name != "_raw_params"}
 
 
-def read_output_file(raw: str, cwd: str) -> str:
-    """The absolute path of a file for a document. Raises BadValue."""
+def read_output_file(raw: str, cwd: str, forms: Sequence[str] = OUTPUT_FORMS) -> str:
+    """The absolute path of a file for a document. forms: how it may end. Raises BadValue."""
     path = os.path.abspath(os.path.join(cwd, os.path.expanduser(raw)))
     folder = os.path.dirname(path)
-    if not path.endswith(".json"):
-        raise BadValue(f"{show(raw)} does not end in .json; name a .json file")
+    suffix = os.path.splitext(path)[1]
+    if suffix not in forms:
+        known = f"{', '.join(forms[:-1])} or {forms[-1]}"
+        raise BadValue(f"{show(raw)} does not end in {known}; name such a file")
     if os.path.isdir(path):
         raise BadValue(f"{path} is a directory; name a file")
     if not os.path.isdir(folder):

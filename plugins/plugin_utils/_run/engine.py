@@ -54,6 +54,7 @@ from .results import (
     AttemptLog,
     JobResult,
     JobRow,
+    NodeRow,
     RankingRow,
     describe_end,
     job_row,
@@ -122,10 +123,12 @@ class Engine:
         self._jobs = {job.name: job for job in jobs}
         self._sessions = Sessions()
 
-        # How many slots each node has, as far as we know.
+        # How many slots each node has and what its system is called, as far as we know.
         self._slots = {node.name: node.slots for node in nodes}
+        self._systems = {node.name: node.os for node in nodes}
         if fleet.fallback is not None:
             self._slots[fleet.fallback.name] = fleet.fallback.slots
+            self._systems[fleet.fallback.name] = fleet.fallback.os
 
         # What is known of each attempt; those whose answers still count, for a node may tell of
         # attempts that are no business of this call; and how jobs have ended.
@@ -201,6 +204,13 @@ class Engine:
                 pool.shutdown(wait=not self.has_left, cancel_futures=True)
         return {name: self._row(name) for name in self._results}
 
+    def node_rows(self) -> dict[str, NodeRow]:
+        """What is known of the nodes by now, by name."""
+        return {
+            name: {"os": self._systems.get(name) or None, "slots": slots}
+            for name, slots in self._slots.items()
+        }
+
     def _tell_what_is_known(self, found: Iterable[ev.Found]) -> None:
         """What is to be known before the first placement, in this order; the Tick begins it."""
         # Nodes of which the inventory knows no load.
@@ -211,6 +221,7 @@ class Engine:
             entry = self._record.history.attempts.get(event.attempt, {})
             log.store = entry.get("store")
             log.base = entry.get("base")
+            log.times = dict(self._record.history.times.get(event.attempt, {}))
             self._logs[event.attempt] = log
             self._active.add(event.attempt)
             self._watches.expect(event.node, event.attempt)
@@ -282,6 +293,7 @@ class Engine:
             self._is_measuring = False
             for node in answer.event.nodes:
                 self._slots[node.name] = node.slots
+                self._systems[node.name] = node.os
                 self._watches.set_slots(node.name, node.slots)
         return answer.event
 
@@ -355,6 +367,7 @@ class Engine:
         """On disk when this returns, and so before the commands that follow it."""
         log = self._logs[command.attempt]
         log.state = command.state
+        log.times.setdefault(command.state, round(time.time(), 3))
         self._record.append(
             "attempt",
             attempt=command.attempt,

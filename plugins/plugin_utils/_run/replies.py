@@ -73,7 +73,7 @@ def after_claim(attempt: str, reply: wire.ClaimReply) -> Answer:
         return Answer(
             ev.Claimed(attempt, store, reply["contended"] is True),
             attempt,
-            {"generation": int(reply["generation"]), "store": store},
+            {"generation": int(reply["generation"]), "slot": reply["slot"], "store": store},
         )
 
     if reply["state"] == "busy":

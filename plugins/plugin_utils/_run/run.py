@@ -35,8 +35,9 @@ from .._show.printer import Printer
 from .._show.text import how_many
 from .engine import Engine
 from .interrupt import cancel_if_we_die
+from .reports import add_tests, write_reports
 from .requests import branch_orders, git_need_of, job_projects, placement_spec
-from .results import JobResult, JobRow, describe_end, job_row
+from .results import JobResult, JobRow, NodeRow, describe_end, job_row
 from .resume import ResumePlan, adopt_run, refuse_lost_record, relocate, take_up
 
 # How many nodes are looked at together for a plan.
@@ -89,6 +90,9 @@ class RunDocument(TypedDict):
 
     # Files that several jobs changed, as find_conflicts tells them.
     conflicts: list[Any]
+
+    # The nodes that the run could use, by name.
+    nodes: Mapping[str, NodeRow]
 
 
 class PlannedRow(PlannedJob, total=False):
@@ -186,6 +190,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         say_over()
 
     jobs = [rows[job.name] for job in request.jobs]
+    tests = add_tests(jobs)
     statuses = {row["name"]: row["status"] for row in jobs}
     too_few = missing(request.jobs, statuses, request.min_nodes)
     document: RunDocument = {
@@ -204,10 +209,13 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         "secrets": secrets,
         "jobs": jobs,
         "conflicts": find_conflicts(jobs),
+        "nodes": engine.node_rows(),
     }
     if engine.has_left:
         document["message"] = "; ".join(["nobody reads stdout or stderr any more", *too_few])
     record.write("run.json", document)
+    for problem in write_reports(record, document, tests):
+        printer.say(problem)
     if engine.has_left:
         raise ReaderGone(_how_it_was_left(request, fleet))
     return document

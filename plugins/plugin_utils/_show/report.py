@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .run_words import lines_of_tests
 from .text import how_many, some, table
 
 # What stands before a job, by its status.
@@ -64,6 +65,7 @@ def run_summary(run: Row) -> list[str]:
         lines += _indented(_next_steps(run["command"], row))
     for conflict in run.get("conflicts", ()):
         lines += _indented(_conflict_lines(conflict))
+    lines += _indented(lines_of_tests(run))
     if any(row["class"] in BEFORE_THE_AGENT for row in jobs):
         lines.append(f"  what keeps jobs from a node: {run['command']} distributed.gummy.doctor")
     if is_open:
@@ -72,6 +74,7 @@ def run_summary(run: Row) -> list[str]:
             f"the same command with -e gummy_run_id={run['run_id']}"
         )
     lines.append(f"record: {run['folder']}/run.json")
+    lines.append(f"report: {run['folder']}/report.html")
     return lines
 
 

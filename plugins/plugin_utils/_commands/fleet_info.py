@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from .._files.record import SCHEMA_VERSION
 from .._fleet.fleet import Fleet
 from .doctor import doctor
-from .logs import logs
+from .follow import Told
+from .logs import LogsView, followed_logs, logs
 from .specialists import specialists
 from .status import status
 
@@ -32,27 +34,41 @@ class InfoDocument(TypedDict):
     documents: list[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Whose logs are asked for, and how they are shown."""
+
+    # As in find_attempts.
+    job: str | None = None
+    run_id: str | None = None
+    view: LogsView = field(default_factory=LogsView)
+    # Takes what logs become, until their attempts have ended; None: they are read once.
+    follow: Callable[[Told], None] | None = None
+
+
 def gather(
-    fleet: Fleet, things: Sequence[str], job: str | None, run_id: str | None
+    fleet: Fleet, things: Sequence[str], asked: Asked
 ) -> tuple[dict[str, Mapping[str, Any]], Mapping[str, Any]]:
     """The documents of these things by name, and what is to be shown of them as one document.
 
-    things: of THINGS; job, run_id: whose logs, as in find_attempts, whose InputError it raises.
+    things: of THINGS; asked: which logs. Raises the InputError of find_attempts.
     """
-    documents = {thing: _gather(fleet, thing, job, run_id) for thing in THINGS if thing in things}
+    documents = {thing: _gather(fleet, thing, asked) for thing in THINGS if thing in things}
     if len(documents) == 1:
         return documents, next(iter(documents.values()))
     return documents, _together(list(documents.values()))
 
 
-def _gather(fleet: Fleet, thing: str, job: str | None, run_id: str | None) -> Mapping[str, Any]:
+def _gather(fleet: Fleet, thing: str, asked: Asked) -> Mapping[str, Any]:
     if thing == "status":
         return status(fleet)
     if thing == "specialists":
         return specialists(fleet)
     if thing == "doctor":
         return doctor(fleet)
-    return logs(fleet, job, run_id)
+    if asked.follow is not None:
+        return followed_logs(fleet, asked.job, asked.run_id, asked.view, asked.follow)
+    return logs(fleet, asked.job, asked.run_id, asked.view)
 
 
 def _together(documents: list[Mapping[str, Any]]) -> InfoDocument:

@@ -418,6 +418,27 @@ KEYS = (
         ),
     ),
     Key(
+        "follow",
+        level="other",
+        type="bool",
+        default=False,
+        text="Have logs go on until the jobs have ended.",
+    ),
+    Key(
+        "raw",
+        level="other",
+        type="bool",
+        default=False,
+        text="Show in logs what agents printed as it is, not what a person wants to read of it.",
+    ),
+    Key(
+        "lines",
+        level="other",
+        type="count",
+        default=None,
+        text="How many of the last lines of each log are shown; without it all of them.",
+    ),
+    Key(
         "install_way",
         level="other",
         type="str",

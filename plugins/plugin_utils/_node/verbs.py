@@ -358,6 +358,12 @@ def _logs(store: Store, request: wire.AttemptRequest) -> Iterator[wire.LogsReply
     yield {"state": "read", "size": size}
 
 
+def _follow(store: Store, request: wire.FollowRequest) -> Iterator[wire.FollowReply]:
+    from . import follow
+
+    return follow.follow(store, request)
+
+
 def _specialists(store: Store, request: wire.SpecialistsRequest) -> Iterator[wire.SpecialistsReply]:
     from . import specialists
 
@@ -456,6 +462,7 @@ VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
     "poll": _poll,
     "list": _list,
     "logs": _logs,
+    "follow": _follow,
     "ack": _ack,
     "cancel": _cancel,
     "harvest": _harvest,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .agent_events import readable_lines
 from .run_words import lines_of_tests
 from .text import how_many, some, table
 
@@ -334,17 +335,32 @@ def _foreseen_sync(rows: Sequence[Row]) -> list[str]:
 
 
 def logs_text(logs: Row) -> list[str]:
-    """Each log under a head of its own, then who gave no answer."""
+    """Each log under a head of its own, then who gave no answer.
+
+    Of logs that were followed all has been shown but how their attempts ended.
+    """
     lines = []
+    most = logs.get("lines")
     for row in logs["attempts"]:
         lines.append(
             f"== {row['run_id']}/{row['job']} on {row['node']}, "
-            f"attempt {row['attempt']}, {row['state']}"
+            f"attempt {row['attempt']}, {_state_of_log(row, logs)}"
         )
-        lines += row["log"].splitlines()
+        if not logs.get("followed"):
+            log = readable_lines(row["agent"], row["log"], raw=logs.get("raw", False))
+            lines += log if most is None else log[-most:]
         if row.get("message"):
             lines.append(f"({row['message']})")
     return [*lines, *_silent_lines(logs)]
+
+
+def _state_of_log(row: Row, logs: Row) -> str:
+    """The attempt's state, and of one that was followed how it ended."""
+    ended = row.get("ended")
+    if logs.get("followed") and row["state"] == "ended" and ended:
+        words = ": ".join(filter(None, [ended["class"] or "good", ended["message"]]))
+        return f"ended ({words})"
+    return str(row["state"])
 
 
 def _silent_lines(document: Row) -> list[str]:

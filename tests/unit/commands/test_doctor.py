@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.doctor import doctor
-from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.fleet_info import gather
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.fleet_info import (
+    Asked,
+    gather,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import Surroundings
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import Link, LinkError
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.program import Program
@@ -51,5 +54,5 @@ def test_each_machine_has_its_checks_and_what_is_broken_fails_the_document(fleet
 
 
 def test_it_can_be_gathered_with_others(fleet):
-    documents, shown = gather(fleet, ["doctor"], None, None)
+    documents, shown = gather(fleet, ["doctor"], Asked())
     assert list(documents) == ["doctor"] and shown is documents["doctor"]

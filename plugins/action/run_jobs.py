@@ -11,7 +11,12 @@ from typing import Any, ClassVar
 from ..plugin_utils._ansible.action import FleetAction
 from ..plugin_utils._ansible.candidates import find_fleet
 from ..plugin_utils._ansible.display import print_line
-from ..plugin_utils._ansible.options import RUN_OPTIONS, find_request, refuse_junit_of_a_plan
+from ..plugin_utils._ansible.options import (
+    RUN_OPTIONS,
+    find_notify,
+    find_request,
+    refuse_junit_of_a_plan,
+)
 from ..plugin_utils._run.run import PlanDocument, ReaderGone, RunDocument, plan, run
 from ..plugin_utils._show.outcome import why_failed
 from ..plugin_utils._show.printer import Printer
@@ -20,6 +25,7 @@ from ..plugin_utils._show.printer import Printer
 class ActionModule(FleetAction):
     spec: ClassVar = {
         "stage": {"choices": ["check", "plan", "run"], "default": "run"},
+        "notify": {"type": "raw"},
         **RUN_OPTIONS,
     }
 
@@ -28,9 +34,10 @@ class ActionModule(FleetAction):
         if stage == "run" and self._task.check_mode:
             stage = "plan"
 
-        options = {name: value for name, value in args.items() if name != "stage"}
+        options = {name: args[name] for name in RUN_OPTIONS if name in args}
         fleet = find_fleet(self, variables, options.get("nodes"))
         request = find_request(self, variables, fleet, options)
+        notify = find_notify(args.get("notify"), variables, fleet)
         if stage == "plan":
             refuse_junit_of_a_plan(request.output_file)
         if stage == "check":
@@ -42,7 +49,7 @@ class ActionModule(FleetAction):
             if stage == "plan":
                 document = plan(request, fleet)
             else:
-                document = run(request, fleet, printer)
+                document = run(request, fleet, printer, notify)
         except ReaderGone as exc:
             # The callback can't tell it where nobody reads stdout.
             _print_note(str(exc))

@@ -45,6 +45,20 @@ description:
     The playbooks C(distributed.gummy.run) and C(distributed.gummy.plan) are this action and
     M(distributed.gummy.show).
 options:
+  notify:
+    description:
+      - >-
+        Whom the run tells that it has ended, and that it needs a person (a login, an account out of
+        credits, a job that is lost, a budget that is used up). By default what the config file
+        says.
+      - >-
+        A command as a list, which gets the message as JSON on its stdin, or an address that begins
+        with C(https://), which gets it by POST; C(http://) of this machine alone. Or a mapping of
+        C(to), which is one of these, and C(include), a list of what is told only where it is asked
+        for, V(prompts), V(paths) and V(log).
+      - It has ten seconds, and what becomes of it changes nothing of the run.
+      - No variable says this, so C(gummy_notify) is an error.
+    type: raw
   stage:
     description:
       - V(check) reads and checks all input and starts nothing.

@@ -25,6 +25,7 @@ from .._schedule.task_types import task_type_of
 from .config import Config
 from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
 from .nodes import check_preferences, check_weights
+from .notify import WHERE
 from .origins import SettingRow, setting_rows
 from .routing import why_not
 
@@ -227,7 +228,9 @@ def unknown_settings(extra_var_names: Iterable[str]) -> list[str]:
         if name.lower().startswith("gummy_") and name not in known
     )
     return [
-        f"{show(name)} is no setting; {hint(name[6:].lower(), TOP_KEYS, 'gummy_')}"
+        f"{name}: {WHERE}"
+        if name.lower() == "gummy_notify"
+        else f"{show(name)} is no setting; {hint(name[6:].lower(), TOP_KEYS, 'gummy_')}"
         for name in unknown
     ]
 
@@ -679,6 +682,8 @@ def _key_hint(name: str, prefix: str) -> str:
     bare = name.removeprefix("gummy_")
     if bare in JOB_KEYS:
         return f"in a job it is {bare!r}"
+    if bare == "notify":
+        return WHERE
     if bare in TOP_KEYS:
         return f"it holds for the whole run: write '{prefix}{bare}' beside {prefix}jobs"
     return hint(name, JOB_KEYS)

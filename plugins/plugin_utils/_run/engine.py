@@ -107,19 +107,22 @@ class Engine:
         controller: str,
         exclusions: Mapping[str, Exclusions],
         report: Callable[[str, str, str, str], None],
+        person_needed: Callable[[str, str, str, str], None] | None = None,
     ) -> None:
         """record: the run's, opened by the caller.
 
         jobs: those that this call does. nodes: the candidates, and nodes of earlier calls that are
         none any more. controller: this controller's identity. exclusions: project -> what of it
         stays at home. report: takes a line for people as job, verb, node, text; any of the first
-        three may be blank.
+        three may be blank. person_needed: takes what only a person can mend, as need (of
+        `notify.NEEDS`), job, node, agent.
         """
         nodes = list(nodes)
         self._request = request
         self._fleet = fleet
         self._record = record
         self._report = report
+        self._person_needed = person_needed
         self._jobs = {job.name: job for job in jobs}
         self._sessions = Sessions()
 
@@ -287,6 +290,7 @@ class Engine:
             if text:
                 self._report(log.job, answer.verb or "wait", log.node, text)
 
+        self._look_for_needs(answer.event)
         if isinstance(answer.event, ev.LinkUp) and answer.store:
             self._look_for_misplaced(answer.event.node, answer.store)
         if isinstance(answer.event, ev.Nodes):
@@ -296,6 +300,17 @@ class Engine:
                 self._systems[node.name] = node.os
                 self._watches.set_slots(node.name, node.slots)
         return answer.event
+
+    def _look_for_needs(self, event: ev.Event | None) -> None:
+        """Tell of what only a person can mend, whatever the scheduler makes of it."""
+        need = replies.need_of(event)
+        if need is not None and isinstance(event, ev.AttemptEvent) and event.attempt in self._logs:
+            log = self._logs[event.attempt]
+            self._tell_need(need, log.job, log.node)
+
+    def _tell_need(self, need: str, job: str, node: str | None) -> None:
+        if self._person_needed is not None:
+            self._person_needed(need, job, node or "-", self._jobs[job].agent)
 
     def _can_be(self, answer: Answer, log: AttemptLog) -> bool:
         """Whether what a node says of an attempt is its own to say, and can be so by now.
@@ -429,6 +444,10 @@ class Engine:
         if command.status == "success" and command.node is not None:
             self._sessions.keep(session_key(self._jobs[command.job]), command.node)
         self._report(command.job, "fetch", command.node or "-", describe_end(row))
+        if command.status == "lost":
+            self._tell_need("lost", command.job, command.node)
+        elif command.failure == "budget":
+            self._tell_need("budget", command.job, command.node)
 
     def _end(self, command: ev.End) -> None:
         """All jobs have ended, or the run is detached and leaves some of them."""

@@ -64,6 +64,15 @@ class Answer:
     text: str = ""
 
 
+def need_of(event: ev.Event | None) -> str | None:
+    """What only a person can mend of what is heard: login or credit; None: nothing."""
+    if isinstance(event, (ev.Ended, ev.Refused)) and event.failure == "login":
+        return "login"
+    if isinstance(event, ev.Ended) and (event.failure, event.kind) == ("quota", "credit"):
+        return "credit"
+    return None
+
+
 # -- claim
 
 

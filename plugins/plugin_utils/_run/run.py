@@ -21,6 +21,7 @@ from .._fleet.fleet import Fleet, with_load_or_reason
 from .._fleet.settle import settled
 from .._input.config import default_path
 from .._input.each import missing
+from .._input.notify import Notify
 from .._input.origins import SettingRow
 from .._input.pass_env import require_values
 from .._input.request import Job, Request
@@ -35,6 +36,7 @@ from .._show.printer import Printer
 from .._show.text import how_many
 from .engine import Engine
 from .interrupt import cancel_if_we_die
+from .notify import Notifier
 from .reports import add_tests, write_reports
 from .requests import branch_orders, git_need_of, job_projects, placement_spec
 from .results import JobResult, JobRow, NodeRow, describe_end, job_row
@@ -148,8 +150,21 @@ def read_projects(request: Request) -> dict[str, Exclusions]:
     return {path: exclusions(path, request.config.sync_exclude) for path in paths}
 
 
-def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
-    """Drive the run to its end. Raises InputError before anything is started, and ReaderGone."""
+def run(
+    request: Request, fleet: Fleet, printer: Printer, notify: Notify | None = None
+) -> RunDocument:
+    """Drive the run to its end. Raises InputError before anything is started, and ReaderGone.
+
+    notify: whom it tells how it ended, and when it needs a person.
+    """
+    notifier = Notifier(notify, request.run_id, printer.say)
+    try:
+        return _run(request, fleet, printer, notifier)
+    finally:
+        notifier.close()
+
+
+def _run(request: Request, fleet: Fleet, printer: Printer, notifier: Notifier) -> RunDocument:
     projects = read_projects(request)
     record = RunRecord(request.run_id)
     controller = controller_id()
@@ -183,6 +198,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
         controller=controller,
         exclusions=projects,
         report=printer.event,
+        person_needed=notifier.person_needed,
     )
     say_over = _guard_against_our_death(request, fleet, record)
     rows = {**resume.rows, **engine.run(resume.found)}
@@ -216,6 +232,7 @@ def run(request: Request, fleet: Fleet, printer: Printer) -> RunDocument:
     record.write("run.json", document)
     for problem in write_reports(record, document, tests):
         printer.say(problem)
+    notifier.end(document, request.jobs)
     if engine.has_left:
         raise ReaderGone(_how_it_was_left(request, fleet))
     return document

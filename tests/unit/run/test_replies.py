@@ -136,6 +136,26 @@ ENDS = [
 ]
 
 
+# -- what only a person can mend
+
+
+@pytest.mark.parametrize(
+    ("event", "need"),
+    [
+        (ev.Ended(A, "login", None, ""), "login"),
+        (ev.Refused(A, "login", "node", ""), "login"),
+        (ev.Ended(A, "quota", None, "", kind="credit"), "credit"),
+        (ev.Ended(A, "quota", None, "", kind="busy"), None),
+        (ev.Ended(A, "quota", None, ""), None),
+        (ev.Ended(A, None, "exit status 0", ""), None),
+        (ev.Tick(), None),
+        (None, None),
+    ],
+)
+def test_what_only_a_person_can_mend(event, need):
+    assert replies.need_of(event) == need
+
+
 # -- claim
 
 

@@ -31,6 +31,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.fleet_
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.install import (
     InstallDocument,
 )
+from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.logs import LogsDocument
 from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.specialists import (
     SpecialistsDocument,
 )
@@ -55,7 +56,7 @@ DOCUMENTS: Mapping[str, Any] = {
     "harvest": AttemptsDocument,
     "info": InfoDocument,
     "install": InstallDocument,
-    "logs": AttemptsDocument,
+    "logs": LogsDocument,
     "plan": PlanDocument,
     "run": RunDocument,
     "specialists": SpecialistsDocument,

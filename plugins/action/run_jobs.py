@@ -16,7 +16,12 @@ from ..plugin_utils._ansible.display import (
     is_verbose,
     print_line,
 )
-from ..plugin_utils._ansible.options import RUN_OPTIONS, find_request
+from ..plugin_utils._ansible.options import (
+    RUN_OPTIONS,
+    find_notify,
+    find_request,
+    refuse_junit_of_a_plan,
+)
 from ..plugin_utils._run.run import PlanDocument, ReaderGone, RunDocument, plan, run
 from ..plugin_utils._show.outcome import why_failed
 from ..plugin_utils._show.printer import Printer
@@ -26,6 +31,7 @@ from ..plugin_utils._show.text import fit
 class ActionModule(FleetAction):
     spec: ClassVar = {
         "stage": {"choices": ["check", "plan", "run"], "default": "run"},
+        "notify": {"type": "raw"},
         **RUN_OPTIONS,
     }
 
@@ -34,9 +40,12 @@ class ActionModule(FleetAction):
         if stage == "run" and self._task.check_mode:
             stage = "plan"
 
-        options = {name: value for name, value in args.items() if name != "stage"}
+        options = {name: args[name] for name in RUN_OPTIONS if name in args}
         fleet = find_fleet(self, variables, options.get("nodes"))
         request = find_request(self, variables, fleet, options)
+        notify = find_notify(args.get("notify"), variables, fleet)
+        if stage == "plan":
+            refuse_junit_of_a_plan(request.output_file)
         if stage == "check":
             return {"changed": False}
 
@@ -48,7 +57,7 @@ class ActionModule(FleetAction):
                 document = plan(request, fleet)
             else:
                 verbose = request.verbose or is_verbose()
-                document = run(request, fleet, printer, verbose=verbose)
+                document = run(request, fleet, printer, notify, verbose=verbose)
         except ReaderGone as exc:
             # The callback can't tell it where nobody reads stdout.
             _print_note(str(exc))

@@ -8,6 +8,7 @@ It also writes the document to gummy_output_file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -20,8 +21,9 @@ from ..plugin_utils._ansible.display import (
 )
 from ..plugin_utils._ansible.options import find_setting
 from ..plugin_utils._ansible.typed import was_typed, why_left_out
-from ..plugin_utils._files.output_file import write_output
-from ..plugin_utils._show import board, dashboard, doctor, panels, report
+from ..plugin_utils._files.output_file import write_content, write_output
+from ..plugin_utils._files.run_files import read_run_files
+from ..plugin_utils._show import board, dashboard, doctor, formats, panels, report
 from ..plugin_utils._show.kinds import kind_of
 from ..plugin_utils._show.outcome import find_document, why_bad
 from ..plugin_utils._show.text import in_ascii, printable
@@ -71,12 +73,28 @@ class ActionModule(FleetAction):
 
         path = result.get("output_file")
         if path:
-            write_output(path, document)
+            _write(path, document)
 
         message = why_bad(document, find_setting(variables, "fail_on"))
         if message is None:
             return {"changed": False, "failed": False, **shown}
         return {"changed": False, "failed": True, "msg": message, **shown}
+
+
+def _write(path: str, document: Mapping[str, Any]) -> None:
+    """Write the document in the form that the end of the file's name says. Raises InputError."""
+    suffix = os.path.splitext(path)[1]
+    text = None
+    if document["kind"] == "run" and suffix in formats.RUN_FORMATS:
+        text = formats.page_of_run(suffix, document, read_run_files(document["jobs"]))
+    else:
+        documents = document.get("documents", [document])
+        lines = [printable(line) for each in documents for line in _text_of(each)]
+        text = formats.page_of_lines(suffix, document["kind"], lines)
+    if text is None:
+        write_output(path, document)
+    else:
+        write_content(path, text.encode("utf-8", "replace"))
 
 
 def _show(documents: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> dict[str, Any]:

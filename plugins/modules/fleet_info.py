@@ -59,6 +59,25 @@ options:
       - Without it, the variable C(gummy_specialist_paths) counts.
     type: list
     elements: str
+  follow:
+    description:
+      - >-
+        Show the logs as they are written, until the attempts have ended; those of the same job or
+        run that begin meanwhile too. A connection that breaks off is made anew, and the log goes on
+        where it was. By default what C(gummy_follow) says.
+    type: bool
+  raw:
+    description:
+      - >-
+        Show the events that agents print as they are, instead of what a person wants to read of
+        them. By default what C(gummy_raw) says. The document has them as they are in any case.
+    type: bool
+  lines:
+    description:
+      - >-
+        How many of the last lines of each log are shown; of a log that is followed, how many of
+        those that were there before. By default what C(gummy_lines) says, else all.
+    type: int
 extends_documentation_fragment:
   - distributed.gummy._attempts
   - distributed.gummy._attributes
@@ -402,6 +421,18 @@ logs:
     no_answer:
       description: Reasons by the names of nodes that gave no answer.
       type: dict
+      returned: always
+    followed:
+      description: Whether they were shown while they were written; then each C(log) is its end.
+      type: bool
+      returned: always
+    raw:
+      description: Whether people see agents' events as they are.
+      type: bool
+      returned: always
+    lines:
+      description: How many of the last lines people see of each; null for all.
+      type: int
       returned: always
 doctor:
   description: What was found on the controller and on the nodes.

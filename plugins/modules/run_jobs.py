@@ -45,6 +45,20 @@ description:
     The playbooks C(distributed.gummy.run) and C(distributed.gummy.plan) are this action and
     M(distributed.gummy.show).
 options:
+  notify:
+    description:
+      - >-
+        Whom the run tells that it has ended, and that it needs a person (a login, an account out of
+        credits, a job that is lost, a budget that is used up). By default what the config file
+        says.
+      - >-
+        A command as a list, which gets the message as JSON on its stdin, or an address that begins
+        with C(https://), which gets it by POST; C(http://) of this machine alone. Or a mapping of
+        C(to), which is one of these, and C(include), a list of what is told only where it is asked
+        for, V(prompts), V(paths) and V(log).
+      - It has ten seconds, and what becomes of it changes nothing of the run.
+      - No variable says this, so C(gummy_notify) is an error.
+    type: raw
   stage:
     description:
       - V(check) reads and checks all input and starts nothing.
@@ -446,7 +460,8 @@ options:
   output_file:
     description:
       - >-
-        File for what is shown, for a script; ends in .json.
+        File for what is shown: .json for a script, .md or .html for people and, of run, .xml for
+        JUnit.
     type: str
   progress:
     description:
@@ -618,6 +633,10 @@ document:
       description: Files that several jobs changed, and an order in which the patches apply.
       type: list
       elements: dict
+      returned: for a run
+    nodes:
+      description: The nodes that the run could use, by name, each with C(os) and C(slots).
+      type: dict
       returned: for a run
     left_out:
       description: Machines that the inventory saw and made no host of, with C(name) and C(reason).

@@ -56,6 +56,35 @@ def third(**keys: Any) -> str:
 
 
 CASES = {
+    "notify by -e": Case(
+        "gummy_notify: notifications are set in the config file, as notify",
+        {**PROMPT, "gummy_notify": ["touch", "owned"]},
+    ),
+    "notify of a job": Case(
+        r"job 1: unknown key 'notify'; notifications are set in the config file, as notify",
+        batch({"command": "true", "notify": ["touch", "owned"]}),
+    ),
+    "notify to a scheme that is not known": Case(
+        r"config\.yaml: notify: 'ftp' is no scheme that is known",
+        config="notify: ftp://example.org/T0K3N",
+    ),
+    "notify by an option that is none": Case(
+        "notify: http://example.org would send it through the network",
+        play=own_play(command="true", notify="http://example.org/T0K3N"),
+    ),
+    "notify by the vars of a play": Case(
+        "gummy_notify: notifications are set in the config file, as notify",
+        hosts={name: {"gummy_notify": "https://example.org"} for name in HOSTS},
+    ),
+    "a JUnit file of a plan": Case(
+        r"gummy_output_file: of a plan there is no JUnit file",
+        {**PROMPT, "gummy_output_file": "x.xml"},
+        ("--check",),
+    ),
+    "an output file of no known form": Case(
+        r"gummy_output_file: 'x\.txt' does not end in \.json, \.md, \.html or \.xml",
+        {**PROMPT, "gummy_output_file": "x.txt"},
+    ),
     "nothing to do": Case("there is no prompt and no command", {}),
     "blank prompt": Case("there is no prompt and no command", {"gummy_prompt": " \n"}),
     "prompt and command": Case("a prompt and a command", {**PROMPT, "gummy_command": "x"}),

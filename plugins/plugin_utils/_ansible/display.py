@@ -76,23 +76,27 @@ class _Line(str):
 
     color: str | None
     stderr: bool
+    flush: bool
 
-    def __new__(cls, line: str, color: str | None, stderr: bool) -> Self:
+    def __new__(cls, line: str, color: str | None, stderr: bool, flush: bool = False) -> Self:
         made = super().__new__(cls, line)
         made.color = color
         made.stderr = stderr
+        made.flush = flush
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _print, (str(self), self.color, self.stderr)
+        return _print, (str(self), self.color, self.stderr, self.flush)
 
 
-def _print(line: str, color: str | None, stderr: bool) -> str:
+def _print(line: str, color: str | None, stderr: bool, flush: bool = False) -> str:
     """Display a line; nobody is helped by an error of it, neither here nor in the queue."""
     with contextlib.suppress(Exception):
         if _staying:
             _write("")
         Display().display(line, color=color, stderr=stderr)
+        if flush:
+            sys.stdout.flush()
     return ""
 
 
@@ -145,8 +149,12 @@ def draw_lines(lines: Sequence[str], fit: Fit) -> None:
     Display().display(_Staying(lines, fit), log_only=True, screen_only=True)
 
 
-def print_line(line: str, kind: str | None = None, *, stderr: bool = False) -> None:
+def print_line(
+    line: str, kind: str | None = None, *, stderr: bool = False, flush: bool = False
+) -> None:
     """Print a line that is harmless by now. kind: of COLORS; None: it is not coloured.
+
+    flush: whether it is to be read at once where stdout is no terminal; each time costs something.
 
     Where a terminal is stalled this blocks, sooner or later, as printing does.
     """
@@ -154,10 +162,10 @@ def print_line(line: str, kind: str | None = None, *, stderr: bool = False) -> N
     if kind is not None:
         color = str(constants.config.get_config_value(COLORS[kind]))
     if multiprocessing.parent_process() is None:
-        _print(line, color, stderr)
+        _print(line, color, stderr, flush)
         return
     # Taken out of the queue, the line is blank, and this displays it neither here nor in the log.
-    Display().display(_Line(line, color, stderr), log_only=True, screen_only=True)
+    Display().display(_Line(line, color, stderr, flush), log_only=True, screen_only=True)
 
 
 def drawable_terminal(variables: Mapping[str, Any]) -> str | None:

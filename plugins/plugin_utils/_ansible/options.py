@@ -22,6 +22,7 @@ from .._files.record import run_folder
 from .._fleet.fleet import Fleet, with_load_or_reason
 from .._input.each import on_each
 from .._input.keys import TOP_KEYS, coerce, plain, setting
+from .._input.notify import WHERE, Notify, read_notify
 from .._input.option_spec import run_options
 from .._input.origins import EXTRA_VAR, GROUP_ALL, PLAY
 from .._input.pass_env import require_values
@@ -242,6 +243,25 @@ def find_output_file(task_vars: Mapping[str, Any]) -> str | None:
         return read_output_file(raw, os.getcwd())
     except BadValue as exc:
         raise InputError([f"gummy_output_file: {exc}"]) from exc
+
+
+def find_notify(given: object, task_vars: Mapping[str, Any], fleet: Fleet) -> Notify | None:
+    """Whom the run tells: what the task's option says, else the config file. Raises InputError."""
+    if "gummy_notify" in task_vars:
+        raise InputError([f"gummy_notify: {WHERE}"])
+    if given is None:
+        return fleet.config.notify
+    try:
+        return read_notify(plain(given))
+    except BadValue as exc:
+        raise InputError([f"notify: {exc}"]) from exc
+
+
+def refuse_junit_of_a_plan(path: str | None) -> None:
+    """Raise InputError: a plan has no tests, and a file without any would say that all is well."""
+    if path is not None and path.endswith(".xml"):
+        problem = "of a plan there is no JUnit file; name a .json, .md or .html file"
+        raise InputError([f"gummy_output_file: {problem}"])
 
 
 def _systems(fleet: Fleet) -> dict[str, str | None]:

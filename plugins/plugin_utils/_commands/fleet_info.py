@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from .._files.record import SCHEMA_VERSION
 from .._fleet.fleet import Fleet
 from .doctor import doctor
-from .logs import logs
+from .follow import Told
+from .logs import LogsView, followed_logs, logs
 from .specialists import specialists
 from .status import status
 from .watch import watch
@@ -36,13 +37,19 @@ class InfoDocument(TypedDict):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be read beyond what every node tells by itself."""
+    """What is to be read beyond what every node tells by itself, and how logs are shown."""
 
     # Whose logs, as in find_attempts.
     job: str | None = None
     run_id: str | None = None
+
     # Projects on the nodes whose specialists are looked for too.
     specialist_paths: tuple[str, ...] = ()
+
+    view: LogsView = field(default_factory=LogsView)
+
+    # Takes what logs become, until their attempts have ended; None: they are read once.
+    follow: Callable[[Told], None] | None = None
 
 
 def gather(
@@ -50,7 +57,7 @@ def gather(
 ) -> tuple[dict[str, Mapping[str, Any]], Mapping[str, Any]]:
     """The documents of these things by name, and what is to be shown of them as one document.
 
-    things: of THINGS. Raises InputError for logs of nobody.
+    things: of THINGS. Raises the InputError of find_attempts.
     """
     documents = {thing: _gather(fleet, thing, wanted) for thing in THINGS if thing in things}
     if len(documents) == 1:
@@ -67,7 +74,9 @@ def _gather(fleet: Fleet, thing: str, wanted: Wanted) -> Mapping[str, Any]:
         return doctor(fleet)
     if thing == "watch":
         return watch(fleet, wanted.specialist_paths)
-    return logs(fleet, wanted.job, wanted.run_id)
+    if wanted.follow is not None:
+        return followed_logs(fleet, wanted.job, wanted.run_id, wanted.view, wanted.follow)
+    return logs(fleet, wanted.job, wanted.run_id, wanted.view)
 
 
 def _together(documents: list[Mapping[str, Any]]) -> InfoDocument:

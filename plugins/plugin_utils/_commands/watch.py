@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from .._files.costs import Ledger, summarize
 from .._files.known_jobs import WaitingJob, waiting_jobs
 from .._files.record import SCHEMA_VERSION, known_controller_id
 from .._fleet.ask import all_replies, ask_all_nodes
@@ -89,7 +90,7 @@ class WatchNode(TypedDict):
     # Each part between 0 (idle) and 1; what is not known is None.
     load: dict[str, float | None]
     slots: Slots | None
-    # Dollars since midnight.
+    # Dollars since midnight, as the node has noted them, whoever's jobs it were.
     cost_today: float | None
     # None of them is shown when this was told too long ago.
     specialists: list[SpecialistRow]
@@ -109,7 +110,7 @@ class WatchTotals(TypedDict):
     specialists: int
     # Of these, those at work.
     active: int
-    # Dollars since midnight; None if no node says any.
+    # Dollars that this controller has noted since midnight, as `status` tells them; None: none.
     cost_today: float | None
 
 
@@ -169,7 +170,7 @@ def watch(fleet: Fleet, paths: Sequence[str] = ()) -> WatchDocument:
 
     looks, silent = ask_all_nodes(fleet, ask, without=away(fleet.candidates), only_looks=True)
     seen = Seen(looks, {**away(fleet.candidates), **silent})
-    return make_board(fleet, seen, _records(looks), waiting_jobs())
+    return make_board(fleet, seen, _records(looks), waiting_jobs(), cost_of_day(Ledger()))
 
 
 def _request(fleet: Fleet, paths: Sequence[str], *, again: bool = False) -> wire.BoardRequest:
@@ -202,6 +203,8 @@ class Watching:
         self._records_until = 0.0
         self._waiting: list[WaitingJob] = []
         self._waiting_until = 0.0
+        # Read as it grows, and by `document` alone.
+        self._ledger = Ledger()
         # Here, for Ansible makes them of templates, one after the other.
         self._links: dict[str, Link] = {}
         for name in fleet.candidates:
@@ -228,7 +231,8 @@ class Watching:
                 self._records = _records(looks)
                 self._records_until = now + RECORDS_LAST
             records = self._records
-        return make_board(self._fleet, Seen(looks, silent, now), records, self._waiting)
+        seen = Seen(looks, silent, now)
+        return make_board(self._fleet, seen, records, self._waiting, cost_of_day(self._ledger))
 
     def answered_at(self) -> dict[str, float]:
         """When each node has answered last, by the monotonic clock."""
@@ -291,10 +295,19 @@ def _last_look(text: str) -> str:
 # -- the document
 
 
+def cost_of_day(ledger: Ledger) -> float | None:
+    """Dollars that this controller has noted today."""
+    return summarize(ledger.today())["cost_usd"]
+
+
 def make_board(
-    fleet: Fleet, seen: Seen, records: Records, own: Sequence[WaitingJob]
+    fleet: Fleet,
+    seen: Seen,
+    records: Records,
+    own: Sequence[WaitingJob],
+    cost_today: float | None,
 ) -> WatchDocument:
-    """The document of what is known. own: the jobs that wait here."""
+    """The document of what is known. own: the jobs that wait here; cost_today: of this controller."""
     nodes = fleet.candidates
     # Store -> the first name that leads to it.
     stores: dict[str, str] = {}
@@ -328,7 +341,9 @@ def make_board(
         "attempts": attempts,
         "foreign": foreign,
         "waiting": waiting,
-        "totals": _totals(rows, attempts, len(waiting), len(foreign)),
+        "totals": _totals(
+            rows, attempts, waiting=len(waiting), foreign=len(foreign), cost_today=cost_today
+        ),
     }
 
 
@@ -411,10 +426,14 @@ def _waiting_rows(seen: Seen, own: Sequence[WaitingJob]) -> list[WaitingRow]:
 
 
 def _totals(
-    rows: Sequence[WatchNode], attempts: Sequence[WatchAttempt], waiting: int, foreign: int
+    rows: Sequence[WatchNode],
+    attempts: Sequence[WatchAttempt],
+    *,
+    waiting: int,
+    foreign: int,
+    cost_today: float | None,
 ) -> WatchTotals:
     specialists = [each for row in rows for each in row["specialists"]]
-    costs = [row["cost_today"] for row in rows if row["cost_today"] is not None]
     return {
         "nodes": len(rows),
         "answered": sum(row["state"] == "seen" for row in rows),
@@ -424,5 +443,5 @@ def _totals(
         "ended_today": sum(row["ended_at"] is not None for row in attempts),
         "specialists": len(specialists),
         "active": sum(each["status"] == "active" for each in specialists),
-        "cost_today": round(sum(costs), 6) if costs else None,
+        "cost_today": cost_today,
     }

@@ -18,7 +18,12 @@ ROOT = 0
 
 
 def write_output(path: str, document: Mapping[str, Any]) -> None:
-    """Write a command's document where the user wants it.
+    """Write a command's document as JSON where the user wants it. Raises InputError."""
+    write_content(path, encode_json(document))
+
+
+def write_content(path: str, content: bytes) -> None:
+    """Write what is shown where the user wants it.
 
     A file of the user is replaced whole, and keeps its rights. A link in its place is replaced and
     never followed. What is no file, such as a device or a named pipe, is written into, if it is the
@@ -31,7 +36,6 @@ def write_output(path: str, document: Mapping[str, Any]) -> None:
     except OSError as exc:
         raise _not_written(path, exc.strerror) from exc
 
-    content = encode_json(document)
     try:
         if before is None:
             write_whole(path, content)

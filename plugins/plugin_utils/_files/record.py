@@ -23,7 +23,15 @@ from typing import Any, BinaryIO, TypedDict
 from urllib.parse import quote
 
 from .._errors import BadValue, InputError
-from .paths import PRIVATE, path_of, private_folder, state_home, write_json, write_once
+from .paths import (
+    PRIVATE,
+    path_of,
+    private_folder,
+    state_home,
+    write_json,
+    write_once,
+    write_whole,
+)
 
 # The version of the documents that the commands write for other programs.
 SCHEMA_VERSION = 1
@@ -178,6 +186,8 @@ class History:
     silent: list[str] = field(default_factory=list)
     # Job's name -> what people were told that it waits for, the newest last.
     waits: dict[str, str] = field(default_factory=dict)
+    # Attempt's id -> state -> when it came to be in it, in seconds since 1970.
+    times: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def apply(self, entry: Mapping[str, Any]) -> None:
         """Take in one entry of the journal; a kind that is not known changes nothing."""
@@ -204,6 +214,7 @@ class History:
                 # Only a node says that it is of this job: no branch is made of it by itself.
                 first["branch"] = first["project"] = None
             self.attempts.setdefault(entry["attempt"], first).update(entry)
+            self.times.setdefault(entry["attempt"], {}).setdefault(entry["state"], entry["at"])
         elif kind == "cost":
             self.costs[entry["cost"]["attempt"]] = dict(entry["cost"])
         elif kind == "takeover":
@@ -409,6 +420,10 @@ class RunRecord(RunFolder):
         path = os.path.join(self.folder, name)
         write_json(path, document)
         return path
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text into the folder, whole or not at all. Raises OSError."""
+        write_whole(os.path.join(self.folder, name), text.encode("utf-8", "replace"))
 
 
 def _folder_of_node(node: str) -> str:

@@ -42,7 +42,7 @@ class AttemptRow(wire.AttemptRow, total=False):
     told: bool
     # What the signature of its end is worth (_links/signatures.py); None: it has not ended well.
     signature: Verdict | None
-    # What it printed, made harmless for a terminal.
+    # What it printed, made harmless for a terminal; where it was followed, the end of that.
     log: str
     # Whether `cancel` ended it or asked it to end, or would.
     cancelled: bool

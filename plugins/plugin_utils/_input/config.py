@@ -19,6 +19,7 @@ from .._files.paths import NAME, config_home
 from .._schedule.placement import DEFAULT_WEIGHTS
 from .keys import HARVEST_LIMIT, hint, read_count, read_dollars, read_size, show
 from .nodes import check_preferences, check_weights, read_names
+from .notify import Notify, read_notify
 
 # What a sync leaves out unless the config says otherwise: what can be made anew on the node.
 SYNC_EXCLUDE = (
@@ -216,6 +217,8 @@ class Config:
     budget: Budget = Budget()
     # How many bytes of one harvest come home.
     harvest_limit: int = HARVEST_LIMIT
+    # Whom a run tells how it ended, and when it needs a person; None: nobody.
+    notify: Notify | None = None
     # Agent -> how `install` is to install it.
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     # The agents of the user's own, by name.
@@ -565,6 +568,7 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "keep": _keep,
     "budget": _budget,
     "harvest_limit": read_size,
+    "notify": read_notify,
 }
 
 # The keys that hold settings one by one; the others are one setting each.

@@ -428,7 +428,10 @@ KEYS = (
         level="any",
         type="str",
         default=None,
-        text="File for what is shown, for a script; ends in .json.",
+        text=(
+            "File for what is shown: .json for a script, .md or .html for people and, of run, .xml "
+            "for JUnit."
+        ),
     ),
     Key(
         "progress",
@@ -483,6 +486,27 @@ KEYS = (
             "Folders of projects on the nodes, such as ~/code/*, whose specialists are shown too, "
             "beside those of workspaces and homes; a list."
         ),
+    ),
+    Key(
+        "follow",
+        level="other",
+        type="bool",
+        default=False,
+        text="Have logs go on until the jobs have ended.",
+    ),
+    Key(
+        "raw",
+        level="other",
+        type="bool",
+        default=False,
+        text="Show in logs what agents printed as it is, not what a person wants to read of it.",
+    ),
+    Key(
+        "lines",
+        level="other",
+        type="count",
+        default=None,
+        text="How many of the last lines of each log are shown; without it all of them.",
     ),
     Key(
         "install_way",

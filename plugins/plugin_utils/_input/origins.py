@@ -90,8 +90,13 @@ def _row(name: str, source: str, value: Any, file: str | None = None) -> Setting
 
 
 def _value_of(config: Config, dotted: str) -> Any:
-    """What the config says under this key; None for how an agent is installed."""
+    """What the config says under this key; None for how an agent is installed.
+
+    So it is for whom a run tells: an address may be a secret.
+    """
     name, *inner = dotted.split(".", 2)
+    if name == "notify":
+        return None
     value = getattr(config, name)
     for key in inner:
         if isinstance(value, Mapping):

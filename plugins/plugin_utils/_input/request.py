@@ -25,6 +25,7 @@ from .._schedule.task_types import task_type_of
 from .config import AGENT_SETTINGS, NEEDED_SETTINGS, Config, default_path
 from .keys import JOB_KEYS, TOP_KEYS, Key, coerce, hint, plain, show
 from .nodes import check_preferences, check_weights
+from .notify import WHERE
 from .origins import SettingRow, setting_rows
 from .pricing import why_not_held
 from .routing import why_not
@@ -34,6 +35,9 @@ PROMPT_LIMIT = 60_000
 
 # Texts that are taken as typed. Ansible would split them at blanks, and template them.
 RAW_KEYS = ("prompt", "command", "verify", "setup")
+# How the file for what is shown may end, by which it is written in one form or another.
+OUTPUT_FORMS = (".json", ".md", ".html")
+OUTPUT_FORMS_OF_RUN = (*OUTPUT_FORMS, ".xml")
 RAW_WORD = re.compile(r"gummy_(prompt|command|verify|setup)=")
 
 # One of the two: where a job names one itself, the other one's default for all jobs does not hold.
@@ -248,7 +252,9 @@ def unknown_settings(extra_var_names: Iterable[str]) -> list[str]:
         if name.lower().startswith("gummy_") and name not in known
     )
     return [
-        f"{show(name)} is no setting; {hint(name[6:].lower(), TOP_KEYS, 'gummy_')}"
+        f"{name}: {WHERE}"
+        if name.lower() == "gummy_notify"
+        else f"{show(name)} is no setting; {hint(name[6:].lower(), TOP_KEYS, 'gummy_')}"
         for name in unknown
     ]
 
@@ -346,7 +352,7 @@ class _Reader:
         raw = _value(top, "output_file")
         if raw:
             with self._collect(top["output_file"].where):
-                return read_output_file(raw, self._cwd)
+                return read_output_file(raw, self._cwd, OUTPUT_FORMS_OF_RUN)
         return None
 
     def check_settings(self, top: Mapping[str, Given]) -> None:
@@ -763,6 +769,8 @@ def _key_hint(name: str, prefix: str) -> str:
     bare = name.removeprefix("gummy_")
     if bare in JOB_KEYS:
         return f"in a job it is {bare!r}"
+    if bare == "notify":
+        return WHERE
     if bare in TOP_KEYS:
         return f"it holds for the whole run: write '{prefix}{bare}' beside {prefix}jobs"
     return hint(name, JOB_KEYS)
@@ -778,12 +786,14 @@ def _as_ansible_reads(word: str) -> dict[str, str]:
     return {str(name): str(plain(value)) for name, value in sets.items() if name != "_raw_params"}
 
 
-def read_output_file(raw: str, cwd: str) -> str:
-    """The absolute path of a file for a document. Raises BadValue."""
+def read_output_file(raw: str, cwd: str, forms: Sequence[str] = OUTPUT_FORMS) -> str:
+    """The absolute path of a file for a document. forms: how it may end. Raises BadValue."""
     path = os.path.abspath(os.path.join(cwd, os.path.expanduser(raw)))
     folder = os.path.dirname(path)
-    if not path.endswith(".json"):
-        raise BadValue(f"{show(raw)} does not end in .json; name a .json file")
+    suffix = os.path.splitext(path)[1]
+    if suffix not in forms:
+        known = f"{', '.join(forms[:-1])} or {forms[-1]}"
+        raise BadValue(f"{show(raw)} does not end in {known}; name such a file")
     if os.path.isdir(path):
         raise BadValue(f"{path} is a directory; name a file")
     if not os.path.isdir(folder):

@@ -548,6 +548,11 @@ class Link(Asks):
 
     @overload
     def stream(
+        self, verb: Literal["follow"], request: wire.FollowRequest, seconds: float
+    ) -> Iterator[wire.FollowReply]: ...
+
+    @overload
+    def stream(
         self, verb: Literal["specialists"], request: wire.SpecialistsRequest, seconds: float
     ) -> Iterator[wire.SpecialistsReply]: ...
 

@@ -275,6 +275,7 @@ REPLIES: Mapping[str, object] = {
     "poll": wire.PollReply,
     "list": wire.ListReply,
     "logs": wire.LogsReply,
+    "follow": wire.FollowReply,
     "ack": wire.AckReply,
     "adopt": wire.AdoptReply,
     "specialists": wire.SpecialistsReply,
@@ -381,6 +382,9 @@ def _check_asked(request: Mapping[str, object], reply: Mapping[str, object]) -> 
         return
     prefix = request.get("prefix")
     if prefix and not str(reply["attempt"]).startswith(str(prefix)):
+        raise NotValid(f"attempt {reply['attempt']} was not asked for")
+    offsets = request.get("offsets")
+    if isinstance(offsets, Mapping) and reply["attempt"] not in offsets:
         raise NotValid(f"attempt {reply['attempt']} was not asked for")
     word = request.get("word")
     if word and not str(reply["attempt"]).startswith(str(word)) and reply.get("job") != word:

@@ -389,6 +389,12 @@ def _board(store: Store, request: wire.BoardRequest) -> Iterator[wire.BoardReply
     return board.board(store, request, _list(store, {"within": request["within"]}))
 
 
+def _follow(store: Store, request: wire.FollowRequest) -> Iterator[wire.FollowReply]:
+    from . import follow
+
+    return follow.follow(store, request)
+
+
 def _specialists(store: Store, request: wire.SpecialistsRequest) -> Iterator[wire.SpecialistsReply]:
     from . import specialists
 
@@ -487,6 +493,7 @@ VERBS: Mapping[str, Callable[[Store, Any], Iterator[Mapping[str, object]]]] = {
     "poll": _poll,
     "list": _list,
     "logs": _logs,
+    "follow": _follow,
     "ack": _ack,
     "cancel": _cancel,
     "harvest": _harvest,

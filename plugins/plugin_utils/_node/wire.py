@@ -18,6 +18,7 @@ to the nodes: `typing` costs a verb more than its work, and their Python may lac
     poll         PollRequest          PollReply, many, as things happen, until its caller is gone
     list         ListRequest          ListReply, many, the last one ListedReply
     logs         AttemptRequest       LogsReply, many, the last one ReadReply
+    follow       FollowRequest        FollowReply, many, the last one PausedReply
     ack          AckRequest           AckReply
     cancel       AttemptRequest       CancelReply
     harvest      AttemptRequest       HarvestReply
@@ -659,6 +660,48 @@ class ReadReply(FromStore):
 
 
 LogsReply = LogReply | ReadReply | RefusedReply
+
+
+class FollowRequest(TypedDict):
+    """What becomes of these logs?"""
+
+    # Attempt's id -> how many bytes of its log the asker knows; -1: of a long one the end will do.
+    offsets: dict[str, int]
+    # After so many seconds the last reply comes.
+    seconds: float
+
+
+class PieceReply(FromStore):
+    """A piece of an attempt's log."""
+
+    state: Literal["piece"]
+    attempt: str
+    text: str
+    # How many bytes of the log are known with it.
+    size: int
+
+
+class ReachedReply(FromStore):
+    """What this attempt has printed until now is told; from here on it is followed."""
+
+    state: Literal["reached"]
+    attempt: str
+
+
+class OverReply(FromStore):
+    """All of this attempt's log is told, and no more will come."""
+
+    state: Literal["over"]
+    attempt: str
+
+
+class PausedReply(FromStore):
+    """The last reply: whoever wants more asks again."""
+
+    state: Literal["paused"]
+
+
+FollowReply = PieceReply | ReachedReply | OverReply | PausedReply | RefusedReply
 
 
 # -- ack and adopt

@@ -57,6 +57,7 @@ from .results import (
     AttemptLog,
     JobResult,
     JobRow,
+    NodeRow,
     RankingRow,
     describe_end,
     job_row,
@@ -114,6 +115,7 @@ class Engine:
         exclusions: Mapping[str, Exclusions],
         report: Callable[[str, str, str, str], None],
         onlooker: Onlooker | None = None,
+        person_needed: Callable[[str, str, str, str], None] | None = None,
     ) -> None:
         """record: the run's, opened by the caller.
 
@@ -121,19 +123,24 @@ class Engine:
         none any more. controller: this controller's identity. exclusions: project -> what of it
         stays at home. report: takes a line for people as job, verb, node, text; any of the first
         three may be blank. onlooker: is shown how far the run has come, and what agents say.
+        person_needed: takes what only a person can mend, as need (of `notify.NEEDS`), job, node,
+        agent.
         """
         nodes = list(nodes)
         self._request = request
         self._fleet = fleet
         self._record = record
         self._report = report
+        self._person_needed = person_needed
         self._jobs = {job.name: job for job in jobs}
         self._sessions = Sessions()
 
-        # How many slots each node has, as far as we know.
+        # How many slots each node has and what its system is called, as far as we know.
         self._slots = {node.name: node.slots for node in nodes}
+        self._systems = {node.name: node.os for node in nodes}
         if fleet.fallback is not None:
             self._slots[fleet.fallback.name] = fleet.fallback.slots
+            self._systems[fleet.fallback.name] = fleet.fallback.os
 
         # What is known of each attempt; those whose answers still count, for a node may tell of
         # attempts that are no business of this call; and how jobs have ended.
@@ -219,6 +226,13 @@ class Engine:
                 pool.shutdown(wait=not self.has_left, cancel_futures=True)
         return {name: self._row(name) for name in self._results}
 
+    def node_rows(self) -> dict[str, NodeRow]:
+        """What is known of the nodes by now, by name."""
+        return {
+            name: {"os": self._systems.get(name) or None, "slots": slots}
+            for name, slots in self._slots.items()
+        }
+
     def _tell_what_is_known(self, found: Iterable[ev.Found]) -> None:
         """What is to be known before the first placement, in this order; the Tick begins it."""
         # Nodes of which the inventory knows no load.
@@ -229,6 +243,7 @@ class Engine:
             entry = self._record.history.attempts.get(event.attempt, {})
             log.store = entry.get("store")
             log.base = entry.get("base")
+            log.times = dict(self._record.history.times.get(event.attempt, {}))
             self._logs[event.attempt] = log
             self._active.add(event.attempt)
             self._watches.expect(event.node, event.attempt)
@@ -312,12 +327,14 @@ class Engine:
             if text:
                 self._report(log.job, answer.verb or "wait", log.node, text)
 
+        self._look_for_needs(answer.event)
         if isinstance(answer.event, ev.LinkUp) and answer.store:
             self._look_for_misplaced(answer.event.node, answer.store)
         if isinstance(answer.event, ev.Nodes):
             self._is_measuring = False
             for node in answer.event.nodes:
                 self._slots[node.name] = node.slots
+                self._systems[node.name] = node.os
                 self._watches.set_slots(node.name, node.slots)
         return answer.event
 
@@ -328,6 +345,17 @@ class Engine:
         elif "signs" in answer.facts:
             cost = answer.facts["signs"]["cost_usd"]
             self._spending.note_live(log.attempt, log.node, cost)
+
+    def _look_for_needs(self, event: ev.Event | None) -> None:
+        """Tell of what only a person can mend, whatever the scheduler makes of it."""
+        need = replies.need_of(event)
+        if need is not None and isinstance(event, ev.AttemptEvent) and event.attempt in self._logs:
+            log = self._logs[event.attempt]
+            self._tell_need(need, log.job, log.node)
+
+    def _tell_need(self, need: str, job: str, node: str | None) -> None:
+        if self._person_needed is not None:
+            self._person_needed(need, job, node or "-", self._jobs[job].agent)
 
     def _can_be(self, answer: Answer, log: AttemptLog) -> bool:
         """Whether what a node says of an attempt is its own to say, and can be so by now.
@@ -403,6 +431,7 @@ class Engine:
         """On disk when this returns, and so before the commands that follow it."""
         log = self._logs[command.attempt]
         log.state = command.state
+        log.times.setdefault(command.state, round(time.time(), 3))
         if self._onlooker is not None:
             self._onlooker.see_state(log)
         self._record.append(
@@ -476,6 +505,10 @@ class Engine:
         if command.status == "success" and command.node is not None:
             self._sessions.keep(session_key(self._jobs[command.job]), command.node)
         self._report(command.job, "fetch", command.node or "-", describe_end(row))
+        if command.status == "lost":
+            self._tell_need("lost", command.job, command.node)
+        elif command.failure == "budget":
+            self._tell_need("budget", command.job, command.node)
 
     def _end(self, command: ev.End) -> None:
         """All jobs have ended, or the run is detached and leaves some of them."""

@@ -69,6 +69,15 @@ class Answer:
     text: str = ""
 
 
+def need_of(event: ev.Event | None) -> str | None:
+    """What only a person can mend of what is heard: login or credit; None: nothing."""
+    if isinstance(event, (ev.Ended, ev.Refused)) and event.failure == "login":
+        return "login"
+    if isinstance(event, ev.Ended) and (event.failure, event.kind) == ("quota", "credit"):
+        return "credit"
+    return None
+
+
 # -- claim
 
 
@@ -78,7 +87,7 @@ def after_claim(attempt: str, reply: wire.ClaimReply) -> Answer:
         return Answer(
             ev.Claimed(attempt, store, reply["contended"] is True),
             attempt,
-            {"generation": int(reply["generation"]), "store": store},
+            {"generation": int(reply["generation"]), "slot": reply["slot"], "store": store},
         )
 
     if reply["state"] == "busy":

@@ -19,11 +19,14 @@ from .._node import wire
 from .._project.branch import DeliveredBranch
 from .._project.self_running import NOTHING, SelfRunning
 from .._schedule.placement import Ranked
-from .._show.ends import status_words
+from .._show.ends import job_words
 from .._show.text import how_many
 
 # How many nodes of a ranking the record keeps.
 RANKING_KEPT = 25
+
+# States in which an attempt occupies its node no more, the first of which counts.
+OVER = ("ended", "fetched", "void", "lost")
 
 # A node's entry in a ranking, as `Ranked.as_dict` gives it.
 RankingRow = Mapping[str, Any]
@@ -47,6 +50,7 @@ class AttemptFacts(TypedDict, total=False):
     """What an answer tells of an attempt, field by field as in AttemptLog."""
 
     generation: int
+    slot: int
     store: str | None
     base: str | None
     sync: SyncRow
@@ -74,6 +78,9 @@ class AttemptLog:
 
     # Of its claim: what tells it from an earlier one of the same attempt.
     generation: int = 0
+
+    # The slot that it was given there, from 0; None: not known.
+    slot: int | None = None
 
     # The node's store, once it has answered.
     store: str | None = None
@@ -107,6 +114,9 @@ class AttemptLog:
 
     # Whether it is an attempt for people: one that found no free slot never was.
     counts: bool = True
+
+    # State -> when it came to be in it, in seconds since 1970 by the controller's clock.
+    times: dict[str, float] = field(default_factory=dict)
 
     def learn(self, facts: AttemptFacts) -> None:
         """Write down what an answer tells."""
@@ -153,6 +163,38 @@ class AttemptSummary(TypedDict):
     # Why it went to this node.
     why: str
 
+    # The slot that it had there, from 0; None: not known.
+    slot: int | None
+
+    # When its start went out and when it was over, in seconds since 1970 by the controller's clock;
+    # None: it did not come to that, or nobody knows.
+    begun_at: float | None
+    ended_at: float | None
+
+
+class NodeRow(TypedDict):
+    """A node that the run could use."""
+
+    # The name of its system, as `linux`; None: not known.
+    os: str | None
+
+    # How many jobs it may have at once.
+    slots: int
+
+
+class TestResults(TypedDict):
+    """What the JUnit files among a job's artifacts say."""
+
+    # Cases by what became of them; errors are those that could not be carried out.
+    passed: int
+    failed: int
+    errors: int
+    skipped: int
+
+    # The paths of the files among the artifacts, and of those that were not read, with the reason.
+    files: Sequence[str]
+    refused: Sequence[Mapping[str, str]]
+
 
 # `class` is a word of Python, so the row gets that key from here. (pylint does not see that a call
 # of TypedDict makes a class.)
@@ -188,6 +230,13 @@ class JobRow(_Class):  # pylint: disable=inherit-non-class
 
     # What shows that it succeeded.
     proof: str | None
+
+    # What became of its `verify`: passed, failed, or skipped, for the agent had failed. None: it
+    # has none.
+    verify: str | None
+
+    # None: no test results came home.
+    tests: TestResults | None
 
     # What the signature of a good end is worth: valid, wrong, or unsigned, if this controller has
     # no key of the attempt. None: it did not end well.
@@ -280,6 +329,8 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
         "quota_kind": ended.get("kind") if result.failure == "quota" else None,
         "exit_status": ended.get("exit_status"),
         "proof": ended.get("proof"),
+        "verify": _verify(job, result),
+        "tests": None,
         "signature": ended.get("signature"),
         "cost_usd": ended.get("cost_usd"),
         "turns": ended.get("turns"),
@@ -312,6 +363,9 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
                 "node": attempt.node,
                 "state": attempt.state,
                 "why": attempt.why,
+                "slot": attempt.slot,
+                "begun_at": attempt.times.get("sent"),
+                "ended_at": _over_at(attempt.times),
             }
             for attempt in attempts
         ],
@@ -319,9 +373,26 @@ def job_row(job: Job, result: JobResult, attempts: Sequence[AttemptLog] = ()) ->
     }
 
 
+def _verify(job: Job, result: JobResult) -> str | None:
+    """What became of the job's `verify`."""
+    if job.verify is None:
+        return None
+    if result.failure == "verify":
+        return "failed"
+    # No agent proves itself by this word: the supervisor says it when `verify` was good.
+    if result.log is not None and result.log.result.get("proof") == "verify":
+        return "passed"
+    return "skipped"
+
+
+def _over_at(times: Mapping[str, float]) -> float | None:
+    """When an attempt was over, from its states."""
+    return next((times[state] for state in OVER if state in times), None)
+
+
 def describe_end(row: JobRow) -> str:
     """`failed (agent), 2 files changed (+3/-1), patch /...; exit status 4`, for people."""
-    words = status_words(row["status"], row["class"], row.get("quota_kind"))
+    words = job_words(row)
     if not row["class"] and row["signature"] == "unsigned":
         words += " (unsigned)"
 

@@ -22,6 +22,7 @@ from .._fleet.fleet import Fleet, with_load_or_reason
 from .._fleet.settle import settled
 from .._input.config import default_path
 from .._input.each import missing
+from .._input.notify import Notify
 from .._input.origins import SettingRow
 from .._input.pass_env import require_values
 from .._input.request import Job, Request
@@ -36,9 +37,11 @@ from .._show.printer import Printer
 from .._show.text import how_many
 from .engine import Engine
 from .interrupt import cancel_if_we_die
+from .notify import Notifier
 from .onlooker import Onlooker
+from .reports import add_tests, write_reports
 from .requests import branch_orders, git_need_of, job_projects, placement_spec
-from .results import JobResult, JobRow, describe_end, job_row
+from .results import JobResult, JobRow, NodeRow, describe_end, job_row
 from .resume import ResumePlan, adopt_run, refuse_lost_record, relocate, take_up
 
 # How many nodes are looked at together for a plan.
@@ -102,6 +105,9 @@ class RunDocument(Work):
     # Files that several jobs changed, as find_conflicts tells them.
     conflicts: list[Any]
 
+    # The nodes that the run could use, by name.
+    nodes: Mapping[str, NodeRow]
+
     # What all calls of the run have cost together, and what this controller has spent today.
     cost: CostSummary
     today_usd: float | None
@@ -160,11 +166,29 @@ def read_projects(request: Request) -> dict[str, Exclusions]:
     return {path: exclusions(path, request.config.sync_exclude) for path in paths}
 
 
-def run(request: Request, fleet: Fleet, printer: Printer, *, verbose: bool = False) -> RunDocument:
+def run(
+    request: Request,
+    fleet: Fleet,
+    printer: Printer,
+    notify: Notify | None = None,
+    *,
+    verbose: bool = False,
+) -> RunDocument:
     """Drive the run to its end. Raises InputError before anything is started, and ReaderGone.
 
-    verbose: whether what agents say is shown while they work.
+    notify: whom it tells how it ended, and when it needs a person. verbose: whether what agents say
+    is shown while they work.
     """
+    notifier = Notifier(notify, request.run_id, printer.say)
+    try:
+        return _run(request, fleet, printer, notifier, verbose=verbose)
+    finally:
+        notifier.close()
+
+
+def _run(
+    request: Request, fleet: Fleet, printer: Printer, notifier: Notifier, *, verbose: bool
+) -> RunDocument:
     projects = read_projects(request)
     record = RunRecord(request.run_id)
     controller = controller_id()
@@ -199,6 +223,7 @@ def run(request: Request, fleet: Fleet, printer: Printer, *, verbose: bool = Fal
         exclusions=projects,
         report=printer.event,
         onlooker=_onlooker(request, resume, printer, verbose=verbose),
+        person_needed=notifier.person_needed,
     )
     say_over = _guard_against_our_death(request, fleet, record)
     own_rows = engine.run(resume.found)
@@ -207,6 +232,7 @@ def run(request: Request, fleet: Fleet, printer: Printer, *, verbose: bool = Fal
         say_over()
 
     jobs = [rows[job.name] for job in request.jobs]
+    tests = add_tests(jobs)
     statuses = {row["name"]: row["status"] for row in jobs}
     too_few = missing(request.jobs, statuses, request.min_nodes)
     seconds = round(time.time() - begun_at, 3)
@@ -227,12 +253,16 @@ def run(request: Request, fleet: Fleet, printer: Printer, *, verbose: bool = Fal
         "secrets": secrets,
         "jobs": jobs,
         "conflicts": find_conflicts(jobs),
+        "nodes": engine.node_rows(),
         "cost": summarize(record.history.costs.values()),
         "today_usd": summarize(Ledger().today())["cost_usd"],
     }
     if engine.has_left:
         document["message"] = "; ".join(["nobody reads stdout or stderr any more", *too_few])
     record.write("run.json", document)
+    for problem in write_reports(record, document, tests):
+        printer.say(problem)
+    notifier.end(document, request.jobs)
     if engine.has_left:
         raise ReaderGone(_how_it_was_left(request, fleet))
     return document

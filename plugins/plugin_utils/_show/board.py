@@ -9,8 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .costs import money
 from .dashboard import told_totals_of_day
-from .figures import ago, bar, dollars, duration, percent, slots
+from .figures import ago, bar, duration, percent, slots
 from .frames import BORDERS, COLUMNS, LEAST, columns_of, frame, heading, told
 from .text import GAP, fit, pad, width
 
@@ -136,7 +137,7 @@ def _running_lines(board: Row, columns: int) -> list[str]:
             f"{row['run_id'] or '?'}/{row['job'] or '?'}",
             row["node"],
             row["status"] if row["status"] != "running" else duration(row["seconds"]),
-            dollars(row["cost_usd"]),
+            money(row["cost_usd"]),
         ]
         for row in attempts
     ]
@@ -181,7 +182,7 @@ def _ended_lines(board: Row, columns: int) -> list[str]:
         if columns >= NARROW:
             cell.append(duration(row["seconds"]))
         when = ago(max(0.0, board["at"] - row["ended_at"]))
-        cells.append([*cell, dollars(row["cost_usd"]), when])
+        cells.append([*cell, money(row["cost_usd"]), when])
     lines = columns_of(cells, columns)
     if len(ended) > ENDED_MOST:
         lines.append(f"… and {len(ended) - ENDED_MOST} more: gummy_output_file has them all")

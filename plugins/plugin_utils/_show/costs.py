@@ -13,6 +13,9 @@ from .text import how_many, some
 # How many nodes, agents and so on are named.
 NAMED_MOST = 5
 
+# An agent that costs nothing.
+FREE = "shell"
+
 # The groups of a summary that are shown, with what they are of.
 GROUPS = (
     ("by_node", "node"),
@@ -51,12 +54,35 @@ def _thousands(count: int) -> str:
     return f"{count / 1_000_000:.1f}M"
 
 
-def run_cost_lines(run: Row) -> list[str]:
-    """A line about what a run has cost; none if nothing that costs anything has ended."""
+def price_of_job(row: Row) -> str:
+    """What a job has cost, a dash if it costs nothing."""
+    if row["agent"] == FREE and row["cost_usd"] is None:
+        return "–"
+    return price(row)
+
+
+def run_cost_words(run: Row) -> str:
+    """What a run has cost, in a few words; blank if nothing that costs anything has ended."""
     summary = run.get("cost")
     if not summary or not summary["attempts"]:
+        return ""
+    return whole_price(summary)
+
+
+def price_on_node(run: Row, node: str) -> str:
+    """What a run has cost on a node; a dash if nothing there costs anything."""
+    shares: Sequence[Row] = (run.get("cost") or {}).get("by_node", ())
+    share = next((share for share in shares if share["name"] == node), None)
+    return "–" if share is None else price(share)
+
+
+def run_cost_lines(run: Row) -> list[str]:
+    """A line about what a run has cost; none if nothing that costs anything has ended."""
+    words = run_cost_words(run)
+    if not words:
         return []
-    line = f"cost {_whole(summary)}"
+    summary = run["cost"]
+    line = f"cost {words}"
     if len(summary["by_node"]) > 1:
         line += f": {_named(summary['by_node'])}"
     if run.get("today_usd") is not None:
@@ -68,7 +94,7 @@ def day_cost_lines(summary: Row) -> list[str]:
     """What this controller has spent today, by node, agent, account and project."""
     if not summary["attempts"]:
         return []
-    lines = [f"cost today {_whole(summary)}"]
+    lines = [f"cost today {whole_price(summary)}"]
     for key, what in GROUPS:
         shares: Sequence[Row] = summary[key]
         # What is the whole of it says nothing more; accounts are called as agents by default.
@@ -83,7 +109,7 @@ def _same_names(summary: Row) -> bool:
     return names[0] == names[1]
 
 
-def _whole(summary: Row) -> str:
+def whole_price(summary: Row) -> str:
     """`$1.20 in 14 attempts, 2 of which tell no price`."""
     words = f"{price(summary)} in {how_many(summary['attempts'], 'attempt')}"
     unpriced = summary["unpriced"]

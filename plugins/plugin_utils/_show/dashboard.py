@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .figures import ago, dollars, duration, percent, sessions, slots
+from .costs import money
+from .figures import ago, duration, percent, sessions, slots
 from .frames import COLUMNS, LEAST, columns_of, frame, heading, told
 from .text import fit, how_many
 
@@ -41,15 +42,14 @@ def specialists_text(dashboard: Row, columns: int = COLUMNS) -> list[str]:
 def told_totals(totals: Row, columns: int) -> list[str]:
     """How many there are, and what they cost."""
     line = (
-        f"{_counted(totals)} · {sessions(totals['sessions'])} · "
-        f"today {dollars(totals['cost_today'])}"
+        f"{_counted(totals)} · {sessions(totals['sessions'])} · today {money(totals['cost_today'])}"
     )
     return [fit(line, columns)]
 
 
 def told_totals_of_day(totals: Row) -> str:
     """The same in fewer words, for the title of a frame."""
-    return f"{_counted(totals)} · today {dollars(totals['cost_today'])}"
+    return f"{_counted(totals)} · today {money(totals['cost_today'])}"
 
 
 def _counted(totals: Row) -> str:
@@ -86,7 +86,7 @@ def _cells(row: Row, columns: int) -> list[str]:
     cells = [SIGNS[row["status"]], row["name"]]
     if columns >= ROOMY:
         cells.append(where(row))
-    return [*cells, sessions(row["sessions"]), dollars(row["cost_usd"]), _activity(row)]
+    return [*cells, sessions(row["sessions"]), money(row["cost_usd"]), _activity(row)]
 
 
 def where(row: Row) -> str:

@@ -14,6 +14,18 @@ from typing import Any
 
 from .text import how_many, spoken
 
+# What stands before a job, by its status.
+MARKS = {
+    "success": "✓",
+    "unproven": "?",
+    "failed": "✗",
+    "lost": "✗",
+    "skipped": "-",
+    "cancelled": "-",
+    "running": "▶",
+    "waiting": "…",
+}
+
 # What is said of a job in a sentence, by its status.
 IN_A_SENTENCE = {
     "success": "succeeded",
@@ -55,6 +67,11 @@ def status_words(status: str, failure: str | None = None, kind: str | None = Non
     return f"{status} ({failure})"
 
 
+def job_words(row: Row) -> str:
+    """The same of a job, by its row."""
+    return status_words(row["status"], row["class"], row.get("quota_kind"))
+
+
 def end_words(ended: Row) -> str:
     """How an attempt ended, by what its node noted of that."""
     failure = ended.get("class")
@@ -69,16 +86,23 @@ def run_sentences(run: Row) -> str:
     """`3 of 4 jobs succeeded in 8 min 4 s (…). lint failed on node-2: exit status 4.`"""
     jobs: Sequence[Row] = run["jobs"]
     named = [row for row in jobs if row["status"] not in UNNAMED]
-    sentences = [_whole(run, jobs), *map(_sentence, named[:NAMED_MOST])]
+    sentences = [whole_words(run), *map(_sentence, named[:NAMED_MOST])]
     if len(named) > NAMED_MOST:
         sentences.append(f"{len(named) - NAMED_MOST} more did not succeed")
     return " ".join(f"{sentence}." for sentence in sentences)
 
 
-def _whole(run: Row, jobs: Sequence[Row]) -> str:
-    counts = {status: _count(jobs, status) for status in ("success", *COUNTED)}
-    words = f"{counts['success']} of {how_many(len(jobs), 'job')} succeeded"
-    words += f" in {spoken(run['seconds'])}"
+def headline(run: Row) -> str:
+    """`3 of 4 jobs succeeded`."""
+    jobs: Sequence[Row] = run["jobs"]
+    return f"{_count(jobs, 'success')} of {how_many(len(jobs), 'job')} succeeded"
+
+
+def whole_words(run: Row) -> str:
+    """`3 of 4 jobs succeeded in 8 min 4 s (…)`, which names no job and holds no word of one."""
+    jobs: Sequence[Row] = run["jobs"]
+    counts = {status: _count(jobs, status) for status in COUNTED}
+    words = f"{headline(run)} in {spoken(run['seconds'])}"
     times = run.get("times_as_fast")
     if times is not None and times >= FASTER_LEAST:
         work = spoken(run["work_seconds"])

@@ -17,10 +17,6 @@ DAY = 86400
 BAR = 10
 
 
-def dollars(amount: float | None) -> str:
-    return UNKNOWN if amount is None else f"${amount:.2f}"
-
-
 def percent(part: float | None) -> str:
     """Of a part between 0 and 1."""
     return "-" if part is None else f"{100 * part:.0f} %"

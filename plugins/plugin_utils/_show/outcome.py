@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from .ends import status_words
+from .ends import job_words
 from .text import how_many, printable, some
 
 # How many jobs are named in the line; all of them are in the document.
@@ -39,7 +39,7 @@ def why_failed(document: Mapping[str, Any], fail_on: Collection[str]) -> str | N
 
 def _named(row: Mapping[str, Any]) -> str:
     """The job with how it ended, and the reason."""
-    words = f"{row['name']} {status_words(row['status'], row['class'], row.get('quota_kind'))}"
+    words = f"{row['name']} {job_words(row)}"
     if row["message"]:
         words += f": {row['message'].splitlines()[0]}"
     return words

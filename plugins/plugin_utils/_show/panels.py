@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .costs import day_cost_lines
+from .costs import day_cost_lines, money
 from .ends import status_words
 from .report import left_out_lines
 from .text import fit, fitted_table, wrapped_table
@@ -25,7 +25,7 @@ QUIET_TOLD = 60
 # What stands before an attempt, by its status; a cross for the others.
 MARKS = {"running": "▶", "success": "✓", "unproven": "?"}
 # Units of a duration with their seconds, and from how many seconds on the next one is taken.
-UNITS = (("s", 1, 120), ("m", 60, 7200), ("h", 3600, 172800))
+UNITS = (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800))
 DAY = 86400
 
 # A document, or a row of one, as it came back through Ansible: data without types. Its keys are
@@ -59,7 +59,7 @@ def _node_lines(nodes: Sequence[Row]) -> list[str]:
     rows = [_node_cells(node) for node in nodes if node["state"] == "measured"]
     if rows:
         heads = ["NODE", "SCORE", "CPU", "MEM", "LOAD", "IO", "SLOTS", "AGE", "AGENTS"]
-        lines += fitted_table([heads, *rows], (17, 5, 5, 5, 5, 5, 5, 4), COLUMNS)
+        lines += fitted_table([heads, *rows], (15, 5, 5, 5, 5, 5, 5, 6), COLUMNS)
     reasons = [
         (node["name"], node["reason"] or "load unknown")
         for node in nodes
@@ -100,7 +100,7 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
         return []
 
     heads = ["JOB", "NODE", "STATUS", "BEGAN", "TOOK", "COST"]
-    lines = ["", *fitted_table([heads, *rows], (20, 10, 18, 11, 5), COLUMNS)]
+    lines = ["", *fitted_table([heads, *rows], (20, 10, 18, 11, 6), COLUMNS)]
     notes = [
         [cells[0], note]
         for row, cells in zip(open_rows, rows, strict=False)
@@ -119,7 +119,7 @@ def _foreign_lines(tasks: Sequence[Row]) -> list[str]:
         [f"! {task['words']}", task["node"], "by hand", "", _duration(task["seconds"]), ""]
         for task in tasks
     ]
-    return fitted_table(rows, (26, 12, 11, 11, 5), COLUMNS)
+    return fitted_table(rows, (26, 12, 11, 11, 6), COLUMNS)
 
 
 def _life(row: Row) -> str:
@@ -140,17 +140,11 @@ def _attempt_cells(row: Row) -> list[str]:
         f"{mark} {status_words(row['status'], row['class'])}",
         _moment(row["begun_at"]),
         _duration(row["seconds"]),
-        _cost(row["cost_usd"]),
+        money(row["cost_usd"]),
     ]
 
 
 # -- numbers
-
-
-def _cost(dollars: float | None) -> str:
-    if dollars is None:
-        return "n/a"
-    return f"${dollars:.2f}"
 
 
 def _percent(part: float | None) -> str:

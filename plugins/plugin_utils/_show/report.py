@@ -11,21 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .agent_events import readable_lines
 from .costs import run_cost_lines
-from .ends import end_words, run_sentences, status_words
-from .text import how_many, some, table
+from .ends import MARKS, end_words, job_words, run_sentences
+from .run_words import lines_of_tests
+from .text import how_many, some, spoken, table
 
-# What stands before a job, by its status.
-MARKS = {
-    "success": "✓",
-    "unproven": "?",
-    "failed": "✗",
-    "lost": "✗",
-    "skipped": "-",
-    "cancelled": "-",
-    "running": "▶",
-    "waiting": "…",
-}
 # What is said of an attempt that was to be cancelled, by its state.
 CANCELLED = {"void": "never began", "running": "still ending: ask again"}
 # What is said of an attempt whose harvest is not there, by its state.
@@ -71,11 +62,13 @@ def run_summary(run: Row) -> list[str]:
             ]
     for conflict in run.get("conflicts", ()):
         lines += _indented(_conflict_lines(conflict))
+    lines += _indented(lines_of_tests(run))
     if any(row["class"] in BEFORE_THE_AGENT for row in jobs):
         lines.append(f"  what keeps jobs from a node: {run['command']} distributed.gummy.doctor")
     lines += _indented(_how_to_go_on(run["run_id"], jobs, is_open=is_open))
     lines += run_cost_lines(run)
     lines.append(f"record: {run['folder']}/run.json")
+    lines.append(f"report: {run['folder']}/report.html")
     return lines
 
 
@@ -109,12 +102,9 @@ def _is_done_anew(row: Row) -> bool:
 
 
 def _job_cells(row: Row) -> list[str]:
-    status = status_words(row["status"], row["class"], row.get("quota_kind"))
-    seconds = ""
-    if row["seconds"] is not None:
-        seconds = f"{row['seconds']:.1f} s"
+    seconds = "" if row["seconds"] is None else spoken(row["seconds"])
     mark = MARKS[row["status"]]
-    return [mark, row["name"], status, row["node"] or "-", seconds, _outcome(row)]
+    return [mark, row["name"], job_words(row), row["node"] or "-", seconds, _outcome(row)]
 
 
 def _outcome(row: Row) -> str:
@@ -329,7 +319,7 @@ def sync_text(sync: Row) -> list[str]:
     if check:
         return [head, *outside, *_foreseen_sync(sync["nodes"])]
     rows = [
-        [MARKS[row["status"]], row["node"], f"{row.get('seconds', 0):.1f} s", row["message"]]
+        [MARKS[row["status"]], row["node"], spoken(row.get("seconds", 0)), row["message"]]
         for row in sync["nodes"]
     ]
     return [head, *outside, *table(rows)]
@@ -362,17 +352,31 @@ def _foreseen_sync(rows: Sequence[Row]) -> list[str]:
 
 
 def logs_text(logs: Row) -> list[str]:
-    """Each log under a head of its own, then who gave no answer."""
+    """Each log under a head of its own, then who gave no answer.
+
+    Of logs that were followed all has been shown but how their attempts ended.
+    """
     lines = []
+    most = logs.get("lines")
     for row in logs["attempts"]:
         lines.append(
             f"== {row['run_id']}/{row['job']} on {row['node']}, "
-            f"attempt {row['attempt']}, {row['state']}"
+            f"attempt {row['attempt']}, {_state_of_log(row)}"
         )
-        lines += row["log"].splitlines()
+        if not logs.get("followed"):
+            log = readable_lines(row["agent"], row["log"], raw=logs.get("raw", False))
+            lines += log if most is None else log[-most:]
         if row.get("message"):
             lines.append(f"({row['message']})")
     return [*lines, *_silent_lines(logs)]
+
+
+def _state_of_log(row: Row) -> str:
+    """The attempt's state, and of one that has ended how."""
+    ended = row.get("ended")
+    if row["state"] != "ended" or not ended:
+        return str(row["state"])
+    return ": ".join(filter(None, [end_words(ended), ended.get("message")]))
 
 
 def _silent_lines(document: Row) -> list[str]:

@@ -99,7 +99,7 @@ def test_one_look_has_all_of_each_node_and_counts_a_store_once():
         "ended_today": 1,
         "specialists": 1,
         "active": 1,
-        "cost_today": 1.0,
+        "cost_today": None,
     }
     assert view["status"] == "success"
 

@@ -77,7 +77,7 @@ def test_blank_keys_are_not_given(config_file):
             "5: 6",
             (
                 "5: unknown key; known: agents, budget, harvest_limit, host_preferences, keep, "
-                "load_weights, nodes, sync_exclude"
+                "load_weights, nodes, notify, sync_exclude"
             ),
         ),
         (

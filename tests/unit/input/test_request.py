@@ -401,8 +401,11 @@ DURATIONS = "write 90s, 30m, 4h or a number of seconds, more than 0 and at most 
         ),
         ({"prompt": "a", "run_id": "../x"}, f"gummy_run_id: '../x' is no name; {NAMES}"),
         (
-            {"prompt": "a", "output_file": "x.md"},
-            "gummy_output_file: 'x.md' does not end in .json; name a .json file",
+            {"prompt": "a", "output_file": "x.txt"},
+            (
+                "gummy_output_file: 'x.txt' does not end in .json, .md, .html or .xml; "
+                "name such a file"
+            ),
         ),
         (
             {"prompt": "a", "output_file": "../folder.json"},

@@ -312,6 +312,7 @@ def other_ends(life):
         elif reply["state"] == "unknown":
             poll.leave()
 
+    list(link.stream("follow", {"offsets": {life.id("8"): 0}, "seconds": 0.1}, 60))
     life.poll(kill, "8")
     list(link.stream("list", {"run_id": "run", "prefix": life.id("")}, 60))
     link.call("cancel", {"attempt": life.id("8")})
@@ -321,6 +322,7 @@ def views(life):
     """What is seen of it all, and what goes in the end."""
     link = life.link
     list(link.stream("logs", {"attempt": life.id("1")}, 60))
+    list(link.stream("follow", {"offsets": {life.id("1"): -1}, "seconds": 5.0}, 60))
     list(link.stream("list", {"within": 3600.0, "agents": True}, 60))
     specialist = life.tree() / ".gummy" / "specialists" / "api"
     specialist.mkdir(parents=True)

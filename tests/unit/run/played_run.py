@@ -61,6 +61,8 @@ class Call:
 
         # What people were told: (job, verb, node, text).
         self.lines = []
+        # What a person was needed for: (need, job, node, agent).
+        self.needs = []
         self.record = RunRecord(RUN)
         self.record.begin(
             {job.name: job.digest() for job in jobs},
@@ -82,6 +84,7 @@ class Call:
             controller=CONTROLLER,
             exclusions=exclusions or {},
             report=lambda *words: self.lines.append(words),
+            person_needed=lambda *words: self.needs.append(words),
         )
         self._rows = None
         self._error = None

@@ -78,7 +78,10 @@ def test_a_job_goes_from_its_claim_to_its_row_and_its_harvest_is_at_home(call):
 
     attempt = node.requests("claim")[0]["attempt"]
     assert attempt.startswith(made.record.uid + "-")
-    assert row["attempts"] == [{"id": attempt, "node": "n", "state": "ended", "why": row["why"]}]
+    (told,) = row["attempts"]
+    assert 0 < told.pop("begun_at") <= told.pop("ended_at")
+    why = row["why"]
+    assert told == {"id": attempt, "node": "n", "state": "ended", "why": why, "slot": 0}
 
     assert Path(row["folder"], "log").read_bytes() == b"x"
     assert made.record.fetched("a") == attempt
@@ -286,6 +289,28 @@ def test_another_store_proves_nothing_and_the_job_is_lost_and_not_begun_anew(cal
 
     assert (row["status"], row["node"], other.asked) == ("lost", "n", [])
     assert made.states()[-1] == "lost" and "may still run there" in row["message"]
+    assert made.needs == [("lost", "a", "n", "shell")]
+
+
+@pytest.mark.parametrize(
+    ("end", "needs"),
+    [
+        ({"class": "login", "message": "log in"}, [("login", "a", "n", "claude")]),
+        (
+            {"class": "quota", "kind": "credit", "message": "no credits"},
+            [("credit", "a", "n", "claude")],
+        ),
+        ({"class": "budget", "message": "used up"}, [("budget", "a", "n", "claude")]),
+        ({"class": "agent", "message": "exit status 3"}, []),
+        ({"class": None, "message": ""}, []),
+    ],
+)
+def test_what_only_a_person_can_mend_is_told_whatever_becomes_of_the_job(call, end, needs):
+    job = shell_job("a", agent="claude", command=None, prompt="x", attempts=1)
+    nodes = [Node("n", "measured", load={"cpu": 0.1}, slots=1, agents=frozenset({"claude"}))]
+    made = call([job], PlayedNode("n", ends=end), nodes=nodes)
+    made.run()
+    assert made.needs == needs, made.lines
 
 
 # -- mistakes of ours

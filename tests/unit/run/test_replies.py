@@ -136,6 +136,26 @@ ENDS = [
 ]
 
 
+# -- what only a person can mend
+
+
+@pytest.mark.parametrize(
+    ("event", "need"),
+    [
+        (ev.Ended(A, "login", None, ""), "login"),
+        (ev.Refused(A, "login", "node", ""), "login"),
+        (ev.Ended(A, "quota", None, "", kind="credit"), "credit"),
+        (ev.Ended(A, "quota", None, "", kind="busy"), None),
+        (ev.Ended(A, "quota", None, ""), None),
+        (ev.Ended(A, None, "exit status 0", ""), None),
+        (ev.Tick(), None),
+        (None, None),
+    ],
+)
+def test_what_only_a_person_can_mend(event, need):
+    assert replies.need_of(event) == need
+
+
 # -- claim
 
 
@@ -144,27 +164,27 @@ ENDS = [
     [
         case(
             "claimed",
-            {"state": "claimed", "generation": 3, "contended": False, "store": "s"},
+            {"state": "claimed", "generation": 3, "slot": 1, "contended": False, "store": "s"},
             ev.Claimed(A, "s", contended=False),
-            {"generation": 3, "store": "s"},
+            {"generation": 3, "slot": 1, "store": "s"},
         ),
         case(
             "claimed where others wait",
-            {"state": "claimed", "generation": 3, "contended": True, "store": "s"},
+            {"state": "claimed", "generation": 3, "slot": 1, "contended": True, "store": "s"},
             ev.Claimed(A, "s", contended=True),
-            {"generation": 3, "store": "s"},
+            {"generation": 3, "slot": 1, "store": "s"},
         ),
         case(
             "claimed of a node that names no store",
-            {"state": "claimed", "generation": 3, "contended": False},
+            {"state": "claimed", "generation": 3, "slot": 1, "contended": False},
             ev.Claimed(A, None, contended=False),
-            {"generation": 3, "store": None},
+            {"generation": 3, "slot": 1, "store": None},
         ),
         case(
             "a generation as a text, and a word that is no truth",
-            {"state": "claimed", "generation": "3", "contended": "no", "store": "s"},
+            {"state": "claimed", "generation": "3", "slot": 1, "contended": "no", "store": "s"},
             ev.Claimed(A, "s", contended=False),
-            {"generation": 3, "store": "s"},
+            {"generation": 3, "slot": 1, "store": "s"},
         ),
         # An attempt that found no slot is no attempt for people.
         case("busy", {"state": "busy", "store": "s"}, ev.Busy(A), {"counts": False}),

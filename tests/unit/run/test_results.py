@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.self_running import (
     SelfRunning,
@@ -126,13 +128,52 @@ def test_the_row_of_a_job_that_no_attempt_decided_is_blank_where_nothing_is_know
 def test_a_row_names_all_attempts_of_the_job_in_their_order():
     logs = [
         AttemptLog("u-1", "docs", "n", why="score 0.10", state="void"),
-        AttemptLog("u-2", "docs", "m", why="resumed", state="ended"),
+        AttemptLog(
+            "u-2",
+            "docs",
+            "m",
+            why="resumed",
+            state="ended",
+            slot=1,
+            times={"sent": 10.0, "running": 11.0, "ended": 20.0, "fetched": 21.0},
+        ),
     ]
     row = job_row(JOB, JobResult("failed", "agent", "", node="m", log=logs[1]), logs)
     assert row["attempts"] == [
-        {"id": "u-1", "node": "n", "state": "void", "why": "score 0.10"},
-        {"id": "u-2", "node": "m", "state": "ended", "why": "resumed"},
+        {
+            "id": "u-1",
+            "node": "n",
+            "state": "void",
+            "why": "score 0.10",
+            "slot": None,
+            "begun_at": None,
+            "ended_at": None,
+        },
+        {
+            "id": "u-2",
+            "node": "m",
+            "state": "ended",
+            "why": "resumed",
+            "slot": 1,
+            "begun_at": 10.0,
+            "ended_at": 20.0,
+        },
     ]
+
+
+@pytest.mark.parametrize(
+    ("verify", "failure", "proof", "told"),
+    [
+        (None, None, "exit status 0", None),
+        ("true", None, "verify", "passed"),
+        ("true", "verify", None, "failed"),
+        ("true", "agent", None, "skipped"),
+    ],
+)
+def test_a_row_tells_what_became_of_verify(verify, failure, proof, told):
+    log = AttemptLog("u-1", "docs", "n", result={"proof": proof})
+    result = JobResult("failed" if failure else "success", failure, "", node="n", log=log)
+    assert job_row(replace(JOB, verify=verify), result, [log])["verify"] == told
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ def test_a_slot_that_becomes_free_is_not_used_when_the_budget_is_used_up_by_who_
     rows = played.run()
     assert rows["a"]["status"] == "success"
     assert (rows["b"]["status"], rows["b"]["class"]) == ("failed", "budget")
+    # A person is told of it.
+    assert played.needs == [("budget", "b", "-", "claude")]
     assert played.links[0].verbs().count("claim") == 1
 
 

@@ -97,9 +97,9 @@ def test_status():
         [{"name": "printer", "reason": "shared in"}],
     ) == [
         "status: 1 of 4 nodes answer; 1 running, 2 ended today",
-        "NODE    SCORE  CPU   MEM   LOAD   IO  SLOTS  AGE  AGENTS",
-        "node-1  0.18   12 %  35 %  100 %  -   1/4    3 s  claude, gummy",
-        "n3      -      12 %  35 %  100 %  -   1/4    3 m  ?",
+        "NODE    SCORE  CPU   MEM   LOAD   IO  SLOTS  AGE    AGENTS",
+        "node-1  0.18   12 %  35 %  100 %  -   1/4    3 s    claude, gummy",
+        "n3      -      12 %  35 %  100 %  -   1/4    3 min  ?",
         "n2  not reachable: no route to host",
         "n3  no free slot (4 of 4 taken)",
         "n4  load unknown",
@@ -111,7 +111,7 @@ def test_status():
         f"release-42/slow  node-1  ▶ running          {began}  75 s  n/a",
         f"release-42/docs  node-1  ✗ failed (verify)  {began}  2 h   $0.26",
         "?/docs           node-1  ✓ success          -           2 h   $0.26",
-        "release-42/docs  no sign of life for 15 m",
+        "release-42/docs  no sign of life for 15 min",
         "release-42/slow  waits for its service (529)",
     ]
 

@@ -104,6 +104,7 @@ def test_the_summary_of_a_run():
             " -e gummy_only=failed"
         ),
         "record: /r/run.json",
+        "report: /r/report.html",
     ]
 
 
@@ -242,7 +243,7 @@ def test_branches_conflicts_and_a_harvest_that_failed_say_what_to_do():
         "jobs": [{**ROW, **row} for row in jobs],
     }
     document["conflicts"] = [{"project": "/p", "files": files, "order": ["one"], "left": ["two"]}]
-    assert report.run_summary(document)[1:-1] == [
+    assert report.run_summary(document)[1:-2] == [
         (
             "✓  one  success           node-1  3.2 s  2 changed (+10/-3)  "
             "branch gummy/r/one (starts at the old base)"

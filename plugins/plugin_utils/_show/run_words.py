@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, distributed.gummy contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people are told of a run's jobs in its reports, in words that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .text import how_many, spoken
+
+Row = Mapping[str, Any]
+
+# What stands before a run, by its status; a cross for the others.
+VERDICT_MARKS = {"success": "✓", "failed": "✗", "unfinished": "▶"}
+
+
+def duration(seconds: float | None) -> str:
+    """`8 min 4 s`; a dash for what is not known."""
+    return "–" if seconds is None else spoken(seconds)
+
+
+def changes(row: Row) -> str:
+    """`3 files, +10/-2`; blank for none."""
+    if not row["patch"] and not row["files_changed"]:
+        return ""
+    files = how_many(row["files_changed"], "file")
+    return f"{files}, +{row['lines_added']}/-{row['lines_deleted']}"
+
+
+def tests_words(tests: Row | None) -> str:
+    """`1,247 passed, 2 failed`; blank for none."""
+    if tests is None:
+        return ""
+    words = [f"{tests['passed']:,} passed"]
+    for key, word in (("failed", "failed"), ("errors", "in error"), ("skipped", "skipped")):
+        if tests[key]:
+            words.append(f"{tests[key]:,} {word}")
+    if tests["refused"]:
+        words.append(f"{how_many(len(tests['refused']), 'file')} not read")
+    return ", ".join(words)
+
+
+def lines_of_tests(run: Row) -> list[str]:
+    """What the summary says of the test results that jobs brought home: `unit: 1,247 passed`."""
+    lines = []
+    for row in run["jobs"]:
+        tests = row.get("tests")
+        if tests is None:
+            continue
+        if tests["files"]:
+            lines.append(f"{row['name']}: {tests_words({**tests, 'refused': ()})}")
+        lines += [
+            f"{row['name']}: test results in {refused['file']} are not read: {refused['why']}"
+            for refused in tests["refused"]
+        ]
+    return lines
+
+
+def verify_words(row: Row) -> str:
+    """What became of the job's `verify`; blank if it has none."""
+    return f"verify {row['verify']}" if row.get("verify") else ""
+
+
+def result_words(row: Row) -> str:
+    """What came of a job, in a line: why it did not end well, or what it changed."""
+    words = []
+    if row["status"] != "success" and row["message"]:
+        words.append(row["message"])
+    if row.get("delivered"):
+        words.append(f"branch {row['delivered']['branch']}")
+    words += [changes(row), tests_words(row.get("tests")), verify_words(row)]
+    return "; ".join(filter(None, words)) or "no changes"

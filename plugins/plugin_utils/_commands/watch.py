@@ -307,7 +307,10 @@ def make_board(
     own: Sequence[WaitingJob],
     cost_today: float | None,
 ) -> WatchDocument:
-    """The document of what is known. own: the jobs that wait here; cost_today: of this controller."""
+    """The document of what is known.
+
+    own: the jobs that wait here; cost_today: dollars that this controller has noted today.
+    """
     nodes = fleet.candidates
     # Store -> the first name that leads to it.
     stores: dict[str, str] = {}

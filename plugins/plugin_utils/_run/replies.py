@@ -119,7 +119,7 @@ def after_sync(
         attempt,
         {"sync": row, "base": base},
         verb="sync",
-        text=f"{sent.describe()} sent in {seconds:.1f} s",
+        text=f"{sent.describe()} sent in {spoken(seconds)}",
     )
 
 

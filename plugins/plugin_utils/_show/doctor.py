@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .text import how_many
+from .text import how_many, spoken
 
 # What stands before a finding, by its category.
 MARKS = {"critical": "✗", "warning": "!", "info": "-"}
@@ -31,7 +31,7 @@ def doctor_text(document: Row) -> list[str]:
     """The findings, the worst first; all is well in one line."""
     machines: Mapping[str, Row] = document["machines"]
     nodes = how_many(len(machines) - 1, "node")
-    took = f"{document['seconds']:.1f} s"
+    took = spoken(document["seconds"])
     found = {name: _findings(machine) for name, machine in machines.items()}
     counts = [
         f"{count} {_plural(category, count)}"

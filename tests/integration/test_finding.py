@@ -44,7 +44,7 @@ def test_a_job_is_found_by_its_name_and_one_that_several_runs_have_is_refused(
 
     quiet = controller.play("logs", "-e", "gummy_job=quiet")
     assert quiet.status == 0 and re.search(
-        r"^== by-name/quiet on node-\d, attempt \S+, ended\n\(its log is empty\)$",
+        r"^== by-name/quiet on node-\d, attempt \S+, success\n\(its log is empty\)$",
         quiet.output,
         re.MULTILINE,
     ), quiet

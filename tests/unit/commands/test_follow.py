@@ -13,7 +13,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link impo
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show.report import logs_text
 from played import PlayedLink, listed, play_fleet
 
-ENDED = {"class": None, "message": ""}
+ENDED = {"class": None, "proof": "exit status", "message": ""}
 CUT = LinkError("n is away", "unreachable")
 
 
@@ -85,7 +85,7 @@ def test_a_log_is_told_as_it_comes_and_asked_for_from_where_it_is():
     assert link.offsets() == [{"u-1": -1}, {"u-1": 4}]
     assert (document["status"], document["followed"]) == ("success", True)
     assert document["attempts"][0]["log"] == "one\ntwo\n"
-    assert logs_text(document) == ["== r/docs on n, attempt u-1, ended (good)"]
+    assert logs_text(document) == ["== r/docs on n, attempt u-1, success"]
 
 
 def test_a_connection_that_breaks_off_costs_no_byte_and_is_told_once():

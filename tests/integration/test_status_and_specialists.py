@@ -252,7 +252,8 @@ def test_another_controller_sees_a_job_while_it_runs_and_how_it_ended(
         ("failed", "agent", True)
     ], ended
     assert (
-        re.search(r"^seen/slow +node-2 +✗ agent ", ended.output, re.MULTILINE) and ended.status == 0
+        re.search(r"^seen/slow +node-2 +✗ failed \(agent\) ", ended.output, re.MULTILINE)
+        and ended.status == 0
     ), ended
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .costs import money
 from .dashboard import told_totals_of_day
+from .ends import status_words
 from .figures import ago, bar, duration, percent, slots
 from .frames import BORDERS, COLUMNS, LEAST, columns_of, frame, heading, told
 from .text import GAP, fit, pad, width
@@ -178,9 +179,12 @@ def _ended_lines(board: Row, columns: int) -> list[str]:
     cells = []
     for row in ended[:ENDED_MOST]:
         name = f"{row['run_id'] or '?'}/{row['job'] or '?'}"
-        cell = [SIGNS.get(row["status"], "✗"), name, row["node"], row["class"] or row["status"]]
+        cell = [SIGNS.get(row["status"], "✗"), name, row["node"]]
         if columns >= NARROW:
-            cell.append(duration(row["seconds"]))
+            cell += [status_words(row["status"], row["class"]), duration(row["seconds"])]
+        else:
+            # Where there is little room, the name says more than the class.
+            cell.append(row["status"])
         when = ago(max(0.0, board["at"] - row["ended_at"]))
         cells.append([*cell, money(row["cost_usd"]), when])
     lines = columns_of(cells, columns)

@@ -214,7 +214,9 @@ class History:
                 # Only a node says that it is of this job: no branch is made of it by itself.
                 first["branch"] = first["project"] = None
             self.attempts.setdefault(entry["attempt"], first).update(entry)
-            self.times.setdefault(entry["attempt"], {}).setdefault(entry["state"], entry["at"])
+            if "state" in entry:
+                times = self.times.setdefault(entry["attempt"], {})
+                times.setdefault(entry["state"], entry["at"])
         elif kind == "cost":
             self.costs[entry["cost"]["attempt"]] = dict(entry["cost"])
         elif kind == "takeover":

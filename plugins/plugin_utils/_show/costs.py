@@ -94,14 +94,24 @@ def day_cost_lines(summary: Row) -> list[str]:
     """What this controller has spent today, by node, agent, account and project."""
     if not summary["attempts"]:
         return []
-    lines = [f"cost today {whole_price(summary)}"]
+    return [f"cost today {whole_price(summary)}", *(f"  {line}" for line in share_lines(summary))]
+
+
+def share_lines(summary: Row) -> list[str]:
+    """`by agent: claude $0.39, qwen 12k tokens`, of what there is more than one of."""
+    lines = []
     for key, what in GROUPS:
         shares: Sequence[Row] = summary[key]
         # What is the whole of it says nothing more; accounts are called as agents by default.
         if len(shares) < 2 or (key == "by_account" and _same_names(summary)):
             continue
-        lines.append(f"  by {what}: {_named(shares)}")
+        lines.append(f"by {what}: {_named(shares)}")
     return lines
+
+
+def share_lines_of_run(run: Row) -> list[str]:
+    """The same of a run."""
+    return share_lines(run["cost"]) if run_cost_words(run) else []
 
 
 def _same_names(summary: Row) -> bool:

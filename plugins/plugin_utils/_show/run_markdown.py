@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .agent_events import readable_lines
-from .costs import price_of_job, run_cost_words
+from .costs import price_of_job, run_cost_words, share_lines_of_run
 from .ends import MARKS, headline, job_words
 from .markup import fenced, markdown
 from .run_words import VERDICT_MARKS, duration, result_words
@@ -55,6 +55,9 @@ def markdown_of_run(run: Row, files: Mapping[str, Row]) -> str:
     mark = VERDICT_MARKS.get(run["status"], "✗")
     page.add(f"## {mark} {markdown(run['run_id'])}: {markdown(headline(run))}")
     page.add(_facts(run))
+    shares = share_lines_of_run(run)
+    if shares:
+        page.add("\n".join(f"- cost {markdown(line)}" for line in shares))
     if run["message"]:
         page.add(markdown(run["message"]))
     page.add(_table(run["jobs"]), TABLE_MOST + BYTES_MOST // 10)

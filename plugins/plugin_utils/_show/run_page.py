@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .agent_events import readable_lines
-from .costs import money, price_of_job, price_on_node, run_cost_words
+from .costs import money, price_of_job, price_on_node, run_cost_words, share_lines_of_run
 from .ends import MARKS, headline, job_words
 from .markup import escaped, escaped_lines, lines_of
 from .page import page
@@ -49,6 +49,7 @@ def html_of_run(run: Row, files: Mapping[str, Row]) -> str:
         f'<h1><span class="{kind}">{mark}</span> {escaped(title)}</h1>',
         f'<p class="faint">{escaped(_facts(run))}</p>',
     ]
+    body += [f'<p class="faint">cost {escaped(line)}</p>' for line in share_lines_of_run(run)]
     if run["message"]:
         body.append(f'<p class="bad">{escaped(run["message"])}</p>')
     body += _chart(run)

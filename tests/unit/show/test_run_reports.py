@@ -359,6 +359,9 @@ def test_the_sums_of_the_reports_are_those_of_the_run() -> None:
     page = page_of_run(".html", RUN, FILES)
     assert f"{told} · today $1.27" in page
     assert markdown(told) in page_of_run(".md", RUN, FILES)
+    for told in ("by node: node-2 $0.39, node-1 188k tokens", "by agent: claude $0.39, codex 188k"):
+        assert f"cost {told}" in page
+        assert f"- cost {markdown(told)}" in page_of_run(".md", RUN, FILES)
     for share in RUN["cost"]["by_node"]:
         cost = "188k tokens" if share["cost_usd"] is None else f"${share['cost_usd']:.2f}"
         row = f'<tr><td>{share["name"]}</td><td class="number">'

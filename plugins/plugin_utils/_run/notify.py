@@ -23,11 +23,9 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._files.run_files import read_run_files
 from .._input.notify import Notify
 from .._input.request import Job
 from .._links.at_once import run_all
-from .._show.agent_events import readable_lines
 from .._show.ends import whole_words
 
 # How long one notification may take, and all that are on their way when the run ends, in seconds.
@@ -35,8 +33,6 @@ SECONDS = 10.0
 CLOSE_SECONDS = 12.0
 # How many wait to be told.
 WAITING_MOST = 100
-# How many lines of a log are told, where they are asked for.
-LOG_LINES = 15
 
 # Why a person is needed -> what is said of it.
 NEEDS = {
@@ -78,11 +74,9 @@ def end_message(
         for told in rows:
             told["task"] = tasks.get(told["name"])
     if "log" in include:
-        files = read_run_files(run["jobs"], {})
         for row, told in zip(run["jobs"], rows, strict=True):
             told["message"] = row["message"]
-            log = readable_lines(row["agent"], files[row["name"]]["log"])
-            told["log"] = log[-LOG_LINES:]
+            told["log"] = row["log_tail"]
     return message
 
 

@@ -10,6 +10,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._commands.watch 
     Watching,
     watch,
 )
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files.costs import (
+    Ledger,
+    cost_row,
+)
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.record import RunRecord
 from ansible_collections.distributed.gummy.plugins.plugin_utils._fleet.fleet import ToldLoad
 from ansible_collections.distributed.gummy.plugins.plugin_utils._links.link import LinkError
@@ -102,6 +106,19 @@ def test_one_look_has_all_of_each_node_and_counts_a_store_once():
         "cost_today": None,
     }
     assert view["status"] == "success"
+
+
+def test_the_cost_of_today_is_what_this_controller_has_noted():
+    for attempt in ("u-1", "u-2", "u-2"):
+        told = {"cost_usd": 0.25}
+        Ledger().note(
+            cost_row(attempt, "r", "j", "gone", agent="x", account="x", project=None, told=told)
+        )
+    fleet, _links = fleet_of({"a": seen()})
+    view = watch(fleet)
+    assert view["totals"]["cost_today"] == 0.5
+    # What a node has noted is whoever's jobs it were.
+    assert [row["cost_today"] for row in view["nodes"]] == [0.5]
 
 
 def test_a_board_of_nobody_has_failed():

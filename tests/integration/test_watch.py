@@ -168,7 +168,9 @@ def test_it_shows_what_runs_until_q_and_changes_nothing_anywhere(
     for node in NODES:
         assert re.search(rf"│ {node} +cpu [█░]+ +\d+ %  mem [█░]+ +\d+ %  [01]/2 slots", shown)
     assert re.search(r"│ ▶ seen/slow +node-2 +\d+ (s|min) +n/a", shown), shown
-    assert re.search(r"│ ✗ seen/failed +node-1 +agent +\d+ s +n/a +(just now|\d+ \S+ ago)", shown)
+    assert re.search(
+        r"│ ✗ seen/failed +node-1 +failed \(agent\) +\d+ s +n/a +(just now|\d+ \S+ ago)", shown
+    )
     assert terminal.modes() != terminal.before
     # What an agent prints moves no cursor and names no window.
     assert b"\x1b[2J\x1b]0;owned" not in terminal.said and b"owned\x07" not in terminal.said

@@ -160,6 +160,17 @@ def test_other_panels_can_be_had_as_pages(ended: tuple[Controller, Played]) -> N
     assert played.status == 2 and "does not end in .json, .md or .html" in played.output
 
 
+@pytest.mark.parametrize("panel", ["status", "specialists", "watch"])
+def test_panels_of_the_fleet_can_be_had_as_pages(
+    ended: tuple[Controller, Played], panel: str
+) -> None:
+    controller, _played = ended
+    path = controller.folder / f"{panel}.md"
+    assert controller.play(panel, "-e", f"gummy_output_file={path}").status == 0
+    lines = path.read_text().splitlines()
+    assert lines[0] == lines[-1] == "```" and any("node-1" in line for line in lines)
+
+
 def test_the_end_was_told_once_without_what_nobody_asked_for(
     ended: tuple[Controller, Played],
 ) -> None:

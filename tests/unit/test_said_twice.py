@@ -35,7 +35,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._node import har
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import setup as node_setup
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import harvest_files
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run import resume
-from ansible_collections.distributed.gummy.plugins.plugin_utils._show import report
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import costs, report
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -65,6 +65,8 @@ def test_how_an_agent_is_held_to_a_budget_is_what_its_row_does() -> None:
         for name, agent in agents.AGENTS.items()
         if agent.pricing != row.UNPRICED
     } == pricing.PRICING
+    # What is shown as costing nothing.
+    assert [name for name, kind in pricing.PRICING.items() if kind == pricing.FREE] == [costs.FREE]
 
 
 def test_what_people_are_told_to_go_on_with_is_what_a_run_takes_up() -> None:

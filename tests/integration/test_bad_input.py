@@ -211,7 +211,7 @@ CASES = {
         "job 3: command: True is no text; put it in quotes", {}, play=third(command=True)
     ),
     "job of options, agent": Case(
-        "job 3: value of agent must be one of: gummy, claude, shell", {}, play=third(agent="shel")
+        "job 3: agent: unknown value 'shel'; did you mean 'shell'\\?", {}, play=third(agent="shel")
     ),
     "job of options, duration": Case(
         "job 3: timeout: 'soon' is no duration", {}, play=third(timeout="soon")

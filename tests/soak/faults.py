@@ -22,6 +22,8 @@ from world import DISK, World
 
 # Seconds after which there is nothing that a fault could strike.
 PATIENCE = 20.0
+# How often the projects change while a sync is waited for, in seconds.
+TOUCHED_EVERY = 0.3
 # Seconds; the settings of ssh in world.py give up before.
 SILENCE = 6.0
 TRUNCATED = (
@@ -58,6 +60,8 @@ class Injector:
         self.drivers = drivers
         self.operator = operator
         self.random = random.Random(f"faults {seed}")
+        # When the projects were changed last.
+        self._touched = 0.0
 
     def strike(self, kind: str) -> Fault | None:
         return KINDS[kind](self)
@@ -211,13 +215,24 @@ class Injector:
             temporary = self.world.arm.with_name("arming")
             temporary.write_text(f"{self.random.uniform(0.01, 0.06):.3f}")
             temporary.rename(self.world.arm)
-            if self.wait(lambda: done.exists() or not self.world.arm.exists()) and self.wait(
-                done.exists, 1.0
-            ):
+            if self.wait(self._is_struck_by_a_sync) and self.wait(done.exists, 1.0):
                 return Fault("rsync killed half way", hit | self.all_in_flight())
             with contextlib.suppress(FileNotFoundError):
                 self.world.arm.unlink()
         return None
+
+    def _is_struck_by_a_sync(self) -> bool:
+        """Whether an rsync took what was armed.
+
+        Where nothing has changed at home none is needed, so the projects change meanwhile.
+        """
+        if time.monotonic() > self._touched + TOUCHED_EVERY:
+            self._touched = time.monotonic()
+            for driver in self.drivers:
+                for path in driver.project.iterdir():
+                    if path.is_file():
+                        os.utime(path)
+        return not self.world.arm.exists()
 
     def record(self) -> Fault | None:
         if (driver := self.driver()) is None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from drivers import HANGS, Driver
 from model import Fault
-from real_nodes import Controller, descendants
+from real_nodes import Controller, descendants, send
 from world import DISK, World
 
 # Seconds after which there is nothing that a fault could strike.
@@ -38,9 +38,7 @@ Strike = Callable[["Injector"], Fault | None]
 
 
 def kill(*pids: int) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    send(signal.SIGKILL, pids)
 
 
 def reads_nothing(pid: int) -> bool:
@@ -215,24 +213,25 @@ class Injector:
             temporary = self.world.arm.with_name("arming")
             temporary.write_text(f"{self.random.uniform(0.01, 0.06):.3f}")
             temporary.rename(self.world.arm)
-            if self.wait(self._is_struck_by_a_sync) and self.wait(done.exists, 1.0):
+            if self.wait(self._armed_one_is_taken) and self.wait(done.exists, 1.0):
                 return Fault("rsync killed half way", hit | self.all_in_flight())
             with contextlib.suppress(FileNotFoundError):
                 self.world.arm.unlink()
         return None
 
-    def _is_struck_by_a_sync(self) -> bool:
-        """Whether an rsync took what was armed.
+    def _armed_one_is_taken(self) -> bool:
+        """Whether an rsync took what was armed."""
+        self._touch_projects()
+        return not self.world.arm.exists()
 
-        Where nothing has changed at home none is needed, so the projects change meanwhile.
-        """
+    def _touch_projects(self) -> None:
+        """Where nothing has changed at home no rsync is needed, so something does now and then."""
         if time.monotonic() > self._touched + TOUCHED_EVERY:
             self._touched = time.monotonic()
             for driver in self.drivers:
                 for path in driver.project.iterdir():
                     if path.is_file():
                         os.utime(path)
-        return not self.world.arm.exists()
 
     def record(self) -> Fault | None:
         if (driver := self.driver()) is None:
@@ -324,9 +323,7 @@ class Injector:
             ]
             frozen += [child for pid in frozen for child in descendants(pid) if child != pid]
             for number in (signal.SIGSTOP, signal.SIGCONT):
-                for pid in frozen:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, number)
+                send(number, frozen)
                 time.sleep(SILENCE if number == signal.SIGSTOP else 0)
         return Fault("packets dropped", hit, node)
 

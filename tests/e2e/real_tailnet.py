@@ -21,7 +21,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-from real_nodes import PATIENCE, ROOT, Fleet, until
+from real_nodes import PATIENCE, ROOT, Fleet, send, until
 
 # Each clone has a tailnet of its own.
 HERE = pathlib.Path(os.environ.get("GUMMY_E2E_DIR") or ROOT / ".cache" / "e2e")
@@ -112,9 +112,7 @@ def remove() -> None:
 
 def end_all(name: str) -> list[int]:
     pids = [int(pid) for pid in ip("netns", "pids", name).split()]
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    send(signal.SIGKILL, pids)
     return pids
 
 

@@ -17,11 +17,13 @@ from collections.abc import Callable, Sequence
 
 from drivers import HANGS, Driver
 from model import Fault
-from real_nodes import Controller, descendants
+from real_nodes import Controller, descendants, send
 from world import DISK, World
 
 # Seconds after which there is nothing that a fault could strike.
 PATIENCE = 20.0
+# How often the projects change while a sync is waited for, in seconds.
+TOUCHED_EVERY = 0.3
 # Seconds; the settings of ssh in world.py give up before.
 SILENCE = 6.0
 TRUNCATED = (
@@ -36,9 +38,7 @@ Strike = Callable[["Injector"], Fault | None]
 
 
 def kill(*pids: int) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    send(signal.SIGKILL, pids)
 
 
 def reads_nothing(pid: int) -> bool:
@@ -58,6 +58,8 @@ class Injector:
         self.drivers = drivers
         self.operator = operator
         self.random = random.Random(f"faults {seed}")
+        # When the projects were changed last.
+        self._touched = 0.0
 
     def strike(self, kind: str) -> Fault | None:
         return KINDS[kind](self)
@@ -211,13 +213,25 @@ class Injector:
             temporary = self.world.arm.with_name("arming")
             temporary.write_text(f"{self.random.uniform(0.01, 0.06):.3f}")
             temporary.rename(self.world.arm)
-            if self.wait(lambda: done.exists() or not self.world.arm.exists()) and self.wait(
-                done.exists, 1.0
-            ):
+            if self.wait(self._armed_one_is_taken) and self.wait(done.exists, 1.0):
                 return Fault("rsync killed half way", hit | self.all_in_flight())
             with contextlib.suppress(FileNotFoundError):
                 self.world.arm.unlink()
         return None
+
+    def _armed_one_is_taken(self) -> bool:
+        """Whether an rsync took what was armed."""
+        self._touch_projects()
+        return not self.world.arm.exists()
+
+    def _touch_projects(self) -> None:
+        """Where nothing has changed at home no rsync is needed, so something does now and then."""
+        if time.monotonic() > self._touched + TOUCHED_EVERY:
+            self._touched = time.monotonic()
+            for driver in self.drivers:
+                for path in driver.project.iterdir():
+                    if path.is_file():
+                        os.utime(path)
 
     def record(self) -> Fault | None:
         if (driver := self.driver()) is None:
@@ -309,9 +323,7 @@ class Injector:
             ]
             frozen += [child for pid in frozen for child in descendants(pid) if child != pid]
             for number in (signal.SIGSTOP, signal.SIGCONT):
-                for pid in frozen:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, number)
+                send(number, frozen)
                 time.sleep(SILENCE if number == signal.SIGSTOP else 0)
         return Fault("packets dropped", hit, node)
 

@@ -77,11 +77,10 @@ def find_fleet(
 
     all_hostvars = task_vars["hostvars"]
     hostvars = {name: all_hostvars.raw_get(name) for name in hosts if name != LOCAL}
-    own = str(task_vars["inventory_hostname"])
+    name = str(task_vars["inventory_hostname"])
+    own = {name: all_hostvars.raw_get(name)}
     try:
-        _check_settings(
-            hostvars, (own, all_hostvars.raw_get(own)), all_hostvars.raw_get(LOCAL), task
-        )
+        _check_settings(hostvars, own, all_hostvars.raw_get(LOCAL), task)
     except InputError as exc:
         setting_problems += exc.problems
     if not forgiving and (config_problems or setting_problems):
@@ -207,14 +206,17 @@ def _hosts_of_pattern(action: ActionBase, task_vars: Mapping[str, Any], pattern:
 
 
 def _check_settings(
-    hostvars: Mapping[str, HostVars], own: tuple[str, HostVars], common: HostVars, task: Any
+    hostvars: Mapping[str, HostVars],
+    own: Mapping[str, HostVars],
+    common: HostVars,
+    task: Any,
 ) -> None:
     """Raise InputError for hosts with a setting that would count for all, or that are no nodes.
 
-    own: name and variables of the host in whose name the action runs, which need not be one of
-    these; common: the variables that every host has.
+    own: those of the host in whose name the action runs, which need not be one of these; common:
+    the variables that every host has.
     """
-    leaks = [_leak(*host, common) for host in dict([*hostvars.items(), own]).items()]
+    leaks = [_leak(name, variables, common) for name, variables in {**hostvars, **own}.items()]
     reasons = [
         why_no_node(name, _without_templates(variables), task)
         for name, variables in hostvars.items()

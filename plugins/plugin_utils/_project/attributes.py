@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from .git import GitError, Project, ProjectError, git, in_git, project_at
@@ -206,10 +206,7 @@ def attribute_files_around(folder: str) -> AttributeFiles:
         if not in_git(folder):
             return AttributeFiles()
         top = os.fsdecode(git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n"))
-        found = replace(project_at(top), parts=())
-        files = attribute_files(found, read_settings(top))
-        info = git(top, "rev-parse", "--git-path", "info/attributes").removesuffix(b"\n")
-        return replace(files, files=(*files.files, os.path.join(os.fsencode(top), info)))
+        return attribute_files(project_at(top), read_settings(top))
     except (GitError, ProjectError):
         # The patch comes as it is.
         return AttributeFiles()

@@ -55,10 +55,10 @@ def make_patch_at_home(project: str, folder: str, result: Mapping[str, Any]) -> 
         # Nothing changed in the project's own repository.
         return PatchAtHome(tuple(_notes_on_nested(project, result)))
     try:
-        in_git = prefix_in_git(project)
-        if in_git is None:
+        path_in_git = prefix_in_git(project)
+        if path_in_git is None:
             return PatchAtHome()
-        prefix = os.fsdecode(in_git)
+        prefix = os.fsdecode(path_in_git)
     except (GitError, InputError) as exc:
         return PatchAtHome((f"git can't read {project}: {exc}",))
     made = _make_with_contents(project, folder, result)

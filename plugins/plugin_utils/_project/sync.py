@@ -205,10 +205,9 @@ def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
     What git ignores stays, but for what .worktreeinclude names, and what sync_exclude names in any
     case. Raises ProjectError.
     """
-    project = project_at(path)
+    at_home = project_at(path)
     with_repository = GIT.isdisjoint(sync_exclude)
-    if not with_repository:
-        project = replace(project, parts=())
+    project = at_home if with_repository else replace(at_home, parts=())
     # What follows the `.git` is a file in it.
     cut = Patterns(
         [pattern for pattern in sync_exclude if "/.git/" not in "/" + pattern.rstrip("/")]
@@ -223,7 +222,7 @@ def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
             own = _settings_in(project, b"")
             if with_repository:
                 settings = {b"": own, **settings}
-            attributes = attribute_files(project, own)
+            attributes = attribute_files(at_home, own)
         else:
             attributes = attribute_files_around(path)
         included = included_by_file(project)

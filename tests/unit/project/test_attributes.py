@@ -30,9 +30,9 @@ def project(tmp_path, monkeypatch):
     return project
 
 
-def asks(folder):
+def asks(folder, *sync_exclude):
     """What a run would tell a node of it, and what it says where git has to be asked again."""
-    told = exclusions(str(folder), []).attribute_files.ask_for_contents()
+    told = exclusions(str(folder), sync_exclude).attribute_files.ask_for_contents()
     assert attribute_files_around(str(folder)).ask_for_contents() == told
     return told
 
@@ -77,6 +77,8 @@ def test_a_linked_worktree_has_the_attributes_of_its_repository(project, tmp_pat
     (project / ".git" / "info").mkdir(exist_ok=True)
     (project / ".git" / "info" / "attributes").write_text(FILTERED)
     assert asks(tmp_path / "linked")
+    # They count here all the same if the repository stays at home.
+    assert asks(tmp_path / "linked", ".git")
 
 
 def test_what_is_changed_during_a_run_counts_and_git_is_asked_once(project, monkeypatch):

@@ -48,6 +48,15 @@ def test_a_format_that_not_every_git_reads_needs_a_git_that_does(tmp_path, words
     assert need.version == version and what in need.what
 
 
+def test_of_a_project_with_repositories_inside_the_one_that_needs_most_counts(tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    trees.git(tmp_path, "init", "-q", "--template=")
+    trees.git(inner, "init", "-q", "--template=", "--object-format=sha256")
+    assert need_of(tmp_path).version == OLDEST
+    assert need_of(tmp_path, inner).version == (2, 29)
+
+
 def test_what_needs_a_newer_git_goes_along_and_what_stays_at_home_needs_none():
     assert all(PORTABLE.fullmatch(name) for name, *_more in SINCE)
 

@@ -57,13 +57,13 @@ OTHERS = {
                 "item": {"type": "command_execution", "exit_code": 3, "status": "failed"},
             },
             {"type": "item.completed", "item": {"type": "agent_message", "text": "It failed."}},
-            {"type": "turn.failed", "error": {"message": "You’ve hit your usage limit."}},
+            {"type": "turn.failed", "error": {"message": "You\u2019ve hit your usage limit."}},
         ],
         [
             "→ /bin/bash -lc 'exit 3'",
             "✗ exit status 3",
             "It failed.",
-            "= failed: You’ve hit your usage limit.",
+            "= failed: You\u2019ve hit your usage limit.",
         ],
     ),
     "gemini": (

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show import board, dashboard
@@ -16,7 +17,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._show.text impor
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "panels"
 WIDTHS = (60, 80, 120)
-PANELS = {"specialists": dashboard.specialists_text, "watch": board.board_text}
+PANELS: dict[str, Callable[..., list[str]]] = {
+    "specialists": dashboard.specialists_text,
+    "watch": board.board_text,
+}
 
 # The clock in the heading of the board.
 os.environ["TZ"] = "UTC"

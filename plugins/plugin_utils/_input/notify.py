@@ -99,8 +99,9 @@ def _read_address(text: str) -> str:
         raise BadValue(f"it is no address: it has blanks or odd characters in it; {HELP}")
     try:
         parts = urlsplit(text)
-        # A port that is none is told when it is looked at.
-        _ = parts.port
+        # A port that is none is told when it is looked at, and zero is none either.
+        if parts.port == 0:
+            raise ValueError
     except ValueError:
         raise BadValue(f"it is no address: its host or its port is none; {HELP}") from None
     if parts.username is not None or parts.password is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from .costs import money
 from .dashboard import told_totals_of_day
 from .ends import status_words
-from .figures import ago, bar, duration, percent, slots
+from .figures import ago, duration, load_bar, percent, slots
 from .frames import BORDERS, COLUMNS, LEAST, columns_of, frame, heading, told
 from .text import GAP, fit, pad, width
 
@@ -103,7 +103,7 @@ def _node_lines(nodes: Sequence[Row], columns: int) -> list[str]:
 def _figures(node: Row, size: int) -> str:
     load = node["load"]
     parts = [
-        f"{label} {bar(load[part], size)} {percent(load[part]):>5}"
+        f"{label} {load_bar(load[part], size)} {percent(load[part]):>5}"
         for label, part in (("cpu", "cpu"), ("mem", "memory"))
     ]
     return GAP.join([*parts, slots(node["slots"])])

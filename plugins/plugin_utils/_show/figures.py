@@ -50,7 +50,7 @@ def slots(row: Mapping[str, Any] | None) -> str:
     return "slots n/a" if row is None else f"{row['busy']}/{row['total']} slots"
 
 
-def bar(part: float | None, columns: int = BAR) -> str:
+def load_bar(part: float | None, columns: int = BAR) -> str:
     """How much of a bar is full; one of which nobody knows it is blank."""
     if part is None:
         return " " * columns

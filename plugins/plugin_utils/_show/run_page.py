@@ -91,9 +91,9 @@ def _chart(run: Row) -> Iterator[str]:
     lanes: dict[str, dict[int, list[str]]] = {}
     for number, row, attempt in bars:
         of_node = lanes.setdefault(attempt["node"], {})
-        bar = _bar(number, row, attempt, begin=begin, length=length, now=now)
+        attempt_bar = _bar(number, row, attempt, begin=begin, length=length, now=now)
         # Without a number, the attempt is from a run before there were any.
-        of_node.setdefault(attempt["slot"] or 0, []).append(bar)
+        of_node.setdefault(attempt["slot"] or 0, []).append(attempt_bar)
 
     yield "<h2>When and where</h2>"
     for node in sorted(lanes):

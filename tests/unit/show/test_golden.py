@@ -124,9 +124,9 @@ def test_each_number_of_the_board_is_the_documents(width: int) -> None:
             (row,) = re.findall(
                 rf"│ {node['name']} +cpu (\S+) +(\d+) %  mem (\S+) +(\d+) %  {slots}", shown
             )
-            for bar, number, part in ((row[0], row[1], "cpu"), (row[2], row[3], "memory")):
+            for drawn, number, part in ((row[0], row[1], "cpu"), (row[2], row[3], "memory")):
                 assert int(number) == round(100 * load[part])
-                assert abs(bar.count("█") / len(bar) - load[part]) <= 0.5 / len(bar)
+                assert abs(drawn.count("█") / len(drawn) - load[part]) <= 0.5 / len(drawn)
     running = [row for row in told["attempts"] if row["ended_at"] is None]
     ended = [row for row in told["attempts"] if row["ended_at"] is not None]
     assert f"─ {len(running)}, and {len(told['foreign'])} by hand ─┐" in shown

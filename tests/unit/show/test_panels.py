@@ -59,7 +59,7 @@ ENDED = {**ATTEMPT, "ended_at": LONG_AGO, "seconds": 9000.0, "cost_usd": 0.256}
 NO_COST = {"attempts": 0}
 
 
-def status(nodes, attempts=(), left_out=(), foreign=(), cost=NO_COST):
+def status(nodes, attempts=(), left_out=(), foreign=(), cost=None):
     totals = {"nodes": len(nodes), "answered": 1, "running": 1, "ended_today": 2}
     return _panels.status_text(
         {
@@ -68,7 +68,7 @@ def status(nodes, attempts=(), left_out=(), foreign=(), cost=NO_COST):
             "foreign": foreign,
             "left_out": left_out,
             "totals": totals,
-            "cost": cost,
+            "cost": cost or NO_COST,
         }
     )
 

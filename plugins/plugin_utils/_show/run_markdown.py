@@ -20,6 +20,11 @@ Row = Mapping[str, Any]
 # How many bytes the whole has, and how many of them the table of jobs may take.
 BYTES_MOST = 900_000
 TABLE_MOST = 500_000
+
+# After so many parts that did not fit, the page is full: a smaller one might still fit, but a run
+# of thousands of jobs is not to be written out for that.
+REFUSED_MOST = 20
+
 # How many characters of a job's result stand in the table, and lines of a log or tests below it.
 RESULT_MOST = 300
 LOG_LINES = 40
@@ -37,6 +42,11 @@ class _Blocks:
         self.blocks: list[str] = []
         self.left_out = 0
         self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much did not fit that making more of it would be in vain."""
+        return self.left_out >= REFUSED_MOST
 
     def add(self, block: str, most: int = BYTES_MOST) -> bool:
         """Take a block, if the page is not larger than `most` bytes with it."""
@@ -63,11 +73,17 @@ def markdown_of_run(run: Row, files: Mapping[str, Row]) -> str:
     page.add(_table(run["jobs"]), TABLE_MOST + BYTES_MOST // 10)
 
     for row in run["jobs"]:
-        if row["status"] in BAD:
+        if row["status"] not in BAD:
+            continue
+        if page.is_full:
+            page.left_out += 1
+        else:
             page.add("\n\n".join(_failure(row, files.get(row["name"], {}))))
     for row in run["jobs"]:
         patch = files.get(row["name"], {}).get("patch")
-        if patch:
+        if patch and page.is_full:
+            page.left_out += 1
+        elif patch:
             page.add(_details(f"changes of {row['name']}", _patch(row, files[row["name"]])))
     if page.left_out:
         left_out = how_many(page.left_out, "part")

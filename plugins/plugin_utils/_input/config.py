@@ -355,10 +355,11 @@ def _agents(
     own_agents: dict[str, OwnAgent] = {}
     for name, given in _mapping(raw, "agents to their settings").items():
         is_own = isinstance(given, dict) and "argv" in given
-        if is_own and name in AGENT_SETTINGS:
+        if is_own and str(name).lower() in AGENT_SETTINGS:
+            known = str(name).lower()
             raise BadValue(
-                f"{name}: it is an agent that we know, so it can't have an argv; give yours "
-                f"another name, such as 'my-{name}'"
+                f"{name}: {known} is an agent that we know, so it can't have an argv; give yours "
+                f"another name, such as 'my-{known}'"
             )
         if is_own:
             try:

@@ -560,7 +560,12 @@ MOST_NAMES = 20
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like this one, if any is."""
-    matches = difflib.get_close_matches(name, sorted(known), n=1)
+    names = sorted(known)
+    matches = difflib.get_close_matches(name, names, n=1)
+    if not matches:
+        # In capitals everything is unlike.
+        small = {each.casefold(): each for each in names}
+        matches = [small[each] for each in difflib.get_close_matches(name.casefold(), small, n=1)]
     return matches[0] if matches else None
 
 
@@ -757,7 +762,7 @@ def _agents(raw: object) -> str | tuple[str, ...]:
 
     Which agents there are, the config says too.
     """
-    names = re.split(r"[\s,]+", raw.strip(", ")) if isinstance(raw, str) else raw
+    names = re.findall(r"[^\s,\[\]]+", raw) if isinstance(raw, str) else raw
     if not isinstance(names, (list, tuple)):
         raise BadValue(f"{show(raw)} is no agent; write one name, or a list of names")
     if not names:

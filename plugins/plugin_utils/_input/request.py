@@ -523,8 +523,7 @@ class _Reader:
     def _read_job(self, job: _JobInput, number: int) -> Job:
         """The job, with what is wrong with it added to the problems."""
         agents = self._read_agents(job)
-        for agent in agents:
-            self._check_work(job, agent)
+        self._check_work(job, agents)
         if "shell" in agents and len(agents) > 1:
             self.problems.append(
                 f"{job.where_of('agent')}: shell takes a command and the others take a prompt, so "
@@ -590,9 +589,12 @@ class _Reader:
                     )
         return agents
 
-    def _check_work(self, job: _JobInput, agent: str) -> None:
-        """A prompt for an agent that takes one, or a command for the shell."""
+    def _check_work(self, job: _JobInput, agents: Sequence[str]) -> None:
+        """A prompt for agents that take one, or a command for the shell."""
         prompt = job.value("prompt")
+        # Of agents that nobody knows nobody can say what they take.
+        is_known = job.value("agent") is not None and set(agents) <= set(self._config.agent_names)
+        takes_prompt = is_known and "shell" not in agents
         command = job.value("command")
         key = job.key
         if "prompt" not in job.given and "command" not in job.given:
@@ -605,17 +607,17 @@ class _Reader:
                 f"{job.begin}there is a prompt and a command; "
                 f"take {key('prompt')} or {key('command')} away"
             )
-        elif command is not None and agent != "shell":
+        elif command is not None and takes_prompt:
             self.problems.append(
-                f"{job.where_of('command')}: the agent {agent} takes a prompt, no command; "
+                f"{job.where_of('command')}: the agent {agents[0]} takes a prompt, no command; "
                 f"add {key('agent')}=shell"
             )
-        elif prompt is not None and agent == "shell":
+        elif prompt is not None and agents == ("shell",):
             self.problems.append(
                 f"{job.where_of('prompt')}: the agent shell takes a command, no prompt; "
                 f"give {key('command')}, or another {key('agent')}"
             )
-        elif prompt is not None and agent == "gummy" and len(prompt.encode()) > PROMPT_LIMIT:
+        elif prompt is not None and "gummy" in agents and len(prompt.encode()) > PROMPT_LIMIT:
             self.problems.append(
                 f"{job.where_of('prompt')}: it has {len(prompt.encode())} bytes "
                 f"and gummy takes {PROMPT_LIMIT}; "

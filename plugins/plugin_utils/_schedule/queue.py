@@ -22,6 +22,16 @@ from .nodes import Candidates
 Order = tuple[int, int]
 
 
+@dataclass
+class BusyService:
+    """A service that had too much to do for a job."""
+
+    # Since when, how often, and until when the job leaves it alone.
+    since: float
+    tries: int = 0
+    until: float = 0.0
+
+
 @dataclass(eq=False)
 class QueuedJob:
     """A job as the scheduler knows it, from the beginning of the run to its end."""
@@ -51,10 +61,11 @@ class QueuedJob:
     # Dollars that its attempts have cost, as far as their agents tell it.
     spent: float = 0.0
 
-    # How often its service was too busy for it, since when, and until when it waits for that.
-    busy_tries: int = 0
-    busy_since: float = 0.0
-    not_before: float = 0.0
+    # Account -> its service, of those that had too much to do for it.
+    busy: dict[str, BusyService] = field(default_factory=dict)
+
+    # Of its several agents those that a node said it can't run -> these nodes, with why.
+    unusable_on: dict[str, dict[str, str]] = field(default_factory=dict)
 
     # Where it waits; None: it does not.
     job_class: JobClass | None = None
@@ -74,6 +85,11 @@ class QueuedJob:
         """Whether it may get no further attempt."""
         return self.used >= self.spec.attempts
 
+    def busy_until(self, account: str) -> float:
+        """Until when it leaves the service of this account alone; 0: it need not."""
+        service = self.busy.get(account)
+        return 0.0 if service is None else service.until
+
 
 @dataclass(eq=False)
 class JobClass:
@@ -89,8 +105,10 @@ class JobClass:
     refused_on: frozenset[str]
     exhausted: bool
 
-    # Until when its service is too busy.
-    not_before: float = 0.0
+    # Until when each of its services is too busy, by account; and the agents that nodes can't run,
+    # with these nodes.
+    busy_until: frozenset[tuple[str, float]] = frozenset()
+    unusable_on: frozenset[tuple[str, str]] = frozenset()
 
     # Whether something has changed since the class was last tried.
     ready: bool = False
@@ -109,7 +127,8 @@ class JobClass:
             self.failed_on,
             self.refused_on,
             self.exhausted,
-            self.not_before,
+            self.busy_until,
+            self.unusable_on,
         )
 
     def first(self) -> QueuedJob | None:
@@ -167,7 +186,10 @@ class Queue:
             failed_on=frozenset(job.failed_on),
             refused_on=frozenset(job.refused_on),
             exhausted=job.exhausted,
-            not_before=job.not_before,
+            busy_until=frozenset((name, service.until) for name, service in job.busy.items()),
+            unusable_on=frozenset(
+                (agent, node) for agent, nodes in job.unusable_on.items() for node in nodes
+            ),
         )
         existing = self._classes.get(job_class.key)
         if existing is not None:

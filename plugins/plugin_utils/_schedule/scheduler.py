@@ -35,7 +35,7 @@ from .accounts import Accounts
 from .contact import Contact
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
 from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, obstacle
-from .queue import JobClass, Queue, QueuedJob
+from .queue import BusyService, JobClass, Queue, QueuedJob
 from .stages import (
     BEFORE_THE_START,
     BEGINS,
@@ -81,6 +81,11 @@ LASTING = frozenset({"home", "linger"})
 
 # How often one node may call requests for one job a mistake of ours; then it gets no more of them.
 MISTAKES = 2
+
+# How soon a job may begin with one of its agents, the best first: a free node can run it now; a
+# node when it has a slot, or answers again; a node that a person may have mended since an earlier
+# run; this machine; a quarantined node; when its account comes back; not at all.
+NOW, WITH_A_SLOT, ON_TRIAL, HERE, QUARANTINED, RESTS, HOPELESS = range(7)
 
 # How many nodes people are told of, when they are told what a job waits for.
 REASONS_SHOWN = 5
@@ -688,23 +693,34 @@ class Scheduler:
         self._enqueue(job)
 
     def _wait_for_service(self, job: QueuedJob, ended: ev.Ended) -> bool:
-        """The service has too much to do: whether the job waits for it, which costs no attempt."""
-        if not job.busy_tries:
-            job.busy_since = self._now
-        job.busy_tries += 1
-        pause = BUSY_PAUSE * 2.0 ** (job.busy_tries - 1)
+        """The service has too much to do: whether the job waits for it, which costs no attempt.
+
+        With several agents it goes on meanwhile with the next that a free node can run, and leaves
+        a service that was too busy too often alone for good.
+        """
+        account = job.spec.account
+        service = job.busy.setdefault(account, BusyService(since=self._now))
+        service.tries += 1
+        pause = BUSY_PAUSE * 2.0 ** (service.tries - 1)
         if ended.pause is not None:
             pause = max(pause, ended.pause)
 
-        is_late = self._now + pause > job.busy_since + BUSY_MOST
-        if job.busy_tries >= BUSY_TRIES or is_late or not self._may_try_again(job):
+        is_late = self._now + pause > service.since + BUSY_MOST
+        is_given_up = service.tries >= BUSY_TRIES or is_late
+        service.until = float("inf") if is_given_up else self._now + pause
+        others = {choice.account for choice in job.spec.all_choices} - {account}
+        may_others = any(job.busy_until(other) != float("inf") for other in others)
+        if not self._may_try_again(job) or (is_given_up and not may_others):
             return False
-        job.not_before = self._now + pause
-        self._timers.add(job.not_before, self._queue.wake_all)
-        text = (
-            f"the service of {job.spec.account} is busy: the job is tried again in {pause:.0f} s"
-            f" ({ended.message})"
-        )
+
+        until = f"the job is tried again in {pause:.0f} s"
+        if is_given_up:
+            until = "the job is tried with it no more"
+        else:
+            self._timers.add(service.until, self._queue.wake_all)
+        if others:
+            until += ", and goes on with another of its agents where a node can take it"
+        text = f"the service of {account} is busy: {until} ({ended.message})"
         self._emit(ev.Note("place", text, job.name))
         return True
 
@@ -782,6 +798,14 @@ class Scheduler:
             # It is a person's to mend, and no fault of the node's for other agents.
             self._avoid_without_login(job, state, cause.message)
             job.last_failure = ("login", f"{state.name}: {cause.message}")
+            return None
+
+        if isinstance(cause, ev.Refused) and cause.kind == "agent" and job.spec.choices:
+            # Another of its agents may do it there.
+            agent = job.spec.need.agent
+            self._emit(ev.Note("place", f"no {agent}: {cause.message}", job.name, state.name))
+            job.unusable_on.setdefault(agent, {})[state.name] = cause.message
+            job.last_failure = (cause.failure, f"{state.name}: {cause.message}")
             return None
 
         if isinstance(cause, ev.Refused) and cause.blame in ("input", "ours"):
@@ -1085,8 +1109,11 @@ class Scheduler:
         if len(job_class.choices) > 1:
             job.spec = replace(job.spec, need=choice.need, account=choice.account)
 
-        if job.not_before > self._now:
-            return self._wait(job, f"the service of {job.spec.account} is busy", "quota")
+        busy_until = job.busy_until(choice.account)
+        if busy_until == float("inf"):
+            return self._end_queued(job, *job.last_failure)
+        if busy_until > self._now:
+            return self._wait(job, f"the service of {choice.account} is busy", "quota")
         why_spent = self._accounts.why_spent(choice.account)
         if why_spent:
             return self._end_out_of_credits(job, why_spent)
@@ -1100,8 +1127,7 @@ class Scheduler:
 
         # First the nodes that have not failed this job, and have quota for it.
         offline = self._contact.offline_since is not None
-        logged_out = frozenset(self._logged_out.get(job.spec.need.agent, ()))
-        unwilling = job_class.refused_on | logged_out
+        unwilling = self._unwilling(job, choice)
         failed_on = job_class.failed_on | unwilling
         avoided = self._accounts.avoided(choice.account, self._now)
         if not job_class.exhausted:
@@ -1111,6 +1137,7 @@ class Scheduler:
                 return self._reserve(job, self._nodes[best])
             if candidates.has(WAITS, without) or candidates.has(SILENT, without):
                 self._enter_waitlists(candidates, without)
+                self._enter_waitlists_of_others(job, job_class, number)
                 return self._wait(job)
             if not offline and self._reopen(candidates, without):
                 return True
@@ -1142,61 +1169,73 @@ class Scheduler:
     def _choose_agent(self, job: QueuedJob, job_class: JobClass) -> int:
         """Which of its agents the job is tried with, as a number of the class' choices.
 
-        The first that a free node can run now; else the first that a node may run later; else the
-        first that this machine can run; else one whose account comes back. Of all that are hopeless
-        the first: what becomes of that one is told.
+        The first of those whose prospect is the best. Of all that are hopeless it is the first:
+        what becomes of that one is told.
         """
         numbers = range(len(job_class.choices))
         if len(numbers) == 1:
             return 0
+        return min(numbers, key=lambda number: self._prospect(job, job_class, number))
 
-        def first(*groups: int) -> int | None:
-            found = (each for each in numbers if self._has(job_class, each, groups))
-            return next(found, None)
-
-        def here() -> int | None:
-            found = (each for each in numbers if self._can_run_here(job, job_class.choices[each]))
-            return next(found, None)
-
-        def comes_back() -> int | None:
-            accounts = [choice.account for choice in job_class.choices]
-            back = (
-                each
-                for each in numbers
-                if self._accounts.back_at(accounts[each], self._now) is not None
-            )
-            return next(back, None)
-
-        for number in (first(FREE), first(WAITS, SILENT, CLOSED), here(), comes_back()):
-            if number is not None:
-                return number
-        return 0
-
-    def _has(self, job_class: JobClass, number: int, groups: Collection[int]) -> bool:
-        """Whether nodes of these groups may take a job of the class with this agent."""
+    def _prospect(self, job: QueuedJob, job_class: JobClass, number: int) -> int:
+        """How soon the job may begin with this agent; the least is the best."""
         choice = job_class.choices[number]
         candidates = job_class.candidates[number]
-        is_used_up = self._accounts.rests(choice.account, self._now)
-        if candidates is None or is_used_up or self._accounts.why_spent(choice.account):
-            return False
-        without = {
-            *job_class.failed_on,
-            *job_class.refused_on,
-            *self._logged_out.get(choice.need.agent, ()),
-            *self._accounts.avoided(choice.account, self._now),
-        }
-        return any(candidates.has(group, without) for group in groups)
+        if self._is_out(job, choice.account):
+            return RESTS if self._comes_back(job, choice.account) else HOPELESS
+
+        is_for_here = self._can_run_here(job, choice)
+        if is_for_here and self._contact.offline_since is not None:
+            return NOW
+        if candidates is not None:
+            without = self._not_for(job, choice)
+            if candidates.has(FREE, without):
+                return NOW
+            if candidates.has(WAITS, without) or candidates.has(SILENT, without):
+                return WITH_A_SLOT
+            # One gets its trial before the controller has a turn, as `_reopen` says.
+            closed = candidates.groups[CLOSED] - without
+            if any(self._nodes[name].inherited for name in closed):
+                return ON_TRIAL
+            if closed and not is_for_here:
+                return QUARANTINED
+        if is_for_here:
+            return HERE
+        return RESTS if self._comes_back(job, choice.account) else HOPELESS
+
+    def _is_out(self, job: QueuedJob, account: str) -> bool:
+        """Whether nothing may be placed for this job and account now, whatever the nodes say."""
+        is_used_up = self._accounts.rests(account, self._now) or self._accounts.why_spent(account)
+        return bool(is_used_up) or job.busy_until(account) > self._now
+
+    def _comes_back(self, job: QueuedJob, account: str) -> bool:
+        """Whether it is known when the account can be used for this job again."""
+        busy_until = job.busy_until(account)
+        if busy_until > self._now:
+            return busy_until < float("inf")
+        return self._accounts.back_at(account, self._now) is not None
+
+    def _unwilling(self, job: QueuedJob, choice: ev.Choice) -> frozenset[str]:
+        """The nodes that said that they don't do this job with this agent."""
+        logged_out = self._logged_out.get(choice.need.agent, ())
+        unusable = job.unusable_on.get(choice.need.agent, ())
+        return frozenset((*job.refused_on, *logged_out, *unusable))
+
+    def _not_for(self, job: QueuedJob, choice: ev.Choice) -> frozenset[str]:
+        """The nodes that are not the first to be asked for this job with this agent."""
+        avoided = self._accounts.avoided(choice.account, self._now)
+        return self._unwilling(job, choice) | avoided | frozenset(job.failed_on)
 
     def _can_run_here(self, job: QueuedJob, choice: ev.Choice) -> bool:
         """Whether the controller may take the job with this agent, now or later."""
         fallback = self._nodes.fallback
-        if fallback is None or fallback.name in job.failed_on or fallback.name in job.refused_on:
+        if fallback is None or fallback.name in self._not_for(job, choice):
             return False
-        if fallback.name in self._logged_out.get(choice.need.agent, ()):
+        need = choice.need
+        is_for_any = need.node is None and need.nodes is None
+        if need.node != "local" and not (self._local_fallback and is_for_any):
             return False
-        if fallback.name in self._accounts.avoided(choice.account, self._now):
-            return False
-        return obstacle(fallback.node, choice.need) is None
+        return obstacle(fallback.node, need) is None
 
     def _end_out_of_credits(self, job: QueuedJob, words: str) -> bool:
         message = f"the account {job.spec.account} is out of credits, a person has to act: {words}"
@@ -1212,7 +1251,7 @@ class Scheduler:
         if without_login and not (job.failed_on or job.refused_on):
             failure = "login"
             message = "; ".join(f"{node}: {text}" for node, text in without_login.items())
-        elif not (job.refused_on or (job_class.exhausted and job.failed_on)):
+        elif not (job.refused_on or job.unusable_on or (job_class.exhausted and job.failed_on)):
             message = f"no node can take the job: {self._reasons(job)}"
             # A node that lacks a program was reached.
             if not job.failed_on and self._nodes.lacks_program(job.spec.need):
@@ -1226,7 +1265,8 @@ class Scheduler:
         if fallback is None:
             return ""
         logged_out = self._logged_out.get(job.spec.need.agent, {})
-        for reasons in (job.failed_on, job.refused_on, logged_out):
+        unusable = job.unusable_on.get(job.spec.need.agent, {})
+        for reasons in (job.failed_on, job.refused_on, logged_out, unusable):
             if fallback.name in reasons:
                 return f"; {fallback.name}: {reasons[fallback.name]}"
         return ""
@@ -1253,9 +1293,8 @@ class Scheduler:
             return False
         if need.node is not None or need.nodes is not None:
             return False
-        if fallback.name in self._logged_out.get(need.agent, ()):
-            return False
-        return fallback.name not in job.failed_on and fallback.name not in job.refused_on
+        unwilling = self._unwilling(job, ev.Choice(need, job.spec.account))
+        return fallback.name not in job.failed_on and fallback.name not in unwilling
 
     def _reserve_here(self, job: QueuedJob, why: str = "") -> bool:
         """Give the job to the controller, which has one slot."""
@@ -1266,7 +1305,8 @@ class Scheduler:
         without_login = self._logged_out.get(job.spec.need.agent, {})
         if state.name in without_login:
             return self._end_queued(job, "login", f"{state.name}: {without_login[state.name]}")
-        if state.name in job.failed_on or state.name in job.refused_on:
+        unusable = job.unusable_on.get(job.spec.need.agent, {})
+        if any(state.name in nodes for nodes in (job.failed_on, job.refused_on, unusable)):
             return self._end_queued(job, *job.last_failure)
         if state.name in self._accounts.spent_on(job.spec.account):
             return self._end_out_of_credits(job, self._accounts.spent_words(job.spec.account))
@@ -1345,6 +1385,14 @@ class Scheduler:
         for name in candidates.to_enqueue(without, WAITLISTS):
             self._enter_waitlist(self._nodes[name])
 
+    def _enter_waitlists_of_others(self, job: QueuedJob, job_class: JobClass, number: int) -> None:
+        """The job waits for whichever of its agents comes first, not only for this one."""
+        for other, choice in enumerate(job_class.choices):
+            candidates = job_class.candidates[other]
+            if other == number or candidates is None or self._is_out(job, choice.account):
+                continue
+            self._enter_waitlists(candidates, self._not_for(job, choice))
+
     def _enter_waitlist(self, state: NodeState) -> None:
         """Wait there, unless this run does not wait: it is detached, or its time is over."""
         if self._detach or self._overdue:
@@ -1382,7 +1430,7 @@ class Scheduler:
             job.wait_was_noted = True
             until = None
             if failure == "quota":
-                until = job.not_before
+                until = job.busy_until(job.spec.account)
                 if until <= self._now:
                     until = self._accounts.back_at(job.spec.account, self._now)
             note = ev.Note("place", f"waits: {why or self._reasons(job)}", job.name, until=until)
@@ -1414,7 +1462,11 @@ class Scheduler:
         return ev.Standing(
             nodes=self._nodes.as_nodes(),
             need=job.spec.need,
-            failed_on={**job.failed_on, **job.refused_on},
+            failed_on={
+                **job.failed_on,
+                **job.refused_on,
+                **job.unusable_on.get(job.spec.need.agent, {}),
+            },
             chosen=chosen,
             weights=self._weights,
             preferences=self._preferences,

@@ -36,6 +36,7 @@ def problems(tmp_path, config=CONFIG, **settings):
         (["claude", "codex"], ("claude", "codex")),
         ("codex, claude", ("codex", "claude")),
         ("codex claude codex", ("codex", "claude")),
+        ("[codex, claude]", ("codex", "claude")),
         (["mine", "opencode"], ("mine", "opencode")),
         ("", ("gummy",)),
     ],
@@ -64,13 +65,31 @@ def test_which_of_several_does_it_changes_nothing_for_who_resumes(tmp_path):
     [
         ({"agent": "cluade"}, "gummy_agent: unknown value 'cluade'; did you mean 'claude'?"),
         ({"agent": ["claude", "min"]}, "gummy_agent: unknown value 'min'; did you mean 'mine'?"),
+        ({"agent": "cluade codex"}, "gummy_agent: unknown value 'cluade'; did you mean 'claude'?"),
+        ({"agent": "CODEX"}, "gummy_agent: unknown value 'CODEX'; did you mean 'codex'?"),
         ({"agent": []}, "gummy_agent: the list is empty; name an agent in it, such as claude"),
+        ({"agent": "[]"}, "gummy_agent: the list is empty; name an agent in it, such as claude"),
+        ({"agent": ","}, "gummy_agent: the list is empty; name an agent in it, such as claude"),
         ({"agent": ["claude", "shell"]}, "it can't stand in a list with them; take it out"),
         ({"agent": ["gummy", "codex"], "specialist": "general-specialist"}, "no specialists"),
     ],
 )
 def test_what_can_t_be_says_what_can(tmp_path, settings, sentence):
     assert any(sentence in problem for problem in problems(tmp_path, prompt="x", **settings))
+
+
+@pytest.mark.parametrize("agent", ["cluade", ["claude", "codx"], [], ["shell", "claude"]])
+def test_a_command_beside_agents_that_can_t_be_is_no_second_mistake(tmp_path, agent):
+    (problem,) = problems(tmp_path, command="x", agent=agent)
+    assert problem.startswith("gummy_agent: ")
+
+
+@pytest.mark.parametrize("agent", ["claude", ["claude", "codex"]])
+def test_a_command_for_agents_that_take_a_prompt_is_one_mistake(tmp_path, agent):
+    (problem,) = problems(tmp_path, command="x", agent=agent)
+    assert problem == (
+        "gummy_command: the agent claude takes a prompt, no command; add gummy_agent=shell"
+    )
 
 
 def test_opencode_without_a_model_starts_nothing_and_says_where_it_is_written(tmp_path):

@@ -284,8 +284,9 @@ def test_the_example_has_every_key_and_all_can_be_read(config_file):
     ("text", "words"),
     [
         ("agents: {mine: {}}", "(One of your own needs an argv.)"),
-        ("agents: {claude: {argv: [x]}}", "agents: claude: it is an agent that we know"),
+        ("agents: {claude: {argv: [x]}}", "agents: claude: claude is an agent that we know"),
         ("agents: {claude: {argv: [x]}}", "such as 'my-claude'"),
+        ("agents: {Codex: {argv: [x]}}", "Codex: codex is an agent that we know"),
         ("agents: {mine: {argv: x --json}}", "agents: mine: argv: 'x --json' is no command line"),
         ("agents: {mine: {argv: []}}", "agents: mine: argv: [] is no command line"),
         ("agents: {mine: {argv: [x, 7]}}", "agents: mine: argv: ['x', 7] is no command line"),

@@ -8,16 +8,25 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.placem
     Node,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.plan import plan_work
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule.scheduler import (
+    BUSY_PAUSE,
+    BUSY_TRIES,
+)
 from scheduling import (
     begin,
     ended,
     ends,
+    enqueued,
+    failed,
     feed,
     job,
     node,
+    notes,
     of_type,
+    refused,
     scheduler,
     up_to_running,
+    up_to_sent,
     whole_walk,
 )
 
@@ -30,6 +39,10 @@ def order(name="job", agents=("claude", "codex"), **more):
 
 def having(name, *agents, **more):
     return node(name, agents=frozenset(agents), **more)
+
+
+def is_busy(attempt, **more):
+    return ended(attempt, "quota", "Overloaded", proof=None, kind="busy", **more)
 
 
 def assigned(commands):
@@ -52,10 +65,10 @@ def test_the_first_agent_that_a_free_node_can_run_is_taken():
 def test_where_no_node_is_free_it_waits_for_whichever_comes_first():
     full = [having("a", "claude", slots=1, busy=1), having("b", "codex", slots=1, busy=1)]
     tested = scheduler([order()], full)
-    assert assigned(begin(tested)) == []
-    # The node of the second is free first.
-    freed = ev.Nodes((having("b", "codex", slots=1),))
-    assert assigned(feed(tested, freed)) == [("job", "codex", "b")]
+    commands = begin(tested)
+    # It waits on the waitlists of both, and the node of the second has a slot first.
+    assert (assigned(commands), enqueued(commands)) == ([], ["a", "b"])
+    assert assigned(feed(tested, ev.Granted("b"))) == [("job", "codex", "b")]
 
 
 def test_a_job_that_has_not_begun_goes_on_with_the_next_when_an_account_is_used_up():
@@ -99,6 +112,78 @@ def test_who_is_logged_out_leaves_its_place_to_the_next():
     begin(tested, *up_to_running("1"))
     commands = feed(tested, ended("1", "login", "not logged in", proof=None), ev.Fetched("1"))
     assert assigned(commands) == [("job", "codex", "a")]
+
+
+def test_a_node_that_others_fill_first_is_waited_for_beside_that_of_the_first():
+    nodes = [having("a", "claude", slots=1, busy=1), having("b", "codex", slots=1)]
+    tested = scheduler([order()], nodes)
+    assert assigned(begin(tested)) == [("job", "codex", "b")]
+    # Somebody else was faster there.
+    commands = feed(tested, ev.Busy("1"))
+    assert (assigned(commands), enqueued(commands)) == ([], ["a", "b"])
+    assert assigned(feed(tested, ev.Granted("b"))) == [("job", "codex", "b")]
+
+
+def test_a_busy_service_leaves_its_place_to_the_next_and_costs_no_attempt():
+    nodes = [having("a", "claude", "codex", slots=1)]
+    tested = scheduler([order(attempts=1)], nodes)
+    begin(tested, *up_to_running("1"))
+    commands = feed(tested, is_busy("1"), ev.Fetched("1"))
+    assert assigned(commands) == [("job", "codex", "a")]
+    assert any("goes on with another of its agents" in note for note in notes(commands))
+    # The other's is busy as well: whichever may be asked again first is.
+    feed(tested, *up_to_running("2"))
+    assert assigned(feed(tested, is_busy("2", pause=40.0), ev.Fetched("2"))) == []
+    assert assigned(feed(tested, BUSY_PAUSE - 1)) == []
+    assert assigned(feed(tested, BUSY_PAUSE)) == [("job", "claude", "a")]
+
+
+def test_a_service_that_was_too_busy_too_often_is_left_alone_and_the_last_ends_the_job():
+    tested = scheduler([order(attempts=1)], [having("a", "claude", "codex", slots=1)])
+    begin(tested)
+    # The second is slow to come back, so the first is asked until it has had its turns.
+    agents = []
+    now = 0.0
+    for attempt in map(str, range(1, 2 * BUSY_TRIES + 1)):
+        events = [*up_to_running(attempt), is_busy(attempt), ev.Fetched(attempt)]
+        commands = feed(tested, *events, now=now)
+        while not assigned(commands) and not ends(commands):
+            now += 5.0
+            commands = feed(tested, now)
+        agents += [agent for _job, agent, _node in assigned(commands)]
+    assert agents.count("claude") == BUSY_TRIES - 1 and agents.count("codex") == BUSY_TRIES
+    assert ends(commands) == {"job": ("failed", "quota")}
+
+
+def test_a_given_up_service_keeps_no_job_waiting_when_the_others_can_not_do_it_either():
+    tested = scheduler([order()], [having("a", "claude", "codex", slots=1)])
+    begin(tested, *up_to_running("1"))
+    feed(tested, is_busy("1", pause=1e6), ev.Fetched("1"), *up_to_running("2"))
+    commands = feed(tested, ended("2", "login", "not logged in", proof=None), ev.Fetched("2"))
+    assert ends(commands) == {"job": ("failed", "login")}
+
+
+def test_an_agent_that_a_node_refuses_leaves_its_place_there_to_the_next():
+    tested = scheduler([order()], [having("a", "claude", "codex", slots=1)])
+    begin(tested, *up_to_sent("1"))
+    refusal = refused("1", kind="agent", message="agent claude refuses to run as root")
+    commands = feed(tested, refusal, ev.ProvedVoid("1"))
+    assert assigned(commands) == [("job", "codex", "a")]
+    assert not of_type(commands, ev.Quarantine)
+    feed(tested, *up_to_sent("2"))
+    events = [refused("2", kind="agent", message="no codex"), ev.ProvedVoid("2")]
+    commands = feed(tested, *events)
+    assert ends(commands) == {"job": ("failed", "refused")}
+
+
+def test_a_quarantine_of_the_first_s_node_is_not_waited_for_before_a_slot_of_the_second_s():
+    local = Node("localhost", local=True, agents=frozenset({"claude"}))
+    nodes = [having("a", "claude"), having("b", "codex", slots=1, busy=1)]
+    tested = scheduler([order()], nodes, fallback=local)
+    begin(tested)
+    commands = feed(tested, failed("1"))
+    assert (assigned(commands), enqueued(commands)) == ([], ["b"])
+    assert assigned(feed(tested, ev.Granted("b"))) == [("job", "codex", "b")]
 
 
 def test_what_no_node_can_do_with_any_of_them_ends_as_with_the_first():

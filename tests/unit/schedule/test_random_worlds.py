@@ -216,7 +216,8 @@ class World:
             if self.chance(0.6):
                 self.later(self.dice.choice([0.5, 40.0]), self.arrive, command)
         elif self.chance(0.1):
-            self.answer(refused(command.attempt, message="no agent"))
+            kind = self.dice.choice(["", "agent"])
+            self.answer(refused(command.attempt, kind=kind, message="no agent"))
         else:
             self.arrive(command)
             if command.attempt in self.tombs:

@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .costs import money
+from .costs import cost_lines, price_of_job
 from .dashboard import told_totals_of_day
 from .ends import status_words
 from .figures import ago, bar, duration, percent, slots
 from .frames import BORDERS, COLUMNS, LEAST, columns_of, frame, heading, told
-from .text import GAP, fit, pad, width
+from .text import GAP, fit, pad, width, wrapped
 
 # What stands before an attempt, by its status; a cross for the others.
 SIGNS = {"running": "▶", "success": "✓", "unproven": "?", "cancelled": "-"}
@@ -48,7 +48,7 @@ def board_text(board: Row, columns: int = COLUMNS, rows: int | None = None) -> l
     # Each of the four parts gets its share of a terminal, and what is left out is counted.
     share = None if rows is None else max(2, (rows - AROUND) // 4)
     parts = (
-        ("nodes", told_totals_of_day(totals), _node_lines(board["nodes"], columns)),
+        ("nodes", told_totals_of_day(totals, board["cost"]), _node_lines(board["nodes"], columns)),
         ("running", _running_count(totals), _running_lines(board, columns)),
         ("waiting", str(totals["waiting"] or ""), _waiting_lines(board["waiting"], columns)),
         ("ended today", str(totals["ended_today"] or ""), _ended_lines(board, columns)),
@@ -62,9 +62,15 @@ def board_text(board: Row, columns: int = COLUMNS, rows: int | None = None) -> l
             spare = max(0, shown - len(part))
             part = _cut(part, shown)
         lines += frame(title, right, part, columns)
+
+    # What it costs gets the room that is left.
+    costs = _cost_lines(board, columns)
     if rows is not None:
-        lines = lines[:rows]
-    return lines
+        room = rows - len(lines) - 2
+        costs = _cut(costs, room) if room > 1 else costs[: max(0, room)]
+    if costs:
+        lines += frame("cost", "", costs, columns)
+    return lines if rows is None else lines[:rows]
 
 
 def _cut(lines: Sequence[str], most: int) -> list[str]:
@@ -138,7 +144,7 @@ def _running_lines(board: Row, columns: int) -> list[str]:
             f"{row['run_id'] or '?'}/{row['job'] or '?'}",
             row["node"],
             row["status"] if row["status"] != "running" else duration(row["seconds"]),
-            money(row["cost_usd"]),
+            price_of_job(row),
         ]
         for row in attempts
     ]
@@ -180,14 +186,25 @@ def _ended_lines(board: Row, columns: int) -> list[str]:
     for row in ended[:ENDED_MOST]:
         name = f"{row['run_id'] or '?'}/{row['job'] or '?'}"
         cell = [SIGNS.get(row["status"], "✗"), name, row["node"]]
+        cost = price_of_job(row)
         if columns >= NARROW:
             cell += [status_words(row["status"], row["class"]), duration(row["seconds"])]
         else:
             # Where there is little room, the name says more than the class.
             cell.append(row["status"])
+            cost = cost.replace("tokens", "tok.")
         when = ago(max(0.0, board["at"] - row["ended_at"]))
-        cells.append([*cell, money(row["cost_usd"]), when])
+        cells.append([*cell, cost, when])
     lines = columns_of(cells, columns)
     if len(ended) > ENDED_MOST:
         lines.append(f"… and {len(ended) - ENDED_MOST} more: gummy_output_file has them all")
+    return lines
+
+
+def _cost_lines(board: Row, columns: int) -> list[str]:
+    """What this controller has spent today, and on the days before."""
+    lines = []
+    for line in cost_lines(board):
+        first, *rest = wrapped(line, columns - BORDERS - len(GAP))
+        lines += [first, *(f"{GAP}{part}" for part in rest)]
     return lines

@@ -9,6 +9,7 @@ import json
 import pathlib
 import re
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show import board, dashboard, text
@@ -105,12 +106,43 @@ def test_the_totals_of_the_fixtures_are_those_of_their_rows() -> None:
         assert totals["specialists"] == len(specialists)
         assert totals["active"] == sum(row["status"] == "active" for row in specialists)
         costs = [node["cost_today"] for node in told["nodes"] if node["cost_today"] is not None]
+        if kind == "watch":
+            # What this controller has noted, not what nodes say.
+            costs = [row["cost_usd"] or 0.0 for row in ended_attempts(told)]
         assert totals["cost_today"] == pytest.approx(sum(costs))
     assert document("specialists")["totals"]["sessions"] == sum(
         row["sessions"] or 0
         for node in document("specialists")["nodes"]
         for row in node["specialists"]
     )
+
+
+def ended_attempts(board: dict) -> list[dict]:
+    """Those of agents that cost something."""
+    return [row for row in board["attempts"] if row["ended_at"] and row["agent"] != "shell"]
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("by_node", lambda row: row["node"]),
+        ("by_agent", lambda row: row["agent"]),
+        ("by_project", lambda row: row["project"]),
+        ("by_job", lambda row: f"{row['run_id']}/{row['job']}"),
+    ],
+)
+def test_each_cost_of_the_board_is_the_sum_of_its_attempts(key: str, name: Callable) -> None:
+    told = document("watch")
+    shown = (FIXTURES / "watch-120.txt").read_text(encoding="utf-8")
+    names = {name(row) for row in ended_attempts(told)}
+    (line,) = re.findall(rf"│ by {key[3:]}: (.*?) +│", shown)
+    assert len(line.split(", ")) == len(told["cost"][key]) == len(names)
+    for each in names:
+        rows = [row for row in ended_attempts(told) if name(row) == each]
+        dollars = sum(row["cost_usd"] or 0.0 for row in rows)
+        tokens = sum(sum((row["tokens"] or {}).values()) for row in rows)
+        price = f"${dollars:.2f}" if dollars else f"{round(tokens / 1000)}k tokens"
+        assert f"{each} {price}" in line.split(", ")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -154,6 +186,6 @@ def test_a_board_is_never_longer_than_the_terminal_and_counts_what_it_leaves_out
 
 def test_parts_that_hold_nothing_have_no_frame() -> None:
     told = document("watch")
-    empty = {**told, "attempts": [], "foreign": [], "waiting": []}
+    empty = {**told, "attempts": [], "foreign": [], "waiting": [], "cost_days": []}
     titles = re.findall(r"┌─ (\w+)", "\n".join(board.board_text(empty, 80)))
     assert titles == ["nodes"]

@@ -11,13 +11,11 @@ from typing import Any
 
 from .costs import cost_lines, price_of_job
 from .dashboard import told_totals_of_day
-from .ends import status_words
+from .ends import attempt_mark, job_words
 from .figures import ago, bar, duration, percent, slots
 from .frames import BORDERS, COLUMNS, LEAST, columns_of, frame, heading, told
 from .text import GAP, fit, pad, width, wrapped
 
-# What stands before an attempt, by its status; a cross for the others.
-SIGNS = {"running": "▶", "success": "✓", "unproven": "?", "cancelled": "-"}
 # From how many seconds without a sign of life on that is told.
 QUIET_TOLD = 60
 # How many that have ended are shown; the document has all.
@@ -140,7 +138,7 @@ def _running_lines(board: Row, columns: int) -> list[str]:
     attempts = [row for row in board["attempts"] if row["ended_at"] is None]
     cells = [
         [
-            SIGNS.get(row["status"], "✗"),
+            attempt_mark(row),
             f"{row['run_id'] or '?'}/{row['job'] or '?'}",
             row["node"],
             row["status"] if row["status"] != "running" else duration(row["seconds"]),
@@ -185,10 +183,10 @@ def _ended_lines(board: Row, columns: int) -> list[str]:
     cells = []
     for row in ended[:ENDED_MOST]:
         name = f"{row['run_id'] or '?'}/{row['job'] or '?'}"
-        cell = [SIGNS.get(row["status"], "✗"), name, row["node"]]
+        cell = [attempt_mark(row), name, row["node"]]
         cost = price_of_job(row)
         if columns >= NARROW:
-            cell += [status_words(row["status"], row["class"]), duration(row["seconds"])]
+            cell += [job_words(row), duration(row["seconds"])]
         else:
             # Where there is little room, the name says more than the class.
             cell.append(row["status"])

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .costs import day_cost_lines, price_of_job
-from .ends import status_words
+from .ends import attempt_mark, job_words
 from .figures import duration, percent
 from .report import left_out_lines
 from .text import fit, fitted_table, wrapped_table
@@ -23,8 +23,6 @@ COLUMNS = 80
 ENDED_MOST = 20
 # From how many seconds without a sign of life on that is told.
 QUIET_TOLD = 60
-# What stands before an attempt, by its status; a cross for the others.
-MARKS = {"running": "▶", "success": "✓", "unproven": "?"}
 
 # A document, or a row of one, as it came back through Ansible: data without types. Its keys are
 # explained where it is made.
@@ -131,11 +129,10 @@ def _life(row: Row) -> str:
 
 
 def _attempt_cells(row: Row) -> list[str]:
-    mark = MARKS.get(row["status"], "✗")
     return [
         f"{row['run_id'] or '?'}/{row['job'] or '?'}",
         row["node"],
-        f"{mark} {status_words(row['status'], row['class'])}",
+        f"{attempt_mark(row)} {job_words(row)}",
         _moment(row["begun_at"]),
         _duration(row["seconds"]),
         price_of_job(row),

@@ -80,7 +80,7 @@ def progress_line(progress: Progress, now: float) -> str:
         parts.append(f"{len(progress.running)} running")
     if progress.waiting:
         parts.append(f"{progress.waiting} waiting")
-    parts.append(spoken(math.floor(now - progress.begun)).replace(".0 s", " s"))
+    parts.append(spoken(math.floor(now - progress.begun)))
 
     left = progress.seconds_left(now)
     if left is not None and left >= MINUTE:
@@ -97,7 +97,7 @@ def running_lines(progress: Progress, now: float, most: int) -> list[str]:
     lines = []
     for running in progress.running[:most]:
         seconds = math.floor(now - running.since)
-        line = f"▶ {running.job} on {running.node} for {spoken(seconds).replace('.0 s', ' s')}"
+        line = f"▶ {running.job} on {running.node} for {spoken(seconds)}"
         words = " ".join(running.words.split())[:WORDS_MOST]
         lines.append(f"{line}: {words}" if words else line)
     more = len(progress.running) - most

@@ -63,10 +63,10 @@ def clock_time(at: float, now: float) -> str:
 def spoken(seconds: float) -> str:
     """A duration as people say it: `3.2 s`, `42 s`, `8 min 4 s`, `31 min`, `2 h 5 min`, `3 d 4 h`.
 
-    From ten minutes on seconds are left out.
+    From ten minutes on seconds are left out. The scheduler and the nodes have the same function.
     """
     if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
+        return f"{max(0.0, seconds):.1f}".removesuffix(".0") + " s"
     if seconds < 60:
         return f"{int(seconds)} s"
     minutes, rest = divmod(int(seconds), 60)

@@ -191,7 +191,7 @@ def test_a_plan():
         "nodes as seen by docs (api):",
         "  node-1  0.18  0/2 slots  3 s old  score 0.18, cpu 12 %, mem 35 %",
         "  n2      -     1/4 slots           no load data; its turn",
-        "  n3      -     0/1 slots  4 s old  offline",
+        "  n3      -     0/1 slots  3 s old  offline",
         "  m0, m1, m2, m3, m4, and 2 more: full",
         "left out of the inventory (a TV): tv-0, tv-1, tv-2, tv-3, tv-4, and 2 more",
         "left out of the inventory (a phone): p",

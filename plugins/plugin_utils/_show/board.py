@@ -28,11 +28,15 @@ BAR_LEAST = 3
 BAR_MOST = 20
 # Columns of a node's line beside its name and its two bars.
 FIGURES = 37
-# Lines of a board beside those in its frames: the heading, borders, and the line below.
-AROUND = 12
+# Lines of a frame beside those in it, and from how many below the heading on costs have a share.
+FRAME = 2
+ROOMY_ROWS = 30
 
 # A document, or a row of one, as it came back through Ansible: data without types.
 Row = Mapping[str, Any]
+
+# A part of the board: its title, what stands at the right of that, and its lines.
+Part = tuple[str, str, list[str]]
 
 
 def board_text(board: Row, columns: int = COLUMNS, rows: int | None = None) -> list[str]:
@@ -43,32 +47,45 @@ def board_text(board: Row, columns: int = COLUMNS, rows: int | None = None) -> l
     counted = f"{totals['answered']} of {totals['nodes']} nodes"
     lines = [heading(f"watch · {counted} · {clock}", columns)]
 
-    # Each of the four parts gets its share of a terminal, and what is left out is counted.
-    share = None if rows is None else max(2, (rows - AROUND) // 4)
-    parts = (
+    parts: list[Part] = [
         ("nodes", told_totals_of_day(totals, board["cost"]), _node_lines(board["nodes"], columns)),
         ("running", _running_count(totals), _running_lines(board, columns)),
         ("waiting", str(totals["waiting"] or ""), _waiting_lines(board["waiting"], columns)),
         ("ended today", str(totals["ended_today"] or ""), _ended_lines(board, columns)),
-    )
-    spare = 0 if share is None else sum(max(0, share - len(part)) for _n, _r, part in parts)
+        ("cost", "", _cost_lines(board, columns)),
+    ]
+    parts = [part for part in parts if part[2]]
+    if parts and rows is not None:
+        parts = _fitted(parts, rows - len(lines))
     for title, right, part in parts:
-        if not part:
-            continue
-        if share is not None and len(part) > share:
-            shown = share + spare
-            spare = max(0, shown - len(part))
-            part = _cut(part, shown)
         lines += frame(title, right, part, columns)
-
-    # What it costs gets the room that is left.
-    costs = _cost_lines(board, columns)
-    if rows is not None:
-        room = rows - len(lines) - 2
-        costs = _cut(costs, room) if room > 1 else costs[: max(0, room)]
-    if costs:
-        lines += frame("cost", "", costs, columns)
     return lines if rows is None else lines[:rows]
+
+
+def _fitted(parts: list[Part], rows: int) -> list[Part]:
+    """The parts in so many lines, their frames among them; what is left out is counted.
+
+    Each gets as many lines as the others, as long as it needs them. What it costs comes last, and
+    on a low terminal only where the others need less.
+    """
+    room = rows - FRAME * len(parts)
+    needs = [len(lines) for _title, _right, lines in parts]
+    if rows < ROOMY_ROWS and parts[-1][0] == "cost":
+        needs[-1] = min(needs[-1], room - sum(needs[:-1]))
+        if needs[-1] < 1:
+            room += FRAME
+            del parts[-1], needs[-1]
+    shares = [1] * len(parts)
+    left = room - sum(shares)
+    while left > 0 and shares != needs:
+        for index, need in enumerate(needs):
+            if shares[index] < need and left > 0:
+                shares[index] += 1
+                left -= 1
+    return [
+        (title, right, _cut(lines, share))
+        for (title, right, lines), share in zip(parts, shares, strict=True)
+    ]
 
 
 def _cut(lines: Sequence[str], most: int) -> list[str]:

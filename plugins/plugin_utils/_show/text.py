@@ -33,6 +33,7 @@ IN_ASCII = {
     "✗": "x",
     "…": "~",
     "·": "-",
+    "–": "-",
     "→": ">",
 }
 VARIATION_SELECTOR = "\N{VARIATION SELECTOR-16}"

@@ -178,10 +178,23 @@ def test_a_board_is_never_longer_than_the_terminal_and_counts_what_it_leaves_out
         assert len(shown) <= rows
         assert shown[0].startswith("╔")
     if rows >= 24:
+        # No line is left blank while something is left out.
+        assert len(shown) == rows
         counted = [line for line in shown if re.search(r"… and \d+ more lines", line)]
         assert counted and all(
             f"┌─ {part}" in "\n".join(shown) for part in ("nodes", "running", "waiting", "ended")
         )
+
+
+@pytest.mark.parametrize("rows", [22, 28, 30, 31, 44])
+def test_costs_have_a_share_of_a_high_terminal_and_what_is_left_of_a_low_one(rows: int) -> None:
+    told = document("watch")
+    busy = {**told, "attempts": told["attempts"] * 40}
+    quiet = {**told, "attempts": told["attempts"][2:], "foreign": [], "waiting": []}
+    assert ("┌─ cost ─" in "\n".join(board.board_text(busy, 80, rows))) == (rows >= 31)
+    shown = board.board_text(quiet, 80, rows)
+    assert any("today $0.08 in 2 attempts" in line for line in shown)
+    assert len(shown) <= rows
 
 
 def test_parts_that_hold_nothing_have_no_frame() -> None:

@@ -14,7 +14,7 @@ from .dashboard import told_totals_of_day
 from .ends import attempt_mark, job_words
 from .figures import ago, bar, duration, percent, slots
 from .frames import BORDERS, COLUMNS, LEAST, columns_of, frame, heading, told
-from .text import GAP, fit, pad, width, wrapped
+from .text import GAP, fit, pad, unstyled, width, wrapped
 
 # From how many seconds without a sign of life on that is told.
 QUIET_TOLD = 60
@@ -183,7 +183,7 @@ def _life_of(row: Row) -> list[str]:
     if row["waits"]:
         notes.append(row["waits"])
     if row["line"]:
-        notes.append(row["line"])
+        notes.append(unstyled(row["line"]))
     return notes
 
 

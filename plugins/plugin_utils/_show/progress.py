@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .costs import money
-from .text import spoken
+from .text import spoken, unstyled
 
 # The ends that are told beside what is done, in this order.
 OTHER_ENDS = ("failed", "lost", "unproven", "cancelled", "skipped")
@@ -98,7 +98,7 @@ def running_lines(progress: Progress, now: float, most: int) -> list[str]:
     for running in progress.running[:most]:
         seconds = math.floor(now - running.since)
         line = f"▶ {running.job} on {running.node} for {spoken(seconds)}"
-        words = " ".join(running.words.split())[:WORDS_MOST]
+        words = " ".join(unstyled(running.words).split())[:WORDS_MOST]
         lines.append(f"{line}: {words}" if words else line)
     more = len(progress.running) - most
     if more > 0:

@@ -8,6 +8,7 @@ Emoji and CJK take two columns, accents none.
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 from collections.abc import Sequence
@@ -36,7 +37,14 @@ IN_ASCII = {
     "–": "-",
     "→": ">",
 }
+# What sets colours or moves about in a terminal; its first character may have been replaced.
+STYLE = re.compile("[\x1b\N{REPLACEMENT CHARACTER}]\\[[0-?]*[ -/]*[@-~]")
 VARIATION_SELECTOR = "\N{VARIATION SELECTOR-16}"
+
+
+def unstyled(line: str) -> str:
+    """A line without the colours and the like that programs print."""
+    return STYLE.sub("", line)
 
 
 def printable(line: str) -> str:

@@ -210,7 +210,7 @@ status:
         Running ones first, each with C(attempt), C(node), C(run_id), C(job), C(status)
         (V(running), V(dead): its supervisor died, V(success), V(unproven), V(failed),
         V(cancelled)), C(class), C(message), C(agent), C(project), C(controller), C(begun_at),
-        C(ended_at), C(seconds), C(cost_usd), C(quota_kind) (of class V(quota): V(reset),
+        C(ended_at), C(seconds), C(cost_usd), C(tokens), C(quota_kind) (of class V(quota): V(reset),
         V(credit) or V(busy)), C(quiet) (for how many seconds a running one has shown no sign of
         life) and C(waits) (what it waits for).
       type: list
@@ -237,6 +237,13 @@ status:
         What attempts have cost of which this controller heard today that they ended, as C(cost) of
         M(distributed.gummy.run_jobs) has it for a run.
       type: dict
+      returned: always
+    cost_days:
+      description: >-
+        What each of the last seven days cost on which something has ended, the newest first: its
+        C(name), such as V(2026-11-29), C(cost_usd), C(tokens), C(attempts) and C(unpriced).
+      type: list
+      elements: dict
       returned: always
 specialists:
   description: >-
@@ -386,6 +393,15 @@ watch:
         C(nodes), C(answered), C(running), C(waiting), C(foreign), C(ended_today), C(specialists),
         C(active) and C(cost_today).
       type: dict
+      returned: always
+    cost:
+      description: What today cost, as in the document V(status).
+      type: dict
+      returned: always
+    cost_days:
+      description: What the last days cost, as in the document V(status).
+      type: list
+      elements: dict
       returned: always
 logs:
   description: The logs of the attempts that were asked for.

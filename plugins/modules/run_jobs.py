@@ -614,7 +614,8 @@ document:
       description: >-
         What all calls of the run have cost, with C(cost_usd) (null: no price is known), C(tokens),
         C(attempts), C(unpriced) and, each with the same of every C(name), C(by_job), C(by_node),
-        C(by_agent), C(by_account) and C(by_project).
+        C(by_agent), C(by_account), C(by_project) and C(by_day). What a job has cost in all of its
+        attempts stands there; its own C(cost_usd) is that of the last one.
       type: dict
       returned: for a run
     today_usd:

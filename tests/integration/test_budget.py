@@ -89,3 +89,11 @@ def test_the_budget_of_a_day_holds_for_all_runs_and_status_shows_who_spent_it(
     ):
         assert [(row["name"], row["cost_usd"]) for row in cost[key]] == [(name, 1.25)]
     assert "cost today $1.25 in 2 attempts" in played.output
+
+    # The board tells the same, of the same sums.
+    board = controller.folder / "watch.json"
+    watched = controller.play("watch", "-e", f"gummy_output_file={board}")
+    assert json.loads(board.read_text(encoding="utf-8"))["cost"] == cost, watched
+    jobs = f"by job: {first.run['run_id']}/a $0.75, {second.run['run_id']}/a $0.50"
+    for shown in (played, watched):
+        assert jobs in " ".join(shown.output.replace("│", "").split())

@@ -26,6 +26,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._load import fac
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import (
     agents,
     beside,
+    durations,
     launch,
     places,
     row,
@@ -35,7 +36,10 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._node import har
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import setup as node_setup
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import harvest_files
 from ansible_collections.distributed.gummy.plugins.plugin_utils._run import resume
-from ansible_collections.distributed.gummy.plugins.plugin_utils._show import costs, report
+from ansible_collections.distributed.gummy.plugins.plugin_utils._schedule import (
+    durations as schedule_durations,
+)
+from ansible_collections.distributed.gummy.plugins.plugin_utils._show import costs, report, text
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -67,6 +71,14 @@ def test_how_an_agent_is_held_to_a_budget_is_what_its_row_does() -> None:
     } == pricing.PRICING
     # What is shown as costing nothing.
     assert [name for name, kind in pricing.PRICING.items() if kind == pricing.FREE] == [costs.FREE]
+
+
+def test_durations_are_said_in_the_same_words_by_nodes_scheduler_and_summary() -> None:
+    steps = [-5, 0, 0.04, 0.06, 9.94, 9.96, 59.9, 90, 599, 600, 3599, 3600, 172_799, 172_800, 1e7]
+    for seconds in [*steps, *(1.17**power for power in range(100))]:
+        words = text.spoken(seconds)
+        assert durations.spoken(seconds) == words
+        assert schedule_durations.spoken(seconds) == words
 
 
 def test_what_people_are_told_to_go_on_with_is_what_a_run_takes_up() -> None:

@@ -25,6 +25,7 @@ from .._fleet.ask import MESSAGE_MOST, AttemptRow
 from .._fleet.fleet import Fleet
 from .._links.link import Link, LinkError
 from .._node import wire
+from .._schedule.durations import spoken
 from .find_attempts import find_attempts
 
 # How long a node tells before it is asked again, and how much longer it may take, in seconds.
@@ -158,8 +159,8 @@ class _NodeFollower:
 
     def _give_up(self, why: str) -> None:
         """Its attempts are followed no more."""
-        minutes = SILENT_MOST / 60
-        self._tell_all("given_up", f"{why}; not asked any more after {minutes:.0f} minutes")
+        silence = spoken(SILENT_MOST)
+        self._tell_all("given_up", f"{why}; not asked any more after {silence}")
         with self._lock:
             self._rows.clear()
             self._offsets.clear()

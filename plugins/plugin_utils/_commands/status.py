@@ -11,7 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar
 
-from .._files.costs import CostSummary, Ledger, summarize
+from .._files.costs import (
+    CostShare,
+    CostSummary,
+    Ledger,
+    TokenCount,
+    summarize,
+    tokens_in,
+)
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet, with_load_of_now
@@ -112,6 +119,8 @@ class StatusAttempt(_Class):  # pylint: disable=inherit-non-class
     # How long it took, or has run by now.
     seconds: float | None
     cost_usd: float | None
+    # What its agent's model read and wrote; None: it does not count that, or has not ended.
+    tokens: TokenCount | None
     # Of class `quota`: reset, credit or busy.
     quota_kind: str | None
     # For how many seconds a running one has shown no sign of life, and what it waits for.
@@ -156,6 +165,8 @@ class StatusDocument(TypedDict):
     totals: StatusTotals
     # What attempts have cost of which this controller heard today that they ended.
     cost: CostSummary
+    # The same of each of the last seven days on which something has ended, the newest first.
+    cost_days: list[CostShare]
 
 
 @dataclass(frozen=True)
@@ -191,6 +202,7 @@ def status(fleet: Fleet) -> StatusDocument:
     )
     failure = why_it_fails(nodes, answers)
     node_rows = _node_rows(fleet, answers, silent)
+    ledger = Ledger()
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "status",
@@ -206,7 +218,8 @@ def status(fleet: Fleet) -> StatusDocument:
             "running": sum(row["status"] == "running" for row in rows),
             "ended_today": sum(row["ended_at"] is not None for row in rows),
         },
-        "cost": summarize(Ledger().today()),
+        "cost": summarize(ledger.today()),
+        "cost_days": ledger.days(),
     }
 
 
@@ -380,6 +393,7 @@ def attempt_row(
         "ended_at": number_of(reply.get("ended_at")),
         "seconds": number_of(reply.get("seconds")),
         "cost_usd": number_of(ended.get("cost_usd", signs.get("cost_usd"))),
+        "tokens": tokens_in(ended),
         "quota_kind": text_of(ended.get("kind")) if failure == "quota" else None,
         "quiet": number_of(signs.get("quiet")),
         "waits": text_of(signs.get("waits"), SENTENCE_MOST) or None,

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from .._files.costs import Ledger, summarize
+from .._files.costs import CostShare, CostSummary, Ledger, summarize
 from .._files.known_jobs import WaitingJob, waiting_jobs
 from .._files.record import SCHEMA_VERSION, known_controller_id
 from .._fleet.ask import all_replies, ask_all_nodes
@@ -132,6 +132,9 @@ class WatchDocument(TypedDict):
     foreign: list[ForeignRow]
     waiting: list[WaitingRow]
     totals: WatchTotals
+    # As `status` has them: today, and each of the last seven days on which something has ended.
+    cost: CostSummary
+    cost_days: list[CostShare]
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,7 @@ def watch(fleet: Fleet, paths: Sequence[str] = ()) -> WatchDocument:
 
     looks, silent = ask_all_nodes(fleet, ask, without=away(fleet.candidates), only_looks=True)
     seen = Seen(looks, {**away(fleet.candidates), **silent})
-    return make_board(fleet, seen, _records(looks), waiting_jobs(), cost_of_day(Ledger()))
+    return make_board(fleet, seen, _records(looks), waiting_jobs(), Ledger())
 
 
 def _request(fleet: Fleet, paths: Sequence[str], *, again: bool = False) -> wire.BoardRequest:
@@ -232,7 +235,7 @@ class Watching:
                 self._records_until = now + RECORDS_LAST
             records = self._records
         seen = Seen(looks, silent, now)
-        return make_board(self._fleet, seen, records, self._waiting, cost_of_day(self._ledger))
+        return make_board(self._fleet, seen, records, self._waiting, self._ledger)
 
     def answered_at(self) -> dict[str, float]:
         """When each node has answered last, by the monotonic clock."""
@@ -295,22 +298,18 @@ def _last_look(text: str) -> str:
 # -- the document
 
 
-def cost_of_day(ledger: Ledger) -> float | None:
-    """Dollars that this controller has noted today."""
-    return summarize(ledger.today())["cost_usd"]
-
-
 def make_board(
     fleet: Fleet,
     seen: Seen,
     records: Records,
     own: Sequence[WaitingJob],
-    cost_today: float | None,
+    ledger: Ledger,
 ) -> WatchDocument:
     """The document of what is known.
 
-    own: the jobs that wait here; cost_today: dollars that this controller has noted today.
+    own: the jobs that wait here; ledger: what this controller has noted of costs.
     """
+    cost = summarize(ledger.today())
     nodes = fleet.candidates
     # Store -> the first name that leads to it.
     stores: dict[str, str] = {}
@@ -345,8 +344,14 @@ def make_board(
         "foreign": foreign,
         "waiting": waiting,
         "totals": _totals(
-            rows, attempts, waiting=len(waiting), foreign=len(foreign), cost_today=cost_today
+            rows,
+            attempts,
+            waiting=len(waiting),
+            foreign=len(foreign),
+            cost_today=cost["cost_usd"],
         ),
+        "cost": cost,
+        "cost_days": ledger.days(),
     }
 
 

@@ -15,6 +15,7 @@ from .._links.reader import clean_line
 from .._links.ssh_failures import waits_for_a_person, why_ssh_failed
 from .._links.words import asks_a_person, told_words
 from .._load.probe import LINE_BEGIN
+from .._schedule.durations import spoken
 from .node_facts import SENTENCE_MOST, Contact, Way
 from .script import script
 
@@ -89,9 +90,9 @@ def _no_answer(
             reason += f", and it says: {words}"
         return Contact("no_command", reason, said, lines, asked_at)
     if link.has_master(HERE_SECONDS):
-        reason = f"the login works, and then no command begins within {SECONDS:.0f} s"
+        reason = f"the login works, and then no command begins within {spoken(SECONDS)}"
         return Contact("silent", reason, said, lines, asked_at)
-    return Contact("timeout", f"no answer within {SECONDS:.0f} s", said, asked_at=asked_at)
+    return Contact("timeout", f"no answer within {spoken(SECONDS)}", said, asked_at=asked_at)
 
 
 def _last_words(text: str) -> str:

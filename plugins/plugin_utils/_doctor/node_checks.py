@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from .._links.link import SESSIONS
+from .._schedule.durations import spoken
 from .._schedule.placement import DISK_RESERVE
 from . import agent_checks
 from .node_facts import NodeFacts
@@ -366,7 +367,7 @@ def _clock(facts: NodeFacts) -> Verdict:
     if facts.measured.os == "macos":
         command = "sntp -sS time.apple.com"
     return bad(
-        f"its clock is {abs(ahead):.0f} s {how}", as_root(facts, command), seconds_ahead=ahead
+        f"its clock is {spoken(abs(ahead))} {how}", as_root(facts, command), seconds_ahead=ahead
     )
 
 

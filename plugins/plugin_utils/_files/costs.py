@@ -4,7 +4,8 @@
 """What jobs have cost: a line for each attempt that ended, in a file for each day, and their sums.
 
 A day is one of this controller's clock, and an attempt counts on the day when this controller heard
-that it ended. What is in the journal of a run may be cleaned away with the run; this stays.
+that it ended. What is in the journal of a run may be cleaned away with the run; this stays, for
+the last 400 days on which something has ended.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
@@ -24,6 +26,15 @@ FOLDER = "costs"
 # The largest number of dollars that one attempt can say, as the reader of replies has it.
 DOLLARS_MOST = 1e6
 TOKENS_MOST = 2**63
+
+# A day in the name of a file and in a row.
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+SUFFIX = ".jsonl"
+
+# How many days are kept, and how many of them are told, today among them.
+KEPT_DAYS = 400
+TOLD_DAYS = 7
+SECONDS_OF_A_DAY = 86400
 
 
 class TokenCount(TypedDict):
@@ -54,11 +65,14 @@ class CostRow(TypedDict):
     # None: its agent does not count them.
     tokens: TokenCount | None
 
+    # When this controller heard that it ended, as `2026-11-29`; blank: an older version noted it.
+    day: str
+
 
 class CostShare(TypedDict):
     """The part of a node, or whatever else attempts are told apart by."""
 
-    # Of the node, job, agent, account or project; blank: no project.
+    # Of the node, job, agent, account, project or day; blank: no project.
     name: str
 
     # None: no price is known.
@@ -85,6 +99,9 @@ class CostSummary(TypedDict):
     by_account: list[CostShare]
     by_project: list[CostShare]
 
+    # The newest first.
+    by_day: list[CostShare]
+
 
 # -- sums, which are pure
 
@@ -103,7 +120,14 @@ def summarize(rows: Iterable[CostRow]) -> CostSummary:
         "by_agent": _shares((row["agent"], row) for row in rows),
         "by_account": _shares((row["account"], row) for row in rows),
         "by_project": _shares((row["project"] or "", row) for row in rows),
+        "by_day": by_day(rows),
     }
+
+
+def by_day(rows: Iterable[CostRow]) -> list[CostShare]:
+    """What these attempts have cost on each day, the newest first."""
+    shares = _shares((row["day"], row) for row in rows)
+    return sorted(shares, key=lambda share: share["name"], reverse=True)
 
 
 def dollars_of(rows: Iterable[CostRow]) -> float:
@@ -156,6 +180,8 @@ class Ledger:
         # How many bytes of the day's file were read.
         self._read = 0
         self._rows: dict[str, CostRow] = {}
+        # What the days before it have cost; None: not read yet.
+        self._past: list[CostShare] | None = None
 
     def note(self, row: CostRow) -> None:
         """Add what an attempt has cost.
@@ -164,9 +190,12 @@ class Ledger:
         the row too.
         """
         line = json.dumps(row).encode() + b"\n"
-        path = os.path.join(own_state_home(FOLDER), f"{day_of(time.time())}.jsonl")
+        folder = own_state_home(FOLDER)
+        path = os.path.join(folder, row["day"] + SUFFIX)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         with contextlib.suppress(OSError):
+            if not os.path.exists(path):
+                _forget_old_days(folder)
             file = os.open(path, flags, PRIVATE)
             try:
                 os.write(file, line)
@@ -179,6 +208,14 @@ class Ledger:
         self._look()
         return list(self._rows.values())
 
+    def days(self) -> list[CostShare]:
+        """What each of the last seven days has cost on which something ended, the newest first."""
+        self._look()
+        if self._past is None:
+            past = [self._rows_of(day) for day in _days_before(time.time(), TOLD_DAYS - 1)]
+            self._past = by_day(row for rows in past for row in rows)
+        return by_day(self._rows.values()) + self._past
+
     def has_grown(self) -> bool:
         """Whether there is something that `today` has not told; another day is too."""
         day = day_of(time.time())
@@ -189,14 +226,16 @@ class Ledger:
         return (day, size) != (self._day, self._read)
 
     def _path(self, day: str) -> str:
-        return os.path.join(known_state_home(), FOLDER, f"{day}.jsonl")
+        return os.path.join(known_state_home(), FOLDER, day + SUFFIX)
 
     def _look(self) -> None:
+        """Read what has grown of today's file."""
         day = day_of(time.time())
         if day != self._day:
             self._day = day
             self._read = 0
             self._rows = {}
+            self._past = None
         try:
             with open(self._path(day), "rb") as file:
                 file.seek(self._read)
@@ -206,11 +245,39 @@ class Ledger:
         # Who writes a line may not be done with it.
         whole = data[: data.rfind(b"\n") + 1]
         self._read += len(whole)
-        for line in whole.splitlines():
-            with contextlib.suppress(ValueError, RecursionError):
-                row = read_row(json.loads(line))
-                if row is not None:
-                    self._rows[row["attempt"]] = row
+        self._rows.update(_rows_in(whole, day))
+
+    def _rows_of(self, day: str) -> list[CostRow]:
+        """What has ended on a day that is over, each attempt once."""
+        try:
+            with open(self._path(day), "rb") as file:
+                return list(_rows_in(file.read(), day).values())
+        except OSError:
+            return []
+
+
+def _rows_in(data: bytes, day: str) -> dict[str, CostRow]:
+    """The rows of a file, or of a part of it, by attempt; the day is the file's."""
+    rows = {}
+    for line in data.splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            row = read_row(json.loads(line))
+            if row is not None:
+                rows[row["attempt"]] = CostRow({**row, "day": day})
+    return rows
+
+
+def _days_before(now: float, count: int) -> list[str]:
+    """So many days before the one of this time; at noon no change of the clock moves a day."""
+    noon = time.mktime((*time.localtime(now)[:3], 12, 0, 0, 0, 0, -1))
+    return [day_of(noon - number * SECONDS_OF_A_DAY) for number in range(1, count + 1)]
+
+
+def _forget_old_days(folder: str) -> None:
+    """Remove what is older than the days that are kept. Raises OSError."""
+    names = [name for name in os.listdir(folder) if DAY.fullmatch(name.removesuffix(SUFFIX))]
+    for name in sorted(names, reverse=True)[KEPT_DAYS - 1 :]:
+        os.unlink(os.path.join(folder, name))
 
 
 def read_row(value: Any) -> CostRow | None:
@@ -227,7 +294,12 @@ def read_row(value: Any) -> CostRow | None:
         account=str(texts[5]),
         project=project,
         told=value,
+        day=_day_in(value.get("day")),
     )
+
+
+def _day_in(value: object) -> str:
+    return value if isinstance(value, str) and DAY.fullmatch(value) else ""
 
 
 def cost_row(
@@ -240,17 +312,15 @@ def cost_row(
     account: str,
     project: str | None,
     told: Mapping[str, Any],
+    day: str | None = None,
 ) -> CostRow:
-    """The row of an attempt. told: has its cost_usd and tokens, or what looks like them."""
+    """The row of an attempt.
+
+    told: has its cost_usd and tokens, or what looks like them; day: None is today.
+    """
     cost = told.get("cost_usd")
     if not _is_number(cost, DOLLARS_MOST):
         cost = None
-    counts = told.get("tokens")
-    tokens: TokenCount | None = None
-    if isinstance(counts, Mapping) and all(
-        _is_number(counts.get(way), TOKENS_MOST) for way in ("input", "output")
-    ):
-        tokens = {"input": int(counts["input"]), "output": int(counts["output"])}
     return {
         "attempt": attempt,
         "run_id": run_id,
@@ -260,8 +330,19 @@ def cost_row(
         "account": account,
         "project": project,
         "cost_usd": None if cost is None else float(cost),
-        "tokens": tokens,
+        "tokens": tokens_in(told),
+        "day": day_of(time.time()) if day is None else day,
     }
+
+
+def tokens_in(told: Mapping[str, Any]) -> TokenCount | None:
+    """The tokens that an end tells; None: it tells none."""
+    counts = told.get("tokens")
+    if not isinstance(counts, Mapping):
+        return None
+    if not all(_is_number(counts.get(way), TOKENS_MOST) for way in ("input", "output")):
+        return None
+    return {"input": int(counts["input"]), "output": int(counts["output"])}
 
 
 def _is_number(value: object, most: float) -> bool:

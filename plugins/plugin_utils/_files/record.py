@@ -218,7 +218,8 @@ class History:
                 times = self.times.setdefault(entry["attempt"], {})
                 times.setdefault(entry["state"], entry["at"])
         elif kind == "cost":
-            self.costs[entry["cost"]["attempt"]] = dict(entry["cost"])
+            # An older version noted no day.
+            self.costs[entry["cost"]["attempt"]] = {"day": "", **entry["cost"]}
         elif kind == "takeover":
             self.silent = entry["silent"]
         elif kind == "wait":

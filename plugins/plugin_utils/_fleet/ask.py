@@ -15,6 +15,7 @@ from .._links.guardian import guardian
 from .._links.link import Link, LinkError
 from .._links.signatures import Verdict
 from .._node import wire
+from .._schedule.durations import spoken
 from .fleet import Fleet
 
 # How many characters of a node's own words are passed on to people.
@@ -166,7 +167,7 @@ class Stragglers:
             seconds = max(LEAST_SECONDS, TIMES * max(self._taken))
             for name in self._was_warm & self._begun.keys() - self._given_up.keys():
                 if now - max(self._begun[name], self._links[name].last_step) >= seconds:
-                    text = f"{name} did not answer within {seconds:.0f} s, as others did"
+                    text = f"{name} did not answer within {spoken(seconds)}, as others did"
                     self._given_up[name] = LinkError(text, "timeout")
                     late.append(name)
         return late

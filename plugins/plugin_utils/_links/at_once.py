@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from .._node.durations import spoken
 from .process import DeadlinePassed, NotStarted, Process
 
 K = TypeVar("K")
@@ -63,7 +64,7 @@ def _run(
     """Run one command until this time of the monotonic clock; `timeout` is for the message."""
     left = until - time.monotonic()
     if left <= 0:
-        return CompletedCommand(None, trouble=f"no turn within {timeout:g} s", tried=False)
+        return CompletedCommand(None, trouble=f"no turn within {spoken(timeout)}", tried=False)
 
     # No terminal and English messages, whatever the user's locale.
     env = {**os.environ, "LC_ALL": "C"}
@@ -86,7 +87,7 @@ def _run(
         else:
             status = process.status(max(0.1, until - time.monotonic()))
     except DeadlinePassed:
-        trouble = f"no answer within {timeout:g} s"
+        trouble = f"no answer within {spoken(timeout)}"
     finally:
         err = process.errors()
         process.close()

@@ -46,6 +46,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, cast, overload
 
 from .._node import wire
+from .._node.durations import spoken
 from . import reader
 from .asks import VERBS_OF_ROWS, Asks
 from .by_hand import typed_words
@@ -365,7 +366,7 @@ class Link(Asks):
         raise LinkError(waits_for_a_person(words), "login")
 
     def _no_answer(self, seconds: float, process: Process | None = None) -> LinkError:
-        text = f"{self.name} did not answer within {seconds:.0f} s"
+        text = f"{self.name} did not answer within {spoken(seconds)}"
         words = ""
         if process is not None and not self.connected:
             words = told_words(process.errors() + process.beginning.decode("utf-8", "replace"))
@@ -739,7 +740,7 @@ class Link(Asks):
                 raise self._too_much(exc) from None
             except DeadlinePassed:
                 raise LinkError(
-                    f"rsync with {self.name} took longer than {seconds:.0f} s", "timeout"
+                    f"rsync with {self.name} took longer than {spoken(seconds)}", "timeout"
                 ) from None
         self._check(status, errors)
         if status == RSYNC_BROKEN_OFF:

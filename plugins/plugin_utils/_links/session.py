@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from .._node import wire
+from .._node.durations import spoken
 from . import reader
 from .asks import VERBS_OF_ROWS, Asks
 from .channel import Channel
@@ -315,7 +316,7 @@ class Conversation:
         if not self._is_ready or self._is_waited_for:
             seconds = PONG_SECONDS if self._is_ready else READY_SECONDS
             self._host.drop()
-            text = f"{self._name} did not answer within {seconds:.0f} s"
+            text = f"{self._name} did not answer within {spoken(seconds)}"
             words = ""
             if not self._is_ready:
                 words = told_words(f"{self._channel.errors()}\n{self._noise}")
@@ -466,7 +467,7 @@ class NodeSession(Asks):
                     yield reply
                 return
             except TimeoutError:
-                error = f"{self._host.name} did not answer within {seconds:.0f} s"
+                error = f"{self._host.name} did not answer within {spoken(seconds)}"
                 raise LinkError(error, "timeout") from None
             except LinkError as exc:
                 why = _why_again(exc)

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from .durations import spoken
 from .events import Events, count, dollars, fields
 from .row import (
     CAPPED,
@@ -486,7 +487,7 @@ def _waits(event: dict[str, Any]) -> str:
     )
     delay = event.get("retry_delay_ms")
     if isinstance(delay, (int, float)) and 0 <= delay < 1e12:
-        words += ", for %.0f s" % (delay / 1000)
+        words += ", for %s" % spoken(delay / 1000)
     return words
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from . import agents, gummy, recorder, row
+from .durations import spoken
 from .store import TYPE_CHECKING, Attempt, Refusal, Store, try_lock
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def waited(reader: row.Reader, seconds: float) -> wire.EndedRecord:
     if own.failure not in ("quota", "login"):
         own = own._replace(failure="quota", kind="busy", reset_at=None)
     waits = reader.said().get("waits") or "no reason given"
-    message = "ended, for it had waited for its service for %.0f s: %s" % (seconds, waits)
+    message = "ended, for it had waited for its service for %s: %s" % (spoken(seconds), waits)
     return _record_of(own, message)
 
 

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 
 from .claude import ClaudeReader, text_of
+from .durations import spoken
 from .events import count, fields
 from .row import SHOWN, Agent, Ran, Result, last_line
 from .store import TYPE_CHECKING
@@ -83,10 +84,10 @@ def _waits(data: dict[str, Any]) -> str:
     delay = count(data.get("delayMs"))
     if delay is None:
         return "waits for its service (it asks again)"
-    return "waits for its service, try %s of %s, for %.0f s" % (
+    return "waits for its service, try %s of %s, for %s" % (
         count(data.get("attempt")),
         count(data.get("maxRetries")),
-        delay / 1000,
+        spoken(delay / 1000),
     )
 
 

@@ -37,6 +37,7 @@ from . import (
 )
 from .baseline import make_baseline
 from .claim import Claims, refuse_known, release
+from .durations import spoken
 from .flow import Flow
 from .git import HarvestError
 from .states import move, state_of
@@ -346,9 +347,9 @@ def _run_setup(
             return None
         message = "setup ended with exit status %d" % (status or 0)
     except subprocess.TimeoutExpired:
-        message = "setup was still running after %g s" % seconds
+        message = "setup was still running after %s" % spoken(seconds)
     except _Stalled as exc:
-        message = "setup showed no sign of life for %.0f s" % exc.args[0]
+        message = "setup showed no sign of life for %s" % spoken(exc.args[0])
     except _Cancelled:
         failure = "cancelled"
         message = "cancelled"
@@ -454,11 +455,11 @@ def _watch(
             else:
                 _fail(ended, "verify", "verify ended with exit status %d" % (status or 0))
     except subprocess.TimeoutExpired:
-        _fail(ended, "timeout", "still running after %s s" % spec["timeout"])
+        _fail(ended, "timeout", "still running after %s" % spoken(spec["timeout"]))
     except _Cancelled:
         _fail(ended, "cancelled", "cancelled")
     except _Stalled as exc:
-        message = "no sign of life for %.0f s: no CPU, no new process, no output" % exc.args[0]
+        message = "no sign of life for %s: no CPU, no new process, no output" % spoken(exc.args[0])
         waits = launch.told(attempt, spec, reader).get("waits")
         _fail(ended, "stalled", "; ".join(filter(None, (message, waits))))
     except _Waited as exc:

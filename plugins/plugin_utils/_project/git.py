@@ -25,6 +25,7 @@ from .._links.process import (
     Process,
     TooMuchOutput,
 )
+from .._node.durations import spoken
 
 # Settings with which nothing of the user's runs, and nothing but what was asked for is written,
 # whatever the settings of the user and the repository say. Whose folders git looks into at all is
@@ -145,8 +146,8 @@ def git(
         raise GitError(f"git {command} in {folder} was ended, for {exc}") from None
     except DeadlinePassed:
         raise GitError(
-            f"git {command} in {folder} took longer than {deadline:.0f} s and was ended: look for "
-            "a named pipe among its settings and its files .gitignore, or for a disk that is silent"
+            f"git {command} in {folder} took longer than {spoken(deadline)} and was ended: look "
+            "for a named pipe among its settings and its files .gitignore, or for a silent disk"
         ) from None
     finally:
         process.close()

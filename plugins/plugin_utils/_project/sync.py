@@ -24,6 +24,7 @@ from .._links.process import Process
 from .._links.reader import clean_line
 from .._node import wire
 from .._node.belongs import LIST, Patterns, pack
+from .._node.durations import spoken
 from .attributes import AttributeFiles, attribute_files, attribute_files_around
 from .contents import contents, included_by_file
 from .git import GitError, Project, ProjectError, project_at
@@ -513,13 +514,13 @@ def fetch_harvest(
     except LinkError as exc:
         if exc.kind != "timeout":
             raise
-        raise _too_slow(link, attempt, f"took longer than {seconds / 60:.0f} minutes") from None
+        raise _too_slow(link, attempt, f"took longer than {spoken(seconds)}") from None
     finally:
         too_much = growth.end()
     if too_much:
         raise _too_large(link, attempt, too_much)
     if growth.is_too_slow:
-        least = f"{LEAST_BYTES / 1e3:.0f} kB in {LEAST_SECONDS / 60:.0f} minutes"
+        least = f"{LEAST_BYTES / 1e3:.0f} kB in {spoken(LEAST_SECONDS)}"
         raise _too_slow(link, attempt, f"brought less than {least}")
     if status:
         raise TransferError(*why_rsync_failed(status, errors))
@@ -550,7 +551,7 @@ def _too_slow(link: Link, attempt: str, why: str) -> TransferError:
     return TransferError(
         "harvest",
         f"the fetch of the harvest {why}: {_stays_there(link, attempt)}; "
-        f"to try it once more, for as long as {RSYNC_SECONDS / 3600:.0f} hours: "
+        f"to try it once more, for as long as {spoken(RSYNC_SECONDS)}: "
         f"harvest -e gummy_job={attempt}",
     )
 

@@ -291,7 +291,7 @@ def line_of_signs(before: wire.Signs | None, now: wire.Signs | None) -> str:
     level, reason = signs.news(now)
     level_before, reason_before = (0, "") if before is None else signs.news(before)
     if level > level_before:
-        return f"no sign of life for {now['quiet'] / 60:.0f} min"
+        return f"no sign of life for {spoken(now['quiet'])}"
     if not level and level_before:
         return "it shows signs of life again"
     if reason and reason != reason_before:

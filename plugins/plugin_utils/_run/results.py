@@ -20,7 +20,7 @@ from .._project.branch import DeliveredBranch
 from .._project.self_running import NOTHING, SelfRunning
 from .._schedule.placement import Ranked
 from .._show.ends import job_words
-from .._show.text import how_many
+from .._show.run_words import changes, without_changes
 
 # How many nodes of a ranking the record keeps.
 RANKING_KEPT = 25
@@ -398,29 +398,12 @@ def describe_end(row: JobRow) -> str:
 
     went_wrong = row["message"] if row["status"] != "success" else ""
     if row["patch"]:
-        files = how_many(row["files_changed"], "file")
-        lines = f"+{row['lines_added']}/-{row['lines_deleted']}"
-        words += f", {files} changed ({lines}), patch {row['patch']}"
+        words += f", {changes(row)}, patch {row['patch']}"
+    elif row["delivered"]:
+        words += f", branch {row['delivered']['branch']}"
     elif not went_wrong:
-        words += f", {_came_without_patch(row)}"
+        words += f", {without_changes(row)}"
 
     if went_wrong:
         words += f"; {went_wrong}"
     return words
-
-
-def _came_without_patch(row: JobRow) -> str:
-    """What came home of a job that has no patch."""
-    parts = []
-    if row["delivered"]:
-        parts.append(f"branch {row['delivered']['branch']}")
-    # What git ignores lies there after most jobs, and is no news.
-    left_out = [entry for entry in row["left_out"] if not entry["why"].endswith("ignored")]
-    for what, count in (
-        ("nested", len(row["nested"])),
-        ("artifacts", row["artifacts"]),
-        ("left out", len(left_out)),
-    ):
-        if count:
-            parts.append(f"{count} {what}")
-    return ", ".join(["no patch", *parts]) if parts else "no changes"

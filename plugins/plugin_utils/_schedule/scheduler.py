@@ -33,6 +33,7 @@ from functools import singledispatchmethod
 from . import messages as ev
 from .accounts import Accounts
 from .contact import Contact
+from .durations import spoken
 from .nodes import CLOSED, SILENT, Candidates, NodeState, NodeTable
 from .placement import DEFAULT_WEIGHTS, FREE, WAITS, Node, obstacle
 from .queue import BusyService, JobClass, Queue, QueuedJob
@@ -392,7 +393,7 @@ class Scheduler:
     def _doubt(self, attempt: TrackedAttempt, event: ev.Late) -> None:
         """It may be dead: what it has not begun goes elsewhere, and it gets nothing more."""
         state = self._mark_dirty(attempt.node)
-        text = f"no answer for {event.seconds:.0f} s: it gets no job until it answers"
+        text = f"no answer for {spoken(event.seconds)}: it gets no job until it answers"
         if not state.doubted:
             self._emit(ev.Note("place", text, attempt.job, attempt.node))
         state.doubted = True
@@ -713,7 +714,7 @@ class Scheduler:
         if not self._may_try_again(job) or (is_given_up and not may_others):
             return False
 
-        until = f"the job is tried again in {pause:.0f} s"
+        until = f"the job is tried again in {spoken(pause)}"
         if is_given_up:
             until = "the job is tried with it no more"
         else:
@@ -740,11 +741,11 @@ class Scheduler:
         if isinstance(event, ev.Misplaced):
             self._finish(attempt, "lost", "lost", event.message)
             return
-        seconds = self._now - attempt.since
-        message = f"no answer from {attempt.node} for {seconds:.0f} s; the job may still run there"
+        silence = spoken(self._now - attempt.since)
+        message = f"no answer from {attempt.node} for {silence}; the job may still run there"
         if attempt.overdue_since is not None:
             message = (
-                f"its time limit is over, and for {seconds:.0f} s {attempt.node} has not proved "
+                f"its time limit is over, and for {silence} {attempt.node} has not proved "
                 "that it ended; the job may still run there"
             )
         self._finish(attempt, "lost", "lost", message)
@@ -907,7 +908,7 @@ class Scheduler:
             self._timers.add(until, self._queue.wake_all)
         text = (
             f"the account {account} has no quota left: its jobs wait for "
-            f"{(until - self._now) / 60:.0f} min"
+            f"{spoken(until - self._now)}"
         )
         if not rests:
             text += f" for {state.name}, and one of them tries another node"
@@ -1420,7 +1421,7 @@ class Scheduler:
         """
         if self._overdue:
             message = (
-                f"it waited for {self._queue_timeout:.0f} s (queue_timeout): "
+                f"it waited for {spoken(self._queue_timeout)} (queue_timeout): "
                 f"{why or self._reasons(job)}"
             )
             return self._end_queued(job, failure, message)

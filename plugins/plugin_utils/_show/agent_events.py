@@ -11,11 +11,10 @@ an agent printed is lost. tests/recorded has what the real programs print.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .text import how_many, printable
+from .text import how_many, printable, unstyled
 
 Event = Mapping[str, Any]
 
@@ -35,9 +34,6 @@ ARGUMENTS = (
     *("command", "file_path", "filePath", "absolute_path", "path", "pattern", "query", "url"),
     *("description", "prompt", "subject"),
 )
-
-# What sets colours or moves about in a terminal; its first character may have been replaced.
-CONTROL = re.compile("[\x1b\N{REPLACEMENT CHARACTER}]\\[[0-?]*[ -/]*[@-~]")
 
 
 class LogReader:
@@ -71,8 +67,8 @@ class LogReader:
         if not self._is_plain and line.startswith("{"):
             lines = event_lines(line)
         if lines is None:
-            return [harmless(CONTROL.sub("", line))]
-        return [harmless(CONTROL.sub("", each)[:LINE_MOST]) for each in lines]
+            return [harmless(unstyled(line))]
+        return [harmless(unstyled(each)[:LINE_MOST]) for each in lines]
 
 
 def harmless(line: str) -> str:

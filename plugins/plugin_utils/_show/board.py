@@ -9,15 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .costs import money
+from .costs import cost_lines, price_of_job
 from .dashboard import told_totals_of_day
-from .ends import status_words
+from .ends import attempt_mark, job_words
 from .figures import ago, duration, load_bar, percent, slots
 from .frames import BORDERS, COLUMNS, LEAST, columns_of, frame, heading, told
-from .text import GAP, fit, pad, width
+from .text import GAP, fit, pad, unstyled, width, wrapped
 
-# What stands before an attempt, by its status; a cross for the others.
-SIGNS = {"running": "▶", "success": "✓", "unproven": "?", "cancelled": "-"}
 # From how many seconds without a sign of life on that is told.
 QUIET_TOLD = 60
 # How many that have ended are shown; the document has all.
@@ -30,11 +28,15 @@ BAR_LEAST = 3
 BAR_MOST = 20
 # Columns of a node's line beside its name and its two bars.
 FIGURES = 37
-# Lines of a board beside those in its frames: the heading, borders, and the line below.
-AROUND = 12
+# Lines of a frame beside those in it, and from how many below the heading on costs have a share.
+FRAME = 2
+ROOMY_ROWS = 30
 
 # A document, or a row of one, as it came back through Ansible: data without types.
 Row = Mapping[str, Any]
+
+# A part of the board: its title, what stands at the right of that, and its lines.
+Part = tuple[str, str, list[str]]
 
 
 def board_text(board: Row, columns: int = COLUMNS, rows: int | None = None) -> list[str]:
@@ -45,26 +47,45 @@ def board_text(board: Row, columns: int = COLUMNS, rows: int | None = None) -> l
     counted = f"{totals['answered']} of {totals['nodes']} nodes"
     lines = [heading(f"watch · {counted} · {clock}", columns)]
 
-    # Each of the four parts gets its share of a terminal, and what is left out is counted.
-    share = None if rows is None else max(2, (rows - AROUND) // 4)
-    parts = (
-        ("nodes", told_totals_of_day(totals), _node_lines(board["nodes"], columns)),
+    parts: list[Part] = [
+        ("nodes", told_totals_of_day(totals, board["cost"]), _node_lines(board["nodes"], columns)),
         ("running", _running_count(totals), _running_lines(board, columns)),
         ("waiting", str(totals["waiting"] or ""), _waiting_lines(board["waiting"], columns)),
         ("ended today", str(totals["ended_today"] or ""), _ended_lines(board, columns)),
-    )
-    spare = 0 if share is None else sum(max(0, share - len(part)) for _n, _r, part in parts)
+        ("cost", "", _cost_lines(board, columns)),
+    ]
+    parts = [part for part in parts if part[2]]
+    if parts and rows is not None:
+        parts = _fitted(parts, rows - len(lines))
     for title, right, part in parts:
-        if not part:
-            continue
-        if share is not None and len(part) > share:
-            shown = share + spare
-            spare = max(0, shown - len(part))
-            part = _cut(part, shown)
         lines += frame(title, right, part, columns)
-    if rows is not None:
-        lines = lines[:rows]
-    return lines
+    return lines if rows is None else lines[:rows]
+
+
+def _fitted(parts: list[Part], rows: int) -> list[Part]:
+    """The parts in so many lines, their frames among them; what is left out is counted.
+
+    Each gets as many lines as the others, as long as it needs them. What it costs comes last, and
+    on a low terminal only where the others need less.
+    """
+    room = rows - FRAME * len(parts)
+    needs = [len(lines) for _title, _right, lines in parts]
+    if rows < ROOMY_ROWS and parts[-1][0] == "cost":
+        needs[-1] = min(needs[-1], room - sum(needs[:-1]))
+        if needs[-1] < 1:
+            room += FRAME
+            del parts[-1], needs[-1]
+    shares = [1] * len(parts)
+    left = room - sum(shares)
+    while left > 0 and shares != needs:
+        for index, need in enumerate(needs):
+            if shares[index] < need and left > 0:
+                shares[index] += 1
+                left -= 1
+    return [
+        (title, right, _cut(lines, share))
+        for (title, right, lines), share in zip(parts, shares, strict=True)
+    ]
 
 
 def _cut(lines: Sequence[str], most: int) -> list[str]:
@@ -134,11 +155,11 @@ def _running_lines(board: Row, columns: int) -> list[str]:
     attempts = [row for row in board["attempts"] if row["ended_at"] is None]
     cells = [
         [
-            SIGNS.get(row["status"], "✗"),
+            attempt_mark(row),
             f"{row['run_id'] or '?'}/{row['job'] or '?'}",
             row["node"],
             row["status"] if row["status"] != "running" else duration(row["seconds"]),
-            money(row["cost_usd"]),
+            price_of_job(row),
         ]
         for row in attempts
     ]
@@ -162,7 +183,7 @@ def _life_of(row: Row) -> list[str]:
     if row["waits"]:
         notes.append(row["waits"])
     if row["line"]:
-        notes.append(row["line"])
+        notes.append(unstyled(row["line"]))
     return notes
 
 
@@ -179,15 +200,26 @@ def _ended_lines(board: Row, columns: int) -> list[str]:
     cells = []
     for row in ended[:ENDED_MOST]:
         name = f"{row['run_id'] or '?'}/{row['job'] or '?'}"
-        cell = [SIGNS.get(row["status"], "✗"), name, row["node"]]
+        cell = [attempt_mark(row), name, row["node"]]
+        cost = price_of_job(row)
         if columns >= NARROW:
-            cell += [status_words(row["status"], row["class"]), duration(row["seconds"])]
+            cell += [job_words(row), duration(row["seconds"])]
         else:
             # Where there is little room, the name says more than the class.
             cell.append(row["status"])
+            cost = cost.replace("tokens", "tok.")
         when = ago(max(0.0, board["at"] - row["ended_at"]))
-        cells.append([*cell, money(row["cost_usd"]), when])
+        cells.append([*cell, cost, when])
     lines = columns_of(cells, columns)
     if len(ended) > ENDED_MOST:
         lines.append(f"… and {len(ended) - ENDED_MOST} more: gummy_output_file has them all")
+    return lines
+
+
+def _cost_lines(board: Row, columns: int) -> list[str]:
+    """What this controller has spent today, and on the days before."""
+    lines = []
+    for line in cost_lines(board):
+        first, *rest = wrapped(line, columns - BORDERS - len(GAP))
+        lines += [first, *(f"{GAP}{part}" for part in rest)]
     return lines

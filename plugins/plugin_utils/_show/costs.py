@@ -16,13 +16,16 @@ NAMED_MOST = 5
 # An agent that costs nothing.
 FREE = "shell"
 
-# The groups of a summary that are shown, with what they are of.
+# The groups of a summary that are shown, with what they are of: in all, of a run, whose jobs stand
+# in a table with what they cost, and of today.
 GROUPS = (
     ("by_node", "node"),
     ("by_agent", "agent"),
     ("by_account", "account"),
     ("by_project", "project"),
 )
+GROUPS_OF_RUN = (*GROUPS, ("by_day", "day"))
+GROUPS_OF_DAY = (*GROUPS, ("by_job", "job"))
 
 # A part of a document, as it came back through Ansible. costs.py of the files explains its keys.
 Row = Mapping[str, Any]
@@ -55,10 +58,20 @@ def _thousands(count: int) -> str:
 
 
 def price_of_job(row: Row) -> str:
-    """What a job has cost, a dash if it costs nothing."""
+    """What a job or an attempt has cost, a dash if it costs nothing."""
     if row["agent"] == FREE and row["cost_usd"] is None:
         return "–"
     return price(row)
+
+
+def with_costs_of_jobs(run: Row) -> Row:
+    """The run, whose jobs have cost what all their attempts have."""
+    shares = {share["name"]: share for share in (run.get("cost") or {}).get("by_job", ())}
+    jobs = []
+    for row in run["jobs"]:
+        share = shares.get(f"{run['run_id']}/{row['name']}", row)
+        jobs.append({**row, "cost_usd": share["cost_usd"], "tokens": share["tokens"]})
+    return {**run, "jobs": jobs}
 
 
 def run_cost_words(run: Row) -> str:
@@ -90,18 +103,35 @@ def run_cost_lines(run: Row) -> list[str]:
     return [line]
 
 
-def day_cost_lines(summary: Row) -> list[str]:
-    """What this controller has spent today, by node, agent, account and project."""
-    if not summary["attempts"]:
+def day_cost_lines(document: Row) -> list[str]:
+    """What this controller has spent today, by node, agent, account, project and job, and before.
+
+    document: of `status`.
+    """
+    lines = cost_lines(document)
+    return [f"cost {lines[0]}", *(f"  {line}" for line in lines[1:])] if lines else []
+
+
+def cost_lines(document: Row) -> list[str]:
+    """The same of a document that has `cost`, of today, and `cost_days`, without a heading."""
+    today = document["cost"]
+    days: Sequence[Row] = document.get("cost_days", ())
+    if not days:
         return []
-    return [f"cost today {whole_price(summary)}", *(f"  {line}" for line in share_lines(summary))]
+    lines = [f"today {whole_price(today) if today['attempts'] else 'nothing'}"]
+    lines += share_lines(today, GROUPS_OF_DAY)
+    if len(days) > 1 or not today["attempts"]:
+        # Of a date the year says nothing here.
+        named = [f"{day['name'][5:]} {price(day)}" for day in days]
+        lines.append(f"by day: {', '.join(named)}")
+    return lines
 
 
-def share_lines(summary: Row) -> list[str]:
+def share_lines(summary: Row, groups: Sequence[tuple[str, str]]) -> list[str]:
     """`by agent: claude $0.39, qwen 12k tokens`, of what there is more than one of."""
     lines = []
-    for key, what in GROUPS:
-        shares: Sequence[Row] = summary[key]
+    for key, what in groups:
+        shares: Sequence[Row] = summary.get(key, ())
         # What is the whole of it says nothing more; accounts are called as agents by default.
         if len(shares) < 2 or (key == "by_account" and _same_names(summary)):
             continue
@@ -111,7 +141,7 @@ def share_lines(summary: Row) -> list[str]:
 
 def share_lines_of_run(run: Row) -> list[str]:
     """The same of a run."""
-    return share_lines(run["cost"]) if run_cost_words(run) else []
+    return share_lines(run["cost"], GROUPS_OF_RUN) if run_cost_words(run) else []
 
 
 def _same_names(summary: Row) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .costs import money
+from .costs import money, price
 from .figures import ago, duration, percent, sessions, slots
 from .frames import COLUMNS, LEAST, columns_of, frame, heading, told
 from .text import fit, how_many
@@ -47,9 +47,9 @@ def told_totals(totals: Row, columns: int) -> list[str]:
     return [fit(line, columns)]
 
 
-def told_totals_of_day(totals: Row) -> str:
-    """The same in fewer words, for the title of a frame."""
-    return f"{_counted(totals)} · today {money(totals['cost_today'])}"
+def told_totals_of_day(totals: Row, cost: Row) -> str:
+    """The same in fewer words, for the title of a frame. cost: of today."""
+    return f"{_counted(totals)} · today {price(cost)}"
 
 
 def _counted(totals: Row) -> str:

@@ -68,8 +68,13 @@ def status_words(status: str, failure: str | None = None, kind: str | None = Non
 
 
 def job_words(row: Row) -> str:
-    """The same of a job, by its row."""
+    """The same of a job or an attempt, by its row."""
     return status_words(row["status"], row["class"], row.get("quota_kind"))
+
+
+def attempt_mark(row: Row) -> str:
+    """What stands before an attempt; a cross for one whose supervisor died."""
+    return MARKS.get(row["status"], "✗")
 
 
 def end_words(ended: Row) -> str:

@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .costs import day_cost_lines, money
-from .ends import status_words
+from .costs import day_cost_lines, price_of_job
+from .ends import attempt_mark, job_words
+from .figures import duration, percent
 from .report import left_out_lines
 from .text import fit, fitted_table, wrapped_table
 
@@ -22,11 +23,6 @@ COLUMNS = 80
 ENDED_MOST = 20
 # From how many seconds without a sign of life on that is told.
 QUIET_TOLD = 60
-# What stands before an attempt, by its status; a cross for the others.
-MARKS = {"running": "▶", "success": "✓", "unproven": "?"}
-# Units of a duration with their seconds, and from how many seconds on the next one is taken.
-UNITS = (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800))
-DAY = 86400
 
 # A document, or a row of one, as it came back through Ansible: data without types. Its keys are
 # explained where it is made.
@@ -47,7 +43,7 @@ def status_text(status: Row) -> list[str]:
     lines += [fit(line, COLUMNS) for line in left_out_lines(status["left_out"])]
     lines += [fit(line, COLUMNS) for line in _attempt_lines(status["attempts"])]
     lines += _foreign_lines(status["foreign"])
-    return lines + [fit(line, COLUMNS) for line in day_cost_lines(status["cost"])]
+    return lines + [fit(line, COLUMNS) for line in day_cost_lines(status)]
 
 
 def _node_lines(nodes: Sequence[Row]) -> list[str]:
@@ -74,7 +70,7 @@ def _node_lines(nodes: Sequence[Row]) -> list[str]:
 
 
 def _node_cells(node: Row) -> list[str]:
-    load = [_percent(value) for value in node["load"].values()]
+    load = [percent(value) for value in node["load"].values()]
     score = "-"
     if node["score"] is not None:
         score = f"{node['score']:.2f}"
@@ -133,24 +129,17 @@ def _life(row: Row) -> str:
 
 
 def _attempt_cells(row: Row) -> list[str]:
-    mark = MARKS.get(row["status"], "✗")
     return [
         f"{row['run_id'] or '?'}/{row['job'] or '?'}",
         row["node"],
-        f"{mark} {status_words(row['status'], row['class'])}",
+        f"{attempt_mark(row)} {job_words(row)}",
         _moment(row["begun_at"]),
         _duration(row["seconds"]),
-        money(row["cost_usd"]),
+        price_of_job(row),
     ]
 
 
 # -- numbers
-
-
-def _percent(part: float | None) -> str:
-    if part is None:
-        return "-"
-    return f"{100 * part:.0f} %"
 
 
 def _moment(at: float | None) -> str:
@@ -173,9 +162,4 @@ def _moment(at: float | None) -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    for unit, size, limit in UNITS:
-        if seconds < limit:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / DAY:.0f} d"
+    return "-" if seconds is None else duration(seconds)

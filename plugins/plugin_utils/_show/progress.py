@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .costs import money
-from .text import spoken
+from .text import spoken, unstyled
 
 # The ends that are told beside what is done, in this order.
 OTHER_ENDS = ("failed", "lost", "unproven", "cancelled", "skipped")
@@ -80,7 +80,7 @@ def progress_line(progress: Progress, now: float) -> str:
         parts.append(f"{len(progress.running)} running")
     if progress.waiting:
         parts.append(f"{progress.waiting} waiting")
-    parts.append(spoken(math.floor(now - progress.begun)).replace(".0 s", " s"))
+    parts.append(spoken(math.floor(now - progress.begun)))
 
     left = progress.seconds_left(now)
     if left is not None and left >= MINUTE:
@@ -97,8 +97,8 @@ def running_lines(progress: Progress, now: float, most: int) -> list[str]:
     lines = []
     for running in progress.running[:most]:
         seconds = math.floor(now - running.since)
-        line = f"▶ {running.job} on {running.node} for {spoken(seconds).replace('.0 s', ' s')}"
-        words = " ".join(running.words.split())[:WORDS_MOST]
+        line = f"▶ {running.job} on {running.node} for {spoken(seconds)}"
+        words = " ".join(unstyled(running.words).split())[:WORDS_MOST]
         lines.append(f"{line}: {words}" if words else line)
     more = len(progress.running) - most
     if more > 0:

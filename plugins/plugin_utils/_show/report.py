@@ -14,8 +14,9 @@ from typing import Any
 from .agent_events import readable_lines
 from .costs import run_cost_lines
 from .ends import MARKS, end_words, job_words, run_sentences
-from .run_words import lines_of_tests
-from .text import how_many, some, spoken, table
+from .figures import duration
+from .run_words import NO_CHANGES, changes, lines_of_tests, without_changes
+from .text import GAP, how_many, some, spoken, table
 
 # What is said of an attempt that was to be cancelled, by its state.
 CANCELLED = {"void": "never began", "running": "still ending: ask again"}
@@ -111,7 +112,7 @@ def _outcome(row: Row) -> str:
     """What a job has changed and where that is, or why it has not."""
     delivered = row.get("delivered")
     if delivered:
-        text = f"{_changed(row)}  branch {delivered['branch']}"
+        text = GAP.join(filter(None, [changes(row), f"branch {delivered['branch']}"]))
         files = delivered.get("files")
         if files is not None and files != row["files_changed"]:
             # The agent's own commits may hold what no patch does.
@@ -120,34 +121,11 @@ def _outcome(row: Row) -> str:
             text += f" ({delivered['note']})"
         return text
     if row["patch"]:
-        return f"{_changed(row)}  {row['patch']}"
+        return f"{changes(row)}{GAP}{row['patch']}"
     if row["status"] != "success" and row["message"]:
         return str(row["message"])
-    return _came_without_patch(row)
-
-
-def _came_without_patch(row: Row) -> str:
-    """What a job without a patch has left all the same."""
-    parts = []
-    # What git ignores lies there after most jobs, and is no news.
-    left_out = [
-        entry for entry in row.get("left_out") or () if not entry["why"].endswith("ignored")
-    ]
-    for what, plural, count in (
-        ("nested repository", "nested repositories", len(row.get("nested") or ())),
-        ("artifact", "artifacts", row.get("artifacts") or 0),
-        ("ref in commits.bundle", "refs in commits.bundle", len(row.get("commits") or ())),
-        ("path left out", "paths left out", len(left_out)),
-    ):
-        if count:
-            parts.append(f"{count} {what if count == 1 else plural}")
-    if not parts:
-        return "no changes"
-    return f"no patch: {', '.join(parts)} (run.json)"
-
-
-def _changed(row: Row) -> str:
-    return f"{row['files_changed']} changed (+{row['lines_added']}/-{row['lines_deleted']})"
+    words = without_changes(row)
+    return words if words == NO_CHANGES else f"{words} (run.json)"
 
 
 def _next_steps(command: str, row: Row) -> list[str]:
@@ -290,7 +268,7 @@ def _node_cells(entry: Row) -> list[str]:
         score = f"{entry['score']:.2f}"
     age = ""
     if entry["age"] is not None:
-        age = f"{entry['age']:.0f} s old"
+        age = f"{duration(entry['age'])} old"
     return [entry["host"], score, f"{entry['busy']}/{entry['slots']} slots", age, _why(entry)]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .agent_events import readable_lines
-from .costs import price_of_job, run_cost_words, share_lines_of_run
+from .costs import price_of_job, run_cost_words, share_lines_of_run, with_costs_of_jobs
 from .ends import MARKS, headline, job_words
 from .markup import fenced, markdown
 from .run_words import VERDICT_MARKS, duration, result_words
@@ -61,6 +61,7 @@ class _Blocks:
 
 def markdown_of_run(run: Row, files: Mapping[str, Row]) -> str:
     """The text of report.md. files: what lies in the jobs' folders, by job."""
+    run = with_costs_of_jobs(run)
     page = _Blocks()
     mark = VERDICT_MARKS.get(run["status"], "✗")
     page.add(f"## {mark} {markdown(run['run_id'])}: {markdown(headline(run))}")

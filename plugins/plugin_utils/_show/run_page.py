@@ -10,7 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .agent_events import readable_lines
-from .costs import money, price_of_job, price_on_node, run_cost_words, share_lines_of_run
+from .costs import (
+    money,
+    price_of_job,
+    price_on_node,
+    run_cost_words,
+    share_lines_of_run,
+    with_costs_of_jobs,
+)
 from .ends import MARKS, headline, job_words
 from .markup import escaped, escaped_lines, lines_of
 from .page import page
@@ -42,6 +49,7 @@ WIDTH_LEAST = 0.3
 
 def html_of_run(run: Row, files: Mapping[str, Row]) -> str:
     """The text of report.html. files: what lies in the jobs' folders, by job."""
+    run = with_costs_of_jobs(run)
     mark = VERDICT_MARKS.get(run["status"], "✗")
     kind = KINDS.get(run["status"], "bad")
     title = f"{run['run_id']}: {headline(run)}"

@@ -15,6 +15,9 @@ Row = Mapping[str, Any]
 # What stands before a run, by its status; a cross for the others.
 VERDICT_MARKS = {"success": "✓", "failed": "✗", "unfinished": "▶"}
 
+# What is said of a job that has left nothing.
+NO_CHANGES = "no changes"
+
 
 def duration(seconds: float | None) -> str:
     """`8 min 4 s`; a dash for what is not known."""
@@ -22,11 +25,29 @@ def duration(seconds: float | None) -> str:
 
 
 def changes(row: Row) -> str:
-    """`3 files, +10/-2`; blank for none."""
+    """`3 files changed (+10/-2)`; blank for none."""
     if not row["patch"] and not row["files_changed"]:
         return ""
     files = how_many(row["files_changed"], "file")
-    return f"{files}, +{row['lines_added']}/-{row['lines_deleted']}"
+    return f"{files} changed (+{row['lines_added']}/-{row['lines_deleted']})"
+
+
+def without_changes(row: Row) -> str:
+    """What a job without a patch has left all the same: `no changes`, `no patch: 2 artifacts`."""
+    parts = []
+    # What git ignores lies there after most jobs, and is no news.
+    left_out = [
+        entry for entry in row.get("left_out") or () if not entry["why"].endswith("ignored")
+    ]
+    for what, plural, count in (
+        ("nested repository", "nested repositories", len(row.get("nested") or ())),
+        ("artifact", "artifacts", row.get("artifacts") or 0),
+        ("ref in commits.bundle", "refs in commits.bundle", len(row.get("commits") or ())),
+        ("path left out", "paths left out", len(left_out)),
+    ):
+        if count:
+            parts.append(f"{count} {what if count == 1 else plural}")
+    return f"no patch: {', '.join(parts)}" if parts else NO_CHANGES
 
 
 def tests_words(tests: Row | None) -> str:
@@ -71,4 +92,4 @@ def result_words(row: Row) -> str:
     if row.get("delivered"):
         words.append(f"branch {row['delivered']['branch']}")
     words += [changes(row), tests_words(row.get("tests")), verify_words(row)]
-    return "; ".join(filter(None, words)) or "no changes"
+    return "; ".join(filter(None, words)) or without_changes(row)

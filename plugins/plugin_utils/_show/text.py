@@ -8,6 +8,7 @@ Emoji and CJK take two columns, accents none.
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 from collections.abc import Sequence
@@ -33,9 +34,17 @@ IN_ASCII = {
     "✗": "x",
     "…": "~",
     "·": "-",
+    "–": "-",
     "→": ">",
 }
+# What sets colours or moves about in a terminal; its first character may have been replaced.
+STYLE = re.compile("[\x1b\N{REPLACEMENT CHARACTER}]\\[[0-?]*[ -/]*[@-~]")
 VARIATION_SELECTOR = "\N{VARIATION SELECTOR-16}"
+
+
+def unstyled(line: str) -> str:
+    """A line without the colours and the like that programs print."""
+    return STYLE.sub("", line)
 
 
 def printable(line: str) -> str:
@@ -63,10 +72,10 @@ def clock_time(at: float, now: float) -> str:
 def spoken(seconds: float) -> str:
     """A duration as people say it: `3.2 s`, `42 s`, `8 min 4 s`, `31 min`, `2 h 5 min`, `3 d 4 h`.
 
-    From ten minutes on seconds are left out.
+    From ten minutes on seconds are left out. The scheduler and the nodes have the same function.
     """
     if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
+        return f"{max(0.0, seconds):.1f}".removesuffix(".0") + " s"
     if seconds < 60:
         return f"{int(seconds)} s"
     minutes, rest = divmod(int(seconds), 60)

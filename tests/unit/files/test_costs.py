@@ -69,6 +69,52 @@ def test_a_day_is_one_of_this_machines_clock(monkeypatch):
     assert ledger.today() == []
 
 
+def test_the_last_seven_days_are_told_and_read_once(state, monkeypatch):
+    noon = time.mktime((2026, 3, 31, 12, 0, 0, 0, 0, -1))
+    now = [noon - 9 * 86400]
+    monkeypatch.setattr(costs.time, "time", lambda: now[0])
+    for day in range(10):
+        Ledger().note(row(f"{day}-a", 1.0))
+        Ledger().note(row(f"{day}-b", float(day)))
+        now[0] += 86400
+    now[0] -= 86400
+    ledger = Ledger()
+
+    def told():
+        return [(each["name"], each["cost_usd"], each["attempts"]) for each in ledger.days()]
+
+    assert told() == [(f"2026-03-{31 - back}", 10.0 - back, 2) for back in range(7)]
+    # What lies before today does not change, so it is not read again; today does.
+    for file in state.glob("2026-03-3[0]*"):
+        file.unlink()
+    Ledger().note(row("new", 5.0))
+    assert told()[:2] == [("2026-03-31", 15.0, 3), ("2026-03-30", 9.0, 2)]
+    now[0] += 86400
+    assert told()[:2] == [("2026-03-31", 15.0, 3), ("2026-03-29", 8.0, 2)]
+
+
+def test_so_many_days_are_kept_and_nothing_else_is_removed(state):
+    Ledger().note(row("1"))
+    (today,) = state.iterdir()
+    today.unlink()
+    for number in range(costs.KEPT_DAYS + 5):
+        (state / f"{1000 + number}-01-01.jsonl").touch()
+    (state / "notes.txt").touch()
+    (state / "1000-01-01.jsonl.bak").touch()
+    Ledger().note(row("2"))
+    kept = sorted(path.name for path in state.glob("*.jsonl"))
+    assert len(kept) == costs.KEPT_DAYS
+    assert (kept[0], kept[-1]) == ("1006-01-01.jsonl", today.name)
+    assert (state / "notes.txt").exists() and (state / "1000-01-01.jsonl.bak").exists()
+
+
+def test_a_row_of_an_older_version_has_no_day():
+    old = {key: value for key, value in row("1").items() if key != "day"}
+    assert costs.read_row(old)["day"] == ""
+    assert costs.read_row({**old, "day": "../../x"})["day"] == ""
+    assert costs.read_row({**old, "day": "2026-11-29"})["day"] == "2026-11-29"
+
+
 def test_lines_that_are_none_are_passed_over_and_half_a_line_waits_for_its_rest(state):
     Ledger().note(row("1", 0.5))
     (file,) = state.iterdir()
@@ -121,6 +167,9 @@ def test_sums_are_told_apart_by_job_node_agent_account_and_project():
     assert shares("by_account") == [("team", 1.5, 2), ("gummy", 0.25, 1), ("codex", None, 1)]
     assert shares("by_project") == [("/p", 1.5, 3), ("", 0.25, 1)]
     assert shares("by_job")[0] == ("r/job-4", 1.0, 1)
+    days = [row("1", 0.5, day="2026-11-28"), row("2", 0.25, day="2026-11-29")]
+    names = [each["name"] for each in summarize(days)["by_day"]]
+    assert names == ["2026-11-29", "2026-11-28"]
 
 
 def test_of_nothing_no_price_is_known():

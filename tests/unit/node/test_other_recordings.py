@@ -225,8 +225,8 @@ WAITS = {
         "nokey-nonet": (BUSY, "stream disconnected"),
     },
     "qwen": {
-        "429": (BUSY, "try 2 of 10, for 120 s"),
-        "credit": (CREDIT, "try 2 of 10, for 120 s"),
+        "429": (BUSY, "try 2 of 10, for 2 min"),
+        "credit": (CREDIT, "try 2 of 10, for 2 min"),
         "stall": (BUSY, "waits for its service"),
     },
 }

@@ -236,7 +236,7 @@ class EndlessLink(Link):
 
 @pytest.mark.parametrize(
     ("make_link", "why"),
-    [(DrippingLink, "brought less than 500 kB in 0 min"), (EndlessLink, "took longer than 2 min")],
+    [(DrippingLink, "brought less than 500 kB in "), (EndlessLink, "took longer than 2 min")],
 )
 def test_what_comes_too_slowly_stays_on_the_node_with_the_way_to_it(
     record, events, monkeypatch, make_link, why

@@ -386,7 +386,7 @@ def test_an_attempt_that_never_ran_has_only_a_class_and_a_sentence():
     reply = {"state": "ended", "class": "start", "message": "no baseline"}
     answer = replies.ended(A, reply, now=NOW)
     assert answer.event == ev.Ended(A, "start", None, "no baseline", reply)
-    assert answer.text == "ended after 0.0 s: failed (start)"
+    assert answer.text == "ended after 0 s: failed (start)"
 
 
 def test_the_harvest_stays_out_of_what_is_kept_of_the_end():
@@ -443,10 +443,10 @@ WAITS = "waits for its service (529 overloaded), try {} of 10, for 5 s"
     [
         case("an agent that works", None, signs(), ""),
         case("a node that tells nothing", signs(), None, ""),
-        case("quiet for a minute", None, signs(75.0), "no sign of life for 1 min"),
+        case("quiet for a minute", None, signs(75.0), "no sign of life for 1 min 15 s"),
         case("a little longer", signs(75.0), signs(100.0), ""),
-        case("twice as long", signs(75.0), signs(130.0), "no sign of life for 2 min"),
-        case("an hour", signs(130.0), signs(3600.0), "no sign of life for 60 min"),
+        case("twice as long", signs(75.0), signs(130.0), "no sign of life for 2 min 10 s"),
+        case("an hour", signs(130.0), signs(3600.0), "no sign of life for 1 h"),
         case("alive again", signs(130.0), signs(), "it shows signs of life again"),
         case("it waits", signs(), signs(waits=WAITS.format(1)), WAITS.format(1)),
         case("and tries again", signs(waits=WAITS.format(1)), signs(waits=WAITS.format(2)), ""),

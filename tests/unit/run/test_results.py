@@ -229,7 +229,7 @@ PATCH = {"patch": "/f/changes.patch", "files_changed": 2, "lines_added": 3, "lin
                 "artifacts": 2,
                 "left_out": [{"path": "s", "why": "socket, fifo or device"}],
             },
-            "success, no patch, 1 nested, 2 artifacts, 1 left out",
+            "success, no patch: 1 nested repository, 2 artifacts, 1 path left out",
         ),
         (
             {"status": "success", **PATCH},

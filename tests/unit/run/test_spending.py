@@ -41,6 +41,7 @@ def test_the_cost_of_an_attempt_is_in_the_journal_and_in_the_day_once(call):
         "project": None,
         "cost_usd": 0.5,
         "tokens": {"input": 9, "output": 1},
+        "day": entry["cost"]["day"],
     }
     assert Ledger().today() == [entry["cost"]]
     assert read_history(played.record.folder).costs == {entry["cost"]["attempt"]: entry["cost"]}

@@ -25,7 +25,10 @@ def test_its_job_goes_elsewhere_at_once_and_has_lost_no_attempt():
     # It has no lease yet, and nobody can say whether it gets one.
     assert not of_type(commands, ev.Release) and not of_type(commands, ev.Quarantine)
     (note,) = of_type(commands, ev.Note)
-    assert (note.node, note.text) == ("dead", "no answer for 4 s: it gets no job until it answers")
+    assert (note.node, note.text) == (
+        "dead",
+        "no answer for 4.2 s: it gets no job until it answers",
+    )
 
 
 def test_a_sync_that_stands_still_gives_its_lease_back_too():

@@ -312,6 +312,7 @@ def test_a_busy_service_is_asked_again_after_growing_pauses_and_costs_no_attempt
     tested = scheduler([job("a", attempts=1)], [node("n", slots=1)])
     begin(tested)
     now = 0.0
+    pauses = {1: "15 s", 2: "30 s", 3: "1 min", 4: "2 min", 5: "4 min"}
     for number in range(1, BUSY_TRIES):
         commands = feed(
             tested,
@@ -323,7 +324,7 @@ def test_a_busy_service_is_asked_again_after_growing_pauses_and_costs_no_attempt
         assert claims(commands) == []
         pause = BUSY_PAUSE * 2 ** (number - 1)
         assert any(
-            f"is tried again in {pause:.0f} s (Overloaded)" in note for note in notes(commands)
+            f"is tried again in {pauses[number]} (Overloaded)" in note for note in notes(commands)
         )
         assert claims(feed(tested, now + pause - 1)) == []
         now += pause
@@ -434,7 +435,7 @@ def test_a_wait_ends_after_queue_timeout_and_says_for_what_it_was(wait, failure,
     assert of_type(feed(tested, 59.0), ev.Finish) == []
     (finish,) = of_type(feed(tested, 60.0), ev.Finish)
     assert (finish.job, finish.status, finish.failure) == ("w", "failed", failure)
-    assert finish.message == f"it waited for 60 s (queue_timeout): {reason}"
+    assert finish.message == f"it waited for 1 min (queue_timeout): {reason}"
 
 
 def test_what_runs_is_not_ended_by_queue_timeout():

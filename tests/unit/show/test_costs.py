@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._files.costs import (
+    by_day,
     cost_row,
     summarize,
 )
@@ -12,12 +13,31 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._show.costs impo
     money,
     price,
     run_cost_lines,
+    share_lines_of_run,
+    with_costs_of_jobs,
 )
 
+TODAY = "2026-11-29"
 
-def row(number, cost, node="node-1", agent="claude", account="claude", project="/p", tokens=None):
+
+def day_of(*rows):
+    """The costs as `status` has them."""
+    days = by_day(rows)
+    return {"cost": summarize(each for each in rows if each["day"] == TODAY), "cost_days": days}
+
+
+def row(
+    number,
+    cost,
+    node="node-1",
+    agent="claude",
+    account="claude",
+    project="/p",
+    tokens=None,
+    day=TODAY,
+):
     told = {"cost_usd": cost, "tokens": tokens}
-    more = {"agent": agent, "account": account, "project": project, "told": told}
+    more = {"agent": agent, "account": account, "project": project, "told": told, "day": day}
     return cost_row(str(number), "r", f"job-{number}", node, **more)
 
 
@@ -63,12 +83,42 @@ def test_a_day_is_told_by_what_tells_its_attempts_apart():
         row(2, 0.25, "node-2", "gummy", "gummy"),
         row(3, None, "node-2", "codex", "codex", None, {"input": 1000, "output": 1000}),
     ]
-    assert day_cost_lines(summarize(rows)) == [
+    assert day_cost_lines(day_of(*rows)) == [
         "cost today $0.75 in 3 attempts, 1 of which tells no price",
         "  by node: node-1 $0.50, node-2 $0.25",
         "  by agent: claude $0.50, gummy $0.25, codex 2k tokens",
         "  by project: /p $0.75, none 2k tokens",
+        "  by job: r/job-1 $0.50, r/job-2 $0.25, r/job-3 2k tokens",
     ]
     rows = [row(1, 0.5, account="a"), row(2, 0.25, account="b")]
-    assert day_cost_lines(summarize(rows))[1:] == ["  by account: a $0.50, b $0.25"]
-    assert day_cost_lines(summarize([])) == []
+    assert day_cost_lines(day_of(*rows))[1:] == [
+        "  by account: a $0.50, b $0.25",
+        "  by job: r/job-1 $0.50, r/job-2 $0.25",
+    ]
+    assert day_cost_lines(day_of()) == []
+
+
+def test_the_days_before_are_told_beside_today():
+    yesterday = row(1, 0.5, day="2026-11-28")
+    assert day_cost_lines(day_of(row(2, 0.25), yesterday)) == [
+        "cost today $0.25 in 1 attempt",
+        "  by day: 11-29 $0.25, 11-28 $0.50",
+    ]
+    assert day_cost_lines(day_of(yesterday)) == ["cost today nothing", "  by day: 11-28 $0.50"]
+
+
+def test_a_job_has_cost_what_all_its_attempts_have_and_a_run_what_its_days_have():
+    first, second = row(1, 0.5, "node-1", day="2026-11-28"), row(1, 0.25, "node-2")
+    second = {**second, "attempt": "other"}
+    jobs = [
+        {"name": "job-1", "cost_usd": 0.25, "tokens": None, "attempts": ["kept"]},
+        {"name": "job-2", "cost_usd": None, "tokens": None, "attempts": []},
+    ]
+    run = {"run_id": "r", "jobs": jobs, "cost": summarize([first, second])}
+    shown = with_costs_of_jobs(run)["jobs"]
+    assert [each["cost_usd"] for each in shown] == [0.75, None]
+    assert shown[0]["attempts"] == ["kept"]
+    assert share_lines_of_run(run) == [
+        "by node: node-1 $0.50, node-2 $0.25",
+        "by day: 2026-11-29 $0.25, 2026-11-28 $0.50",
+    ]

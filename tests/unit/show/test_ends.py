@@ -91,7 +91,8 @@ def test_an_attempt_that_ended_is_told_in_the_same_words(ended, words):
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (-5, "0.0 s"),
+        (-5, "0 s"),
+        (5, "5 s"),
         (3.25, "3.2 s"),
         (42.9, "42 s"),
         (60, "1 min"),

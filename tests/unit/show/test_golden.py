@@ -9,6 +9,7 @@ import json
 import pathlib
 import re
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show import board, dashboard, text
@@ -105,12 +106,43 @@ def test_the_totals_of_the_fixtures_are_those_of_their_rows() -> None:
         assert totals["specialists"] == len(specialists)
         assert totals["active"] == sum(row["status"] == "active" for row in specialists)
         costs = [node["cost_today"] for node in told["nodes"] if node["cost_today"] is not None]
+        if kind == "watch":
+            # What this controller has noted, not what nodes say.
+            costs = [row["cost_usd"] or 0.0 for row in ended_attempts(told)]
         assert totals["cost_today"] == pytest.approx(sum(costs))
     assert document("specialists")["totals"]["sessions"] == sum(
         row["sessions"] or 0
         for node in document("specialists")["nodes"]
         for row in node["specialists"]
     )
+
+
+def ended_attempts(board: dict) -> list[dict]:
+    """Those of agents that cost something."""
+    return [row for row in board["attempts"] if row["ended_at"] and row["agent"] != "shell"]
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("by_node", lambda row: row["node"]),
+        ("by_agent", lambda row: row["agent"]),
+        ("by_project", lambda row: row["project"]),
+        ("by_job", lambda row: f"{row['run_id']}/{row['job']}"),
+    ],
+)
+def test_each_cost_of_the_board_is_the_sum_of_its_attempts(key: str, name: Callable) -> None:
+    told = document("watch")
+    shown = (FIXTURES / "watch-120.txt").read_text(encoding="utf-8")
+    names = {name(row) for row in ended_attempts(told)}
+    (line,) = re.findall(rf"│ by {key[3:]}: (.*?) +│", shown)
+    assert len(line.split(", ")) == len(told["cost"][key]) == len(names)
+    for each in names:
+        rows = [row for row in ended_attempts(told) if name(row) == each]
+        dollars = sum(row["cost_usd"] or 0.0 for row in rows)
+        tokens = sum(sum((row["tokens"] or {}).values()) for row in rows)
+        price = f"${dollars:.2f}" if dollars else f"{round(tokens / 1000)}k tokens"
+        assert f"{each} {price}" in line.split(", ")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -146,14 +178,27 @@ def test_a_board_is_never_longer_than_the_terminal_and_counts_what_it_leaves_out
         assert len(shown) <= rows
         assert shown[0].startswith("╔")
     if rows >= 24:
+        # No line is left blank while something is left out.
+        assert len(shown) == rows
         counted = [line for line in shown if re.search(r"… and \d+ more lines", line)]
         assert counted and all(
             f"┌─ {part}" in "\n".join(shown) for part in ("nodes", "running", "waiting", "ended")
         )
 
 
+@pytest.mark.parametrize("rows", [22, 28, 30, 31, 44])
+def test_costs_have_a_share_of_a_high_terminal_and_what_is_left_of_a_low_one(rows: int) -> None:
+    told = document("watch")
+    busy = {**told, "attempts": told["attempts"] * 40}
+    quiet = {**told, "attempts": told["attempts"][2:], "foreign": [], "waiting": []}
+    assert ("┌─ cost ─" in "\n".join(board.board_text(busy, 80, rows))) == (rows >= 31)
+    shown = board.board_text(quiet, 80, rows)
+    assert any("today $0.08 in 2 attempts" in line for line in shown)
+    assert len(shown) <= rows
+
+
 def test_parts_that_hold_nothing_have_no_frame() -> None:
     told = document("watch")
-    empty = {**told, "attempts": [], "foreign": [], "waiting": []}
+    empty = {**told, "attempts": [], "foreign": [], "waiting": [], "cost_days": []}
     titles = re.findall(r"┌─ (\w+)", "\n".join(board.board_text(empty, 80)))
     assert titles == ["nodes"]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show import (
-    board,
-    dashboard,
-    panels,
     report,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._show.kinds import KINDS, kind_of
@@ -49,9 +46,6 @@ def test_a_line_without_a_mark_is_not_coloured_or_as_what_is_left_out(line):
 def test_every_mark_that_a_panel_or_a_summary_sets_has_a_kind():
     marks = {
         *report.MARKS.values(),
-        *panels.MARKS.values(),
-        *dashboard.SIGNS.values(),
-        *board.SIGNS.values(),
         "✗",
     }
     assert marks <= KINDS.keys()

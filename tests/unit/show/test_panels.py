@@ -106,11 +106,11 @@ def test_status():
         "node-1  claude 2.1.332 (not logged in)",
         "left out of the inventory (shared in): printer",
         "",
-        "JOB              NODE    STATUS             BEGAN       TOOK  COST",
-        f"release-42/docs  node-1  ▶ running          {began}  75 s  n/a",
-        f"release-42/slow  node-1  ▶ running          {began}  75 s  n/a",
-        f"release-42/docs  node-1  ✗ failed (verify)  {began}  2 h   $0.26",
-        "?/docs           node-1  ✓ success          -           2 h   $0.26",
+        "JOB              NODE    STATUS             BEGAN       TOOK   COST",
+        f"release-42/docs  node-1  ▶ running          {began}  1 min  n/a",
+        f"release-42/slow  node-1  ▶ running          {began}  1 min  n/a",
+        f"release-42/docs  node-1  ✗ failed (verify)  {began}  2 h    $0.26",
+        "?/docs           node-1  ✓ success          -           2 h    $0.26",
         "release-42/docs  no sign of life for 15 min",
         "release-42/slow  waits for its service (529)",
     ]
@@ -120,7 +120,7 @@ def test_tasks_that_somebody_started_by_hand():
     task = {"node": "node-1", "pid": 7, "words": "gummy task mend it", "seconds": 75.0}
     long = {**task, "words": "gummy task " + "x\n\x1b" * 99, "seconds": None}
     lines = status([NODE], foreign=[task, long])[-2:]
-    assert lines[0].split("  ")[0] == "! gummy task mend it" and lines[0].endswith("75 s")
+    assert lines[0].split("  ")[0] == "! gummy task mend it" and lines[0].endswith("1 min")
     assert "node-1  by hand" in lines[1] and len(lines[1]) <= 80 and lines[1].isprintable()
 
 

@@ -78,12 +78,12 @@ def test_the_summary_of_a_run():
         ),
         "✓  docs     success               node-1  3.2 s  no changes",
         (
-            "✓  build    success               n2      3.2 s  2 changed (+10/-3)  "
+            "✓  build    success               n2      3.2 s  2 files changed (+10/-3)  "
             "/r/build/changes.patch"
         ),
         "✗  broken   failed (agent)        node-1  3.2 s  exit status 2",
         (
-            "✗  checked  failed (verify)       node-1  3.2 s  2 changed (+10/-3)  "
+            "✗  checked  failed (verify)       node-1  3.2 s  2 files changed (+10/-3)  "
             "/r/build/changes.patch"
         ),
         "✗  gone     lost                  node-3         no answer",
@@ -189,9 +189,9 @@ def test_a_plan():
         "later  ->  waits    every usable slot is taken",
         "none   ->  nowhere  can't run",
         "nodes as seen by docs (api):",
-        "  node-1  0.18  0/2 slots  4 s old  score 0.18, cpu 12 %, mem 35 %",
+        "  node-1  0.18  0/2 slots  3 s old  score 0.18, cpu 12 %, mem 35 %",
         "  n2      -     1/4 slots           no load data; its turn",
-        "  n3      -     0/1 slots  4 s old  offline",
+        "  n3      -     0/1 slots  3 s old  offline",
         "  m0, m1, m2, m3, m4, and 2 more: full",
         "left out of the inventory (a TV): tv-0, tv-1, tv-2, tv-3, tv-4, and 2 more",
         "left out of the inventory (a phone): p",
@@ -206,8 +206,8 @@ def test_a_sync_and_a_harvest():
     ]
     assert report.sync_text({"project": "/p", "excluded": "*.log", "nodes": nodes}) == [
         "sync /p; left out: *.log",
-        "✓  n1  1.0 s  3 files",
-        "✗  n2  0.0 s  down",
+        "✓  n1  1 s  3 files",
+        "✗  n2  0 s  down",
     ]
     row = {"run_id": "r", "job": "a", "node": "n1"}
     rows = [{**row, "state": "ended", "folder": "/r/a", "message": ""}, {**row, "state": "running"}]
@@ -245,7 +245,7 @@ def test_branches_conflicts_and_a_harvest_that_failed_say_what_to_do():
     document["conflicts"] = [{"project": "/p", "files": files, "order": ["one"], "left": ["two"]}]
     assert report.run_summary(document)[1:-2] == [
         (
-            "✓  one  success           node-1  3.2 s  2 changed (+10/-3)  "
+            "✓  one  success           node-1  3.2 s  2 files changed (+10/-3)  "
             "branch gummy/r/one (starts at the old base)"
         ),
         "✗  two  failed (harvest)  node-1  3.2 s  no harvest could be made",

@@ -348,7 +348,7 @@ def test_the_summary_says_what_tests_say() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(None, "–"), (3.04, "3.0 s"), (59.96, "59 s"), (484, "8 min 4 s"), (7322, "2 h 2 min")],
+    [(None, "–"), (3.04, "3 s"), (59.96, "59 s"), (484, "8 min 4 s"), (7322, "2 h 2 min")],
 )
 def test_durations(seconds: float | None, words: str) -> None:
     assert duration(seconds) == words

@@ -37,3 +37,11 @@ def test_a_table_is_as_wide_as_its_cells_and_a_fitted_one_as_wide_as_it_may_be()
     assert _text.table(rows) == ["a   longer  free text", "bb  c"]
     assert _text.fitted_table(rows, (2, 4), 12) == ["a   lon…  f…", "bb  c"]
     assert _text.table([]) == _text.fitted_table([], (2, 4), 12) == []
+
+
+@pytest.mark.parametrize("escape", ["\x1b", "\N{REPLACEMENT CHARACTER}"])
+def test_colours_that_programs_print_are_left_out(escape):
+    assert _text.unstyled(f"{escape}[1;31mred{escape}[0m {escape}[2J{escape}[?25lx") == "red x"
+    assert (
+        _text.unstyled("a [1] \N{REPLACEMENT CHARACTER} b") == "a [1] \N{REPLACEMENT CHARACTER} b"
+    )

@@ -2,7 +2,7 @@
 # targets call.
 .PHONY: venv demo test molecule soak e2e lint bench clean
 .NOTPARALLEL:
-export ARGS PYTHON
+export ARGS CORE PYTHON
 
 venv demo test molecule soak e2e lint bench clean:
 	@sh scripts/make.sh $@

@@ -100,20 +100,30 @@ or name another Python with \`make PYTHON=/path/to/python3\`."
     install .whole "$1" "$2"
 }
 
+# main_requirements: what .venv holds: the newest ansible-core, or the one of make's CORE=2.20.
+main_requirements() {
+    file=tests/requirements${CORE:+-$CORE}.txt
+    [ -f "$file" ] || stop "there is no $file: leave CORE out for the newest ansible-core, \
+or give one of $(printf '%s\n' tests/requirements-2.*.txt | sed 's/.*-//; s/\.txt$//' | xargs)."
+    printf '%s\n' "$file"
+}
+
 # main_venv: .venv, and the link that makes the clone importable as a collection.
 main_venv() {
+    requirements=$(main_requirements) || exit 1
     namespace=.collections/ansible_collections/distributed
     mkdir -p "$namespace"
     [ -L "$namespace/gummy" ] || ln -s ../../.. "$namespace/gummy"
-    ! whole .venv tests/requirements.txt || return 0
+    ! whole .venv "$requirements" || return 0
     found=$(pythons) || stop "$need_python"
-    make_venv .venv tests/requirements.txt "$(printf '%s\n' "$found" | sed -n '1s/^[0-9]* //p')"
+    make_venv .venv "$requirements" "$(printf '%s\n' "$found" | sed -n '1s/^[0-9]* //p')"
 }
 
 # second_venv: .venv-2.19, with the oldest Python there is; $no_second says why not.
 # shellcheck disable=SC2034  # make.sh reads no_second
 second_venv() {
     no_second=''
+    [ -z "${CORE-}" ] || { no_second="CORE names the only ansible-core"; return 0; }
     ! whole .venv-2.19 tests/requirements-2.19.txt || return 0
     core=$(.venv/bin/python -c 'import ansible.release as r; print(r.__version__)')
     found=$(PYTHON='' pythons | sort -s -n | sed -n '/^1[123] /{s/^[0-9]* //p;q;}')

@@ -5,6 +5,8 @@
 # Git refuses a clone that belongs to somebody else, as in CI; two of the tools call git.
 TRUST_GIT='GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=*'
 
+. scripts/community.sh
+
 # sanity LINES: ansible-test on these files, one a line, or on all there are if LINES is empty.
 # It wants to stand in .../ansible_collections/distributed/gummy, and fetches a get-pip that PyPI's
 # own pip can stand in for.
@@ -106,6 +108,9 @@ lint() {
     elif files=$(named '^(plugins|roles|playbooks|meta)/'); then
         check sanity sanity "$files"
     fi
+
+    # These look at the collection as a whole.
+    [ -n "$lint_files" ] || community
 
     [ -z "$failed" ] || stop "failed:$failed"
     say "== lint: all good"

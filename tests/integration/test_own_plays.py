@@ -113,6 +113,16 @@ def test_loop_and_vault_work(controller: Controller, fleet: Fleet) -> None:
         assert [f"+{item}\n" in patch.read_text(encoding="utf-8") for patch in patches] == [True]
 
 
+def test_a_run_is_called_again_by_the_same_task(controller: Controller, counter: Counter) -> None:
+    # The first calls fail; what a loop or `retries` calls again is the same process.
+    tries = f"$HOME/{counter.name}-tries"
+    command = f'{counter.command()}; echo x >> "{tries}"; test "$(wc -l < "{tries}")" -gt 1'
+    job = shell(run_id="again", command=command, node=NODES[0], only="{{ item }}", fail_on=[])
+    task = {RUN: job, "loop": ["", "failed"], "register": "r"}
+    played = controller.play(own_play(controller, task))
+    assert played.status == 0 and counter.starts() == ["job-1", "job-1"], played
+
+
 def test_a_wrong_type_in_the_third_job_names_job_and_key(controller: Controller) -> None:
     jobs = [{"command": "x"}, {"command": "y"}, {"command": "z", "attempts": "many"}]
     played = controller.play(own_play(controller, {RUN: shell(jobs=jobs)}))

@@ -194,3 +194,17 @@ def test_a_half_built_environment_is_not_taken_for_a_whole_one(tmp_path: pathlib
     after = sh(ask, **env).stdout
     (tmp_path / "requirements").write_text("pytest>8\n", encoding="utf-8")
     assert (before, after, sh(ask, **env).stdout) == ("half\n", "whole\n", "half\n")
+
+
+@pytest.mark.parametrize(
+    ("core", "said"),
+    [
+        ("", "tests/requirements.txt\n"),
+        ("2.20", "tests/requirements-2.20.txt\n"),
+        ("1.9", "or give one of 2.19 2.20."),
+    ],
+)
+def test_another_ansible_core_is_asked_for_by_its_number(core: str, said: str) -> None:
+    done = sh("main_requirements", CORE=core, PATH=os.environ["PATH"])
+    assert said in done.stdout + done.stderr
+    assert (done.returncode == 0) == said.endswith("\n")

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypedDict
 
+from .._errors import InputError
 from .._files.costs import CostSummary, Ledger, summarize
 from .._files.record import SCHEMA_VERSION, History, RunFolder, RunRecord, controller_id
 from .._files.sessions import Sessions
@@ -191,6 +192,30 @@ def _run(
 ) -> RunDocument:
     projects = read_projects(request)
     record = RunRecord(request.run_id)
+    try:
+        document = _drive(
+            request, fleet, record, projects, printer, notifier=notifier, verbose=verbose
+        )
+    except InputError:
+        record.close()
+        raise
+    # The same task may call the run again, in a loop or by `retries`, and that is this process.
+    # Of a call that left before the end, whose threads still write, the record stays open.
+    record.close()
+    return document
+
+
+def _drive(
+    request: Request,
+    fleet: Fleet,
+    record: RunRecord,
+    projects: Mapping[str, Exclusions],
+    printer: Printer,
+    *,
+    notifier: Notifier,
+    verbose: bool,
+) -> RunDocument:
+    """The run with its record open. Raises InputError before anything is started, ReaderGone."""
     controller = controller_id()
     begun_at = time.time()
 

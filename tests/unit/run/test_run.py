@@ -106,12 +106,6 @@ def world(short_pauses, no_thread_is_left):
     made.close()
 
 
-@pytest.fixture
-def only_one_call(monkeypatch):
-    """A run keeps its lock until its process ends; here several calls share one process."""
-    monkeypatch.setattr(_record, "_lock", lambda _path, _run_id: 0)
-
-
 def test_the_document_of_a_run_is_what_lies_in_its_folder(world):
     document = world.run(JOBS, PlayedNode("n"))
     assert document.keys() == RunDocument.__annotations__.keys()
@@ -149,7 +143,7 @@ def test_a_job_on_too_few_nodes_fails_a_run_whose_jobs_are_good(world, min_nodes
     assert (document["message"] is None) == (status == "success")
 
 
-def test_a_run_that_is_called_again_does_what_is_left_and_nothing_twice(world, only_one_call):
+def test_a_run_that_is_called_again_does_what_is_left_and_nothing_twice(world):
     first = world.run(JOBS[:1], PlayedNode("n"))
     node = PlayedNode("n")
     second = world.run(JOBS, node)
@@ -162,7 +156,7 @@ def test_a_run_that_is_called_again_does_what_is_left_and_nothing_twice(world, o
     assert any(line.endswith("1 of 2 done, 0 may still run") for line in world.lines.said)
 
 
-def test_a_run_is_changed_by_the_calls_that_start_or_fetch_something(world, only_one_call):
+def test_a_run_is_changed_by_the_calls_that_start_or_fetch_something(world):
     assert world.run(JOBS[:1], PlayedNode("n"))["changed"]
 
     idle = PlayedNode("n")
@@ -204,7 +198,7 @@ def test_a_plan_measures_what_is_not_known_and_says_where_each_job_would_go():
     assert all(link.asked == [] for link in links.values())
 
 
-def test_a_plan_of_a_run_that_was_called_before_places_what_is_left(world, only_one_call):
+def test_a_plan_of_a_run_that_was_called_before_places_what_is_left(world):
     world.run(JOBS[:1], PlayedNode("n"))
     fleet = play_fleet({"n": PlayedNode("n")}, measure=lambda name, link: measured(name))
     document = plan(make_request(JOBS), fleet)
@@ -219,7 +213,7 @@ def test_a_plan_of_a_run_that_was_called_before_places_what_is_left(world, only_
     assert all(row["before"] == "success" for row in plan(make_request(JOBS), fleet)["jobs"])
 
 
-def test_a_plan_follows_what_may_still_run(only_one_call):
+def test_a_plan_follows_what_may_still_run():
     record = _record.RunRecord(RUN)
     record.begin({"a": JOBS[0].digest()}, {"a": JOBS[0].content()}, "c")
     record.append("attempt", attempt="x" * 12, job="a", node="gone", state="sent", store="s")

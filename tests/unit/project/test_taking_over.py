@@ -1,4 +1,4 @@
-"""What docs/results.md tells people to type for a nested repository, with harvests that mean harm."""
+"""What docs/results.md says to type for a nested repository, with harvests that mean harm."""
 
 from __future__ import annotations
 

@@ -13,11 +13,12 @@ PAGES = ROOT / "docs" / "agents"
 HEADS = ["What it needs", "What its success rests on", "What is known to go wrong"]
 
 
-def test_each_agent_has_a_page_and_the_readme_leads_there() -> None:
+def test_each_agent_has_a_page_and_that_of_all_agents_leads_there() -> None:
     pages = {path.stem for path in PAGES.iterdir()}
     assert pages == {*config.AGENT_SETTINGS, "own"}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"(docs/agents/{name}.md)" in readme for name in pages)
+    of_all = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    assert all(f"(agents/{name}.md)" in of_all for name in pages)
+    assert "(docs/agents.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", [*config.AGENT_SETTINGS, "own"])

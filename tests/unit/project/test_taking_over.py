@@ -1,4 +1,4 @@
-"""What the README tells people to type for a nested repository, with harvests that mean harm."""
+"""What docs/results.md says to type for a nested repository, with harvests that mean harm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from workbench import Work, trees
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "results.md"
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def work(tmp_path):
 
 
 def take_over(work, folder, number=1):
-    """The README's own commands; returns whether all of them were done."""
-    block = re.search(r"```bash\n((?:git -C vendor .*\n)+)```", README.read_text(encoding="utf-8"))
+    """The page's own commands; returns whether all of them were done."""
+    block = re.search(r"```bash\n((?:git -C vendor .*\n)+)```", PAGE.read_text(encoding="utf-8"))
     assert block is not None
     lines = block[1].splitlines()
     assert any("fetch" in line for line in lines) and any("checkout" in line for line in lines)

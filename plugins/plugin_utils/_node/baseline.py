@@ -55,10 +55,14 @@ ATTRIBUTES = "* -text !eol !crlf -filter -ident !working-tree-encoding !diff !me
 # Objects and packs of earlier baselines that a git dir may have before it is made anew.
 SPARE_OBJECTS = 4096
 MOST_PACKS = 16
-# With more new files than this their objects go into one pack: a file for each takes far longer.
+# With more new files than this their objects go into packs: a file for each takes far longer.
 LOOSE_MOST = 1000
 # What is as large as this goes into a pack as it is read.
 ONE_PACK = ("-c", "core.bigFileThreshold=1")
+# Into how many packs they go, but for those of few files: git looks at each object of a pack that
+# it writes for each file that it adds, so one pack of all takes the square of their number.
+PACKS = 8
+FEW_FILES = 5000
 
 
 class Survey(NamedTuple):
@@ -176,19 +180,28 @@ def _worth_keeping(git: Git) -> bool:
         # Git spreads loose objects over folders of two letters.
         folders = [name for name in os.listdir(objects) if len(name) == 2]
         loose = sum(len(os.listdir(os.path.join(objects, name))) for name in folders)
-        packs = len(os.listdir(os.path.join(objects, "pack")))
+        names = os.listdir(os.path.join(objects, "pack"))
     except (OSError, struct.error):
         return False
+    packs = sum(name.endswith(".pack") for name in names)
     is_whole = os.path.exists(os.path.join(git.dir, "info", "attributes"))
     return loose < 4 * entries + SPARE_OBJECTS and packs < MOST_PACKS and is_whole
 
 
-def _feed(git: Git, paths: Iterable[bytes], *flags: str) -> None:
-    """Give paths to update-index, if there are any."""
-    data = b"".join(path + b"\0" for path in paths)
-    if data:
-        options = ONE_PACK if data.count(b"\0") > LOOSE_MOST and _packs_at_once(git) else ()
+def _feed(git: Git, paths: Iterable[bytes], *flags: str) -> bytes:
+    """Give paths to update-index, if there are any; returns what git complained of."""
+    given = sorted(paths)
+    options: Sequence[str] = ()
+    at_once = len(given)
+    if len(given) > LOOSE_MOST and _packs_at_once(git):
+        options = ONE_PACK
+        at_once = max(FEW_FILES, -(-len(given) // PACKS))
+    complaints = b""
+    for start in range(0, len(given), at_once or 1):
+        data = b"".join(path + b"\0" for path in given[start : start + at_once])
         git(*options, "update-index", "-z", *flags, "--stdin", stdin=data)
+        complaints += git.errors
+    return complaints
 
 
 def _packs_at_once(git: Git) -> bool:
@@ -248,8 +261,8 @@ def take_in(
     if not new_in_nested:
         tops = tuple(_top(path) for path in survey.nested)
         survey.apart.update(path for path in new if path.startswith(tops))
-    _feed(git, (new | kept) - survey.odd.keys() - survey.apart, "--add", "--replace")
-    if b"Ignoring path" in git.errors:
+    wanted = (new | kept) - survey.odd.keys() - survey.apart
+    if b"Ignoring path" in _feed(git, wanted, "--add", "--replace"):
         left = git.names("-o", *rules) - survey.odd.keys() - survey.apart
         for path in left:
             if not path.endswith(b"/"):

@@ -77,6 +77,9 @@ NOTHING_RUNS = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
 }
+# Some C libraries give memory back to the system and take it again for each object that git packs,
+# which is most of the work; others don't know these variables.
+KEEPS_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_TOP_PAD_": str(16 << 20)}
 # How a `.git` that is a file begins.
 LEADS_ELSEWHERE = b"gitdir: "
 # Bytes of git's stderr that an error tells.
@@ -166,6 +169,7 @@ class Git:
             GIT_WORK_TREE=self.tree,
         )
         env.update(NOTHING_RUNS)
+        env.update(KEEPS_MEMORY)
         if own:
             env["GIT_DIR"] = self.dir
             env["GIT_INDEX_FILE"] = self.index

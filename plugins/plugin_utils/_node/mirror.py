@@ -12,12 +12,10 @@ git ignores.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import stat
-import sys
 
+from . import copies
 from .belongs import KEPT, LIST, Patterns, unpack
 from .store import TYPE_CHECKING, Refusal
 
@@ -26,10 +24,6 @@ if TYPE_CHECKING:
 
     from .belongs import Header
 
-# Asks Linux for a reflink (linux/fs.h).
-FICLONE = 0x40049409
-# Bytes that are copied at once where there is no reflink.
-PIECE = 1 << 24
 # How many paths of a preview are told.
 SHOWN_MOST = 1000
 
@@ -95,7 +89,7 @@ def prune(mirror: str, listed: Listed) -> None:
                 elif path in listed.folders:
                     folders.append(path + b"/")
                 else:
-                    _delete(entry.path)
+                    delete_folder(entry.path)
 
 
 class Making:
@@ -111,7 +105,7 @@ class Making:
         self._scratch = scratch
         # What lies in the tree and not in the mirror; folders end with a slash.
         self._extra: list[bytes] = []
-        self._may_clone = True
+        self._copies = copies.Copies()
         self.changes = 0
         self.deleted = 0
 
@@ -178,16 +172,12 @@ class Making:
 
     def _link(self, path: bytes, entry: os.DirEntry[bytes], old: os.DirEntry[bytes] | None) -> None:
         target = os.path.join(self._tree, path)
-        to = os.readlink(entry.path)
         if old is not None:
-            if old.is_symlink() and os.readlink(target) == to:
+            if old.is_symlink() and os.readlink(target) == os.readlink(entry.path):
                 return
             self._clear(old)
-        os.symlink(to, target)
+        copies.link(entry.path, target, entry.stat(follow_symlinks=False))
         self.changes += 1
-        time = entry.stat(follow_symlinks=False).st_mtime_ns
-        with contextlib.suppress(NotImplementedError):
-            os.utime(target, ns=(time, time), follow_symlinks=False)
 
     def _file(self, path: bytes, entry: os.DirEntry[bytes], old: os.DirEntry[bytes] | None) -> None:
         """As rsync does it: what has the same size and time is taken to be the same."""
@@ -206,9 +196,7 @@ class Making:
                     self.changes += 1
                 return
             self._clear(old)
-        self._copy(entry.path, target)
-        os.chmod(target, mode)
-        os.utime(target, ns=(info.st_mtime_ns, info.st_mtime_ns))
+        self._copies.file(entry.path, target, info)
         self.changes += 1
 
     def _clear(self, old: os.DirEntry[bytes]) -> None:
@@ -217,42 +205,16 @@ class Making:
         A file that another name leads to as well is not written into.
         """
         if old.is_dir(follow_symlinks=False):
-            _delete(old.path)
+            delete_folder(old.path)
         else:
             os.unlink(old.path)
-
-    def _copy(self, source: bytes, target: bytes) -> None:
-        if sys.platform == "darwin" and self._may_clone:
-            if _clone_on_macos(source, target):
-                return
-            self._may_clone = False
-        given = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                if not self._is_cloned(given, made):
-                    _copy_content(given, made)
-            finally:
-                os.close(made)
-        finally:
-            os.close(given)
-
-    def _is_cloned(self, given: int, made: int) -> bool:
-        if not self._may_clone or sys.platform != "linux":
-            return False
-        try:
-            fcntl.ioctl(made, FICLONE, given)
-        except OSError:
-            # This file system has none, or the two lie on different ones.
-            self._may_clone = False
-        return self._may_clone
 
     def _delete(self, path: bytes) -> None:
         self.changes += 1
         self.deleted += 1
         full = os.path.join(self._tree, path)
         if path.endswith(b"/"):
-            _delete(full[:-1])
+            delete_folder(full[:-1])
         else:
             os.unlink(full)
 
@@ -392,45 +354,19 @@ def _make_git_dir(path: str) -> None:
 # -- files
 
 
-def _copy_content(given: int, made: int) -> None:
-    copy = getattr(os, "copy_file_range", None)
-    while copy is not None:
-        try:
-            if not copy(given, made, PIECE):
-                return
-        except OSError as exc:
-            if exc.errno not in (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
-                raise
-            copy = None
-    while True:
-        data = os.read(given, PIECE)
-        if not data:
-            return
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(made, rest) :]
-
-
-def _clone_on_macos(source: bytes, target: bytes) -> bool:
-    import ctypes
-
-    clone = getattr(ctypes.CDLL(None), "clonefile", None)
-    return clone is not None and clone(source, target, 0) == 0
-
-
 def _make_readable(folder: bytes) -> None:
     """An agent may have closed its folders."""
     if os.lstat(folder).st_mode & 0o700 != 0o700:
         os.chmod(folder, 0o700)
 
 
-def _delete(folder: bytes) -> None:
+def delete_folder(folder: bytes) -> None:
     """Delete a folder with all that is in it; no link is followed."""
     _make_readable(folder)
     with os.scandir(folder) as entries:
         for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
-                _delete(entry.path)
+                delete_folder(entry.path)
             else:
                 os.unlink(entry.path)
     os.rmdir(folder)

@@ -451,19 +451,63 @@ def _remake(store: Store, request: wire.MirrorRequest) -> Iterator[wire.RemakeRe
     generation = int(request["generation"])
     with _workspace_of(store, attempt, generation) as (row, workspace, _lock):
         folder = store.mirror(row["key"])
-        lock = try_lock_shared(os.path.join(folder, "lock"))
-        if lock is None:
-            yield {"state": "stale"}
-            return
-        try:
-            mirrored = read_json(os.path.join(folder, MIRRORED))
-            reply: wire.RemakeReply = {"state": "stale"}
-            if mirrored is not None and mirrored.get("digest") == request["digest"]:
-                with _renewed(store, attempt, generation):
+        reply: wire.RemakeReply = {"state": "stale"}
+        with _renewed(store, attempt, generation):
+            lock = _lock_in_state(folder, request["digest"])
+            if lock is not None:
+                try:
                     reply = _make_workspace(store, folder, workspace, 0)
-        finally:
-            os.close(lock)
+                finally:
+                    os.close(lock)
     yield reply
+
+
+def _lock_in_state(folder: str, digest: str) -> int | None:
+    """A shared lock of a mirror that is whole and in this state; None if there is none.
+
+    One that is lent is taken back. Who finds that somebody does so waits for a while.
+    """
+    from . import lent
+
+    path = os.path.join(folder, "lock")
+    until = 0.0
+    while _is_mirrored(folder, digest):
+        if lent.is_lent(folder):
+            until = until or time.monotonic() + MIRROR_PATIENCE
+            lock = try_lock(path)
+        else:
+            lock = try_lock_shared(path)
+        if lock is None:
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.02)
+            continue
+        if lent.is_lent(folder):
+            _take_back(folder)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        # A sync may have begun before we had the lock.
+        if _is_mirrored(folder, digest):
+            return lock
+        os.close(lock)
+    return None
+
+
+def _is_mirrored(folder: str, digest: str) -> bool:
+    from . import lent
+
+    mirrored = read_json(os.path.join(folder, MIRRORED))
+    if mirrored is None or mirrored.get("digest") != digest:
+        return False
+    return lent.is_lent(folder) or os.path.isdir(os.path.join(folder, "tree"))
+
+
+def _take_back(folder: str) -> None:
+    """Make the tree of a mirror that is lent; the caller has its lock."""
+    from . import lent
+
+    if not lent.take_back(folder):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, MIRRORED))
 
 
 def _mirrored(store: Store, request: wire.MirrorRequest) -> Iterator[wire.MirroredReply]:
@@ -519,6 +563,7 @@ def receive(store: Store, attempt: str, generation: int, words: list[str]) -> in
     """
     # Now, for the program may be gone from the disk when rsync has ended.
     from . import git as _git  # noqa: F401
+    from . import lent as _lent  # noqa: F401
     from . import mirror as _mirror  # noqa: F401
     from . import places as _places  # noqa: F401
     from . import workspace as _workspaces  # noqa: F401
@@ -543,18 +588,21 @@ def _sync(store: Store, key: str, workspace: str, group: bytes, words: list[str]
 
     with _mirror_of(store, key, group) as (folder, held):
         tree = os.path.join(folder, "tree")
+        is_first = not os.listdir(tree) and not os.listdir(os.path.join(workspace, "tree"))
         before = mirrors.list_state(tree)
         argv = ["rsync", *words[:-1], tree + "/"]
         status = _with_rsync(store, lambda: _run_rsync(argv))
         if status == 0:
-            listed = mirrors.read_list_of(tree)
-            if listed is not None:
-                mirrors.prune(tree, listed)
-            # Others may now make their workspaces from it too.
-            fcntl.flock(held, fcntl.LOCK_SH)
             after = mirrors.list_state(tree)
             sent = after[0] if after and after != before else 0
-            made = _make_workspace(store, folder, workspace, sent)
+            made = _lend(folder, workspace, sent) if is_first and after else None
+            if made is None:
+                listed = mirrors.read_list_of(tree)
+                if listed is not None:
+                    mirrors.prune(tree, listed)
+                # Others may now make their workspaces from it too.
+                fcntl.flock(held, fcntl.LOCK_SH)
+                made = _make_workspace(store, folder, workspace, sent)
             _reply({**made, "store": store.id}, sys.stderr)
     return status
 
@@ -604,11 +652,28 @@ def _make_workspace(store: Store, folder: str, workspace: str, sent: int) -> wir
     }
 
 
+def _lend(folder: str, workspace: str, sent: int) -> wire.MadeReply | None:
+    """Make a mirror's tree that of an empty workspace; call it with both locked.
+
+    folder, sent: as in _make_workspace. None: it can't be moved there.
+    """
+    from . import lent
+    from . import workspace as workspaces
+
+    workspaces.tidy(os.path.join(folder, "tree"))
+    changes = lent.lend(folder, os.path.join(workspace, "tree"))
+    if changes is None:
+        return None
+    return {"state": "made", "changes": changes, "deleted": 0, "listed": sent}
+
+
 @contextlib.contextmanager
 def _mirror_of(store: Store, key: str, group: bytes) -> Iterator[tuple[str, int]]:
     """(folder of the key's mirror, its lock), while the context lasts. Raises Refusal."""
+    from . import lent
+
     folder = store.mirror(key)
-    os.makedirs(os.path.join(folder, "tree"), exist_ok=True)
+    os.makedirs(folder, exist_ok=True)
     lock = try_lock(os.path.join(folder, "lock"), patience=MIRROR_PATIENCE)
     if lock is None:
         _end_vanished_sync(store, folder)
@@ -623,6 +688,9 @@ def _mirror_of(store: Store, key: str, group: bytes) -> Iterator[tuple[str, int]
         write_whole(os.path.join(folder, "sync.json"), group)
         # rsync holds it too, should we be killed.
         os.set_inheritable(lock, True)
+        if lent.is_lent(folder):
+            lent.take_back(folder)
+        os.makedirs(os.path.join(folder, "tree"), exist_ok=True)
         yield folder, lock
     finally:
         os.close(lock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from unittest import mock
 
 from harvest_case import Case, baseline
@@ -28,8 +29,8 @@ class BaselineTest(Case):
         tree_id = self.base()
         (self.top / "g" / "index").write_bytes(b"DIRC\0\0\0\2\0\0\0\1 rubbish")
         self.assertEqual(self.base(), tree_id)
-        for i in range(20):
-            (self.top / "g" / "objects" / "pack" / f"{i}.keep").touch()
+        for i in range(baseline.MOST_PACKS):
+            (self.top / "g" / "objects" / "pack" / f"pack-{i}.pack").touch()
         self.assertEqual(self.base(), tree_id)
         self.assertEqual(list((self.top / "g" / "objects" / "pack").iterdir()), [])
 
@@ -78,6 +79,29 @@ class BaselineTest(Case):
             self.assertEqual(self.base(), first)
         self.write("d1/1", "changed\n")
         self.assertEqual([c["path"] for c in self.check()["changed"]], ["d1/1"])
+
+    def test_more_files_go_into_several_packs_and_what_git_refuses_is_told_of_each(self):
+        for i in range(12):
+            self.write(f"d{i % 3}/{i}", f"{i}\n")
+        self.write(".GIT/x", "comes first, and git refuses it")
+        first = self.base()
+        shutil.rmtree(self.top / "g")
+        with (
+            mock.patch.object(baseline, "LOOSE_MOST", 5),
+            mock.patch.object(baseline, "FEW_FILES", 4),
+        ):
+            self.assertEqual(self.base(), first)
+        git = gits.Git(str(self.tree), str(self.top / "g"))
+        odd = dict(baseline.read_state(git)["odd"])
+        self.assertEqual(odd, {".GIT/x": "git refuses this name"})
+        packs = list((self.top / "g" / "objects" / "pack").glob("*.pack"))
+        if baseline._packs_at_once(git):
+            self.assertEqual(len(packs), 4)
+            # They leave room for more before the git dir is made anew.
+            self.assertLess(baseline.PACKS, baseline.MOST_PACKS)
+            self.assertTrue(baseline._worth_keeping(git))
+        self.write("d1/1", "changed\n")
+        self.assertEqual([c["path"] for c in self.harvest()["changed"]], ["d1/1"])
 
     def test_errors_are_harvest_errors(self):
         with self.assertRaisesRegex(gits.HarvestError, "inside the workspace"):

@@ -151,7 +151,7 @@ class MirrorTest(unittest.TestCase):
         self.assertEqual({"a"}, self.there())
         # Nor does it go on as one when the project at home has none any more.
         self.repositories.clear()
-        mirror._delete(os.fsencode(self.mirror / ".git"))
+        mirror.delete_folder(os.fsencode(self.mirror / ".git"))
         self.sync()
         self.assertFalse((self.tree / ".git").exists())
 

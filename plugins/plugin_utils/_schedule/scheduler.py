@@ -1421,7 +1421,7 @@ class Scheduler:
         """
         if self._overdue:
             message = (
-                f"it waited for {spoken(self._queue_timeout)} (queue_timeout): "
+                f"it waited for {spoken(self._queue_timeout or 0.0)} (queue_timeout): "
                 f"{why or self._reasons(job)}"
             )
             return self._end_queued(job, failure, message)

@@ -171,7 +171,7 @@ class Module:
             yield from self._texts(part, seen)
         if isinstance(node, ast.Name):
             scope = self._scopes.get(node, self._tree)
-            for place in {scope, self._tree}:
+            for place in dict.fromkeys([scope, self._tree]):
                 key = f"{getattr(place, 'name', '')}.{node.id}"
                 if key not in seen:
                     for value in values_of(node.id, place):

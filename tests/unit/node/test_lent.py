@@ -114,7 +114,7 @@ class LentTest(unittest.TestCase):
             (write_in_place, {"a"}),
             (write_and_set_time_back, {"a"}),
             (lambda: (self.tree / "a").chmod(0o600), {"a"}),
-            (lambda: (self.tree / "a").unlink(), {"a"}),
+            ((self.tree / "a").unlink, {"a"}),
             (lambda: os.link(self.tree / "a", self.tree / "second name"), {"a"}),
             (write_through_link, {"a"}),
             (exchange_folders, {"d/b c", "d/e/tool"}),

@@ -13,13 +13,14 @@ Responses API (codex), of its Chat Completions (opencode, qwen) and of Gemini's 
     [[hang SECONDS]]     no answer for so long
 
 Called as a program, with a port and a file, it says that it is ready, and serves until it is ended.
-Each request is a line of that file: the path, the names of the tools that the agent offers, and
-what its calls of them gave.
+Each request is a line of that file: the name by which the agent calls, the names of the tools that
+it offers, and what its calls of them gave.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import threading
@@ -30,6 +31,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 STEP = re.compile(r"\[\[(text|bash|write|empty|status|credit|limit|hang)\b ?(.*?)\]\]", re.DOTALL)
+DIRECTORY = re.compile(r'working in the directory: (/[^\s"\\]+)')
 # What every answer costs, in tokens in and out.
 TOKENS = (1200, 34)
 # The tools by which the agents run a command, and write a file.
@@ -55,8 +57,11 @@ class Asked:
         self.is_streamed = bool(body.get("stream")) or "streamGenerate" in path
         self.turns: list[tuple[list[str], bool]] = []
         self.tools: dict[str, Any] = {}
-        # What the calls of tools gave.
+        # What the calls of tools gave, as far as the agent's API has it in one place.
         self.results: list[str] = []
+        # The directory that the agent says to work in, if it says it; blank: it does not.
+        match = DIRECTORY.search(json.dumps(body))
+        self.directory = match[1] if match else ""
         if self.is_gemini:
             self._read_gemini(body)
         elif self.is_responses:
@@ -66,6 +71,8 @@ class Asked:
 
     def _read_chat(self, body: Mapping[str, Any]) -> None:
         for message in body.get("messages", []):
+            if message["role"] == "tool":
+                self.results.append(" ".join(_texts(message.get("content")))[:300])
             if message["role"] != "system":
                 self.turns.append((_texts(message.get("content")), message["role"] == "tool"))
         for tool in body.get("tools") or []:
@@ -115,7 +122,8 @@ class Asked:
         given: dict[str, Any] = {}
         for key, kind in (schema.get("properties") or {}).items():
             if key in ("filePath", "file_path", "path"):
-                given[key] = path
+                # Some take nothing but an absolute path.
+                given[key] = os.path.join(self.directory, path)
             elif key == "content":
                 given[key] = text
             elif key in ("cmd", "command"):
@@ -142,14 +150,14 @@ def _texts(content: object) -> list[str]:
 
 def refusal(asked: Asked, verb: str, argument: str) -> tuple[int, dict[str, Any]]:
     """Status and body of an error."""
-    if verb == "limit" and asked.is_responses:
+    if verb == "limit" and not asked.is_gemini:
         seconds = int(argument)
         error: dict[str, Any] = {"type": "usage_limit_reached", "plan_type": "plus"}
         error |= {"resets_at": int(time.time()) + seconds, "resets_in_seconds": seconds}
         return 429, {"error": {**error, "message": "The usage limit has been reached"}}
     if asked.is_gemini:
         return _gemini_refusal(verb, argument)
-    if verb in ("credit", "limit"):
+    if verb == "credit":
         kind = "insufficient_quota"
         return 429, {"error": {"message": CREDIT, "type": kind, "param": None, "code": kind}}
     status = int(argument)
@@ -269,7 +277,8 @@ class Handler(BaseHTTPRequestHandler):
         except (ValueError, UnicodeDecodeError):
             self.plain(415, {"error": {"message": "no JSON"}})
             return
-        JOURNAL.note({"path": path, "tools": sorted(asked.tools), "results": asked.results})
+        by = str(self.headers.get("user-agent"))
+        JOURNAL.note({"by": by, "tools": sorted(asked.tools), "results": asked.results})
 
         verb, argument = asked.step()
         if verb in ("status", "credit", "limit"):

@@ -162,7 +162,7 @@ def controller(
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some of them ask a busy service for a minute and more before they say so."""
-    monkeypatch.setattr(real_nodes, "PATIENCE", 300.0)
+    monkeypatch.setattr(real_nodes, "PATIENCE", 600.0)
 
 
 class Ask:
@@ -239,8 +239,8 @@ def test_good(ask: Ask, agent: str) -> None:
     assert not row["left_out"], row["left_out"]
 
 
-@pytest.mark.parametrize("agent", [each for each in EACH if each == ONE])
-def test_a_limit_that_resets_is_waited_for(ask: Ask, agent: str) -> None:
+@pytest.mark.parametrize("agent", [ONE, only_with_all("opencode")])
+def test_a_limit_that_resets_is_told_with_its_time(ask: Ask, agent: str) -> None:
     played = ask(agent, "Go. [[limit 7200]]", attempts=1)
     assert end(played) == ("failed", "quota", "reset"), played
     result = pathlib.Path(played.job["folder"], "result.json")
@@ -249,23 +249,28 @@ def test_a_limit_that_resets_is_waited_for(ask: Ask, agent: str) -> None:
     assert 7000 < reset_at - time.time() < 7300
 
 
-REFUSED = {
-    "codex": "mkdir .git/x && git commit --allow-empty -m x",
-    "opencode": "cat /etc/hostname",
-}
+# What the sandbox of the one refuses, and a rule of the other. What codex's sandbox refuses at once
+# it does not always tell.
+COMMIT = "git commit --allow-empty -m x"
+REFUSED = {"codex": f"sleep 2; {COMMIT}", "opencode": "cat /etc/hostname"}
 
 
 @pytest.mark.parametrize("agent", [only_with_all(each) for each in REFUSED])
 def test_what_is_refused_is_no_success(ask: Ask, agent: str) -> None:
     played = ask(agent, f"Look. [[bash {REFUSED[agent]}]] [[text after]]")
-    if agent == "codex" and not played.job["denied"]:
-        # It does not tell each command that its sandbox refused; that nothing was done is told.
-        assert end(played) == ("success", None, None), played
-        assert "no changes" in played.job["message"], played
-        return
     assert end(played) == ("failed", "agent", None), played
-    assert played.job["denied"], played
+    (denied,) = played.job["denied"]
+    assert REFUSED[agent] in denied, played
     assert "config.yaml" in played.job["message"]
+
+
+@pytest.mark.all_agents
+def test_what_codex_may_not_tell_was_refused_is_no_success_where_changes_are_expected(
+    ask: Ask,
+) -> None:
+    played = ask("codex", f"Look. [[bash {COMMIT}]] [[text after]]", expect_changes=True)
+    assert end(played) == ("failed", "agent", None), played
+    assert "changed no file" in played.job["message"]
 
 
 @pytest.mark.parametrize("agent", [only_with_all(each) for each in PACKAGES])
@@ -309,11 +314,12 @@ def test_who_hangs_is_ended_and_its_work_comes_home(ask: Ask, agent: str) -> Non
 @pytest.mark.parametrize("agent", [only_with_all(each) for each in RUN_COMMANDS])
 def test_an_agent_s_commit(ask: Ask, agent: str) -> None:
     who = "-c user.name=n -c user.email=n@x"
-    step = f"echo hi > made.txt && git add -A && git {who} commit -q -m c"
+    step = f"sleep 2; echo hi > made.txt && git add -A && git {who} commit -q -m c"
     played = ask(agent, f"Commit. [[bash {step}]] [[text Done.]]")
     assert end(played) == ("success", None, None), played
     # codex's sandbox has .git for reading only; what it leaves comes home all the same.
-    assert bool(played.job["commits"]) == (agent == "opencode"), played
+    may = agent == "opencode"
+    assert (bool(played.job["commits"]), bool(played.job["denied"])) == (may, not may), played
     assert played.job["files_changed"] == 1
 
 
@@ -342,8 +348,17 @@ def test_opencode_asks_nobody_but_the_service_of_its_model(ask: Ask, journal: pa
     assert "fake" in told[1]
 
 
-def test_what_each_may_do_by_its_usual_mode_is_offered_to_its_model(journal: pathlib.Path) -> None:
-    """After the others: each of them offered a tool by which a file can be written."""
+# A tool by which each of them can write a file in its usual mode.
+WRITES_BY = {"codex": "exec_command", "opencode": "write", "gemini": "write_file"}
+
+
+def test_what_each_may_do_by_its_usual_mode_is_offered_to_its_model(
+    journal: pathlib.Path, request: pytest.FixtureRequest
+) -> None:
+    """After the others: what they offered."""
     rows = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
-    offered = {tool for row in rows for tool in row["tools"]}
-    assert offered & {"exec_command", "write", "write_file", "shell"}, offered
+    for agent in PACKAGES if request.config.getoption("--agents") else [ONE]:
+        offered = {tool for row in rows if agent in row["by"].lower() for tool in row["tools"]}
+        assert WRITES_BY.get(agent, "write_file") in offered, (agent, offered)
+        # qwen and gemini are let edit files, and run no commands.
+        assert agent in RUN_COMMANDS or "run_shell_command" not in offered, (agent, offered)

@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
     from . import wire
 
-PROOF = "codex's turn.completed"
+PROOF = "%s's turn.completed"
 # What it says while it waits, with the number of the try where it counts them.
 WAITS = re.compile(r"Reconnecting\.\.\.(?: ([0-9]{1,3})/([0-9]{1,3}))?\s*(.*)", re.DOTALL)
 # How a command fails that its sandbox did not let.
 REFUSED = ("Read-only file system", "Operation not permitted")
-REMEDY = (
-    "its sandbox lets it write in the project alone, without .git and without the network;"
-    " `agents: codex: permission_mode` in config.yaml is for more"
-)
+SANDBOX = "its sandbox lets it write in the project alone, without .git and without the network;"
+REMEDY = SANDBOX + " `agents: codex: permission_mode` in config.yaml is for more"
 # Variables by which codex gets a login, or another place for its own.
 LOGIN_VARIABLES = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY", "CODEX_HOME")
 
 
 class CodexReader(EventReader):
+    remedy = REMEDY
+
     def __init__(self, name: str = "codex") -> None:
         super().__init__(name)
         # How the last turn ended: turn.completed or turn.failed, and what it says of that.
@@ -100,7 +100,7 @@ class CodexReader(EventReader):
 
     def verdict(self, status: int | None) -> Result:
         if self._ended == "turn.completed":
-            return self.succeeded(status, PROOF, self.why_hollow(REMEDY))
+            return self.succeeded(status, PROOF % self.name, self.why_hollow(self.remedy))
         if self._ended == "turn.failed" or (self._error and status):
             return self.failed(self._error)
         return self.failed_silently(status)

@@ -49,7 +49,7 @@ _RESETS = re.compile(
     + _NAMED
     + r"(?:\s[\w-]+){0,2} limits?\b"
     r"|you(?:'re| are) out of extra usage"
-    r"|(?:claude ai |claude |your )?(?:(?:[0-9]+-hour|session|daily|weekly|monthly|usage|opus|"
+    r"|(?:claude ai |claude |your |the )?(?:(?:[0-9]+-hour|session|daily|weekly|monthly|usage|opus|"
     r"sonnet|haiku|fable)\s){1,2}limit (?:was |has been )?(?:reached|exceeded|hit)\b"
     r"|limit reached(?=\s*[·∙|])"
     r"|you(?:'ve| have) exhausted your (?:daily|weekly|monthly)? ?quota\b(?: on this model)?"

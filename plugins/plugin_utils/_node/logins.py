@@ -59,7 +59,7 @@ def state(store: Store, agent: Agent, path: str, passed: Mapping[str, str]) -> s
     environment = {**os.environ, **passed}
     home = environment.get("HOME") or os.path.expanduser("~")
     by_files = agent.logged_in(home, environment)
-    if by_files == "no" and not _is_wrapped(agent, path):
+    if by_files == "no" and (agent.login_file_is_all or not _is_wrapped(agent, path)):
         return "no"
     # Who passes a login on brings another one than the last job had, for all we know.
     if not passed.keys() & set(agent.login_variables) and _is_remembered(store, agent, home):

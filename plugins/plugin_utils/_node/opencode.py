@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 
 from .events import count, dollars, fields
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from . import wire
 
-PROOF = "opencode's last step, which it ended itself"
+PROOF = "%s's last step, which it ended itself"
 REMEDY = (
     "`agents: opencode: permission_mode: auto` in config.yaml, or its own config there, lets it"
 )
@@ -39,6 +40,8 @@ CONFIG = "OPENCODE_CONFIG_CONTENT"
 
 
 class OpencodeReader(EventReader):
+    remedy = REMEDY
+
     def __init__(self, name: str = "opencode") -> None:
         super().__init__(name)
         # The reason of its last step, and its newest error.
@@ -98,16 +101,19 @@ class OpencodeReader(EventReader):
         if self._error:
             return self._failed_by_error()
         if self._reason == "stop":
-            return self.succeeded(status, PROOF, self.why_hollow(REMEDY))
+            return self.succeeded(status, PROOF % self.name, self.why_hollow(self.remedy))
         if self.denied and not status:
-            message = self.why_hollow(REMEDY) or ""
+            message = self.why_hollow(self.remedy) or ""
             return self.so_far()._replace(failure="agent", message=message)
         return self.failed_silently(status)
 
     def _failed_by_error(self) -> Result:
         data = fields(self._error.get("data"))
         text = str(data.get("message") or self._error.get("name") or "an error")
-        return self.failed(text, count(data.get("statusCode")))
+        result = self.failed(text, count(data.get("statusCode")))
+        if result.kind == "reset" and result.reset_at is None:
+            result = result._replace(reset_at=_reset_of(str(data.get("responseBody") or "")))
+        return result
 
 
 class Opencode(EventAgent):
@@ -172,6 +178,13 @@ class Opencode(EventAgent):
             os.path.join(home, ".local", "share", "opencode", "auth.json"),
             os.path.join(home, ".config", "opencode", "opencode.json"),
         )
+
+
+def _reset_of(body: str) -> int | None:
+    """When there is quota again, if a service's refusal says it beside its sentence."""
+    error = fields(_object(body[: 1 << 16]).get("error"))
+    seconds = count(error.get("resets_in_seconds"))
+    return count(error.get("resets_at")) or (int(time.time()) + seconds if seconds else None)
 
 
 def _object(text: str) -> dict[str, Any]:

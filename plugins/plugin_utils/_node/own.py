@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # The file with the prompt, and the word of a command line that stands for its path.
 PROMPT = "prompt.txt"
 PROMPT_WORD = "{file}"
+# What a person does who wants to let it more: which settings it has, only they know.
+REMEDY = "its own settings on the node may let it"
 # Seconds after which one that says that it waits is ended.
 WAIT_MOST = 600.0
 
@@ -32,6 +34,8 @@ WAIT_MOST = 600.0
 class Own(Agent):
     # With some of them claude's variables may be a login; and a person may know better.
     login_variables = LOGIN_VARIABLES
+    # Which file that is, a person said for this very program.
+    login_file_is_all = True
 
     def __init__(self, name: str, given: wire.OwnAgent) -> None:
         self._name = name
@@ -62,15 +66,19 @@ class Own(Agent):
     def reader(self) -> Reader:
         reads = self._given["reads"]
         if reads == "claude":
-            reader = ClaudeReader()
-            reader.name = self._name
-            reader.proof = "%s's result event" % self._name
-            reader.remedy = "its own settings on the node may let it"
-            return reader
+            claude = ClaudeReader()
+            claude.name = self._name
+            claude.proof = "%s's result event" % self._name
+            claude.remedy = REMEDY
+            return claude
         if reads == "codex":
-            return CodexReader(self._name)
+            codex = CodexReader(self._name)
+            codex.remedy = REMEDY
+            return codex
         if reads == "opencode":
-            return OpencodeReader(self._name)
+            opencode = OpencodeReader(self._name)
+            opencode.remedy = REMEDY
+            return opencode
         return Reader()
 
     def result(self, ran: Ran) -> Result:

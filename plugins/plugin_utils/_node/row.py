@@ -192,6 +192,9 @@ class Agent:
     # The program whose login it uses, and the variables that may bring one along.
     login_program = ""
     login_variables: tuple[str, ...] = ()
+    # Whether a missing file of its login shows that there is none, also where its program is a
+    # script, which might bring a login along.
+    login_file_is_all = False
     # What a person does on the node to log in.
     login_advice = ""
     # Whether starts on one node must lie a second apart.

@@ -424,7 +424,7 @@ class AgentsTest(AgentCase):
         self.program("mine", '#!/bin/sh\ncat "$1"; cp "$1" seen; exit 0\n')
         stdin = {"argv": ["~/my bin/codex", "exec", "--json", "-"], "prompt": "stdin"}
         for name, own, text, proof in (
-            ("reader", {**stdin, "reads": "codex"}, "say hello", "codex's turn.completed"),
+            ("reader", {**stdin, "reads": "codex"}, "say hello", "reader's turn.completed"),
             (
                 "filer",
                 {"argv": ["mine", "{file}"], "prompt": "file", "reads": "exit"},
@@ -445,7 +445,11 @@ class AgentsTest(AgentCase):
         own = {"argv": ["mine"], "prompt": "stdin", "reads": "exit", "login_file": ".mine/key"}
         listed = self.ask("list", agents=True, own={"own-1": own, "claude": own})
         rows = {row["name"]: row for row in listed["agents"]}
-        self.assertEqual("unknown", rows["own-1"]["logged_in"])
+        # Its file shows it, although the program is a shell's script, which might bring a login.
+        self.assertEqual("no", rows["own-1"]["logged_in"])
+        refused = self.start(A + "y", agent="own-1", prompt="x", command=None, own=own)
+        self.assertEqual(("login", "node"), (refused["class"], refused["blame"]), refused)
+        self.ask("release", attempt=A + "y")
         (self.home / ".mine").mkdir()
         (self.home / ".mine/key").write_text("x")
         listed = self.ask("list", agents=True, own={"own-1": own})

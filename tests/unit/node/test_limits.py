@@ -45,6 +45,7 @@ class LimitsTest(unittest.TestCase):
                 "You've hit your limit · resets 9pm (UTC)",
                 "You've reached your Opus weekly limit",
                 "You've hit your org's monthly usage limit",
+                "The usage limit has been reached",
                 "You've hit your org's monthly spend limit",
                 "You're out of extra usage · resets 11:30am (Asia/Colombo)",
                 "5-hour limit reached ∙ resets 3pm",

@@ -6,6 +6,7 @@ What each recording shows stands in a table here.
 from __future__ import annotations
 
 import json
+import time
 import unittest
 
 from node_case import ROOT, agents, row
@@ -339,6 +340,25 @@ class OtherRecordingsTest(unittest.TestCase):
     def test_a_limit_says_till_when_if_the_agent_does(self) -> None:
         self.assertIsNotNone(verdict("codex", "limit").reset_at)
         self.assertIsNone(verdict("gemini", "limit").reset_at)
+
+    def test_opencode_hands_on_when_its_service_says_that_there_is_quota_again(self) -> None:
+        for more, reset_at in (
+            ({"resets_at": 1795919405, "resets_in_seconds": 60}, 1795919405),
+            ({"resets_in_seconds": 60}, int(time.time()) + 60),
+            ({"resets_at": "tomorrow"}, None),
+            (None, None),
+        ):
+            body = "no JSON" if more is None else json.dumps({"error": more})
+            data = {"message": "The usage limit has been reached", "statusCode": 429}
+            data["responseBody"] = body
+            event = {"type": "error", "error": {"name": "APIError", "data": data}}
+            ran = row.Ran(1, fed("opencode", json.dumps(event).encode() + b"\n"))
+            said = agents.result_of(agents.AGENTS["opencode"], ran)
+            self.assertEqual(RESET, (said.failure, said.kind), said)
+            if reset_at is None:
+                self.assertIsNone(said.reset_at)
+            else:
+                self.assertAlmostEqual(reset_at, said.reset_at, delta=5)
 
     def test_noise_before_between_behind_and_on_the_line_of_events_hides_nothing(self) -> None:
         for agent, name in (("codex", "limit"), ("opencode", "good"), ("gemini", "429")):

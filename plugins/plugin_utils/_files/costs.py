@@ -193,9 +193,9 @@ class Ledger:
         folder = own_state_home(FOLDER)
         path = os.path.join(folder, row["day"] + SUFFIX)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        if not os.path.exists(path):
+            _forget_old_days(folder)
         with contextlib.suppress(OSError):
-            if not os.path.exists(path):
-                _forget_old_days(folder)
             file = os.open(path, flags, PRIVATE)
             try:
                 os.write(file, line)
@@ -274,10 +274,16 @@ def _days_before(now: float, count: int) -> list[str]:
 
 
 def _forget_old_days(folder: str) -> None:
-    """Remove what is older than the days that are kept. Raises OSError."""
-    names = [name for name in os.listdir(folder) if DAY.fullmatch(name.removesuffix(SUFFIX))]
-    for name in sorted(names, reverse=True)[KEPT_DAYS - 1 :]:
-        os.unlink(os.path.join(folder, name))
+    """Remove what is older than the days that are kept, but for the one that is to begin."""
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(SUFFIX)]
+    except OSError:
+        return
+    days = [name for name in names if DAY.fullmatch(name.removesuffix(SUFFIX))]
+    for name in sorted(days, reverse=True)[KEPT_DAYS - 1 :]:
+        # Another run may do the same at this moment.
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(folder, name))
 
 
 def read_row(value: Any) -> CostRow | None:

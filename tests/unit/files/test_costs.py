@@ -108,6 +108,21 @@ def test_so_many_days_are_kept_and_nothing_else_is_removed(state):
     assert (state / "notes.txt").exists() and (state / "1000-01-01.jsonl.bak").exists()
 
 
+def test_a_file_that_another_run_forgets_first_costs_no_row(state, monkeypatch):
+    Ledger().note(row("1"))
+    for number in range(costs.KEPT_DAYS + 1):
+        (state / f"{1000 + number}-01-01.jsonl").touch()
+    (today,) = (path for path in state.iterdir() if path.stat().st_size)
+    today.unlink()
+
+    def gone(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(costs.os, "unlink", gone)
+    Ledger().note(row("2"))
+    assert [each["attempt"] for each in Ledger().today()] == ["2"]
+
+
 def test_a_row_of_an_older_version_has_no_day():
     old = {key: value for key, value in row("1").items() if key != "day"}
     assert costs.read_row(old)["day"] == ""

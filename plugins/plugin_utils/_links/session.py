@@ -467,7 +467,7 @@ class NodeSession(Asks):
                     yield reply
                 return
             except TimeoutError:
-                error = f"{self._host.name} did not answer within {spoken(seconds)}"
+                error = f"{self._host.name} did not answer within {spoken(seconds or 0.0)}"
                 raise LinkError(error, "timeout") from None
             except LinkError as exc:
                 why = _why_again(exc)

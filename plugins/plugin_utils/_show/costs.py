@@ -109,7 +109,7 @@ def day_cost_lines(document: Row, columns: int, head: str = "") -> list[str]:
     document: has `cost`, of today, and `cost_days`. columns: how wide a line may be;
     head: what the first one begins with.
     """
-    lines = []
+    lines: list[str] = []
     for line in _lines_of_day(document):
         # What is told of today stands below it, and the rest of a long line below its beginning.
         indent = GAP if lines else ""

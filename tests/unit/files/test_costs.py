@@ -89,6 +89,8 @@ def test_the_last_seven_days_are_told_and_read_once(state, monkeypatch):
         file.unlink()
     Ledger().note(row("new", 5.0))
     assert told()[:2] == [("2026-03-31", 15.0, 3), ("2026-03-30", 9.0, 2)]
+    assert ledger.cost_today() == summarize(ledger.today())
+    assert ledger.cost_today() is ledger.cost_today()
     now[0] += 86400
     assert told()[:2] == [("2026-03-31", 15.0, 3), ("2026-03-29", 8.0, 2)]
 

@@ -167,9 +167,9 @@ def test_it_shows_what_runs_until_q_and_changes_nothing_anywhere(
     shown = "\n".join(terminal.screen())
     for node in NODES:
         assert re.search(rf"│ {node} +cpu [█░]+ +\d+ %  mem [█░]+ +\d+ %  [01]/2 slots", shown)
-    assert re.search(r"│ ▶ seen/slow +node-2 +\d+ (s|min) +n/a", shown), shown
+    assert re.search(r"│ ▶ seen/slow +node-2 +\d+ (s|min) +–", shown), shown
     assert re.search(
-        r"│ ✗ seen/failed +node-1 +failed \(agent\) +\d+ s +n/a +(just now|\d+ \S+ ago)", shown
+        r"│ ✗ seen/failed +node-1 +failed \(agent\) +\d+ s +– +(just now|\d+ \S+ ago)", shown
     )
     assert terminal.modes() != terminal.before
     # What an agent prints moves no cursor and names no window.

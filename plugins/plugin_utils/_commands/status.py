@@ -16,7 +16,6 @@ from .._files.costs import (
     CostSummary,
     Ledger,
     TokenCount,
-    summarize,
     tokens_in,
 )
 from .._files.record import SCHEMA_VERSION
@@ -218,7 +217,7 @@ def status(fleet: Fleet) -> StatusDocument:
             "running": sum(row["status"] == "running" for row in rows),
             "ended_today": sum(row["ended_at"] is not None for row in rows),
         },
-        "cost": summarize(ledger.today()),
+        "cost": ledger.cost_today(),
         "cost_days": ledger.days(),
     }
 

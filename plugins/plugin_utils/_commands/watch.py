@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from .._files.costs import CostShare, CostSummary, Ledger, summarize
+from .._files.costs import CostShare, CostSummary, Ledger
 from .._files.known_jobs import WaitingJob, waiting_jobs
 from .._files.record import SCHEMA_VERSION, known_controller_id
 from .._fleet.ask import all_replies, ask_all_nodes
@@ -309,7 +309,7 @@ def make_board(
 
     own: the jobs that wait here; ledger: what this controller has noted of costs.
     """
-    cost = summarize(ledger.today())
+    cost = ledger.cost_today()
     nodes = fleet.candidates
     # Store -> the first name that leads to it.
     stores: dict[str, str] = {}

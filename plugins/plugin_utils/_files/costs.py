@@ -180,6 +180,8 @@ class Ledger:
         # How many bytes of the day's file were read.
         self._read = 0
         self._rows: dict[str, CostRow] = {}
+        # Its sum; None: it has grown since that was made.
+        self._sum: CostSummary | None = None
         # What the days before it have cost; None: not read yet.
         self._past: list[CostShare] | None = None
 
@@ -193,9 +195,9 @@ class Ledger:
         folder = own_state_home(FOLDER)
         path = os.path.join(folder, row["day"] + SUFFIX)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        if not os.path.exists(path):
+            _forget_old_days(folder)
         with contextlib.suppress(OSError):
-            if not os.path.exists(path):
-                _forget_old_days(folder)
             file = os.open(path, flags, PRIVATE)
             try:
                 os.write(file, line)
@@ -208,13 +210,20 @@ class Ledger:
         self._look()
         return list(self._rows.values())
 
+    def cost_today(self) -> CostSummary:
+        """The sum of that. A board asks for it each second."""
+        self._look()
+        if self._sum is None:
+            self._sum = summarize(self._rows.values())
+        return self._sum
+
     def days(self) -> list[CostShare]:
         """What each of the last seven days has cost on which something ended, the newest first."""
-        self._look()
+        today = self.cost_today()["by_day"]
         if self._past is None:
             past = [self._rows_of(day) for day in _days_before(time.time(), TOLD_DAYS - 1)]
             self._past = by_day(row for rows in past for row in rows)
-        return by_day(self._rows.values()) + self._past
+        return today + self._past
 
     def has_grown(self) -> bool:
         """Whether there is something that `today` has not told; another day is too."""
@@ -235,6 +244,7 @@ class Ledger:
             self._day = day
             self._read = 0
             self._rows = {}
+            self._sum = None
             self._past = None
         try:
             with open(self._path(day), "rb") as file:
@@ -244,7 +254,10 @@ class Ledger:
             return
         # Who writes a line may not be done with it.
         whole = data[: data.rfind(b"\n") + 1]
+        if not whole:
+            return
         self._read += len(whole)
+        self._sum = None
         self._rows.update(_rows_in(whole, day))
 
     def _rows_of(self, day: str) -> list[CostRow]:
@@ -274,10 +287,16 @@ def _days_before(now: float, count: int) -> list[str]:
 
 
 def _forget_old_days(folder: str) -> None:
-    """Remove what is older than the days that are kept. Raises OSError."""
-    names = [name for name in os.listdir(folder) if DAY.fullmatch(name.removesuffix(SUFFIX))]
-    for name in sorted(names, reverse=True)[KEPT_DAYS - 1 :]:
-        os.unlink(os.path.join(folder, name))
+    """Remove what is older than the days that are kept, but for the one that is to begin."""
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(SUFFIX)]
+    except OSError:
+        return
+    days = [name for name in names if DAY.fullmatch(name.removesuffix(SUFFIX))]
+    for name in sorted(days, reverse=True)[KEPT_DAYS - 1 :]:
+        # Another run may do the same at this moment.
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(folder, name))
 
 
 def read_row(value: Any) -> CostRow | None:

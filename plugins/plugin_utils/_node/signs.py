@@ -213,13 +213,22 @@ def news(row: wire.Signs) -> tuple[int, str]:
 
 
 def last_words(attempt: Attempt) -> str:
-    """The last line of what it has printed; blank: there is none."""
+    """The last line of what it has printed for people; blank: there is none.
+
+    An event for programs is none: an agent that prints those may not have said anything yet.
+    """
     try:
         with open(attempt.log, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-            return last_line(file.read(TAIL).decode("utf-8", "replace"))
+            begin = max(0, os.fstat(file.fileno()).st_size - TAIL)
+            file.seek(begin)
+            text = file.read(TAIL).decode("utf-8", "replace")
     except OSError:
         return ""
+    if begin:
+        # The rest of a line, of which it is not known how it began.
+        text = text.replace("\r", "\n").partition("\n")[2]
+    line = last_line(text)
+    return "" if line.startswith("{") else line
 
 
 def told(attempt: Attempt) -> wire.Signs | None:

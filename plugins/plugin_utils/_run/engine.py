@@ -49,7 +49,7 @@ from .._schedule.scheduler import Scheduler
 from .._show.text import clock_time
 from . import replies
 from .log_tail import log_tail
-from .onlooker import Onlooker
+from .onlooker import EVERY, Onlooker
 from .patience import Patience
 from .replies import Answer
 from .requests import git_need_of, placement_spec
@@ -298,6 +298,9 @@ class Engine:
             pause = min(LATE_CHECK, max(0.0, late_at - time.monotonic()))
         if self._wake_at is not None:
             pause = min(pause, max(0.0, self._wake_at - time.monotonic()))
+        if self._onlooker is not None and self._onlooker.is_behind:
+            # What people see of the whole does not contradict the line of a job for long.
+            pause = min(pause, EVERY)
         try:
             return self._answers.get(timeout=pause)
         except queue.Empty:

@@ -56,8 +56,12 @@ class Onlooker:
         self._readers: dict[str, LogReader] = {}
         self._looked_at = float("-inf")
 
+        # Whether something has happened that was not told.
+        self.is_behind = True
+
     def see_state(self, log: AttemptLog) -> None:
         """An attempt has come so far."""
+        self.is_behind = True
         if log.state == "running":
             self._running.setdefault(log.attempt, (time.monotonic(), log))
         elif log.state in ("ended", "void", "lost"):
@@ -65,6 +69,7 @@ class Onlooker:
 
     def see_end(self, row: JobRow) -> None:
         """A job has ended."""
+        self.is_behind = True
         self._ended[row["status"]] += 1
         if row["seconds"]:
             self._worked += 1
@@ -86,6 +91,7 @@ class Onlooker:
         if now < self._looked_at + EVERY:
             return
         self._looked_at = now
+        self.is_behind = False
         running = [
             RunningJob(log.job, log.node, since, log.signs["words"] if log.signs else "")
             for since, log in self._running.values()

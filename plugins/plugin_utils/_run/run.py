@@ -280,7 +280,7 @@ def _drive(
         "conflicts": find_conflicts(jobs),
         "nodes": engine.node_rows(),
         "cost": summarize(record.history.costs.values()),
-        "today_usd": summarize(Ledger().today())["cost_usd"],
+        "today_usd": Ledger().cost_today()["cost_usd"],
     }
     if engine.has_left:
         document["message"] = "; ".join(["nobody reads stdout or stderr any more", *too_few])

@@ -1419,7 +1419,7 @@ class Scheduler:
         What it waits for is told once, and only when others make it wait: that the run's own jobs
         take turns is no news.
         """
-        if self._overdue:
+        if self._overdue and self._queue_timeout is not None:
             message = (
                 f"it waited for {spoken(self._queue_timeout or 0.0)} (queue_timeout): "
                 f"{why or self._reasons(job)}"

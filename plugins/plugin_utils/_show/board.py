@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .costs import cost_lines, price_of_job
+from .costs import day_cost_lines, price_of_job
 from .dashboard import told_totals_of_day
 from .ends import attempt_mark, job_words
 from .figures import ago, duration, load_bar, percent, slots
 from .frames import BORDERS, COLUMNS, LEAST, columns_of, frame, heading, told
-from .text import GAP, fit, pad, unstyled, width, wrapped
+from .text import GAP, fit, pad, unstyled, width
 
 # From how many seconds without a sign of life on that is told.
 QUIET_TOLD = 60
@@ -52,7 +52,7 @@ def board_text(board: Row, columns: int = COLUMNS, rows: int | None = None) -> l
         ("running", _running_count(totals), _running_lines(board, columns)),
         ("waiting", str(totals["waiting"] or ""), _waiting_lines(board["waiting"], columns)),
         ("ended today", str(totals["ended_today"] or ""), _ended_lines(board, columns)),
-        ("cost", "", _cost_lines(board, columns)),
+        ("cost", "", day_cost_lines(board, columns - BORDERS)),
     ]
     parts = [part for part in parts if part[2]]
     if parts and rows is not None:
@@ -213,13 +213,4 @@ def _ended_lines(board: Row, columns: int) -> list[str]:
     lines = columns_of(cells, columns)
     if len(ended) > ENDED_MOST:
         lines.append(f"… and {len(ended) - ENDED_MOST} more: gummy_output_file has them all")
-    return lines
-
-
-def _cost_lines(board: Row, columns: int) -> list[str]:
-    """What this controller has spent today, and on the days before."""
-    lines = []
-    for line in cost_lines(board):
-        first, *rest = wrapped(line, columns - BORDERS - len(GAP))
-        lines += [first, *(f"{GAP}{part}" for part in rest)]
     return lines

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import how_many, some
+from .text import GAP, how_many, some, wrapped
 
 # How many nodes, agents and so on are named.
 NAMED_MOST = 5
@@ -103,17 +103,22 @@ def run_cost_lines(run: Row) -> list[str]:
     return [line]
 
 
-def day_cost_lines(document: Row) -> list[str]:
+def day_cost_lines(document: Row, columns: int, head: str = "") -> list[str]:
     """What this controller has spent today, by node, agent, account, project and job, and before.
 
-    document: of `status`.
+    document: has `cost`, of today, and `cost_days`. columns: how wide a line may be;
+    head: what the first one begins with.
     """
-    lines = cost_lines(document)
-    return [f"cost {lines[0]}", *(f"  {line}" for line in lines[1:])] if lines else []
+    lines: list[str] = []
+    for line in _lines_of_day(document):
+        # What is told of today stands below it, and the rest of a long line below its beginning.
+        indent = GAP if lines else ""
+        first, *rest = wrapped(line if lines else f"{head}{line}", columns - 2 * len(GAP))
+        lines += [f"{indent}{first}", *(f"{indent}{GAP}{part}" for part in rest)]
+    return lines
 
 
-def cost_lines(document: Row) -> list[str]:
-    """The same of a document that has `cost`, of today, and `cost_days`, without a heading."""
+def _lines_of_day(document: Row) -> list[str]:
     today = document["cost"]
     days: Sequence[Row] = document.get("cost_days", ())
     if not days:

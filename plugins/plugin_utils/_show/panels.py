@@ -43,7 +43,7 @@ def status_text(status: Row) -> list[str]:
     lines += [fit(line, COLUMNS) for line in left_out_lines(status["left_out"])]
     lines += [fit(line, COLUMNS) for line in _attempt_lines(status["attempts"])]
     lines += _foreign_lines(status["foreign"])
-    return lines + [fit(line, COLUMNS) for line in day_cost_lines(status)]
+    return lines + day_cost_lines(status, COLUMNS, "cost ")
 
 
 def _node_lines(nodes: Sequence[Row]) -> list[str]:

@@ -89,6 +89,8 @@ def test_the_last_seven_days_are_told_and_read_once(state, monkeypatch):
         file.unlink()
     Ledger().note(row("new", 5.0))
     assert told()[:2] == [("2026-03-31", 15.0, 3), ("2026-03-30", 9.0, 2)]
+    assert ledger.cost_today() == summarize(ledger.today())
+    assert ledger.cost_today() is ledger.cost_today()
     now[0] += 86400
     assert told()[:2] == [("2026-03-31", 15.0, 3), ("2026-03-29", 8.0, 2)]
 
@@ -106,6 +108,21 @@ def test_so_many_days_are_kept_and_nothing_else_is_removed(state):
     assert len(kept) == costs.KEPT_DAYS
     assert (kept[0], kept[-1]) == ("1006-01-01.jsonl", today.name)
     assert (state / "notes.txt").exists() and (state / "1000-01-01.jsonl.bak").exists()
+
+
+def test_a_file_that_another_run_forgets_first_costs_no_row(state, monkeypatch):
+    Ledger().note(row("1"))
+    for number in range(costs.KEPT_DAYS + 1):
+        (state / f"{1000 + number}-01-01.jsonl").touch()
+    (today,) = (path for path in state.iterdir() if path.stat().st_size)
+    today.unlink()
+
+    def gone(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(costs.os, "unlink", gone)
+    Ledger().note(row("2"))
+    assert [each["attempt"] for each in Ledger().today()] == ["2"]
 
 
 def test_a_row_of_an_older_version_has_no_day():

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 from node_case import A, NodeCase, processes, signs, wait_for
 
@@ -85,6 +87,26 @@ class SignsTest(unittest.TestCase):
             ("?", 0.0),
         ):
             self.assertEqual(seconds, signs.seconds_of(text))
+
+
+class LastWordsTest(unittest.TestCase):
+    def test_what_a_person_reads_is_told_and_events_and_rests_of_lines_are_not(self) -> None:
+        cases = (
+            (b"", ""),
+            (b"one\ntwo\n\n", "two"),
+            (b"10 %\r20 %\r", "20 %"),
+            (b'Reading api.md\n{"type": "system"}\n', ""),
+            (b'{"text": "' + b"x" * signs.TAIL + b'"}', ""),
+            (b"x" * signs.TAIL + b"\ndone", "done"),
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            for data, words in cases:
+                with self.subTest(data=data[:40]):
+                    log.write_bytes(data)
+                    self.assertEqual(words, signs.last_words(SimpleNamespace(log=str(log))))
+            log.unlink()
+            self.assertEqual("", signs.last_words(SimpleNamespace(log=str(log))))
 
 
 class TreeTest(NodeCase):

@@ -138,7 +138,7 @@ def test_people_are_told_each_step_of_the_walk(call):
     assert made.lines == [
         ("a", "place", "n", "score 0.10, cpu 10 %"),
         ("a", "start", "n", f"shell, attempt {attempt}"),
-        ("a", "wait", "n", "ended after 1.0 s: success"),
+        ("a", "wait", "n", "ended after 1 s: success"),
         ("a", "fetch", "n", "success, no changes"),
     ]
 
@@ -474,7 +474,7 @@ def test_a_poll_that_breaks_off_is_told_and_asked_again_and_the_job_goes_on(call
     assert texts == [
         "no contact: the cable is cut; its jobs go on, asking again",
         "back in contact",
-        "ended after 1.0 s: success",
+        "ended after 1 s: success",
     ]
 
 

@@ -56,6 +56,19 @@ def test_jobs_run_from_their_start_to_their_end(seen):
     assert (standing.mean_seconds, standing.cost_usd, standing.waiting) == (30.0, 0.5, 1)
 
 
+def test_what_happened_right_after_it_was_told_is_told_soon_and_not_at_the_next_event():
+    seen = []
+    onlooker = Onlooker(2, seen.append, print)
+    onlooker.look(None)
+    assert not onlooker.is_behind
+    onlooker.see_end({"status": "success", "seconds": 1.0})
+    onlooker.look(None)
+    assert onlooker.is_behind and len(seen) == 1
+    onlooker._looked_at -= _onlooker.EVERY
+    onlooker.look(None)
+    assert not onlooker.is_behind and seen[-1].ended == {"success": 1}
+
+
 def test_however_much_happens_it_is_told_now_and_then():
     seen = []
     onlooker = Onlooker(3, seen.append, print)

@@ -83,7 +83,7 @@ def test_a_day_is_told_by_what_tells_its_attempts_apart():
         row(2, 0.25, "node-2", "gummy", "gummy"),
         row(3, None, "node-2", "codex", "codex", None, {"input": 1000, "output": 1000}),
     ]
-    assert day_cost_lines(day_of(*rows)) == [
+    assert day_cost_lines(day_of(*rows), 80, "cost ") == [
         "cost today $0.75 in 3 attempts, 1 of which tells no price",
         "  by node: node-1 $0.50, node-2 $0.25",
         "  by agent: claude $0.50, gummy $0.25, codex 2k tokens",
@@ -91,20 +91,23 @@ def test_a_day_is_told_by_what_tells_its_attempts_apart():
         "  by job: r/job-1 $0.50, r/job-2 $0.25, r/job-3 2k tokens",
     ]
     rows = [row(1, 0.5, account="a"), row(2, 0.25, account="b")]
-    assert day_cost_lines(day_of(*rows))[1:] == [
+    assert day_cost_lines(day_of(*rows), 80, "cost ")[1:] == [
         "  by account: a $0.50, b $0.25",
         "  by job: r/job-1 $0.50, r/job-2 $0.25",
     ]
-    assert day_cost_lines(day_of()) == []
+    assert day_cost_lines(day_of(), 80, "cost ") == []
 
 
 def test_the_days_before_are_told_beside_today():
     yesterday = row(1, 0.5, day="2026-11-28")
-    assert day_cost_lines(day_of(row(2, 0.25), yesterday)) == [
+    assert day_cost_lines(day_of(row(2, 0.25), yesterday), 80, "cost ") == [
         "cost today $0.25 in 1 attempt",
         "  by day: 11-29 $0.25, 11-28 $0.50",
     ]
-    assert day_cost_lines(day_of(yesterday)) == ["cost today nothing", "  by day: 11-28 $0.50"]
+    assert day_cost_lines(day_of(yesterday), 80, "cost ") == [
+        "cost today nothing",
+        "  by day: 11-28 $0.50",
+    ]
 
 
 def test_a_job_has_cost_what_all_its_attempts_have_and_a_run_what_its_days_have():

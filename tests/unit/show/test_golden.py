@@ -135,7 +135,7 @@ def test_each_cost_of_the_board_is_the_sum_of_its_attempts(key: str, name: Calla
     told = document("watch")
     shown = (FIXTURES / "watch-120.txt").read_text(encoding="utf-8")
     names = {name(row) for row in ended_attempts(told)}
-    (line,) = re.findall(rf"│ by {key[3:]}: (.*?) +│", shown)
+    (line,) = re.findall(rf"│   by {key[3:]}: (.*?) +│", shown)
     assert len(line.split(", ")) == len(told["cost"][key]) == len(names)
     for each in names:
         rows = [row for row in ended_attempts(told) if name(row) == each]

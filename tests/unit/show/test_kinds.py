@@ -12,7 +12,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._show.kinds impo
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
-        ("✓  docs  success  node-1  1.0 s  no changes", "good"),
+        ("✓  docs  success  node-1  1 s  no changes", "good"),
         ("✗  docs  failed (agent)  node-1", "bad"),
         ("?  docs  unproven  node-1", "unsure"),
         ("-  docs  cancelled  -", "left out"),
@@ -31,7 +31,7 @@ def test_the_mark_of_a_line_says_its_kind(line, kind):
     "line",
     [
         "",
-        "1 of 1 job succeeded in 1.0 s.",
+        "1 of 1 job succeeded in 1 s.",
         "NODE  SCORE  CPU",
         "node-1  0.29  -  11 %",
         "is it good? yes",

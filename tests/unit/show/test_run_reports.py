@@ -64,20 +64,27 @@ def hostile() -> tuple[Any, Any]:
 # -- the example
 
 
-def test_the_reports_of_the_example_are_those_that_stand_there() -> None:
+def example_script() -> Any:
     path = ROOT / "scripts" / "report_example.py"
     spec = importlib.util.spec_from_file_location("report_example", path)
     assert spec is not None and spec.loader is not None
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
-    for name, text in example.reports().items():
+    return example
+
+
+def test_the_reports_of_the_example_are_those_that_stand_there() -> None:
+    for name, text in example_script().reports().items():
         there = (EXAMPLE / name).read_text(encoding="utf-8")
         assert text == there, f"see scripts/report_example.py: {name}"
 
 
-def test_the_picture_is_the_readmes() -> None:
+def test_the_readme_shows_the_picture_of_the_example_as_it_is_now() -> None:
     assert "docs/report.png" in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert (ROOT / "docs" / "report.png").read_bytes().startswith(b"\x89PNG")
+    picture = (ROOT / "docs" / "report.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    # Another page than the one that was photographed has another label.
+    assert b"tEXt" + example_script().label() in picture, "see scripts/report_example.py CHROMIUM"
 
 
 def test_every_job_stands_in_every_report() -> None:

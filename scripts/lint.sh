@@ -32,6 +32,19 @@ sanity() {
     return "$status"
 }
 
+# documentation: what antsibull-docs says of the texts that plugins, roles and docs/docsite hold, and
+# whether it can build the pages of the collection from them.
+documentation() (
+    pages=$(mktemp -d)
+    trap 'rm -rf "$pages"' EXIT
+    cd .collections/ansible_collections/distributed/gummy || exit
+    unset ANSIBLE_CONFIG
+    "$ROOT/.venv/bin/antsibull-docs" lint-collection-docs --plugin-docs \
+        --validate-collection-refs dependent --check-extra-docs-refs . &&
+        "$ROOT/.venv/bin/antsibull-docs" collection --use-current --fail-on-error \
+            --squash-hierarchy --dest-dir "$pages" distributed.gummy
+)
+
 # shell_programs: every shell program of the project, one a line.
 shell_programs() {
     printf '%s\n' scripts/*.sh .ci/run
@@ -95,6 +108,10 @@ lint() {
     if concerns '\.ya?ml$|^\.ansible-lint$'; then
         # shellcheck disable=SC2086  # a list of settings
         check ansible-lint env $TRUST_GIT .venv/bin/ansible-lint
+    fi
+
+    if concerns '^(plugins|roles|meta|docs/docsite)/|^README\.md$|^galaxy\.yml$'; then
+        check antsibull-docs documentation
     fi
 
     if command -v shellcheck >/dev/null 2>&1; then

@@ -45,7 +45,11 @@ ANSWERS = re.compile(
 # Lists of messages that are told later.
 LISTS = frozenset({"problems", "notes"})
 # Functions whose arguments are messages.
-TELLERS = frozenset({"_wait", "_fail", "_fail_without_changes", "_with_reason", "Note", "warning"})
+TELLERS = frozenset(
+    ("_wait", "_fail", "_fail_without_changes", "_with_reason", "warning")
+    # Events and commands of the scheduler.
+    + ("Note", "Misplaced", "Unknown", "Refused", "Failed", "LinkDown", "Quarantine", "Finish")
+)
 # Constants that other modules tell.
 TOLD_ELSEWHERE = frozenset({"WRONG", "UNSIGNED"})
 # Names, arguments and keys that hold a message.

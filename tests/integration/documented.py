@@ -22,15 +22,18 @@ IN_A_SENTENCE = re.compile(
 )
 # A form to be filled in is no command.
 FORM = re.compile(r"…|\bNAME\b|\bNODES?\b|\bREASON\b|\bJOB\b|\bID\b|\bFILE\b|\bDIR\b")
-# What stands before a table whose cells are what is typed behind this word.
+# A table in which a cell that begins with a playbook's name is what is typed behind this word.
 TABLE = re.compile(
-    r"^\| [^|\n]*\| `ansible-playbook distributed\.gummy\.…` \|\n.*?\n\n", re.MULTILINE | re.DOTALL
+    r"^\|[^\n]* `ansible-playbook distributed\.gummy\.…` \|.*?\n\n", re.MULTILINE | re.DOTALL
 )
 
 
-def commands_of(page: Path) -> list[str]:
-    """The commands of a page in their order, each once."""
-    return list(dict.fromkeys(_commands(page.read_text(encoding="utf-8"))))
+def commands_of(page: Path, heading: str = "") -> list[str]:
+    """The commands of a page, or of the part below a heading, in their order, each once."""
+    text = page.read_text(encoding="utf-8")
+    if heading:
+        text = re.split(r"^## ", text.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
+    return list(dict.fromkeys(_commands(text)))
 
 
 def _commands(text: str) -> Iterator[str]:
@@ -70,3 +73,9 @@ def files() -> dict[str, str]:
                 # Of two pages that show the same file, the one with more of it.
                 found[name[1]] = max(block[2], found.get(name[1], ""), key=len)
     return found
+
+
+def folder_of_job(output: str) -> str:
+    """The folder of the job that an output names first; blank if it names none."""
+    found = re.search(r"(/\S+)/changes\.patch\b", output)
+    return found[1] if found else ""

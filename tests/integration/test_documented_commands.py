@@ -1,14 +1,12 @@
 """What README and docs tell people to type is typed, as it stands there, by somebody new.
 
-He has a home with nothing in it but the settings of git, and a tailnet: the local fleet, which
-programs called `tailscale` and `ssh` show him as one. The collection is the one that he installs.
+His tailnet is the local fleet, which programs called `tailscale` and `ssh` show him as one. The
+collection is the one that he installs.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +14,8 @@ from pathlib import Path
 
 import documented
 import pytest
-from real_nodes import NODES, PATIENCE, ROOT, Fleet, git
-from test_make_demo import copy_of_the_clone
+from newcomer import Newcomer
+from real_nodes import ROOT, Fleet
 
 pytestmark = pytest.mark.once
 
@@ -27,6 +25,7 @@ CANT = {
     "make e2e": "it is what CI calls beside the tests, and needs Go",
     "make e2e ARGS=--agents": "it installs all agents that npm gives",
     "make venv": "it would make the environment anew in which this test runs",
+    "make CORE=2.20 test": "it would run this test, in an environment of its own",
     "python3 -m pip install ansible-core": "Ansible is there, and is the one to be tested with",
     "ansible-galaxy collection install --upgrade distributed.gummy": "nothing is released yet",
     "claude plugin marketplace add": "it needs Claude Code itself",
@@ -39,17 +38,6 @@ ELSEWHERE = {
     "git -C vendor ": "tests/unit/project/test_taking_over.py",
 }
 
-# The texts of prompts, in words that the doubles of agents obey.
-PROMPTS = {
-    "make the parser of dates accept week numbers, with tests": "write dates.py weeks",
-    "Review the last commit as a strict colleague.": "write REVIEW.md good ;; say",
-}
-MAKEFILE = """\
-test docs deps test-unit test-api:
-\t@echo $@
-report:
-\t@mkdir -p reports && echo $(PART) > reports/$(PART).txt
-"""
 # The page that is read first, and by which the others find what they speak of.
 FIRST = ROOT / "README.md"
 DOWN = "ansible-playbook distributed.gummy.local_fleet -e gummy_fleet_state=down"
@@ -61,127 +49,19 @@ WITH_COMMITS = (
 AT_ONCE = 4
 
 
-class Newcomer:
-    """A user with a home, a tailnet, and projects in ~/code."""
-
-    def __init__(self, home: Path, env: dict[str, str]) -> None:
-        self.home = home
-        kept = ("ANSIBLE_", "XDG_")
-        self.env = {name: value for name, value in env.items() if not name.startswith(kept)}
-        self.env["PATH"] = f"{home}/bin:{self.env['PATH']}"
-        # Where the documented command that starts a fleet has it.
-        self.fleet = Fleet(home / ".local" / "state" / "distributed-gummy" / "fleet")
-        self.project = self._make_project("shop")
-        self._make_project("handbook")
-        self._make_programs()
-        self._make_settings()
-
-    def _make_project(self, name: str) -> Path:
-        tree = self.home / "code" / name
-        (tree / ".gummy" / "lib").mkdir(parents=True)
-        # gummy has specialists here.
-        (tree / ".gummy" / "lib" / "core.sh").touch()
-        (tree / "Makefile").write_text(MAKEFILE, encoding="utf-8")
-        (tree / ".gitignore").write_text("/gummy/\n*.yml\n", encoding="utf-8")
-        for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "first")):
-            git(tree, *words)
-        return tree
-
-    def _make_programs(self) -> None:
-        """The tailnet is the fleet, and the ssh config that of a user who can reach it."""
-        programs = {
-            "tailscale": f"exec cat {shlex.quote(str(self.fleet.folder / 'status.json'))}",
-            "ssh": f'exec {_program("ssh")} -F {shlex.quote(self.fleet.ssh_config)} "$@"',
-        }
-        for name, line in programs.items():
-            path = self.home / "bin" / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
-            path.chmod(0o755)
-        # This machine is one of the tailnet, and its login may be root, for which nothing is
-        # installed.
-        (self.home / "bin" / "claude").symlink_to(ROOT / "tests" / "doubles" / "claude")
-
-    def _make_settings(self) -> None:
-        origin = self.home / "origin"
-        origin.mkdir()
-        copy_of_the_clone(origin)
-        for words in (("init", "-q"), ("add", "-f", "."), ("commit", "-qm", "all")):
-            git(origin, *words)
-        (self.home / ".gitconfig").write_text(
-            f'[url "{origin}"]\n\tinsteadOf = https://github.com/distributed/gummy\n'
-            "[safe]\n\tdirectory = *\n[user]\n\tname = new\n\temail = new@example.org\n",
-            encoding="utf-8",
-        )
-        (self.home / ".ansible.cfg").write_text(
-            "[defaults]\ninventory = ~/my.tailnet.yml\n", encoding="utf-8"
-        )
-        config = self.home / ".config" / "distributed-gummy" / "config.yaml"
-        config.parent.mkdir(parents=True)
-        slots = ", ".join(f"{node}: {{slots: 3}}" for node in NODES)
-        config.write_text(f"nodes: {{{slots}}}\n", encoding="utf-8")
-        for name, text in documented.files().items():
-            (self.project / name).write_text(_obeyed(text), encoding="utf-8")
-
-    def put_agents(self) -> None:
-        """Programs on the nodes that are gummy, claude and codex, as far as anybody can tell."""
-        session_path = self.fleet.ssh("node-1", 'printf %s "$PATH"')
-        doubles = {"gummy": "gummy", "claude": "claude", "codex": "others"}
-        for node in NODES:
-            for name, double in doubles.items():
-                program = (ROOT / "tests" / "doubles" / double).read_bytes()
-                self.fleet.put(node, f"bin/{name}", program, 0o755)
-            self.fleet.put(node, "bin/jq", "#!/bin/sh\nexit 0\n", 0o755)
-            self.fleet.put(node, ".profile", f'PATH="$HOME/bin:{session_path}"\n')
-
-    def type(self, line: str, folder: str) -> tuple[int, str]:
-        """The exit status and the output of a command, typed in the project.
-
-        folder: that of the job whose work is taken over.
-        """
-        typed = _obeyed(line)
-        if typed.startswith("git "):
-            typed = typed.replace("PATCH", shlex.quote(f"{folder}/changes.patch"))
-            typed = typed.replace("commits.bundle", shlex.quote(f"{folder}/commits.bundle"))
-        if line.startswith("gummy-"):
-            short = "distributed/gummy/playbooks/shell/gummy.sh"
-            typed = f"source ~/.ansible/collections/ansible_collections/{short}; {typed}"
-        done = subprocess.run(
-            ["bash", "-c", typed],
-            cwd=self.project,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-        )
-        return done.returncode, done.stdout
-
-
-def _program(name: str) -> str:
-    done = subprocess.run(["which", name], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def _obeyed(text: str) -> str:
-    """The text with prompts that the doubles obey."""
-    for prompt, words in PROMPTS.items():
-        text = text.replace(prompt, words)
-    return text
-
-
 @pytest.fixture
 def newcomer(
     tmp_path: Path,
     make_environment: Callable[[Path], dict[str, str]],
 ) -> Iterator[Newcomer]:
-    one = Newcomer(tmp_path / "home", make_environment(tmp_path / "home"))
+    home = tmp_path / "home"
+    env = make_environment(home)
+    # Where the documented command that starts a fleet has it.
+    fleet = Fleet(home / ".local" / "state" / "distributed-gummy" / "fleet")
+    one = Newcomer(home, env, fleet, ["sh", "-c", 'cat "$0"', str(fleet.folder / "status.json")])
     one.put_agents()
     yield one
-    one.fleet.call("down")
+    fleet.call("down")
 
 
 def todo() -> dict[Path, list[str]]:
@@ -214,7 +94,7 @@ def test_every_command_of_readme_and_docs_does_what_is_promised(newcomer: Newcom
             status, output = newcomer.type(line, folder)
             if status:
                 failures.append(f"{page.relative_to(ROOT)}: {line}\nexit status {status}\n{output}")
-            folder = next(iter(re.findall(r"(/\S+)/changes\.patch\b", output)), folder)
+            folder = documented.folder_of_job(output) or folder
         return folder
 
     # The README installs the collection, and some pages speak of a run and of a job that are there.

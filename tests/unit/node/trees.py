@@ -372,7 +372,7 @@ def identity(tree):
 
 
 def take_over(bundle, folder):
-    """What a user does with the bundle of a nested repository, in the README's words."""
+    """What a user does with the bundle of a nested repository, in the words of docs/results.md."""
     folder.mkdir(parents=True, exist_ok=True)
     git(folder, "init", "-q")
     git(folder, "fetch", "-q", str(bundle), "refs/gummy/work")

@@ -57,8 +57,9 @@ SPARE_OBJECTS = 4096
 MOST_PACKS = 16
 # With more new files than this their objects go into packs: a file for each takes far longer.
 LOOSE_MOST = 1000
-# What is as large as this goes into a pack as it is read.
-ONE_PACK = ("-c", "core.bigFileThreshold=1")
+# What is as large as this goes into a pack as it is read. The agent waits for it, and packing
+# would take as long as all else together, so it is not compressed.
+ONE_PACK = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=0")
 # Into how many packs they go, but for those of few files: git looks at each object of a pack that
 # it writes for each file that it adds, so one pack of all takes the square of their number.
 PACKS = 8

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = []
     left = []
     for item in items:
-        is_agent = item.path.name == "test_real_agents.py"
+        is_agent = item.path.name in ("test_real_agents.py", "test_real_claude.py")
         is_wanted = is_agent if is_all else item.get_closest_marker("all_agents") is None
         (kept if is_wanted else left).append(item)
         if lacks and item.path.name in ON_A_TAILNET:

@@ -20,21 +20,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import real_nodes
+from npm_agents import program_of
 from real_nodes import Controller, Fleet, Played
-from real_tailnet import HERE, inside, ip, namespace
+from real_tailnet import inside, ip, namespace
 
 HOST = "services"
 NODE = "node-1"
 PORT = 8932
-CACHE = HERE / "agents"
-# Agent -> npm's packages of the version that its row was made of.
-PACKAGES = {
-    "codex": ["@openai/codex@0.171.0"],
-    "opencode": ["opencode-ai@1.18.33"],
-    "gemini": ["@google/gemini-cli@0.61.0"],
-    # It wants a newer node than many systems have; under an older one npm gives an older qwen.
-    "qwen": ["@qwen-code/qwen-code@0.24.4", "node@22"],
-}
+AGENTS = ("codex", "opencode", "gemini", "qwen")
 # What runs without --agents.
 ONE = "codex"
 URL = f"http://127.0.0.1:{PORT}"
@@ -93,21 +86,7 @@ def only_with_all(agent: str) -> object:
     return pytest.param(agent, marks=pytest.mark.all_agents)
 
 
-EACH = [agent if agent == ONE else only_with_all(agent) for agent in PACKAGES]
-
-
-def program_of(agent: str) -> pathlib.Path:
-    """The agent from npm, in the clone's cache; skips where npm does not give it."""
-    folder = CACHE / agent
-    program = folder / "node_modules" / ".bin" / agent
-    if not program.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        words = ["--no-audit", "--no-fund", "--no-update-notifier", *PACKAGES[agent]]
-        command = ["npm", "install", "--prefix", str(folder), *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-        if done.returncode != 0 or not program.exists():
-            pytest.skip(f"npm does not give {agent}: {done.stderr.strip()[-300:]}")
-    return program
+EACH = [agent if agent == ONE else only_with_all(agent) for agent in AGENTS]
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +252,7 @@ def test_what_codex_may_not_tell_was_refused_is_no_success_where_changes_are_exp
     assert "changed no file" in played.job["message"]
 
 
-@pytest.mark.parametrize("agent", [only_with_all(each) for each in PACKAGES])
+@pytest.mark.parametrize("agent", [only_with_all(each) for each in AGENTS])
 def test_a_busy_service_is_tried_again(ask: Ask, agent: str) -> None:
     played = ask(agent, "Go. [[status 529]]", "-e", "gummy_queue_timeout=12s")
     assert end(played) == ("failed", "quota", "busy"), played
@@ -357,7 +336,7 @@ def test_what_each_may_do_by_its_usual_mode_is_offered_to_its_model(
 ) -> None:
     """After the others: what they offered."""
     rows = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
-    for agent in PACKAGES if request.config.getoption("--agents") else [ONE]:
+    for agent in AGENTS if request.config.getoption("--agents") else [ONE]:
         offered = {tool for row in rows if agent in row["by"].lower() for tool in row["tools"]}
         assert WRITES_BY.get(agent, "write_file") in offered, (agent, offered)
         # qwen and gemini are let edit files, and run no commands.

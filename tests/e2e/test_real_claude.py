@@ -2,7 +2,7 @@
 
 It works on a local fleet in a network namespace that has loopback and nothing else, where its model
 is a stand-in (fake_model.py). gummy calls it too: the real one if it is installed, else its double.
-Where claude is not installed, these tests skip, and say so.
+Where claude is not installed these tests skip, and say so; with `--agents` npm gives it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from npm_agents import program_of
 from real_nodes import ROOT, Controller, Fleet, Played
 from real_tailnet import MARK, inside, ip, namespace
 
 HOST = "agents"
 NODE = "node-1"
 PORT = 8931
-CLAUDE = shutil.which("claude")
 KEY = {"ANTHROPIC_API_KEY": "sk-fake"}
 # A subscription's login: only that has limits that reset.
 TOKEN = {"CLAUDE_CODE_OAUTH_TOKEN": "sk-fake-oauth"}
@@ -37,7 +37,16 @@ QUIET = {
 }
 WRITE = "[[bash echo hi > made.txt]] [[text Made it.]]"
 
-pytestmark = pytest.mark.skipif(CLAUDE is None, reason="claude is not on PATH")
+
+@pytest.fixture(scope="module")
+def claude(request: pytest.FixtureRequest) -> str:
+    """The one on PATH; with --agents the one that npm gives."""
+    if request.config.getoption("--agents"):
+        return str(program_of("claude"))
+    program = shutil.which("claude")
+    if program is None:
+        pytest.skip("claude is not on PATH")
+    return os.path.realpath(program)
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +71,14 @@ def model(network: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def nodes(model: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def nodes(claude: str, model: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One node, with the real claude and a gummy."""
+    if claude.startswith("/tmp/"):
+        pytest.skip(f"its nodes have a /tmp of their own, and do not see {claude}")
     folder = tmp_path_factory.mktemp("real") / "fleet"
     fleet = Fleet(folder, "--size", "1", within=inside(HOST))
-    assert CLAUDE is not None
     gummy = shutil.which("gummy")
-    words = [os.path.dirname(os.path.realpath(CLAUDE)), os.path.dirname(sys.executable)]
+    words = [os.path.dirname(claude), os.path.dirname(sys.executable)]
     if gummy is None:
         double = ROOT / "tests" / "doubles" / "gummy"
         fleet.put(NODE, "bin/gummy", double.read_bytes(), 0o755)
@@ -127,13 +137,13 @@ AGENTS = ("claude", "gummy")
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_good(ask: Ask, agent: str) -> None:
+def test_good(ask: Ask, claude: str, agent: str) -> None:
     played = ask(agent, f"Make the file. {WRITE}")
     row = played.job
     assert end(played) == ("success", None, None), played
     assert row["proof"] == "claude's result event" and row["files_changed"] == 1
     assert row["cost_usd"] > 0 and row["tokens"]["output"] > 0 and row["turns"] == 2
-    said = subprocess.run([CLAUDE, "--version"], capture_output=True, text=True, check=True)
+    said = subprocess.run([claude, "--version"], capture_output=True, text=True, check=True)
     assert row["agent_version"] == said.stdout.split()[0]
 
 

@@ -87,7 +87,7 @@ def run(controller: Controller, *jobs: dict[str, Any], **settings: Any) -> Playe
 
 
 def test_one_of_your_own_does_a_job_by_stdin_or_a_file_where_it_is(
-    controller: Controller, programs: Programs
+    controller: Controller, programs: Programs, tmp_path: pathlib.Path
 ) -> None:
     configure(
         controller,
@@ -110,6 +110,12 @@ def test_one_of_your_own_does_a_job_by_stdin_or_a_file_where_it_is(
         assert row["proof"] == f"exit status 0 of {agent}"
         assert text in pathlib.Path(row["patch"]).read_text(encoding="utf-8")
     assert played.jobs["c"]["message"].startswith("mine ended with exit status 7")
+
+    written = tmp_path / "status.json"
+    controller.play("status", "-e", f"gummy_output_file={written}")
+    nodes = json.loads(written.read_text(encoding="utf-8"))["nodes"]
+    told = {row["name"]: {"mine", "filed"} & set(row["agents"]) for row in nodes}
+    assert [name for name, own in told.items() if own] == ["node-2"], told
 
 
 def test_where_nobody_has_it_plan_and_run_say_so(

@@ -119,6 +119,24 @@ def test_end_to_end_tests_that_can_not_run_say_why_and_are_no_failure(
     )
 
 
+def test_what_a_machine_lacks_for_a_tailnet_skips_those_tests_and_no_others() -> None:
+    """What make passes on is the reason of each; the real agents need no tailnet."""
+    words = ["-rs", "-p", "no:cacheprovider", "tests/e2e/test_leftovers.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=ROOT,
+        env={**os.environ, "GUMMY_E2E_LACKS": "they need Go"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and "3 skipped" in done.stdout, done.stdout
+    assert "they need Go" in done.stdout
+    script = (ROOT / "scripts" / "make.sh").read_text(encoding="utf-8")
+    assert "*' --agents '*) ;;" in script and "pytest -rs tests/e2e" in script
+
+
 def test_a_locale_without_utf8_is_replaced_by_one_that_exists(tmp_path: pathlib.Path) -> None:
     program(
         tmp_path / "locale",

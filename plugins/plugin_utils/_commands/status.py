@@ -21,9 +21,10 @@ from .._files.costs import (
 from .._files.record import SCHEMA_VERSION
 from .._fleet.ask import all_replies, ask_all_nodes
 from .._fleet.fleet import Fleet, with_load_of_now
-from .._fleet.settle import with_told
+from .._fleet.settle import own_agents, with_told
 from .._links.link import Link, LinkError
 from .._links.signatures import WRONG, Verdict
+from .._node import wire
 from .._schedule.placement import LOAD_PARTS, Need, Node, Ranked, rank
 from .find_attempts import Records
 from .views import (
@@ -240,7 +241,12 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
     try:
         measuring = beside.submit(_measure, fleet, node, link)
         try:
-            stream = link.stream("list", {"within": today(), "agents": True}, SECONDS)
+            request: wire.ListRequest = {
+                "within": today(),
+                "agents": True,
+                "own": own_agents(fleet),
+            }
+            stream = link.stream("list", request, SECONDS)
             replies = all_replies(link, stream, last="listed")
         except LinkError as exc:
             if exc.kind in NO_CONTACT or link.is_given_up:

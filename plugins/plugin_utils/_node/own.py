@@ -44,6 +44,8 @@ class Own(Agent):
         self.programs = (self._words[0],)
         self.login_program = self._words[0]
         self.login_advice = "log in to %s" % os.path.basename(self._words[0])
+        if given.get("login_file"):
+            self.login_advice += ": ~/%s has to be there" % given["login_file"]
         self.streams = given["reads"] != "exit"
         if self.streams:
             self.wait_most = WAIT_MOST

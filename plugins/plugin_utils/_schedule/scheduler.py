@@ -1186,12 +1186,13 @@ class Scheduler:
             return RESTS if self._comes_back(job, choice.account) else HOPELESS
 
         is_for_here = self._can_run_here(job, choice)
-        if is_for_here and self._contact.offline_since is not None:
+        is_offline = self._contact.offline_since is not None
+        if is_for_here and is_offline:
             return NOW
         if candidates is not None:
             without = self._not_for(job, choice)
             if candidates.has(FREE, without):
-                return NOW
+                return WITH_A_SLOT if is_offline else NOW
             if candidates.has(WAITS, without) or candidates.has(SILENT, without):
                 return WITH_A_SLOT
             # One gets its trial before the controller has a turn, as `_reopen` says.

@@ -25,6 +25,7 @@ from scheduling import (
     of_type,
     refused,
     scheduler,
+    unreachable,
     up_to_running,
     up_to_sent,
     whole_walk,
@@ -221,3 +222,18 @@ def test_the_plan_tells_which_agent_it_would_be():
         ("one", "codex", "a"),
         ("two", "codex", "a"),
     ]
+
+
+def test_an_offline_controller_does_itself_what_one_of_the_agents_lets_it():
+    local = Node("localhost", local=True, agents=frozenset({"codex"}))
+    nodes = [having("a", "claude"), having("b", "claude")]
+    tested = scheduler([order()], nodes, fallback=local)
+    begin(tested)
+    commands = feed(tested, failed("1"))
+    now = 0.0
+    while not ends(commands) and assigned(commands)[-1:] != [("job", "codex", "localhost")]:
+        now += 5.0
+        assert now < 100.0, notes(commands)
+        answers = [failed(claim.attempt) for claim in of_type(commands[-5:], ev.Claim)]
+        commands += feed(tested, now, unreachable("a", "b"), *answers, now=now)
+    assert ends(commands) == {}

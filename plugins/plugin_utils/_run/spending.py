@@ -18,6 +18,7 @@ from .._input.config import Config
 from .._input.pricing import FREE, PRICING
 from .._input.request import Job, Request
 from .._schedule import messages as ev
+from .._show.costs import money
 
 # How many nodes are named when people are told who has spent it.
 NAMED_MOST = 3
@@ -87,7 +88,7 @@ class Spending:
         for node, cost in self._live.values():
             by_node[node] += cost
         dearest = sorted(by_node.items(), key=lambda item: -item[1])[:NAMED_MOST]
-        return ", ".join(f"{node} ${cost:.2f}" for node, cost in dearest if cost)
+        return ", ".join(f"{node} {money(cost)}" for node, cost in dearest if cost)
 
 
 def row_of_end(

@@ -16,13 +16,17 @@ from .costs import day_cost_lines, price_of_job
 from .ends import attempt_mark, job_words
 from .figures import duration, percent
 from .report import left_out_lines
-from .text import fit, fitted_table, wrapped_table
+from .text import GAP, fit, fitted_table, width, wrapped_table
 
 COLUMNS = 80
 # How many ended attempts `status` shows; the document has all.
 ENDED_MOST = 20
 # From how many seconds without a sign of life on that is told.
 QUIET_TOLD = 60
+# How wide the columns of an attempt behind its name may be, but for its cost, and how narrow names
+# become.
+LIMITS = (10, 18, 11, 6)
+NAME_LEAST = 12
 
 # A document, or a row of one, as it came back through Ansible: data without types. Its keys are
 # explained where it is made.
@@ -96,7 +100,7 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
         return []
 
     heads = ["JOB", "NODE", "STATUS", "BEGAN", "TOOK", "COST"]
-    lines = ["", *fitted_table([heads, *rows], (20, 10, 18, 11, 6), COLUMNS)]
+    lines = ["", *fitted_table([heads, *rows], _limits([heads, *rows]), COLUMNS)]
     notes = [
         [cells[0], note]
         for row, cells in zip(open_rows, rows, strict=False)
@@ -107,6 +111,13 @@ def _attempt_lines(attempts: Sequence[Row]) -> list[str]:
     if more > 0:
         lines.append(f"… and {more} more that ended today: gummy_output_file has them all")
     return lines
+
+
+def _limits(rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """How wide the columns may be: a cost is never cut, and a name gets what is left."""
+    *others, cost = [max(map(width, column)) for column in zip(*rows, strict=True)][1:]
+    taken = cost + sum(map(min, others, LIMITS)) + len(GAP) * (len(LIMITS) + 1)
+    return (max(NAME_LEAST, COLUMNS - taken), *LIMITS)
 
 
 def _foreign_lines(tasks: Sequence[Row]) -> list[str]:

@@ -116,6 +116,18 @@ def test_status():
     ]
 
 
+def test_tokens_are_not_cut_and_names_get_the_room_that_is_left():
+    tokens = {"cost_usd": None, "tokens": {"input": 40_000, "output": 8_000}}
+    rows = [
+        {**ENDED, "run_id": "a-run-with-a-long-name", "status": "failed", "class": "unreachable"},
+        {**ENDED, **tokens, "status": "success", "node": "a-node-with-a-long-name"},
+    ]
+    lines = status([NODE], rows)[-2:]
+    assert lines[0].startswith("a-run-with-a-long…  node-1  ")
+    assert lines[1].endswith("  48k tokens")
+    assert all(len(line) <= 80 for line in lines)
+
+
 def test_tasks_that_somebody_started_by_hand():
     task = {"node": "node-1", "pid": 7, "words": "gummy task mend it", "seconds": 75.0}
     long = {**task, "words": "gummy task " + "x\n\x1b" * 99, "seconds": None}

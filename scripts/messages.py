@@ -4,13 +4,15 @@ be done has its place there.
     python3 scripts/messages.py
 
 reads the messages from the code, and writes the page anew. What people wrote there stays: the text
-around the blocks, and what to do about a message. A message that is new comes with a question mark,
-which tests/unit/test_troubleshooting.py refuses, and one that is gone goes.
+around the blocks, and what to do about a message. One that was merely reworded keeps that, too, so
+read what has changed. A message that is new comes with a question mark, which
+tests/unit/test_troubleshooting.py refuses, and one that is gone goes.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ HOLE = "…"
 # A text with fewer letters than this passes on what somebody else says.
 LEAST_LETTERS = 6
 UNWRITTEN = "?"
+# How much two texts have in common if one is the other in new words: from 0 to 1.
+ALIKE_LEAST = 0.8
 
 # Ansible's and argparse's errors and warnings, beside the errors that the code defines.
 OTHER_ERRORS = frozenset(
@@ -369,6 +373,18 @@ def remedies_of(text: str) -> dict[str, str]:
     return found | dict.fromkeys(re.findall(rf"^\* {span}$", text, re.MULTILINE), "")
 
 
+def carried_over(texts: list[str], remedies: dict[str, str]) -> dict[str, str]:
+    """The remedies, and those of messages that are gone for new ones that are most like them."""
+    now = {code(text) for text in texts}
+    gone = [message for message in remedies if message not in now]
+    found = dict(remedies)
+    for message in sorted(now - remedies.keys()):
+        alike = difflib.get_close_matches(message, gone, n=1, cutoff=ALIKE_LEAST)
+        if alike:
+            found[message] = remedies[alike[0]]
+    return found
+
+
 def page() -> str:
     """The page as it has to be."""
     text = PAGE.read_text(encoding="utf-8")
@@ -376,6 +392,7 @@ def page() -> str:
     texts: dict[str, list[str]] = {part: [] for part in PARTS}
     for message in messages():
         texts[part_of(message.file)].append(message.text)
+    remedies = carried_over([text for of_part in texts.values() for text in of_part], remedies)
     for part, of_part in texts.items():
         begin, end = f"<!-- messages: {part} -->\n", "<!-- end -->"
         before, found, after = text.partition(begin)

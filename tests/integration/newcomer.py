@@ -34,9 +34,13 @@ class Newcomer:
         env: dict[str, str],
         fleet: Fleet,
         tailscale: Sequence[str],
+        ssh_config: str | None = None,
         within: Sequence[str] = (),
     ) -> None:
-        """tailscale: what `tailscale` is; within: words before each command that he types."""
+        """tailscale: what `tailscale` is; ssh_config: his own, if it is not the fleet's.
+
+        within: words before each command that he types.
+        """
         self.home = home
         self.fleet = fleet
         self._within = within
@@ -45,7 +49,7 @@ class Newcomer:
         self.env["PATH"] = f"{home}/bin:{self.env['PATH']}"
         self.project = self._make_project("shop")
         self._make_project("handbook")
-        self._make_programs(tailscale)
+        self._make_programs(tailscale, ssh_config or fleet.ssh_config)
         self._make_settings()
 
     def _make_project(self, name: str) -> Path:
@@ -59,11 +63,11 @@ class Newcomer:
             git(tree, *words)
         return tree
 
-    def _make_programs(self, tailscale: Sequence[str]) -> None:
+    def _make_programs(self, tailscale: Sequence[str], ssh_config: str) -> None:
         """Programs for a user who has a tailnet, and can reach its machines by ssh."""
         programs = {
             "tailscale": f'exec {shlex.join(tailscale)} "$@"',
-            "ssh": f'exec {shutil.which("ssh")} -F {shlex.quote(self.fleet.ssh_config)} "$@"',
+            "ssh": f'exec {shutil.which("ssh")} -F {shlex.quote(ssh_config)} "$@"',
         }
         for name, line in programs.items():
             path = self.home / "bin" / name

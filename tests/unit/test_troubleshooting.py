@@ -80,3 +80,12 @@ def test_what_people_wrote_stays_and_a_message_that_is_new_asks_for_words(
         "",
         "* `it is late; come sooner`",
     ]
+
+
+def test_a_message_in_new_words_keeps_what_people_wrote_of_it(script: ModuleType) -> None:
+    written = {"`no answer from … for … s; it may still run`": "Wait", "`it stays`": ""}
+    texts = ["no answer from … for …; it may still run", "it stays", "all is well here"]
+    assert script.carried_over(texts, written) == {
+        **written,
+        "`no answer from … for …; it may still run`": "Wait",
+    }

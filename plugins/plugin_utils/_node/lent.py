@@ -55,13 +55,39 @@ def lend(mirror: str, tree: str) -> int | None:
     return len(rows)
 
 
+def beside(mirror: str, tree: str) -> list[bytes] | None:
+    """What lies in the workspace that has the mirror's tree beside that; folders end with a slash.
+
+    None: another workspace has it, or not all is there as it was lent.
+    """
+    lender, rows = _read_record(mirror)
+    if lender != os.fsencode(tree):
+        return None
+    states = {path: state for state, path in rows}
+    extra = []
+    folders = [b""]
+    while folders:
+        below = folders.pop()
+        for state, path in _rows_in(lender, below):
+            wanted = states.pop(path, None)
+            if wanted is None:
+                # What is in a repository is as it is at home, whatever git ignores.
+                if b"/.git/" in b"/" + below:
+                    return None
+                extra.append(path)
+            elif wanted != state:
+                return None
+            elif path.endswith(b"/"):
+                folders.append(path)
+    return None if states else extra
+
+
 def take_back(mirror: str) -> bool:
     """Make the mirror's tree anew; call it with the mirror locked.
 
     Returns whether it holds all that was lent. Raises OSError.
     """
-    with open(os.path.join(mirror, RECORD), "rb") as file:
-        tree, *rows = file.read().split(b"\0")
+    tree, rows = _read_record(mirror)
     own = os.path.join(os.fsencode(mirror), b"tree")
     # One that was not made to its end.
     with contextlib.suppress(FileNotFoundError):
@@ -77,14 +103,20 @@ def take_back(mirror: str) -> bool:
     return is_whole
 
 
-def _copy(tree: bytes, new: bytes, rows: list[bytes]) -> bool:
+def _read_record(mirror: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """(the tree of the workspace that has it, (state, path) of all that was lent)."""
+    with open(os.path.join(mirror, RECORD), "rb") as file:
+        tree, *rows = file.read().split(b"\0")
+    return tree, [(state, path) for state, _blank, path in (row.partition(b" ") for row in rows)]
+
+
+def _copy(tree: bytes, new: bytes, rows: list[tuple[bytes, bytes]]) -> bool:
     """Copy what is as these rows say; returns whether that was all."""
     os.mkdir(new)
     copying = copies.Copies()
     is_whole = True
     folders = []
-    for row in rows:
-        state, path = row.split(b" ", 1)
+    for state, path in rows:
         source = os.path.join(tree, path)
         target = os.path.join(new, path)
         if path.endswith(b"/"):
@@ -118,17 +150,21 @@ def _is_copied(source: bytes, target: bytes, state: bytes, copying: copies.Copie
 
 
 def _rows(tree: bytes, below: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-    """(state, path) of all that is in a tree, a folder before what is in it.
+    """(state, path) of all that is in a tree, a folder before what is in it."""
+    for state, path in _rows_in(tree, below):
+        yield state, path
+        if path.endswith(b"/"):
+            yield from _rows(tree, path)
 
-    The path of a folder ends with a slash, and its state is its mode.
-    """
+
+def _rows_in(tree: bytes, below: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The same of one folder of it; paths of folders end with a slash, their state is a mode."""
     with os.scandir(os.path.join(tree, below)) as entries:
         for entry in list(entries):
             path = below + entry.name
             info = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(info.st_mode):
                 yield b"%d" % stat.S_IMODE(info.st_mode), path + b"/"
-                yield from _rows(tree, path + b"/")
             else:
                 yield _state(info), path
 

@@ -112,9 +112,16 @@ class Making:
     def make(self, listed: Listed | None) -> None:
         """Raises OSError."""
         self._folder(b"", inside_git=False)
-        for path in stale(self._tree, self._extra, listed, self._scratch):
+        self.take_away(self._extra, listed)
+
+    def take_away(self, extra: Sequence[bytes], listed: Listed | None) -> None:
+        """Take away what is stale of what lies in the tree and not in the mirror.
+
+        extra: as in stale(). Raises OSError.
+        """
+        for path in stale(self._tree, extra, listed, self._scratch):
             self._delete(path)
-        for path in self._extra:
+        for path in extra:
             # Those in which nothing is left.
             if path.endswith(b"/"):
                 _remove_empty(os.path.join(self._tree, path))

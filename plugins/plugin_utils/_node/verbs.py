@@ -27,6 +27,7 @@ from .store import (
     TYPE_CHECKING,
     Refusal,
     Store,
+    boot_id,
     is_locked,
     read_json,
     try_lock,
@@ -35,7 +36,7 @@ from .store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
     from typing import Any, Literal, TextIO, TypeVar
 
@@ -451,15 +452,41 @@ def _remake(store: Store, request: wire.MirrorRequest) -> Iterator[wire.RemakeRe
     generation = int(request["generation"])
     with _workspace_of(store, attempt, generation) as (row, workspace, _lock):
         folder = store.mirror(row["key"])
-        reply: wire.RemakeReply = {"state": "stale"}
+        digest = request["digest"]
         with _renewed(store, attempt, generation):
-            lock = _lock_in_state(folder, request["digest"])
-            if lock is not None:
-                try:
-                    reply = _make_workspace(store, folder, workspace, 0)
-                finally:
-                    os.close(lock)
-    yield reply
+            made = _remake_lent(store, folder, workspace, digest) or _remake_from_mirror(
+                store, folder, workspace, digest
+            )
+    yield made or {"state": "stale"}
+
+
+def _remake_lent(store: Store, folder: str, workspace: str, digest: str) -> wire.MadeReply | None:
+    """Make a workspace that has the mirror's tree, if the agent has left all of that as it was."""
+    from . import lent
+
+    lock = try_lock_shared(os.path.join(folder, "lock"))
+    if lock is None:
+        return None
+    try:
+        if not _is_mirrored(folder, digest) or not lent.is_lent(folder):
+            return None
+        extra = lent.beside(folder, os.path.join(workspace, "tree"))
+        return None if extra is None else _make_workspace(store, folder, workspace, 0, extra)
+    finally:
+        os.close(lock)
+
+
+def _remake_from_mirror(
+    store: Store, folder: str, workspace: str, digest: str
+) -> wire.MadeReply | None:
+    """Make a workspace from the mirror in this folder, if that is in this state."""
+    lock = _lock_in_state(folder, digest)
+    if lock is None:
+        return None
+    try:
+        return _make_workspace(store, folder, workspace, 0)
+    finally:
+        os.close(lock)
 
 
 def _lock_in_state(folder: str, digest: str) -> int | None:
@@ -496,7 +523,8 @@ def _is_mirrored(folder: str, digest: str) -> bool:
     from . import lent
 
     mirrored = read_json(os.path.join(folder, MIRRORED))
-    if mirrored is None or mirrored.get("digest") != digest:
+    # After a power cut files may be there without their content, and rsync finds those.
+    if mirrored != {"digest": digest, "boot": boot_id()}:
         return False
     return lent.is_lent(folder) or os.path.isdir(os.path.join(folder, "tree"))
 
@@ -519,7 +547,7 @@ def _mirrored(store: Store, request: wire.MirrorRequest) -> Iterator[wire.Mirror
         try:
             last = read_json(os.path.join(folder, "sync.json")) or {}
             if last.get("attempt") == request["attempt"]:
-                data = json.dumps({"digest": request["digest"]}).encode()
+                data = json.dumps({"digest": request["digest"], "boot": boot_id()}).encode()
                 write_whole(os.path.join(folder, MIRRORED), data)
         finally:
             os.close(lock)
@@ -628,10 +656,13 @@ def _workspace_of(
         os.close(lock)
 
 
-def _make_workspace(store: Store, folder: str, workspace: str, sent: int) -> wire.MadeReply:
+def _make_workspace(
+    store: Store, folder: str, workspace: str, sent: int, extra: Sequence[bytes] | None = None
+) -> wire.MadeReply:
     """Bring a workspace to the state of its project's mirror; call it with both locked.
 
-    folder: of the mirror; sent: bytes of the list, if it came just now.
+    folder: of the mirror; sent: bytes of the list, if it came just now; extra: all that the
+    workspace has beside the tree of the mirror, if it has that.
     """
     from . import mirror as mirrors
     from . import places
@@ -642,7 +673,10 @@ def _make_workspace(store: Store, folder: str, workspace: str, sent: int) -> wir
     source = os.path.join(folder, "tree")
     tree = os.path.join(workspace, "tree")
     making = mirrors.Making(source, tree, os.path.join(folder, "none.git"))
-    making.make(mirrors.read_list_of(source))
+    if extra is None:
+        making.make(mirrors.read_list_of(source))
+    else:
+        making.take_away(extra, mirrors.read_list_of(folder))
     workspaces.tidy(tree)
     return {
         "state": "made",

@@ -24,6 +24,7 @@ from _links import program
 from _node import (
     agents,
     awake,
+    belongs,
     claim,
     claude,
     events,
@@ -51,6 +52,7 @@ __all__ = [
     "Refusal",
     "agents",
     "awake",
+    "belongs",
     "boot_clock",
     "checked",
     "claim",

@@ -135,6 +135,28 @@ class LentTest(unittest.TestCase):
                     del before[name]
                 self.assertEqual(before, self.there(self.own))
 
+    def test_what_lies_beside_it_is_told_while_all_is_as_it_was_lent(self) -> None:
+        def beside() -> list[bytes] | None:
+            return lent.beside(str(self.mirror), str(self.tree))
+
+        self.lend()
+        self.assertEqual([], beside())
+        self.assertIsNone(lent.beside(str(self.mirror), str(self.tree.parent / "other")))
+        (self.tree / "new").mkdir()
+        (self.tree / "new/x").touch()
+        (self.tree / "d/y").touch()
+        self.assertEqual([b"d/y", b"new/"], sorted(beside() or []))
+        (self.tree / ".git/index").touch()
+        self.assertIsNone(beside())
+        (self.tree / ".git/index").unlink()
+        self.assertIsNotNone(beside())
+        (self.tree / "d/e").chmod(0o700)
+        self.assertIsNone(beside())
+        (self.tree / "d/e").chmod(0o755)
+        self.assertIsNotNone(beside())
+        (self.tree / "empty").rmdir()
+        self.assertIsNone(beside())
+
     def test_what_is_changed_while_it_is_copied_does_not_come_back(self) -> None:
         self.lend()
         time.sleep(0.02)

@@ -18,6 +18,7 @@ from node_case import (
     A,
     NodeCase,
     alive,
+    belongs,
     end,
     is_locked,
     replies,
@@ -296,6 +297,76 @@ class VerbsTest(NodeCase):
         argv += ["--rsync-path=" + shlex.join(remote), *words, str(source) + "/", "node:x/"]
         done = subprocess.run(argv, env=self.env, capture_output=True, timeout=60, check=False)
         return done.returncode, done.stdout.decode().splitlines(), replies(done.stderr)
+
+    def test_the_first_workspace_gets_the_mirror_and_others_are_made_when_they_need_it(
+        self,
+    ) -> None:
+        source = self.home / "source"
+        (source / "d").mkdir(parents=True)
+        for name in ("a", "d/b"):
+            (source / name).write_text(name)
+        header = {"repositories": [], "plain": [], "patterns": ["*.o"]}
+        (source / os.fsdecode(belongs.LIST)).write_bytes(belongs.pack(header, [b"a", b"d/b"]))
+        trees = {}
+        asked: dict[str, dict[str, object]] = {}
+        for number in "123":
+            claimed = self.ask("claim", attempt=A + number, key="project", slots=3)
+            trees[number] = Path(claimed["workspace"]) / "tree"
+            asked[number] = {
+                "attempt": A + number,
+                "generation": claimed["generation"],
+                "digest": "d",
+            }
+        mirror = trees["1"].parent.parent / "mirror"
+
+        def sync(number: str) -> object:
+            words = (A + number, str(asked[number]["generation"]))
+            _status, (reply,) = self.rsync(
+                self.argv("receive", *words), str(source) + "/", "node:x/"
+            )
+            return reply["changes"]
+
+        self.assertEqual(3, sync("1"))
+        inode = (trees["1"] / "a").stat().st_ino
+        self.assertFalse((mirror / "tree").exists())
+        self.assertEqual(["a", "d"], sorted(os.listdir(trees["1"])))
+        # Nobody has said yet that it is the project's state.
+        self.assertEqual("stale", self.ask("remake", **asked["2"])["state"])
+        self.ask("mirrored", **asked["1"])
+        (trees["1"] / "new").touch()
+        (trees["1"] / "made.o").touch()
+        made = self.ask("remake", **asked["1"])
+        self.assertEqual((1, 1), (made["changes"], made["deleted"]))
+        self.assertEqual(["a", "d", "made.o"], sorted(os.listdir(trees["1"])))
+        self.assertFalse((mirror / "tree").exists())
+
+        # Another one needs it.
+        self.assertEqual(3, self.ask("remake", **asked["2"])["changes"])
+        self.assertEqual("d/b", (trees["2"] / "d/b").read_text())
+        self.assertTrue((mirror / "tree" / "a").exists())
+        others = {(tree / "a").stat().st_ino for tree in (trees["2"], mirror / "tree")}
+        self.assertEqual(3, len(others | {inode}))
+
+    def test_what_an_agent_changed_in_the_first_workspace_comes_from_home_again(self) -> None:
+        source = self.home / "source"
+        source.mkdir()
+        for name in ("a", "b"):
+            (source / name).write_text(name)
+        header = {"repositories": [], "plain": [], "patterns": []}
+        (source / os.fsdecode(belongs.LIST)).write_bytes(belongs.pack(header, [b"a", b"b"]))
+        generation = self.claim()["generation"]
+        request = {"attempt": A + "1", "generation": generation, "digest": "d"}
+        words = (self.argv("receive", A + "1", str(generation)), str(source) + "/", "node:x/")
+        self.rsync(*words)
+        self.ask("mirrored", **request)
+        before = (self.tree() / "a").stat()
+        (self.tree() / "a").write_text("A")
+        os.utime(self.tree() / "a", ns=(before.st_atime_ns, before.st_mtime_ns))
+        self.assertEqual("stale", self.ask("remake", **request)["state"])
+        self.assertEqual("stale", self.ask("remake", **request)["state"])
+        self.rsync(*words)
+        mirror = self.tree().parent.parent / "mirror" / "tree"
+        self.assertEqual("a", (mirror / "a").read_text())
 
     def test_a_preview_tells_what_a_sync_would_send_and_makes_nothing(self) -> None:
         source = self.home / "source"

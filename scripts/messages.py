@@ -12,6 +12,7 @@ tests/unit/test_troubleshooting.py refuses, and one that is gone goes.
 from __future__ import annotations
 
 import ast
+import functools
 import difflib
 import re
 from collections.abc import Iterator
@@ -318,7 +319,8 @@ def error_classes(trees: list[ast.Module]) -> frozenset[str]:
     return frozenset(found - {"Exception", "ValueError"} - NOT_SHOWN | OTHER_ERRORS)
 
 
-def messages() -> list[Message]:
+@functools.cache
+def messages() -> tuple[Message, ...]:
     """All messages of the code, each once."""
     paths = sorted({path for pattern in CODE for path in ROOT.glob(pattern)})
     errors = error_classes([ast.parse(path.read_text(encoding="utf-8")) for path in paths])
@@ -331,7 +333,7 @@ def messages() -> list[Message]:
                 continue
             if not NO_COMPLAINT.fullmatch(line):
                 found.setdefault(line, str(path.relative_to(ROOT)))
-    return [Message(file, text) for text, file in found.items()]
+    return tuple(Message(file, text) for text, file in found.items())
 
 
 # -- the page

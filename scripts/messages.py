@@ -12,8 +12,8 @@ tests/unit/test_troubleshooting.py refuses, and one that is gone goes.
 from __future__ import annotations
 
 import ast
-import functools
 import difflib
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -497,9 +497,13 @@ class ProgressReply(FromStore):
     watch: str
 
 
-class PollEndedReply(EndedReply):
-    """The attempt has ended."""
+class PollEndedReply(EndedRecord, FromStore):
+    """The attempt has ended: an `EndedReply`, and more.
 
+    (It is not derived from that one, where the pylint of ansible-core 2.19 finds bases twice.)
+    """
+
+    state: Literal["ended"]
     attempt: str
     # The harvest's files by name, in base64; None if they are many bytes, which rsync fetches.
     files: dict[str, str] | None

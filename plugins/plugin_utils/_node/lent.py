@@ -119,8 +119,9 @@ def _copy(tree: bytes, new: bytes, rows: list[tuple[bytes, bytes]]) -> bool:
     for state, path in rows:
         source = os.path.join(tree, path)
         target = os.path.join(new, path)
-        if path.endswith(b"/"):
-            os.mkdir(target, 0o700)
+        # After a power cut the record may end within a path.
+        if path.endswith(b"/") and state.isdigit():
+            os.makedirs(target, 0o700, exist_ok=True)
             folders.append((target, int(state)))
         elif not _is_copied(source, target, state, copying):
             is_whole = False

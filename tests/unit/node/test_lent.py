@@ -178,6 +178,19 @@ class LentTest(unittest.TestCase):
         self.assertFalse(self.take_back())
         self.assertEqual({"d", "d/e", "empty", ".git", LIST_NAME}, set(self.there(self.own)))
 
+    def test_a_record_that_a_power_cut_left_is_read_as_far_as_it_goes(self) -> None:
+        self.lend()
+        record = (self.mirror / lent.RECORD).read_bytes()
+        for length in (0, 5, *range(len(record) - 60, len(record)), len(record) + 60):
+            if not lent.is_lent(str(self.mirror)):
+                shutil.copy2(self.own / LIST_NAME, self.mirror / LIST_NAME)
+                shutil.rmtree(self.own)
+            (self.mirror / lent.RECORD).write_bytes(record[:length].ljust(length, b"\0"))
+            with self.subTest(length):
+                self.take_back()
+                found = set(self.there(self.own)) - {LIST_NAME}
+                self.assertLessEqual(found, set(self.there(self.tree)))
+
     def test_a_tree_that_can_not_be_moved_stays_the_mirror_s(self) -> None:
         (self.tree / "of an agent").write_text("mine")
         before = self.there(self.own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 from collections.abc import Iterator
@@ -60,6 +61,9 @@ class Programs:
         for path in self._paths:
             path.unlink(missing_ok=True)
         for node in NODES:
+            for name in ("tools", "doubles"):
+                with contextlib.suppress(FileNotFoundError):
+                    (self._fleet.home(node) / name).rmdir()
             for path in self._fleet.home(node).glob("*-starts*"):
                 path.unlink()
             # What the node remembers of their logins.

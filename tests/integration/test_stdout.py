@@ -247,7 +247,7 @@ def test_a_reader_that_stalls_blocks_no_job_and_the_run_ends_when_it_reads_on(
             os.close(reader)
     assert len(counter.starts()) == count
     if kind == "terminal":
-        assert f"{count} of {count} jobs good".encode() in said
+        assert f"{count} of {count} jobs succeeded".encode() in said
 
 
 # -- stdout belongs to the callback
@@ -314,7 +314,7 @@ def test_the_json_callback_makes_one_document_with_ours_in_the_result(
     (run,) = tasks[0]["hosts"].values()
     (shown,) = tasks[1]["hosts"].values()
     assert done.returncode == 2 and _failed_run(run["document"])
-    assert shown["msg"].startswith("1 of 1 job failed: job-1"), shown
+    assert shown["msg"].startswith("1 of 1 job did not succeed: job-1"), shown
     assert "document" not in shown and "shown" not in shown, shown
 
 
@@ -376,7 +376,7 @@ def test_results_as_yaml_are_all_that_the_default_callback_prints(controller: Co
     failed = captured(controller, "run", *FAILS, env=env)
     good = captured(controller, "status", env=env)
     for done, word, first in (
-        (failed, "FAILED! => ", "run "),
+        (failed, "FAILED! => ", "0 of 1 job succeeded"),
         (good, "ok: [node-1] => ", "status: "),
     ):
         block = done.stdout.partition(word)[2].partition("\n\nPLAY RECAP")[0]
@@ -384,7 +384,7 @@ def test_results_as_yaml_are_all_that_the_default_callback_prints(controller: Co
         assert result["shown"].startswith(first), done.stdout
         # What stands outside of the results is Ansible's own.
         outside = done.stdout.replace(block, "")
-        assert "jobs good" not in outside and "nodes answer" not in outside, outside
+        assert "job succeeded" not in outside and "nodes answer" not in outside, outside
 
 
 def test_junit_beside_the_default_callback_gets_its_file_and_people_their_summary(
@@ -401,7 +401,7 @@ def test_junit_beside_the_default_callback_gets_its_file_and_people_their_summar
     (file,) = folder.iterdir()
     suite = ElementTree.parse(file).getroot()
     bad = int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
-    assert bad == 1 and "0 of 1 job good" in done.stdout
+    assert bad == 1 and "0 of 1 job succeeded" in done.stdout
 
 
 def test_ansible_runner_reads_its_events_and_finds_the_document_in_the_result(

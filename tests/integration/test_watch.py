@@ -37,16 +37,16 @@ class Terminal:
     def __init__(
         self, command: list[str], cwd: pathlib.Path, env: dict[str, str], columns: int, rows: int
     ) -> None:
-        self.pid, self._master = pty.fork()
+        # One end stays open: the modes can be looked at when nobody else has the terminal.
+        self._master, self._slave = pty.openpty()
+        self.name = os.ttyname(self._slave)
+        self.pid = os.fork()
         if self.pid == 0:
+            os.login_tty(self._slave)
             os.chdir(cwd)
             # The size is there before the command is.
             _set_size(0, columns, rows)
             os.execve(command[0], command, env)
-        # It is here in a moment, whatever becomes of the command.
-        self.name = os.ptsname(self._master)
-        # One that stays open: the modes can be looked at when nobody else has it.
-        self._slave = os.open(self.name, os.O_RDWR | os.O_NOCTTY)
         self.before = self.modes()
         self.said = b""
         self._status: int | None = None

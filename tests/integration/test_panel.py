@@ -99,14 +99,17 @@ def rows_of(fleet: Fleet, node: str) -> set[tuple[str, str, str, str]]:
 
 
 def cost_today(fleet: Fleet, node: str) -> float:
-    """What gummy's logs say, and what the attempts of other agents ended with."""
-    logs = fleet.home(node).glob(".claude/logs/gummy/*.log")
+    """What gummy's logs say, and what attempts without a log there ended with."""
+    logs = list(fleet.home(node).glob(".claude/logs/gummy/*.log"))
     events = [json.loads(log.read_text().splitlines()[-1]) for log in logs]
     ends = [
         json.loads(path.read_text()) for path in store_of(fleet, node).glob("attempts/*/ended.json")
     ]
     costs = [event["total_cost_usd"] for event in events]
-    costs += [end.get("cost_usd") or 0.0 for end in ends if "gummy-" not in str(end.get("watch"))]
+    names = {log.name.rpartition("-")[0] for log in logs}
+    for end in ends:
+        if str(end.get("watch")).split()[-1] not in names:
+            costs.append(end.get("cost_usd") or 0.0)
     return sum(costs)
 
 

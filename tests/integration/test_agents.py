@@ -17,6 +17,8 @@ from collections.abc import Iterator
 import pytest
 from real_nodes import NODES, Controller, Fleet
 
+pytestmark = pytest.mark.once
+
 PROC = pathlib.Path("/proc")
 CROWD = 50
 

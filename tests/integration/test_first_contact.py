@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from real_nodes import Controller, Fleet
 
+pytestmark = pytest.mark.once
+
 CHECK = (
     "# Tailscale SSH requires an additional check.\n"
     "# To authenticate, visit: https://login.tailscale.com/a/0123456789abcdef\n"

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from real_nodes import NODES, ROOT, Controller, Fleet, Played
 
+pytestmark = pytest.mark.once
+
 DOUBLES = ROOT / "tests" / "doubles"
 
 # A program of nobody's: it does what the prompt says, which is a command.

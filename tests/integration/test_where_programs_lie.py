@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 from real_nodes import ROOT, Controller, Fleet
 
+pytestmark = pytest.mark.once
+
 # What bash reads when it is typed into, and at no command over ssh.
 TYPED_ONLY = 'case $- in *i*) ;; *) return ;; esac\necho x >> "$HOME/typed"\n'
 

@@ -15,6 +15,8 @@ import sys
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._node import agents, row
 
+pytestmark = pytest.mark.once
+
 DOUBLES = pathlib.Path(__file__).resolve().parents[1] / "doubles"
 STREAM = [
     "claude",

@@ -273,9 +273,17 @@ def test_whatever_ends_ansible_the_terminal_is_given_back_and_nobody_stays(
     os.kill(terminal.pid, number)
     assert terminal.end() != 0
     until(lambda: is_back(terminal), "the terminal as it was")
-    # A master of ssh is a child for a moment, and meant to stay for those who come next.
-    below = [pid for pid in below if b"[mux]" not in words_of(pid)]
-    until(lambda: not any(map(lives, below)), "the end of what was started")
+
+    def survivors() -> list[bytes]:
+        """What still lives of it, by its words."""
+        words = [words_of(pid) for pid in below if lives(pid)]
+        # A master of ssh is a child for a moment, and meant to stay for those who come next.
+        return [each for each in words if b"[mux]" not in each]
+
+    try:
+        until(lambda: not survivors(), "the end of what was started")
+    finally:
+        print(*survivors(), sep="\n")
 
 
 def test_a_worker_that_is_killed_leaves_the_terminal_as_it_was(watch: Watch) -> None:

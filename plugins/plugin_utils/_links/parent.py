@@ -48,9 +48,10 @@ def ended_with_parent(look: float = LOOK, grace: float = GRACE) -> Iterator[None
 def _watch(parent: int, is_over: threading.Event, look: float, grace: float) -> None:
     while os.getppid() == parent and not reader_is_gone():
         if is_over.wait(look):
-            return
+            break
 
     # What it does now may end in order: the engine notices by itself and gives the run up.
+    # A result that is more than a pipe holds would then be written to nobody, without an end.
     if is_over.wait(grace) and os.getppid() == parent:
         return
     os._exit(1)

@@ -34,6 +34,25 @@ else:
 """
 
 
+# As a worker of Ansible has both ends of the pipe to its play, which takes some 64 KB.
+SEES_IT_FIRST = """
+import os, time
+from ansible_collections.distributed.gummy.plugins.plugin_utils._links.parent import (
+    ended_with_parent,
+)
+
+reader, writer = os.pipe()
+parent = os.getpid()
+if os.fork() == 0:
+    with ended_with_parent(look=600.0, grace=5.0):
+        print(os.getpid(), flush=True)
+        while os.getppid() == parent:
+            time.sleep(0.01)
+    os.write(writer, bytes(1 << 20))
+else:
+    time.sleep(600)
+"""
+
 # What called it may have left a fork behind, as a run does that is to be cancelled.
 FORKED = """
 import os, signal, sys, time
@@ -100,6 +119,16 @@ def test_a_worker_that_waits_for_a_node_ends_with_its_play():
     play.wait()
     play.stdout.close()
     wait_until_all_are_gone(worker, called)
+
+
+def test_a_worker_that_sees_the_end_of_its_play_itself_gives_its_result_to_nobody():
+    play = start(SEES_IT_FIRST)
+    worker = int(play.stdout.readline())
+
+    play.kill()
+    play.wait()
+    play.stdout.close()
+    wait_until_all_are_gone(worker)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -20,6 +20,8 @@ from .._schedule.placement import DEFAULT_WEIGHTS
 from .keys import HARVEST_LIMIT, hint, read_count, read_dollars, read_size, show
 from .nodes import check_preferences, check_weights, read_names
 from .notify import Notify, read_notify
+
+Number = TypeVar("Number", int, float)
 
 # What a sync leaves out unless the config says otherwise: what can be made anew on the node.
 SYNC_EXCLUDE = (
@@ -334,13 +336,13 @@ def _sync_exclude(raw: object) -> tuple[str, ...]:
 def _nodes(raw: object) -> dict[str, dict[str, int]]:
     nodes: dict[str, dict[str, int]] = {}
     for name, settings in _mapping(raw, "node names to their settings").items():
-        for key, value in _mapping(settings or {}, "settings to values").items():
-            if key != "slots":
-                raise BadValue(f"{name}: unknown key {key!r}; {hint(str(key), ['slots'])}")
-            try:
-                nodes[str(name)] = {"slots": read_count(value)}
-            except BadValue as exc:
-                raise BadValue(f"{name}: slots: {exc}") from exc
+        given = _mapping(settings or {}, "settings to values")
+        try:
+            counts = _read_each(given, ["slots"], read_count)
+        except BadValue as exc:
+            raise BadValue(f"{name}: {exc}") from exc
+        if counts:
+            nodes[str(name)] = counts
     return nodes
 
 
@@ -530,27 +532,28 @@ INSTALL_READERS: Mapping[str, Callable[[object], Source | str]] = {
 
 
 def _keep(raw: object) -> Keep:
-    limits = {}
-    for key, value in _mapping(raw, "days, size_gb and free_gb to numbers").items():
-        if key not in Keep.__dataclass_fields__:
-            raise BadValue(f"unknown key {key!r}; {hint(str(key), Keep.__dataclass_fields__)}")
-        try:
-            limits[str(key)] = read_count(value)
-        except BadValue as exc:
-            raise BadValue(f"{key}: {exc}") from exc
-    return Keep(**limits)
+    limits = _mapping(raw, "days, size_gb and free_gb to numbers")
+    return Keep(**_read_each(limits, Keep.__dataclass_fields__, read_count))
 
 
 def _budget(raw: object) -> Budget:
-    limits = {}
-    for key, value in _mapping(raw, "run_usd and day_usd to dollars").items():
-        if key not in Budget.__dataclass_fields__:
-            raise BadValue(f"unknown key {key!r}; {hint(str(key), Budget.__dataclass_fields__)}")
+    limits = _mapping(raw, "run_usd and day_usd to dollars")
+    return Budget(**_read_each(limits, Budget.__dataclass_fields__, read_dollars))
+
+
+def _read_each(
+    raw: Mapping[Any, Any], known: Collection[str], read: Callable[[object], Number]
+) -> dict[str, Number]:
+    """The values of a mapping, all read in one way. known: the keys that it may have."""
+    values = {}
+    for key, value in raw.items():
+        if key not in known:
+            raise BadValue(f"unknown key {key!r}; {hint(str(key), known)}")
         try:
-            limits[str(key)] = read_dollars(value)
+            values[str(key)] = read(value)
         except BadValue as exc:
             raise BadValue(f"{key}: {exc}") from exc
-    return Budget(**limits)
+    return values
 
 
 def _mapping(raw: object, what: str) -> dict[Any, Any]:

@@ -509,8 +509,7 @@ def _lock_in_state(folder: str, digest: str) -> int | None:
                 return None
             time.sleep(0.02)
             continue
-        if lent.is_lent(folder):
-            _take_back(folder)
+        _take_back_if_lent(folder)
         fcntl.flock(lock, fcntl.LOCK_SH)
         # A sync may have begun before we had the lock.
         if _is_mirrored(folder, digest):
@@ -529,11 +528,11 @@ def _is_mirrored(folder: str, digest: str) -> bool:
     return lent.is_lent(folder) or os.path.isdir(os.path.join(folder, "tree"))
 
 
-def _take_back(folder: str) -> None:
-    """Make the tree of a mirror that is lent; the caller has its lock."""
+def _take_back_if_lent(folder: str) -> None:
+    """Make the tree of a mirror anew that is lent; the caller has its lock."""
     from . import lent
 
-    if not lent.take_back(folder):
+    if lent.is_lent(folder) and not lent.take_back(folder):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, MIRRORED))
 
@@ -704,8 +703,6 @@ def _lend(folder: str, workspace: str, sent: int) -> wire.MadeReply | None:
 @contextlib.contextmanager
 def _mirror_of(store: Store, key: str, group: bytes) -> Iterator[tuple[str, int]]:
     """(folder of the key's mirror, its lock), while the context lasts. Raises Refusal."""
-    from . import lent
-
     folder = store.mirror(key)
     os.makedirs(folder, exist_ok=True)
     lock = try_lock(os.path.join(folder, "lock"), patience=MIRROR_PATIENCE)
@@ -722,8 +719,7 @@ def _mirror_of(store: Store, key: str, group: bytes) -> Iterator[tuple[str, int]
         write_whole(os.path.join(folder, "sync.json"), group)
         # rsync holds it too, should we be killed.
         os.set_inheritable(lock, True)
-        if lent.is_lent(folder):
-            lent.take_back(folder)
+        _take_back_if_lent(folder)
         os.makedirs(os.path.join(folder, "tree"), exist_ok=True)
         yield folder, lock
     finally:

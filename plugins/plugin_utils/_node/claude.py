@@ -17,33 +17,30 @@ import time
 from collections.abc import Mapping
 
 from .durations import spoken
-from .events import Events, count, dollars, fields
+from .events import count, dollars, fields
 from .row import (
+    BUSY_STATUS,
     CAPPED,
     DENIED_MOST,
     DENIED_SHOWN,
-    ERRORS_MOST,
+    LOGIN_STATUS,
     SHOWN,
     Agent,
     Ran,
-    Reader,
     Result,
     killed_by,
-    last_line,
     signal_name,
 )
 from .store import TYPE_CHECKING
+from .streamed import StreamReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from . import limits, wire
-    from .row import Said
 
 PROOF = "claude's result event"
-_NO_RESULT = "%s did not end properly: it printed no result event"
-NO_RESULT = _NO_RESULT % "claude"
 # Uses of tools that are remembered, for what was refused is told by their ids.
 USES_MOST = 200
 # Messages whose tokens are remembered: claude prints one message in several events.
@@ -53,8 +50,6 @@ BUDGET_OPTION = "--max-budget-usd"
 OVER_BUDGET = ("error_max_budget_usd", "budget_exhausted")
 # The words of claude's `error` that say that the service had too much to do.
 BUSY_ERRORS = ("server_error", "overloaded", "overloaded_error", "timeout")
-BUSY_STATUS = (408, 500, 502, 503, 504, 522, 524, 529)
-LOGIN_STATUS = (401, 403)
 LOGIN_WORDS = ("not logged in", "please run /login", "invalid api key", "oauth token has expired")
 # What of a refused use says what it was.
 INPUT_KEYS = ("command", "file_path", "path", "notebook_path", "url", "query", "pattern")
@@ -81,7 +76,7 @@ BOUNDS = {
 SETTINGS_MOST = 1 << 20
 
 
-class ClaudeReader(Reader):
+class ClaudeReader(StreamReader):
     """The state of one claude, by the events that it has printed."""
 
     # How people call the agent, what shows its success, and what lets it do what it was refused;
@@ -94,17 +89,13 @@ class ClaudeReader(Reader):
 
     def __init__(self, hear: Callable[[dict[str, Any]], None] | None = None) -> None:
         """hear: is given each event as well."""
+        super().__init__()
         self._hear = hear
-        self._events = Events(self._take)
-        # stderr's end.
-        self._errors = bytearray()
-        self.session: str | None = None
         self.version: str | None = None
         # The permission mode, as claude itself tells it.
         self.mode = ""
-        # The last result event, and whether nothing came after it.
+        # The last result event.
         self.result: dict[str, Any] | None = None
-        self.finished = False
         # Dollars of this run: what the results add, or else what the last one tells.
         self._added_cost: float | None = None
         self.total_cost: float | None = None
@@ -115,45 +106,22 @@ class ClaudeReader(Reader):
         self._tokens: dict[str, int] = {}
         self._messages: dict[str, tuple[int, int]] = {}
         self._older = (0, 0)
-        # The newest message: its `error`, other words on it, and its text.
+        # The newest message's `error`, and other words on it; its text is in `words`.
         self._error: dict[str, Any] = {}
-        self.words = ""
         # Until when a limit lasts that claude was told by its service.
         self._rejected: dict[str, Any] = {}
-        # What it waits for, as a sentence.
-        self.waits = ""
-        # Uses of tools by id, and the refused ones.
+        # Uses of tools by id.
         self._uses: dict[str, str] = {}
-        self.denied: dict[str, str] = {}
 
-    def feed(self, stream: str, data: bytes) -> None:
-        if stream == "out":
-            self._events.feed(data)
-        else:
-            self._errors += data
-            del self._errors[:-ERRORS_MOST]
-
-    def end(self) -> None:
-        self._events.end()
-
-    @property
-    def errors(self) -> str:
-        """The end of what it printed on stderr."""
-        return self._errors.decode("utf-8", "replace")
-
-    def said(self) -> Said:
-        said: Said = {
-            "cost_usd": self.cost,
-            "tokens": self.tokens,
-            "turns": self._turns,
-            "session_id": self.session,
-            "agent_version": self.version,
-            "denied": list(self.denied.values()),
-            "words": self.words,
-            "waits": self.waits,
-            "finished": self.finished,
-        }
-        return said
+    def so_far(self) -> Result:
+        return Result(
+            cost_usd=self.cost,
+            turns=self._turns,
+            tokens=self.tokens,
+            session_id=self.session,
+            denied=tuple(self.denied.values()),
+            agent_version=self.version,
+        )
 
     @property
     def cost(self) -> float | None:
@@ -179,7 +147,7 @@ class ClaudeReader(Reader):
 
     # -- its events
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def take(self, event: dict[str, Any]) -> None:
         if self._hear is not None:
             self._hear(event)
         kind = event.get("type")
@@ -305,15 +273,7 @@ class ClaudeReader(Reader):
     # -- its end
 
     def verdict(self, status: int | None) -> Result:
-        """How it ended. status: as in Ran."""
-        base = Result(
-            cost_usd=self.cost,
-            turns=self._turns,
-            tokens=self.tokens,
-            session_id=self.session,
-            denied=tuple(self.denied.values()),
-            agent_version=self.version,
-        )
+        base = self.so_far()
         result = self.result
         if result is not None and self._is_error(result):
             return self._failed(base, result, status)
@@ -325,9 +285,7 @@ class ClaudeReader(Reader):
         if status:
             return self._failed_silently(base, status)
         if result is None:
-            return base._replace(
-                failure="agent", message=_with_reason(_NO_RESULT % self.name, self.errors)
-            )
+            return base._replace(failure="agent", message=self.silent_words(status))
 
         text = text_of(result)
         hollow = self.hollow(result)
@@ -406,17 +364,16 @@ class ClaudeReader(Reader):
         """It has no result that says why it failed; a message or stderr may."""
         if self._error:
             return self._reported(base, {}, self.words)
-        message = "%s ended with exit status %d" % (self.name, status)
-        message = _with_reason(message, self.errors)
-        return base._replace(failure="agent", message=message)
+        return base._replace(failure="agent", message=self.silent_words(status))
 
     def hollow(self, result: dict[str, Any]) -> str | None:
         """Why its success may be none."""
         text = text_of(result)
         if self.denied:
             said = " and says: %s" % text if text else ""
-            uses = list(self.denied.values())
-            return "%s%s" % (refused_words(uses, self.mode, self.name, self.remedy), said)
+            mode = self.mode or "unknown"
+            words = "%s (permission mode %s)" % (self.refused_words(), mode)
+            return "%s: %s%s" % (words, self.remedy or _remedy(self.denied.values()), said)
         if result.get("num_turns") == 0 and not result.get("terminal_reason"):
             return (
                 "%s took the prompt for a command of its own, and asked no model for the job%s"
@@ -432,21 +389,14 @@ def budget_word(budget: float) -> str:
     return ("%.6f" % max(budget, 0.000001)).rstrip("0").rstrip(".")
 
 
-def refused_words(denied: list[str], mode: str, name: str = "claude", remedy: str = "") -> str:
-    """What was refused, and the setting that allows it. remedy: of another agent than claude."""
-    words = "%s was refused %s" % (name, "; ".join(denied[:3]))
-    if len(denied) > 3:
-        words += "; and %d more" % (len(denied) - 3)
-    words += " (permission mode %s)" % (mode or "unknown")
-    if remedy:
-        return "%s: %s" % (words, remedy)
-    remedy = "allow it by `agents: claude: allowed_tools` or `permission_mode` in config.yaml"
+def _remedy(denied: Iterable[str]) -> str:
+    """The setting that allows what was refused."""
     if any("git " in use and ("commit" in use or "git add" in use) for use in denied):
-        remedy = (
+        return (
             "in that mode it can't commit; what it leaves uncommitted comes home all the same."
             " `agents: claude: allowed_tools: 'Bash(git *)'` in config.yaml lets it"
         )
-    return "%s: %s" % (words, remedy)
+    return "allow it by `agents: claude: allowed_tools` or `permission_mode` in config.yaml"
 
 
 def _use(name: str, given: dict[str, Any]) -> str:
@@ -489,11 +439,6 @@ def _waits(event: dict[str, Any]) -> str:
     if isinstance(delay, (int, float)) and 0 <= delay < 1e12:
         words += ", for %s" % spoken(delay / 1000)
     return words
-
-
-def _with_reason(message: str, errors: str) -> str:
-    line = last_line(errors)
-    return "%s: %s" % (message, line) if line else message
 
 
 class Claude(Agent):

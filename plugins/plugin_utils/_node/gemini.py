@@ -16,9 +16,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from .claude import BUSY_STATUS, LOGIN_STATUS
 from .events import count, fields
-from .row import SHOWN, Result, last_line
+from .row import BUSY_STATUS, LOGIN_STATUS, SHOWN, Result, last_line
 from .store import TYPE_CHECKING
 from .streamed import EventAgent, EventReader
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from . import claude
 from .row import CAPPED, SHELL_ADDS, Agent, Ran, Result, killed_by, last_line, signal_name
 from .store import TYPE_CHECKING
+from .streamed import NO_RESULT
 
 if TYPE_CHECKING:
     from . import wire
@@ -73,7 +74,7 @@ def _verdict(call: CallNote) -> Result:
         return Result(**{key: verdict[key] for key in Result._fields if key in verdict})
     said = call.get("said") or {}
     known = {key: said[key] for key in Result._fields if key in said}
-    return Result(failure="agent", message=claude.NO_RESULT)._replace(**known)
+    return Result(failure="agent", message=NO_RESULT % "claude")._replace(**known)
 
 
 class Gummy(Agent):

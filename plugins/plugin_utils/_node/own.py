@@ -17,7 +17,7 @@ from .codex import CodexReader
 from .opencode import OpencodeReader
 from .row import Agent, Ran, Reader, Result
 from .store import TYPE_CHECKING
-from .streamed import EventReader
+from .streamed import StreamReader
 
 if TYPE_CHECKING:
     from . import wire
@@ -85,7 +85,7 @@ class Own(Agent):
 
     def result(self, ran: Ran) -> Result:
         reader = ran.reader
-        if isinstance(reader, (ClaudeReader, EventReader)):
+        if isinstance(reader, StreamReader):
             return reader.verdict(ran.status)
         if ran.status == 0:
             return Result(proof="exit status 0 of %s" % self._name)

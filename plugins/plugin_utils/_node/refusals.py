@@ -12,7 +12,7 @@ import re
 import time
 
 from . import limits
-from .claude import BUSY_STATUS, LOGIN_STATUS
+from .row import BUSY_STATUS, LOGIN_STATUS
 
 # HTTP's status, as several agents have it in their sentences.
 _STATUS = re.compile(r"(?:\bstatus:?|\bAPI Error:) ([0-9]{3})\b")

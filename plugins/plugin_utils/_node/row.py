@@ -67,6 +67,9 @@ CAPPED = "capped"
 LIVE = "live"
 # It does neither.
 UNPRICED = "unpriced"
+# What models' services answer in HTTP when they have too much to do, and when nobody is logged in.
+BUSY_STATUS = (408, 500, 502, 503, 504, 522, 524, 529)
+LOGIN_STATUS = (401, 403)
 # Characters of what an agent says that are told.
 SHOWN = 500
 # Refused permissions that are told, and characters of each.

@@ -29,31 +29,34 @@ if TYPE_CHECKING:
 
 # Colours and the like, with which some programs write also where no terminal is.
 STYLE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# What is said of one that ends without its result, by its name.
+NO_RESULT = "%s did not end properly: it printed no result event"
 
 
-class EventReader(Reader):
+class StreamReader(Reader):
     """The state of one agent, by the events that it has printed. `name` is how people call it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
+
+    def __init__(self) -> None:
         self._events = Events(self.take)
         # stderr's end.
         self._errors = bytearray()
         self.session: str | None = None
-        self.cost: float | None = None
-        self.tokens: wire.Tokens | None = None
-        self.turns: int | None = None
         # Its last words, and whether the last thing that it said is its result.
         self.words = ""
         self.finished = False
-        # What it waits for, as a sentence, and what its service said that makes it wait.
+        # What it waits for, as a sentence.
         self.waits = ""
-        self.wait_reason = ""
         # What it was not allowed to do, by an id of its own.
         self.denied: dict[str, str] = {}
 
     def take(self, event: dict[str, Any]) -> None:
         """Take the next event."""
+        raise NotImplementedError
+
+    def so_far(self) -> Result:
+        """What it told of itself, without how it ended."""
         raise NotImplementedError
 
     def verdict(self, status: int | None) -> Result:
@@ -72,21 +75,56 @@ class EventReader(Reader):
 
     @property
     def errors(self) -> str:
-        return STYLE.sub("", self._errors.decode("utf-8", "replace"))
+        """The end of what it printed on stderr."""
+        return self._errors.decode("utf-8", "replace")
 
     def said(self) -> Said:
+        known = self.so_far()
         said: Said = {
-            "cost_usd": self.cost,
-            "tokens": self.tokens,
-            "turns": self.turns,
-            "session_id": self.session,
-            "agent_version": None,
-            "denied": list(self.denied.values()),
+            "cost_usd": known.cost_usd,
+            "tokens": known.tokens,
+            "turns": known.turns,
+            "session_id": known.session_id,
+            "agent_version": known.agent_version,
+            "denied": list(known.denied),
             "words": self.words,
             "waits": self.waits,
             "finished": self.finished,
         }
         return said
+
+    def silent_words(self, status: int | None) -> str:
+        """Its end without a result, as a sentence; stderr may say why. status: as in Ran."""
+        message = NO_RESULT % self.name
+        if status:
+            message = "%s ended with exit status %d" % (self.name, status)
+        line = last_line(self.errors)
+        return "%s: %s" % (message, line) if line else message
+
+    def refused_words(self) -> str:
+        """What it was refused, as the begin of a sentence."""
+        uses = list(self.denied.values())
+        words = "%s was refused %s" % (self.name, "; ".join(uses[:3]))
+        if len(uses) > 3:
+            words += "; and %d more" % (len(uses) - 3)
+        return words
+
+
+class EventReader(StreamReader):
+    """The reader of an agent that tells what it knows in fields of their own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.cost: float | None = None
+        self.tokens: wire.Tokens | None = None
+        self.turns: int | None = None
+        # What its service said that makes it wait.
+        self.wait_reason = ""
+
+    @property
+    def errors(self) -> str:
+        return STYLE.sub("", super().errors)
 
     def refused_by_service(self) -> Result:
         """What its service says that makes it wait, as the end that this would be."""
@@ -106,7 +144,6 @@ class EventReader(Reader):
             self.denied[name] = " ".join(use.split())[:DENIED_SHOWN]
 
     def so_far(self) -> Result:
-        """What it told of itself, without how it ended."""
         return Result(
             cost_usd=self.cost,
             turns=self.turns,
@@ -121,11 +158,7 @@ class EventReader(Reader):
 
     def failed_silently(self, status: int | None) -> Result:
         """It ended without its result; stderr may say why. status: as in Ran."""
-        message = "%s did not end properly: it printed no result event" % self.name
-        if status:
-            message = "%s ended with exit status %d" % (self.name, status)
-        line = last_line(self.errors)
-        return failed_by(self.so_far(), line, "%s: %s" % (message, line) if line else message)
+        return failed_by(self.so_far(), last_line(self.errors), self.silent_words(status))
 
     def succeeded(self, status: int | None, proof: str, hollow: str | None) -> Result:
         """Its result says that all is well. hollow: why that is none without a change."""
@@ -140,12 +173,8 @@ class EventReader(Reader):
     def why_hollow(self, remedy: str) -> str | None:
         """Why its success may be none: it was refused something, or gave no answer."""
         if self.denied:
-            uses = list(self.denied.values())
-            words = "%s was refused %s" % (self.name, "; ".join(uses[:3]))
-            if len(uses) > 3:
-                words += "; and %d more" % (len(uses) - 3)
             said = " and says: %s" % self.words if self.words else ""
-            return "%s: %s%s" % (words, remedy, said)
+            return "%s: %s%s" % (self.refused_words(), remedy, said)
         if not self.words:
             return "%s says that it succeeded, and gave no answer" % self.name
         return None

@@ -420,9 +420,8 @@ def _own_agent(name: object, given: Mapping[Any, Any]) -> OwnAgent:
             f"argv: with prompt: file, and with that alone, a word has {FILE_WORD} in it, for the "
             "path of the prompt's file"
         )
-    account = given.get("account")
-    if account is not None and not (isinstance(account, str) and NAME.fullmatch(account)):
-        raise BadValue(f"account: {show(account)} is no name; write one word")
+    if "account" in given:
+        _check_word("account", given["account"])
     return OwnAgent(tuple(argv), prompt, reads, _login_file(given.get("login")))
 
 
@@ -473,7 +472,13 @@ def _check_agent_setting(agent: str, key: object, value: object) -> None:
     elif choices:
         if value not in choices:
             raise BadValue(f"{key}: unknown value {show(value)}; {hint(str(value), choices)}")
-    elif not (isinstance(value, str) and NAME.fullmatch(value)):
+    else:
+        _check_word(key, value)
+
+
+def _check_word(key: object, value: object) -> None:
+    """Raise BadValue for a value that is no name."""
+    if not isinstance(value, str) or not NAME.fullmatch(value):
         raise BadValue(
             f"{key}: {show(value)} is no name; "
             "write one word of letters, digits, '.', '_' and '-', in quotes if it is a number"

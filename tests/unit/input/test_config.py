@@ -290,6 +290,8 @@ def test_the_example_has_every_key_and_all_can_be_read(config_file):
         ("agents: {mine: {argv: x --json}}", "agents: mine: argv: 'x --json' is no command line"),
         ("agents: {mine: {argv: []}}", "agents: mine: argv: [] is no command line"),
         ("agents: {mine: {argv: [x, 7]}}", "agents: mine: argv: ['x', 7] is no command line"),
+        ("agents: {mine: {argv: [x], account: }}", "mine: account: None is no name; write one"),
+        ("agents: {mine: {argv: [x], account: a b}}", "mine: account: 'a b' is no name; write"),
         ("agents: {mine: {argv: [x], promt: file}}", "mine: unknown key 'promt'; did you mean"),
         ("agents: {mine: {argv: [x], prompt: fiel}}", "unknown value 'fiel'; did you mean 'file'?"),
         ("agents: {mine: {argv: [x], reads: codx}}", "unknown value 'codx'; did you mean 'codex'?"),

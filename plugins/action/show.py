@@ -84,8 +84,10 @@ class ActionModule(FleetAction):
 def _write(path: str, document: Mapping[str, Any]) -> None:
     """Write the document in the form that the end of the file's name says. Raises InputError."""
     suffix = os.path.splitext(path)[1]
-    text = None
-    if document["kind"] == "run" and suffix in formats.RUN_FORMATS:
+    if suffix not in formats.RUN_FORMATS:
+        write_output(path, document)
+        return
+    if document["kind"] == "run":
         text = formats.page_of_run(suffix, document, read_run_files(document["jobs"]))
     else:
         documents = document.get("documents", [document])

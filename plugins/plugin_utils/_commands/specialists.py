@@ -152,11 +152,13 @@ def specialists(fleet: Fleet, paths: Sequence[str] = ()) -> SpecialistsDocument:
     }
 
 
-def specialists_request(fleet: Fleet, paths: Sequence[str]) -> wire.SpecialistsRequest:
-    """What every node is asked."""
+def specialists_request(
+    fleet: Fleet, paths: Sequence[str], *, again: bool = False
+) -> wire.SpecialistsRequest:
+    """What a node is asked. again: whether it has told its load before."""
     request: wire.SpecialistsRequest = {"within": today(), "paths": list(paths)}
     if fleet.told_load is not None:
-        request["load"] = fleet.told_load.script
+        request["load"] = fleet.told_load.next_script if again else fleet.told_load.script
     return request
 
 

@@ -259,7 +259,7 @@ def _ask(fleet: Fleet, node: Node, link: Link) -> Answer:
     agents = replies[-1].get("agents")
     return Answer(
         with_told(fleet, measured, link, replies[-1]),
-        [reply for reply in replies if _is_shown(reply)],
+        [reply for reply in replies if is_shown(reply)],
         replies[-1].get("store"),
         agents if isinstance(agents, list) else (),
         foreign_rows(node.name, replies[-1]),
@@ -277,7 +277,8 @@ def _measure(fleet: Fleet, node: Node, link: Link) -> Node:
     return measured
 
 
-def _is_shown(reply: Mapping[str, Any]) -> bool:
+def is_shown(reply: Mapping[str, Any]) -> bool:
+    """Whether an attempt is told, by its state."""
     state = reply.get("state")
     return isinstance(state, str) and state in SHOWN_STATES
 

@@ -24,8 +24,8 @@ from .._links.link import Link, LinkError
 from .._node import wire
 from .._schedule.placement import LOAD_PARTS, Node
 from .find_attempts import Records
-from .specialists import SpecialistRow, specialist_row
-from .status import StatusAttempt, attempt_row, sorted_once
+from .specialists import SpecialistRow, specialist_row, specialists_request
+from .status import StatusAttempt, attempt_row, is_shown, sorted_once
 from .views import (
     NAME_MOST,
     SECONDS,
@@ -37,7 +37,6 @@ from .views import (
     number_of,
     slots_of,
     text_of,
-    today,
     why_it_fails,
 )
 
@@ -165,7 +164,7 @@ class Seen:
 
 def watch(fleet: Fleet, paths: Sequence[str] = ()) -> WatchDocument:
     """The board of this moment. paths: as for `specialists`."""
-    request = _request(fleet, paths)
+    request = specialists_request(fleet, paths)
 
     def ask(_name: str, link: Link) -> Look:
         replies = all_replies(link, link.stream("board", request, SECONDS), last="seen")
@@ -174,14 +173,6 @@ def watch(fleet: Fleet, paths: Sequence[str] = ()) -> WatchDocument:
     looks, silent = ask_all_nodes(fleet, ask, without=away(fleet.candidates), only_looks=True)
     seen = Seen(looks, {**away(fleet.candidates), **silent})
     return make_board(fleet, seen, _records(looks), waiting_jobs(), Ledger())
-
-
-def _request(fleet: Fleet, paths: Sequence[str], *, again: bool = False) -> wire.BoardRequest:
-    """What a node is asked. again: whether it has told its load before."""
-    request: wire.BoardRequest = {"within": today(), "paths": list(paths)}
-    if fleet.told_load is not None:
-        request["load"] = fleet.told_load.next_script if again else fleet.told_load.script
-    return request
 
 
 def _records(looks: Mapping[str, Look]) -> Records:
@@ -275,7 +266,7 @@ class Watching:
         link = self._links[name]
         with self._lock:
             before = self._looks.get(name)
-        request = _request(self._fleet, self._paths, again=before is not None)
+        request = specialists_request(self._fleet, self._paths, again=before is not None)
         stream = link.session.board(request, PATIENCE)
         replies = all_replies(link, stream, last="seen")
         text = _load_in(replies)
@@ -325,8 +316,7 @@ def make_board(
         _attempt_row(name, reply, records)
         for name, look in seen.looks.items()
         for reply in look.replies
-        if "job" in reply and not records.contradict(name, reply)
-        if reply.get("state") in ("running", "dead", "ended")
+        if "job" in reply and not records.contradict(name, reply) and is_shown(reply)
     )
     answered = [row["name"] for row in rows if row["state"] == "seen"]
     waiting = _waiting_rows(seen, own)

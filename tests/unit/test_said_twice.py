@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 from ansible_collections.distributed.gummy.plugins.plugin_utils._errors import BadValue
-from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths
+from ansible_collections.distributed.gummy.plugins.plugin_utils._files import paths, run_files
 from ansible_collections.distributed.gummy.plugins.plugin_utils._input import (
     config,
     keys,
@@ -83,6 +83,10 @@ def test_durations_are_said_in_the_same_words_by_nodes_scheduler_and_summary() -
 
 def test_what_people_are_told_to_go_on_with_is_what_a_run_takes_up() -> None:
     assert report.TAKEN_UP_AGAIN | {"harvest"} == resume.TAKEN_UP_AGAIN
+
+
+def test_the_log_of_a_setup_is_called_by_one_name() -> None:
+    assert run_files.SETUP_LOG == node_setup.LOG
 
 
 def test_what_is_let_in_of_a_harvest_is_what_the_node_program_writes() -> None:

@@ -19,6 +19,8 @@ from .regular_file import open_regular
 PATCH_MOST = 200_000
 PATCHES_MOST = 3_000_000
 LOG_MOST = 32_768
+# The log of a job whose setup failed; the node program calls it so, and a test compares the two.
+SETUP_LOG = "setup.log"
 
 
 class JobFiles(TypedDict):
@@ -61,7 +63,7 @@ def read_run_files(
             job["patch"], job["patch_left"] = _beginning(row["patch"], min(PATCH_MOST, left))
             left -= len(job["patch"])
         if row["folder"] and row["status"] != "success":
-            job["log"] = _end(os.path.join(row["folder"], "log"))
+            job["log"] = end_of_log(row["folder"], row["class"])
         files[row["name"]] = job
     return files
 
@@ -74,8 +76,14 @@ def _beginning(path: str, most: int) -> tuple[str, int]:
     return data.decode("utf-8", "replace"), max(0, size - len(data))
 
 
-def _end(path: str) -> str:
-    data, size = _read(path, -LOG_MOST, LOG_MOST)
+def end_of_log(folder: str, failure: str | None, most: int | None = None) -> str:
+    """The end of the log in a job's folder, in whole lines; blank if there is none to be read.
+
+    failure: the job's class; of one whose setup failed it is that one's log. most: bytes.
+    """
+    most = most or LOG_MOST
+    path = os.path.join(folder, SETUP_LOG if failure == "setup" else "log")
+    data, size = _read(path, -most, most)
     if len(data) < size:
         # The first line is likely to be half of one.
         data = data.partition(b"\n")[2]

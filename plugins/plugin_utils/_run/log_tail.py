@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import os
-
-from .._node.setup import LOG as SETUP_LOG
-from .._show.agent_events import readable_lines
+from .._files.run_files import end_of_log
+from .._show.agent_events import readable_log
 from .._show.text import fit
 
 # How many lines are told, how many columns each may have, and of how many bytes they are.
@@ -22,22 +20,7 @@ def log_tail(folder: str, agent: str, failure: str | None) -> tuple[str, ...]:
 
     failure: the job's class: of one whose setup failed it is that one's log.
     """
-    is_setup = failure == "setup"
-    path = os.path.join(folder, SETUP_LOG if is_setup else "log")
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            begin = max(0, os.fstat(file.fileno()).st_size - BYTES_MOST)
-            file.seek(begin)
-            data = file.read(BYTES_MOST)
-    except OSError:
-        return ()
-
-    text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
-    if begin:
-        # It is not known what the first line was.
-        text = text.partition("\n")[2]
-    lines = readable_lines("shell" if is_setup else agent, text)
+    lines = readable_log(agent, failure, end_of_log(folder, failure, BYTES_MOST))
     while lines and not lines[-1].strip():
         lines.pop()
     return tuple(fit(line, COLUMNS_MOST).rstrip() for line in lines[-LINES_MOST:])

@@ -82,6 +82,11 @@ def readable_lines(agent: str, log: str, *, raw: bool = False) -> list[str]:
     return [*reader.feed(log), *reader.end()]
 
 
+def readable_log(agent: str, failure: str | None, log: str) -> list[str]:
+    """The same of a job's log. failure: its class; that of a setup is no agent's."""
+    return readable_lines(PLAIN if failure == "setup" else agent, log)
+
+
 def event_lines(line: str) -> list[str] | None:
     """What is shown of an event, maybe nothing; None: it is no event that is known."""
     if len(line) > EVENT_MOST:

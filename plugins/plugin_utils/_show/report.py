@@ -15,7 +15,7 @@ from .agent_events import readable_lines
 from .costs import run_cost_lines
 from .ends import MARKS, end_words, job_words, run_sentences
 from .figures import duration
-from .run_words import NO_CHANGES, changes, lines_of_tests, without_changes
+from .run_words import NO_CHANGES, changes, lines_of_tests, warnings, without_changes
 from .text import GAP, how_many, some, spoken, table
 
 # What is said of an attempt that was to be cancelled, by its state.
@@ -28,8 +28,6 @@ FILES_MOST = 5
 TAILS_MOST = 5
 # How many paths that a sync would send are listed.
 PATHS_MOST = 50
-# The same for what runs by itself, of which the list begins with one of each kind.
-SELF_RUNNING_MOST = 10
 # Classes of a job whose agent never began: the fault is a node's, or lies on the way there.
 BEFORE_THE_AGENT = frozenset({"unreachable", "sync", "refused", "start"})
 # Classes of a job that the run takes up when it is called again, beside those whose work is kept.
@@ -139,17 +137,7 @@ def _next_steps(command: str, row: Row) -> list[str]:
         # The patch has taken the place where the message stands else.
         steps.append(f"{row['name']}: {row['message']}")
 
-    steps += [f"{row['name']}: {note}" for note in row.get("notes") or ()]
-
-    paths = row.get("self_running")
-    if paths:
-        count = row.get("self_running_count") or len(paths)
-        steps.append(
-            f"{row['name']}: changes what runs by itself elsewhere, so read it first: "
-            f"{some(paths, SELF_RUNNING_MOST, count)}"
-        )
-    if row.get("not_looked_at"):
-        steps.append(f"{row['name']}: not looked at for that: {some(row['not_looked_at'])}")
+    steps += [f"{row['name']}: {each}" for each in warnings(row)]
 
     if row["status"] == "lost" and row["attempts"]:
         harvest = _harvest_command(command, row)

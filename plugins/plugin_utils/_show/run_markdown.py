@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .agent_events import readable_lines
+from .agent_events import readable_log
 from .costs import price_of_job, run_cost_words, share_lines_of_run, with_costs_of_jobs
 from .ends import MARKS, headline, job_words
 from .markup import fenced, markdown
@@ -147,7 +147,7 @@ def _failure(row: Row, files: Row) -> Iterator[str]:
         if len(failed) > TESTS_MOST:
             lines.append(f"- and {len(failed) - TESTS_MOST} more")
         yield "\n".join(lines)
-    log = readable_lines(row["agent"], files.get("log", ""))[-LOG_LINES:]
+    log = readable_log(row["agent"], row["class"], files.get("log", ""))[-LOG_LINES:]
     if log:
         yield _details(f"end of the log of {row['name']}", fenced("\n".join(log)))
 

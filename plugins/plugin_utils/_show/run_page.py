@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .agent_events import readable_lines
+from .agent_events import readable_log
 from .costs import (
     money,
     price_of_job,
@@ -21,7 +21,7 @@ from .costs import (
 from .ends import MARKS, headline, job_words
 from .markup import escaped, escaped_lines, lines_of
 from .page import page
-from .run_words import VERDICT_MARKS, changes, duration, result_words
+from .run_words import VERDICT_MARKS, changes, duration, result_words, unread_tests, warnings
 from .text import how_many
 
 Row = Mapping[str, Any]
@@ -227,13 +227,14 @@ def _job(number: int, row: Row, files: Row) -> Iterator[str]:
     facts = _facts_of_job(row)
     if facts:
         yield f'<p class="faint">{escaped(" · ".join(facts))}</p>'
-    yield from (f'<p class="unsure">{escaped(note)}</p>' for note in _warnings(row))
+    notes = (*warnings(row), *unread_tests(row))
+    yield from (f'<p class="unsure">{escaped(note)}</p>' for note in notes)
     yield from _attempts(row)
     yield from _failed_tests(files)
     yield from _ranking(row)
     if files.get("patch"):
         yield from _diff(row, files)
-    log = readable_lines(row["agent"], files.get("log", ""))[-LOG_LINES:]
+    log = readable_log(row["agent"], row["class"], files.get("log", ""))[-LOG_LINES:]
     if log:
         yield "<h3>End of its log</h3>"
         yield f"<pre>{escaped_lines(chr(10).join(log))}</pre>"
@@ -259,17 +260,6 @@ def _facts_of_job(row: Row) -> list[str]:
     if row["project"]:
         facts.append(row["project"])
     return facts
-
-
-def _warnings(row: Row) -> Iterator[str]:
-    """What a person should look at first."""
-    yield from row["notes"]
-    if row["self_running"]:
-        paths = ", ".join(row["self_running"][:10])
-        yield f"changes what runs by itself elsewhere, so read it first: {paths}"
-    tests = row.get("tests")
-    for refused in tests["refused"] if tests else ():
-        yield f"test results in {refused['file']} are not read: {refused['why']}"
 
 
 def _attempts(row: Row) -> Iterator[str]:

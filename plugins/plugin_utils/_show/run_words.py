@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .text import how_many, spoken
+from .text import how_many, some, spoken
 
 Row = Mapping[str, Any]
 
 # What stands before a run, by its status; a cross for the others.
 VERDICT_MARKS = {"success": "✓", "failed": "✗", "unfinished": "▶"}
+
+# How many paths of what runs by itself are listed, of which the first are one of each kind.
+SELF_RUNNING_MOST = 10
 
 # What is said of a job that has left nothing.
 NO_CHANGES = "no changes"
@@ -72,11 +75,25 @@ def lines_of_tests(run: Row) -> list[str]:
             continue
         if tests["files"]:
             lines.append(f"{row['name']}: {tests_words({**tests, 'refused': ()})}")
-        lines += [
-            f"{row['name']}: test results in {refused['file']} are not read: {refused['why']}"
-            for refused in tests["refused"]
-        ]
+        lines += [f"{row['name']}: {each}" for each in unread_tests(row)]
     return lines
+
+
+def unread_tests(row: Row) -> list[str]:
+    """The test results of a job that were not read, and why."""
+    refused = (row.get("tests") or {}).get("refused", ())
+    return [f"test results in {each['file']} are not read: {each['why']}" for each in refused]
+
+
+def warnings(row: Row) -> Iterator[str]:
+    """What a person has to know of a job's work before it is used."""
+    yield from row.get("notes") or ()
+    paths = row.get("self_running")
+    if paths:
+        listed = some(paths, SELF_RUNNING_MOST, row.get("self_running_count") or len(paths))
+        yield f"changes what runs by itself elsewhere, so read it first: {listed}"
+    if row.get("not_looked_at"):
+        yield f"not looked at for that: {some(row['not_looked_at'])}"
 
 
 def verify_words(row: Row) -> str:

@@ -16,6 +16,7 @@ def row(folder: Path, name: str, **more: Any) -> dict[str, Any]:
     return {
         "name": name,
         "status": "failed",
+        "class": "agent",
         "folder": str(folder),
         "patch": str(folder / "changes.patch"),
         "artifacts": 0,
@@ -43,6 +44,14 @@ def test_of_a_log_the_last_whole_lines_are_read_unless_all_is_well(
     files = read_run_files(rows)
     assert files["bad"]["log"] == "la\N{REPLACEMENT CHARACTER}\n"
     assert files["good"]["log"] == ""
+
+
+def test_of_a_job_whose_setup_failed_it_is_the_log_of_that(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("the agent\n")
+    (tmp_path / "setup.log").write_text("npm ci\n")
+    rows = [row(tmp_path, "a", patch=None), row(tmp_path, "b", patch=None, **{"class": "setup"})]
+    files = read_run_files(rows)
+    assert (files["a"]["log"], files["b"]["log"]) == ("the agent\n", "npm ci\n")
 
 
 def test_what_is_gone_or_is_no_file_is_not_shown(tmp_path: Path) -> None:

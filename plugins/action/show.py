@@ -84,6 +84,7 @@ class ActionModule(FleetAction):
 def _write(path: str, document: Mapping[str, Any]) -> None:
     """Write the document in the form that the end of the file's name says. Raises InputError."""
     suffix = os.path.splitext(path)[1]
+    text: str | None
     if suffix not in formats.RUN_FORMATS:
         write_output(path, document)
         return

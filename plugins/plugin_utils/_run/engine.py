@@ -89,9 +89,6 @@ FETCHES_A_NODE = 3
 # How many nodes are measured at once.
 MEASURED_AT_ONCE = 64
 
-# How a note begins that says what a job waits for.
-WAITS = "waits: "
-
 # What a node can say of an attempt at any time, whether it was asked or not.
 SAID_BY_NODES = (ev.Ended, ev.Misplaced, ev.ProvedRunning, ev.ProvedVoid, ev.Unknown)
 
@@ -456,16 +453,16 @@ class Engine:
 
     @_carry_out.register
     def _note(self, command: ev.Note) -> None:
-        text = command.text
+        until = ""
         if command.until is not None:
             # The scheduler's clock is none that people know.
             now = time.time()
             at = now + command.until - time.monotonic()
-            text += f", till {clock_time(at, now)}"
-        if command.job and text.startswith(WAITS):
+            until = f", till {clock_time(at, now)}"
+        if command.waits_for:
             # Whoever watches the fleet is told why.
-            self._record.append("wait", job=command.job, why=text.removeprefix(WAITS))
-        self._report(command.job, command.verb, command.node, text)
+            self._record.append("wait", job=command.job, why=command.waits_for + until)
+        self._report(command.job, command.verb, command.node, command.text + until)
 
     @_carry_out.register
     def _quarantine(self, command: ev.Quarantine) -> None:

@@ -566,6 +566,9 @@ class Note:
     # The time that the line ends with; None: it names none.
     until: float | None = None
 
+    # What the job waits for, where the line tells that; blank: it tells something else.
+    waits_for: str = ""
+
 
 @dataclass(frozen=True)
 class Wake:

@@ -1128,7 +1128,7 @@ class Scheduler:
 
         # First the nodes that have not failed this job, and have quota for it.
         offline = self._contact.offline_since is not None
-        unwilling = self._unwilling(job, choice)
+        unwilling = self._unwilling(job, choice.need.agent)
         failed_on = job_class.failed_on | unwilling
         avoided = self._accounts.avoided(choice.account, self._now)
         if not job_class.exhausted:
@@ -1217,16 +1217,16 @@ class Scheduler:
             return busy_until < float("inf")
         return self._accounts.back_at(account, self._now) is not None
 
-    def _unwilling(self, job: QueuedJob, choice: ev.Choice) -> frozenset[str]:
+    def _unwilling(self, job: QueuedJob, agent: str) -> frozenset[str]:
         """The nodes that said that they don't do this job with this agent."""
-        logged_out = self._logged_out.get(choice.need.agent, ())
-        unusable = job.unusable_on.get(choice.need.agent, ())
+        logged_out = self._logged_out.get(agent, ())
+        unusable = job.unusable_on.get(agent, ())
         return frozenset((*job.refused_on, *logged_out, *unusable))
 
     def _not_for(self, job: QueuedJob, choice: ev.Choice) -> frozenset[str]:
         """The nodes that are not the first to be asked for this job with this agent."""
         avoided = self._accounts.avoided(choice.account, self._now)
-        return self._unwilling(job, choice) | avoided | frozenset(job.failed_on)
+        return self._unwilling(job, choice.need.agent) | avoided | frozenset(job.failed_on)
 
     def _can_run_here(self, job: QueuedJob, choice: ev.Choice) -> bool:
         """Whether the controller may take the job with this agent, now or later."""
@@ -1295,7 +1295,7 @@ class Scheduler:
             return False
         if need.node is not None or need.nodes is not None:
             return False
-        unwilling = self._unwilling(job, ev.Choice(need, job.spec.account))
+        unwilling = self._unwilling(job, need.agent)
         return fallback.name not in job.failed_on and fallback.name not in unwilling
 
     def _reserve_here(self, job: QueuedJob, why: str = "") -> bool:
@@ -1422,7 +1422,7 @@ class Scheduler:
         """
         if self._overdue and self._queue_timeout is not None:
             message = (
-                f"it waited for {spoken(self._queue_timeout or 0.0)} (queue_timeout): "
+                f"it waited for {spoken(self._queue_timeout)} (queue_timeout): "
                 f"{why or self._reasons(job)}"
             )
             return self._end_queued(job, failure, message)
@@ -1435,7 +1435,8 @@ class Scheduler:
                 until = job.busy_until(job.spec.account)
                 if until <= self._now:
                     until = self._accounts.back_at(job.spec.account, self._now)
-            note = ev.Note("place", f"waits: {why or self._reasons(job)}", job.name, until=until)
+            reason = why or self._reasons(job)
+            note = ev.Note("place", f"waits: {reason}", job.name, until=until, waits_for=reason)
             self._emit(note)
         return False
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from .._errors import BadValue
-from .._files.costs import Ledger, cost_row
+from .._files.costs import Ledger, cost_row, note_once
 from .._files.paths import NAME
 from .._files.record import RunFolder, RunRecord, controller_id
 from .._fleet.ask import AttemptRow
@@ -321,8 +321,7 @@ def _note_cost(record: RunRecord, row: AttemptRow, config: Config) -> None:
     """
     entry = record.history.attempts.get(row["attempt"])
     agent = str(row.get("agent"))
-    is_noted = row["attempt"] in record.history.costs
-    if row["told"] or entry is None or is_noted or PRICING.get(agent) == FREE:
+    if row["told"] or entry is None or PRICING.get(agent) == FREE:
         return
     cost = cost_row(
         row["attempt"],
@@ -334,8 +333,7 @@ def _note_cost(record: RunRecord, row: AttemptRow, config: Config) -> None:
         project=_project_of(record, row),
         told=row["ended"] or {},
     )
-    Ledger().note(cost)
-    record.append("cost", cost=cost)
+    note_once(record, Ledger(), cost)
 
 
 def _fetched_before(record: RunRecord, row: AttemptRow) -> tuple[str, str]:

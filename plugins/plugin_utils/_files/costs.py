@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 from .paths import PRIVATE
-from .record import known_state_home, own_state_home
+from .record import RunRecord, known_state_home, own_state_home
 
 FOLDER = "costs"
 
@@ -267,6 +267,16 @@ class Ledger:
                 return list(_rows_in(file.read(), day).values())
         except OSError:
             return []
+
+
+def note_once(record: RunRecord, ledger: Ledger, row: CostRow) -> bool:
+    """Note what an attempt of a run has cost; whether that is new. Told twice, it counts once."""
+    if row["attempt"] in record.history.costs:
+        return False
+    # Told again after a crash between these two, it is one attempt in the day's file.
+    ledger.note(row)
+    record.append("cost", cost=row)
+    return True
 
 
 def _rows_in(data: bytes, day: str) -> dict[str, CostRow]:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._files.costs import CostRow, Ledger, cost_row, dollars_of
+from .._files.costs import CostRow, Ledger, cost_row, dollars_of, note_once
 from .._files.record import RunRecord
 from .._input.config import Config
 from .._input.pricing import FREE, PRICING
@@ -42,15 +42,10 @@ class Spending:
     def note_end(self, attempt: str, node: str, job: Job, ended: Mapping[str, Any]) -> None:
         """An attempt has ended like this. Where it is told twice, it counts once."""
         self._live.pop(attempt, None)
-        if attempt in self._record.history.costs:
-            return
         row = row_of_end(self._record.run_id, attempt, node, job, self._config, ended)
         if row is None:
             return
-        # Told again after a crash between these two, it is one attempt in the day's file.
-        self._ledger.note(row)
-        self._record.append("cost", cost=row)
-        self._is_news = True
+        self._is_news = note_once(self._record, self._ledger, row) or self._is_news
 
     def note_live(self, attempt: str, node: str, cost: float | None) -> None:
         """An attempt that runs has cost so much until now."""

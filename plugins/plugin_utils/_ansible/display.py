@@ -57,7 +57,12 @@ def _is_terminal() -> bool:
         is_one = sys.stderr.isatty()
     except (AttributeError, ValueError):
         return False
-    return is_one and os.environ.get("TERM", "") not in ("", "dumb")
+    return is_one and _can_move()
+
+
+def _can_move() -> bool:
+    """Whether the kind of terminal has a cursor that can be moved about."""
+    return os.environ.get("TERM", "") not in ("", "dumb")
 
 
 # A worker has /dev/null for its stderr; this is looked at where the module is imported first, in
@@ -173,7 +178,7 @@ def drawable_terminal(variables: Mapping[str, Any]) -> str | None:
 
     variables: of the play.
     """
-    if os.environ.get("TERM", "dumb") == "dumb":
+    if not _can_move():
         return None
     if not people_read_stdout() or callback_writes_yaml(variables):
         return None

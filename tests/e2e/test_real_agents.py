@@ -22,7 +22,8 @@ import pytest
 import real_nodes
 from npm_agents import program_of
 from real_nodes import Controller, Fleet, Played
-from real_tailnet import inside, ip, namespace
+from real_tailnet import inside
+from stand_ins import end, loopback_alone, serving
 
 HOST = "services"
 NODE = "node-1"
@@ -91,12 +92,8 @@ EACH = [agent if agent == ONE else only_with_all(agent) for agent in AGENTS]
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[None]:
-    """A namespace with loopback alone."""
-    subprocess.run(["ip", "netns", "del", namespace(HOST)], capture_output=True, check=False)
-    ip("netns", "add", namespace(HOST))
-    ip("-n", namespace(HOST), "link", "set", "lo", "up")
-    yield
-    ip("netns", "del", namespace(HOST))
+    with loopback_alone(HOST):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +103,8 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def services(network: None, journal: pathlib.Path) -> Iterator[None]:
-    program = str(pathlib.Path(__file__).with_name("fake_services.py"))
-    command = [*inside(HOST), sys.executable, program, str(PORT), str(journal)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
-        assert serving.stdout is not None
-        assert serving.stdout.readline() == "ready\n"
+    with serving(HOST, "fake_services.py", str(PORT), str(journal)):
         yield
-        serving.kill()
 
 
 @pytest.fixture(scope="module")
@@ -186,11 +178,6 @@ class Ask:
 @pytest.fixture
 def ask(controller: Controller) -> Ask:
     return Ask(controller)
-
-
-def end(played: Played) -> tuple[str, str | None, str | None]:
-    row = played.job
-    return row["status"], row["class"], row["quota_kind"]
 
 
 PROOFS = {

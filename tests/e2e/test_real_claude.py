@@ -20,6 +20,7 @@ import pytest
 from npm_agents import program_of
 from real_nodes import ROOT, Controller, Fleet, Played
 from real_tailnet import MARK, inside, ip, namespace
+from stand_ins import end, loopback_alone, serving
 
 HOST = "agents"
 NODE = "node-1"
@@ -51,23 +52,14 @@ def claude(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[None]:
-    """A namespace with loopback alone."""
-    subprocess.run(["ip", "netns", "del", namespace(HOST)], capture_output=True, check=False)
-    ip("netns", "add", namespace(HOST))
-    ip("-n", namespace(HOST), "link", "set", "lo", "up")
-    yield
-    ip("netns", "del", namespace(HOST))
+    with loopback_alone(HOST):
+        yield
 
 
 @pytest.fixture(scope="module")
 def model(network: None) -> Iterator[None]:
-    program = str(pathlib.Path(__file__).with_name("fake_model.py"))
-    command = [*inside(HOST), sys.executable, program, str(PORT)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
-        assert serving.stdout is not None
-        assert serving.stdout.readline() == "ready\n"
+    with serving(HOST, "fake_model.py", str(PORT)):
         yield
-        serving.kill()
 
 
 @pytest.fixture(scope="module")
@@ -126,11 +118,6 @@ class Ask:
 @pytest.fixture
 def ask(controller: Controller) -> Ask:
     return Ask(controller)
-
-
-def end(played: Played) -> tuple[str, str | None, str | None]:
-    row = played.job
-    return row["status"], row["class"], row["quota_kind"]
 
 
 AGENTS = ("claude", "gummy")

@@ -119,9 +119,9 @@ class Message:
 class Module:
     """A module of the code, in which messages are looked for."""
 
-    def __init__(self, path: Path, errors: frozenset[str]) -> None:
+    def __init__(self, tree: ast.Module, errors: frozenset[str]) -> None:
         self._errors = errors
-        self._tree = ast.parse(path.read_text(encoding="utf-8"))
+        self._tree = tree
         self._functions = {
             node.name: node
             for node in ast.walk(self._tree)
@@ -323,10 +323,11 @@ def error_classes(trees: list[ast.Module]) -> frozenset[str]:
 def messages() -> tuple[Message, ...]:
     """All messages of the code, each once."""
     paths = sorted({path for pattern in CODE for path in ROOT.glob(pattern)})
-    errors = error_classes([ast.parse(path.read_text(encoding="utf-8")) for path in paths])
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    errors = error_classes([*trees.values()])
     found: dict[str, str] = {}
-    for path in paths:
-        for text in Module(path, errors).messages():
+    for path, tree in trees.items():
+        for text in Module(tree, errors).messages():
             # A form of the node program may be filled elsewhere than where it stands.
             line = " ".join((filled(text) if "_node" in path.parts else text).split())
             if letters_of(line) < LEAST_LETTERS or " " not in line:

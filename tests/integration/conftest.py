@@ -75,12 +75,7 @@ def counter(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[Counter]:
 @pytest.fixture(scope="module")
 def with_doubles(fleet: Fleet) -> Iterator[Fleet]:
     """The nodes have gummy and claude, as far as anybody can tell."""
-    session_path = fleet.ssh("node-1", 'printf %s "$PATH"')
-    for node in NODES:
-        for name in ("gummy", "claude"):
-            fleet.put(node, f"bin/{name}", (DOUBLES / name).read_bytes(), 0o755)
-        fleet.put(node, "bin/jq", "#!/bin/sh\nexit 0\n", 0o755)
-        fleet.put(node, ".profile", f'PATH="$HOME/bin:{session_path}"\n')
+    fleet.put_doubles(gummy="gummy", claude="claude")
     yield fleet
     for node in NODES:
         fleet.home(node).joinpath(".profile").unlink()

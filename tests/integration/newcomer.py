@@ -101,14 +101,7 @@ class Newcomer:
 
     def put_agents(self) -> None:
         """Programs on the nodes that are gummy, claude and codex, as far as anybody can tell."""
-        session_path = self.fleet.ssh("node-1", 'printf %s "$PATH"')
-        doubles = {"gummy": "gummy", "claude": "claude", "codex": "others"}
-        for node in NODES:
-            for name, double in doubles.items():
-                program = (ROOT / "tests" / "doubles" / double).read_bytes()
-                self.fleet.put(node, f"bin/{name}", program, 0o755)
-            self.fleet.put(node, "bin/jq", "#!/bin/sh\nexit 0\n", 0o755)
-            self.fleet.put(node, ".profile", f'PATH="$HOME/bin:{session_path}"\n')
+        self.fleet.put_doubles(gummy="gummy", claude="claude", codex="others")
 
     def type(self, line: str, folder: str) -> tuple[int, str]:
         """The exit status and the output of a command, typed in the project.

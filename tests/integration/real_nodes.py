@@ -107,6 +107,16 @@ class Fleet:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         path.chmod(mode)
 
+    def put_doubles(self, **doubles: str) -> None:
+        """Doubles of agents, and what gummy needs; by name the files of tests/doubles."""
+        session_path = self.ssh("node-1", 'printf %s "$PATH"')
+        for node in NODES:
+            for name, double in doubles.items():
+                program = (ROOT / "tests" / "doubles" / double).read_bytes()
+                self.put(node, f"bin/{name}", program, 0o755)
+            self.put(node, "bin/jq", "#!/bin/sh\nexit 0\n", 0o755)
+            self.put(node, ".profile", f'PATH="$HOME/bin:{session_path}"\n')
+
     def ssh(self, node: str, command: str) -> str:
         ask = ["ssh", "-F", self.ssh_config, node, command]
         return subprocess.run(

@@ -7,6 +7,8 @@ import json
 import pytest
 from real_nodes import Controller, Fleet, Played
 
+pytestmark = pytest.mark.once
+
 
 def run(controller: Controller, *words: str, jobs: dict[str, str], **settings: object) -> Played:
     """One job after the other, on one node: name -> prompt."""

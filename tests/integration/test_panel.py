@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from real_nodes import NODES, Controller, Fleet, until
 
+pytestmark = pytest.mark.once
+
 SESSION = "2f0d9c0e-aaaa-bbbb-cccc-0000000000{:02d}"
 STATE = ".local/state/distributed-gummy"
 # Where specialists live: node, folder, names. Each has a number of its own, by which it differs.

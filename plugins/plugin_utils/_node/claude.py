@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from . import limits, wire
 
-PROOF = "claude's result event"
+PROOF = "%s's result event"
 # Uses of tools that are remembered, for what was refused is told by their ids.
 USES_MOST = 200
 # Messages whose tokens are remembered: claude prints one message in several events.
@@ -79,10 +79,9 @@ SETTINGS_MOST = 1 << 20
 class ClaudeReader(StreamReader):
     """The state of one claude, by the events that it has printed."""
 
-    # How people call the agent, what shows its success, and what lets it do what it was refused;
-    # blank: what claude's own settings say.
+    # How people call the agent, and what lets it do what it was refused; blank: what claude's own
+    # settings say.
     name = "claude"
-    proof = PROOF
     remedy = ""
     # What earlier runs of its session cost, where somebody remembers it.
     earlier_cost: float | None = None
@@ -291,7 +290,7 @@ class ClaudeReader(StreamReader):
         hollow = self.hollow(result)
         if status is None:
             text = "%s (it did not end after its result, and was ended)" % text
-        return base._replace(proof=self.proof, message=text.strip(), hollow=hollow)
+        return base._replace(proof=PROOF % self.name, message=text.strip(), hollow=hollow)
 
     def _is_error(self, result: dict[str, Any]) -> bool:
         return bool(result.get("is_error")) or str(result.get("subtype")).startswith("error")

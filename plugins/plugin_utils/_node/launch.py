@@ -88,7 +88,7 @@ def prepare(
     """
     agent = agents.of_job(spec)
     more = {**_bounds(agent, passed), **passed}
-    more.update(agent.forced(spec, attempt.folder, {**os.environ, **more}))
+    more.update(agent.forced(spec, {**os.environ, **more}))
     for name, text in agent.files(spec).items():
         attempt.mark(name, text.encode("utf-8", "surrogateescape"))
     stdin = subprocess.DEVNULL

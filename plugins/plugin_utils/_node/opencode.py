@@ -145,9 +145,7 @@ class Opencode(EventAgent):
             " choice. Write it into config.yaml: `agents: {opencode: {model: PROVIDER/MODEL}}`"
         )
 
-    def forced(
-        self, spec: wire.JobSpec, folder: str, environment: Mapping[str, str]
-    ) -> Mapping[str, str]:
+    def forced(self, spec: wire.JobSpec, environment: Mapping[str, str]) -> Mapping[str, str]:
         """A config over all others: nothing goes to another service than that of the model.
 
         What the user's own variable says stays, as far as it does not say otherwise.

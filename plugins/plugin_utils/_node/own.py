@@ -70,7 +70,6 @@ class Own(Agent):
         if reads == "claude":
             claude = ClaudeReader()
             claude.name = self._name
-            claude.proof = "%s's result event" % self._name
             claude.remedy = REMEDY
             return claude
         if reads == "codex":

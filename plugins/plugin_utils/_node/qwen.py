@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from . import limits, wire
 
-PROOF = "qwen's result event"
 # Its exit status where its wall time, or its number of calls, is used up.
 BOUND = 55
 LOGIN_VARIABLES = (
@@ -39,7 +38,6 @@ LOGIN_VARIABLES = (
 
 class QwenReader(ClaudeReader):
     name = "qwen"
-    proof = PROOF
     remedy = "`agents: qwen: permission_mode` in config.yaml lets it do more"
 
     def take_system(self, event: dict[str, Any]) -> None:

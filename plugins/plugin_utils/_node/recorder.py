@@ -22,14 +22,13 @@ import errno
 import hashlib
 import json
 import os
-import re
 import select
 import signal
 import stat
 import sys
 import time
 
-from . import talk
+from . import session_costs, talk
 from .claude import BUDGET_OPTION, ClaudeReader, budget_word
 from .events import PIECE, dollars
 from .row import Grace
@@ -71,11 +70,8 @@ LOOK = 1000
 NOTE_EVERY = 60.0
 # Seconds for which a claude that does not end after its result may go on after a TERM.
 AFTER_TERM = 5.0
-# The folder, in the store, that holds what each session has cost, and files that it may hold. A
-# claude that prints one array tells no more than the sum of all runs of its session.
-COSTS = "costs"
+# Sessions of which it is kept what they have cost.
 COSTS_MOST = 2000
-SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}\Z")
 # Bytes that a pipe holds at most.
 PIPE_HOLDS = 1 << 20
 # Bytes of a `#!` line that every kernel reads.
@@ -193,8 +189,8 @@ class Call:
         self._budget = dollars(spec.get("budget_usd"))
         self.stdin = Given(self._ours)
         self.reader = ClaudeReader(lambda event: talk.keep(attempt, event))
-        self._costs = os.path.join(os.path.dirname(os.path.dirname(attempt)), COSTS)
-        self.reader.earlier_cost = self._cost_of(_resumed(argv))
+        self._store = os.path.dirname(os.path.dirname(attempt))
+        self.reader.earlier_cost = session_costs.cost_of(self._store, _resumed(argv))
         self._grace = Grace()
         # When it was noted what it says, and what that was.
         self._noted_at = 0.0
@@ -227,7 +223,7 @@ class Call:
         self.reader.end()
         if self.reader.earlier_cost is None:
             # The newest session of the directory can be gone on with without its name.
-            self.reader.earlier_cost = self._cost_of(self.reader.session)
+            self.reader.earlier_cost = session_costs.cost_of(self._store, self.reader.session)
         self._remember_cost()
         known = None if self._ended_by else status
         verdict = self.reader.verdict(known)
@@ -255,29 +251,20 @@ class Call:
             spent += dollars(told.get("cost_usd")) or 0.0
         return self._budget - spent
 
-    def _cost_of(self, session: str | None) -> float | None:
-        """What a session has cost until now, if one of our calls saw it."""
-        if not session or not SESSION.match(session):
-            return None
-        try:
-            with open(os.path.join(self._costs, session), encoding="ascii") as file:
-                return dollars(float(file.read(64)))
-        except (OSError, ValueError):
-            return None
-
     def _remember_cost(self) -> None:
         session = self.reader.session or ""
-        if self.reader.total_cost is None or not SESSION.match(session):
+        if self.reader.total_cost is None or not session_costs.SESSION.match(session):
             return
+        folder = os.path.join(self._store, session_costs.FOLDER)
         with contextlib.suppress(OSError):
-            os.makedirs(self._costs, exist_ok=True)
-            names = os.listdir(self._costs)
+            os.makedirs(folder, exist_ok=True)
+            names = os.listdir(folder)
             if len(names) > COSTS_MOST:
-                paths = sorted((os.path.join(self._costs, name) for name in names), key=_age)
+                paths = sorted((os.path.join(folder, name) for name in names), key=_age)
                 for path in paths[COSTS_MOST // 2 :]:
                     os.unlink(path)
             data = b"%.10f" % self.reader.total_cost
-            write_whole(os.path.join(self._costs, session), data)
+            write_whole(os.path.join(folder, session), data)
 
     def look(self, pid: int) -> None:
         """Note what is new, and end a claude that goes on after its result."""

@@ -232,13 +232,8 @@ class Agent:
         """Files that it gets beside the project, by name."""
         return {}
 
-    def forced(
-        self, spec: wire.JobSpec, folder: str, environment: Mapping[str, str]
-    ) -> Mapping[str, str]:
-        """Variables that it gets whoever sets them too.
-
-        folder: where its files lie; environment: what it would get else.
-        """
+    def forced(self, spec: wire.JobSpec, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Variables that it gets whoever sets them too. environment: what it would get else."""
         return {}
 
     def refusal(self, spec: wire.JobSpec) -> str | None:

@@ -21,6 +21,7 @@ import sys
 import time
 
 from .events import dollars
+from .session_costs import SESSION, cost_of
 from .store import NAME, TYPE_CHECKING, is_locked, read_json
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ TAIL = 262144
 # A folder of the user's, and a file of anybody's, opened so that nothing blocks.
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}\Z")
 TIME = re.compile(
     r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})\Z"
 )
@@ -120,24 +120,11 @@ def _row(
         "idle": memory["idle"],
         "session_id": memory["session_id"],
         "reason": memory["reason"],
-        "cost_usd": _cost_of(store, memory["session_id"]),
+        "cost_usd": cost_of(store.root, memory["session_id"]),
         "status": "active" if seen_by else "dormant",
         "seen_by": seen_by,
         "works": works,
     }
-
-
-def _cost_of(store: Store, session: str | None) -> float | None:
-    """What a session has cost, if its claude was one of ours; gummy itself keeps no cost."""
-    from .recorder import COSTS
-
-    if session is None:
-        return None
-    try:
-        with open(os.path.join(store.root, COSTS, session), encoding="ascii") as file:
-            return dollars(float(file.read(64)))
-    except (OSError, ValueError):
-        return None
 
 
 def _node(store: Store, within: float, more: bool, load: str) -> wire.NodeReply:

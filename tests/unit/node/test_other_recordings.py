@@ -439,13 +439,13 @@ class CallTest(unittest.TestCase):
         opencode = agents.AGENTS["opencode"]
         for own in ("", "damaged{", "[]", '{"disabled_providers": ["x"], "theme": "y"}'):
             given = {"OPENCODE_CONFIG_CONTENT": own}
-            forced = opencode.forced(self.spec(model="ollama/q"), "/f", given)
+            forced = opencode.forced(self.spec(model="ollama/q"), given)
             config = json.loads(forced["OPENCODE_CONFIG_CONTENT"])
             self.assertIn("opencode", config["disabled_providers"])
             self.assertEqual(("ollama/q", "ollama/q"), (config["model"], config["small_model"]))
             self.assertEqual("disabled", config["share"])
         self.assertEqual(("y", ["opencode", "x"]), (config["theme"], config["disabled_providers"]))
-        forced = opencode.forced(self.spec(model="opencode/big"), "/f", {})
+        forced = opencode.forced(self.spec(model="opencode/big"), {})
         self.assertNotIn("disabled_providers", json.loads(forced["OPENCODE_CONFIG_CONTENT"]))
 
 

@@ -24,6 +24,7 @@ from .._project.sync import (
     Exclusions,
     Sent,
     TransferError,
+    check_rsync,
     exclusions,
     preview_project,
     send_project,
@@ -165,6 +166,7 @@ def sync(
     if project is None:
         raise InputError(["gummy_project=none leaves nothing to sync: name a directory"])
 
+    check_rsync()
     patterns = fleet.config.sync_exclude
     # Who has no identity yet has no workspace anywhere either.
     controller = (known_controller_id() or NOBODY) if check else controller_id()

@@ -618,15 +618,18 @@ def _sync(store: Store, key: str, workspace: str, group: bytes, words: list[str]
         is_first = not os.listdir(tree) and not os.listdir(os.path.join(workspace, "tree"))
         before = mirrors.list_state(tree)
         argv = ["rsync", *words[:-1], tree + "/"]
+        if is_first:
+            # Nothing is there that a file half written could spoil: no file needs a second name.
+            argv.insert(argv.index("--server") + 1, "--inplace")
         status = _with_rsync(store, lambda: _run_rsync(argv))
         if status == 0:
             after = mirrors.list_state(tree)
             sent = after[0] if after and after != before else 0
+            listed = mirrors.read_list_of(tree)
+            if listed is not None:
+                mirrors.prune(tree, listed)
             made = _lend(folder, workspace, sent) if is_first and after else None
             if made is None:
-                listed = mirrors.read_list_of(tree)
-                if listed is not None:
-                    mirrors.prune(tree, listed)
                 # Others may now make their workspaces from it too.
                 fcntl.flock(held, fcntl.LOCK_SH)
                 made = _make_workspace(store, folder, workspace, sent)

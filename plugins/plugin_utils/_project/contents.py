@@ -3,14 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of what belongs to a project: git's own, as far as it is there, minus sync_exclude.
 
-rsync takes it name by name, so what a sync costs does not grow with what stays at home. No link is
-followed: a file below a link to a folder is not the project's.
+rsync takes it name by name, so what a sync costs does not grow with what stays at home. A folder of
+which all goes is one name. No link is followed: a file below a link to a folder is not the
+project's.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from .._node.belongs import LIST, NODE_OWNED, Patterns
 from .git import Project, ProjectError, git
@@ -22,28 +24,81 @@ INCLUDE_FILE = ".worktreeinclude"
 INCLUDED_MOST = 1000
 
 
-def contents(
-    project: Project, patterns: Sequence[str], included: Iterable[bytes] = ()
-) -> list[bytes]:
-    """Paths of what goes to a node, sorted; folders that are empty end with a slash.
+@dataclass(frozen=True)
+class Contents:
+    """What of a project goes to a node, as it lay there when it was looked at."""
+
+    # Paths of files and links, sorted; folders that are empty are among them, and end with a slash.
+    files: list[bytes]
+    # The folders, with a slash at their end, in which something lies that stays at home, or that
+    # has a name of its own. The top is blank, and always one of them.
+    mixed: frozenset[bytes]
+
+    def names(self) -> list[bytes]:
+        """The files in few names: a folder stands for all that is in it where all of it goes.
+
+        What appears in such a folder before rsync looks into it goes along, until the node takes
+        it away by the list of files.
+        """
+        # Folder -> the outermost folder around it that goes whole; blank if there is none.
+        known = {b"": b""}
+
+        def whole(folder: bytes) -> bytes:
+            found = known.get(folder)
+            if found is None:
+                found = whole(folder_of(folder[:-1]))
+                if not found and folder not in self.mixed:
+                    found = folder
+                known[folder] = found
+            return found
+
+        return list(dict.fromkeys(whole(folder_of(path)) or path for path in self.files))
+
+
+def folder_of(path: bytes) -> bytes:
+    """The folder of a file, with its slash; a folder, which ends with one, is its own."""
+    return path[: path.rfind(b"/") + 1]
+
+
+def contents(project: Project, patterns: Sequence[str], included: Iterable[bytes] = ()) -> Contents:
+    """What goes to a node. A `.git` is none of the paths.
 
     patterns: of sync_exclude, which win over `included`, the paths that go although git ignores
-    them. A `.git` is none of the paths.
+    them. Raises ProjectError.
     """
     excluded = Patterns([*NODE_OWNED, "/" + os.fsdecode(LIST), *patterns])
-    found = list(_walk(project, excluded))
+    mixed: set[bytes] = set()
+    found = list(_walk(project, excluded, mixed))
+    belonging = found
     if project.is_git:
         listed = {*project.listed, *included}
-        found = [path for path in found if path.endswith(b"/") or path in listed]
-        # What git ignores was not walked through.
-        found += _there(project.path, set(included) - set(found))
-    return sorted(path for path in found if not excluded.name(path))
+        belonging = [path for path in found if path.endswith(b"/") or path in listed]
+    files = [path for path in belonging if not excluded.name(path)]
+    mixed.update(folder_of(path.rstrip(b"/")) for path in set(found).difference(files))
+
+    # What git ignores was not walked through.
+    apart = _there(project.path, set(included).difference(found))
+    beside = [path for path in apart if not excluded.name(path)]
+    mixed.update(folder_of(path) for path in beside)
+    return Contents(sorted(files + beside), frozenset(with_all_above(mixed)))
 
 
-def _walk(project: Project, excluded: Patterns) -> Iterator[bytes]:
+def with_all_above(folders: Collection[bytes]) -> set[bytes]:
+    """These folders and all around them, up to the top."""
+    found = {b""}
+    for folder in folders:
+        above = folder
+        while above not in found:
+            found.add(above)
+            above = folder_of(above[:-1])
+    return found
+
+
+def _walk(project: Project, excluded: Patterns, mixed: set[bytes]) -> Iterator[bytes]:
     """All files, links and empty folders that are there, but for what git or a pattern leaves out.
 
-    What can't be read is among them, so that rsync says so.
+    What can't be read is among them, so that rsync says so. mixed: takes the folders in which
+    something was left out.
     """
     top = os.fsencode(project.path)
     ignored = set(project.ignored)
@@ -57,13 +112,17 @@ def _walk(project: Project, excluded: Patterns) -> Iterator[bytes]:
                     is_empty = False
                     path = folder + entry.name
                     if entry.name == b".git":
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
+                        mixed.add(folder)
+                    elif entry.is_dir(follow_symlinks=False):
                         path += b"/"
-                        if path not in ignored and not excluded.name(path):
+                        if path in ignored or excluded.name(path):
+                            mixed.add(folder)
+                        else:
                             folders.append(path)
                     elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
                         yield path
+                    else:
+                        mixed.add(folder)
         except PermissionError as exc:
             if not folder:
                 shown = printable(project.path)

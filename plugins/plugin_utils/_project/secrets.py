@@ -9,16 +9,15 @@ import hashlib
 import json
 import os
 import re
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 
-from .._errors import InputError
 from .._files.paths import write_once
 from .._files.record import known_state_home, own_state_home
 from .._node.belongs import Patterns
 from .contents import INCLUDE_FILE
-from .sync import Exclusions, sources, upload_argv
+from .outside import printable
+from .sent import sent_paths
+from .sync import Exclusions, anchored
 
 # Names of files that usually hold a secret; what is an example by its name is none.
 SECRET_NAMES = (
@@ -36,7 +35,7 @@ SECRET_NAMES = (
     r".*\.tfvars",
     r"terraform\.tfstate",
 )
-LOOKS_SECRET = re.compile("|".join(SECRET_NAMES), re.IGNORECASE)
+LOOKS_SECRET = re.compile("|".join(SECRET_NAMES), re.IGNORECASE | re.DOTALL)
 # What is in a repository; a branch, in refs and logs, may have the name of a key.
 INSIDE_GIT = re.compile(r"(^|/)\.git/")
 NAMES_OF_BRANCHES = re.compile(r"(^|/)\.git/(.*/)?(refs|logs)/")
@@ -49,7 +48,7 @@ def look_for_secrets_once(excluded: Exclusions, key: str, *, note: bool = True) 
 
     What goes although git ignores it is among them, whatever its name. A project is known by the
     key of its workspaces and by its .worktreeinclude: it is looked at again when that changes.
-    note: whether it is noted that it was looked at. Raises InputError.
+    note: whether it is noted that it was looked at. Raises ProjectError.
     """
     name = key + _include_mark(excluded.project.path)
     seen = os.path.join(known_state_home(), "projects", name)
@@ -78,22 +77,6 @@ def _include_mark(project: str) -> str:
         return ""
 
 
-def sent_paths(excluded: Exclusions) -> list[bytes]:
-    """What a sync to an empty workspace would send: rsync itself says it. Raises InputError."""
-    try:
-        with sources(excluded) as given, tempfile.TemporaryDirectory() as nothing:
-            listing = subprocess.run(
-                upload_argv(given, ("--dry-run", "--8-bit-output", "--out-format=%n"), nothing),
-                input=given.names,
-                capture_output=True,
-                env={**os.environ, "LC_ALL": "C"},
-                check=False,
-            ).stdout
-    except FileNotFoundError:
-        raise InputError(["rsync is not on this machine's PATH: install rsync"]) from None
-    return listing.split(b"\n")
-
-
 def _looks_secret(path: str) -> bool:
     return LOOKS_SECRET.fullmatch(path.rpartition("/")[2]) is not None
 
@@ -111,10 +94,11 @@ def secret_warnings(
         more = ""
         if len(paths) > len(shown):
             more = f" and {len(paths) - len(shown)} more"
-        setting = json.dumps([*patterns, *(f"/{path}" for path in shown)])
+        rules = [os.fsdecode(anchored(os.fsencode(path))) for path in shown]
+        setting = json.dumps([*patterns, *rules])
         lines.append(
             f"WARNING: these look like secrets, and go to the nodes with {project}: "
-            f"{', '.join(shown)}{more}"
+            f"{', '.join(map(printable, shown))}{more}"
         )
         lines.append(f"  to keep them at home, write in {config}: sync_exclude: {setting}")
     return lines

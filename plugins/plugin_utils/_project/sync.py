@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import stat
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._errors import InputError
 from .._links.link import RSYNC_OUTPUT_CAP, Link, LinkError, made_in, refusal_in
 from .._links.process import Process
 from .._links.reader import clean_line
@@ -26,7 +28,7 @@ from .._node import wire
 from .._node.belongs import LIST, Patterns, pack
 from .._node.durations import spoken
 from .attributes import AttributeFiles, attribute_files, attribute_files_around
-from .contents import contents, included_by_file
+from .contents import Contents, contents, folder_of, included_by_file, with_all_above
 from .git import GitError, Project, ProjectError, project_at
 from .git_need import GitNeed, git_need
 from .harvest_files import KNOWN, LEAST_BYTES, LEAST_SECONDS, GrowthWatch, HarvestLimit
@@ -143,6 +145,10 @@ class Exclusions:
             words.append(f"{len(self.project.plain)} .git of submodules")
         return ", ".join(words) or "nothing"
 
+    def contents(self) -> Contents:
+        """What belongs and is there now. Raises ProjectError."""
+        return contents(self.project, self.patterns, self.included)
+
     def listed(self, files: Sequence[bytes]) -> bytes:
         """The list of what belongs, as a node gets it."""
         plain = [path[: -len(b".git")] for path in self.project.plain]
@@ -198,6 +204,12 @@ def workspace_key(project: str | None, controller: str) -> str:
         return f"scratch-{controller}"
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", os.path.basename(project)).strip("-_")[:40] or "project"
     return f"{name}-{hashlib.sha256(f'{controller}:{project}'.encode()).hexdigest()[:12]}"
+
+
+def check_rsync() -> None:
+    """Raise InputError where this machine has no rsync, without which no project goes anywhere."""
+    if shutil.which("rsync") is None:
+        raise InputError(["rsync is not on this machine's PATH: install rsync"])
 
 
 def exclusions(path: str, sync_exclude: Sequence[str]) -> Exclusions:
@@ -292,7 +304,9 @@ def send_project(
     Raises LinkError, TransferError.
     """
     turn = turn or Turn()
-    digest = digest_of(excluded) if link.session.is_open else ""
+    belongs = excluded.contents()
+    folders = _states_of_folders(excluded, belongs)
+    digest = digest_of(excluded, belongs.files) if link.session.is_open else ""
     request: wire.MirrorRequest = {"attempt": attempt, "generation": generation, "digest": digest}
     while True:
         changes = _remake(link, request) if digest else None
@@ -303,11 +317,14 @@ def send_project(
         while not turn.lock.acquire(timeout=RENEW_SECONDS):
             turn.renew()
         turn.lock.release()
+        # What came to the project meanwhile shall go along too, should it be our turn.
+        belongs = excluded.contents()
 
     try:
-        out, errors = _receive(link, excluded, attempt, generation)
-        if digest and digest == digest_of(excluded):
-            # A courtesy to the next sync; nothing changed here while rsync looked.
+        out, errors, belongs = _receive(link, excluded, belongs, attempt, generation)
+        # A courtesy to the next sync. What was written here while rsync looked gives another digest
+        # from then on, but a folder may have been another one for that while.
+        if digest and folders == _states_of_folders(excluded, belongs):
             with contextlib.suppress(LinkError):
                 link.session.call("mirrored", request)
     finally:
@@ -320,19 +337,25 @@ def send_project(
     return replace(without_list(sent, made["listed"]), changes=changes)
 
 
-def _receive(link: Link, excluded: Exclusions, attempt: str, generation: int) -> tuple[str, str]:
-    """(stdout, stderr) of the rsync into the mirror. Raises LinkError, TransferError."""
+def _receive(
+    link: Link, excluded: Exclusions, belongs: Contents, attempt: str, generation: int
+) -> tuple[str, str, Contents]:
+    """(stdout, stderr, what it was given) of the rsync into the mirror.
+
+    Raises LinkError, TransferError.
+    """
     words = link.rsync_words("receive", attempt, str(generation))
     until = time.monotonic() + RSYNC_SECONDS
     while True:
         try:
-            return _upload(link, excluded, words)
+            return _upload(link, excluded, belongs, words)
         except TransferError as exc:
             is_waiting = exc.refusal is not None and exc.refusal["class"] == "mirror"
             # Another sync of the project goes on there; the node made us wait for a while, and the
             # lease was renewed.
             if not is_waiting or time.monotonic() > until:
                 raise
+        belongs = excluded.contents()
 
 
 def _remake(link: Link, request: wire.MirrorRequest) -> Changes | None:
@@ -352,14 +375,14 @@ def _remake(link: Link, request: wire.MirrorRequest) -> Changes | None:
     return Changes(reply["changes"], reply["deleted"], ())
 
 
-def digest_of(excluded: Exclusions) -> str:
+def digest_of(excluded: Exclusions, files: Sequence[bytes]) -> str:
     """A hash of all that rsync would look at: what belongs, and each file's kind, size and times.
 
-    The time of the last change of an inode is among them, which nobody can set.
+    files: what belongs. The time of the last change of an inode is hashed too, which nobody can
+    set.
     """
     project = excluded.project
     top = os.fsencode(project.path.rstrip("/"))
-    files = contents(project, excluded.patterns, excluded.included)
     digest = hashlib.sha256(excluded.listed(files))
     for repository, config in excluded.configs.items():
         digest.update(b"\0".join([repository, config, b""]))
@@ -383,6 +406,19 @@ def digest_of(excluded: Exclusions) -> str:
     return digest.hexdigest()
 
 
+def _states_of_folders(
+    excluded: Exclusions, belongs: Contents
+) -> tuple[list[bytes], list[tuple[int, int]]]:
+    """(the files, (inode, time of its last change) of each folder around them)."""
+    top = os.fsencode(excluded.project.path)
+    states = []
+    for folder in sorted(with_all_above({folder_of(path) for path in belongs.files})):
+        with contextlib.suppress(OSError):
+            info = os.lstat(os.path.join(top, folder))
+            states.append((info.st_ino, info.st_ctime_ns))
+    return belongs.files, states
+
+
 def _all_in(folders: Sequence[bytes]) -> Iterator[bytes]:
     for folder in folders:
         for where, inner, names in os.walk(folder):
@@ -396,9 +432,9 @@ def preview_project(link: Link, excluded: Exclusions, key: str, slots: int) -> S
 
     key: of the workspace; slots: of the node. Raises LinkError, TransferError.
     """
-    words = link.rsync_words("preview", key, str(slots))
-    out, _errors = _upload(link, excluded, ["--dry-run", *ITEMIZED, *words], ITEMS_CAP)
-    listed = excluded.listed(contents(excluded.project, excluded.patterns, excluded.included))
+    words = ["--dry-run", *ITEMIZED, *link.rsync_words("preview", key, str(slots))]
+    out, _errors, belongs = _upload(link, excluded, excluded.contents(), words, ITEMS_CAP)
+    listed = excluded.listed(belongs.files)
     # The list of what belongs is no file of the project.
     lines = out.split("\n")
     others = [line for line in lines if not line.endswith(" " + os.fsdecode(LIST))]
@@ -421,18 +457,23 @@ def preview_project(link: Link, excluded: Exclusions, key: str, slots: int) -> S
 
 
 def _upload(
-    link: Link, excluded: Exclusions, words: Sequence[str], cap: int = RSYNC_OUTPUT_CAP
-) -> tuple[str, str]:
-    """(stdout, stderr) of the rsync to a node.
+    link: Link,
+    excluded: Exclusions,
+    belongs: Contents,
+    words: Sequence[str],
+    cap: int = RSYNC_OUTPUT_CAP,
+) -> tuple[str, str, Contents]:
+    """(stdout, stderr, what it was given) of the rsync to a node.
 
     words: its options; cap: bytes that it may print. Raises LinkError, TransferError.
     """
-    with sources(excluded) as given:
+    with sources(excluded, belongs) as given:
         argv = upload_argv(given, words, link.rsync_target())
         status, out, errors = link.rsync(argv, RSYNC_SECONDS, given.names, cap=cap)
     if status == VANISHED:
         # Somebody works there: what is new meanwhile may need what was not there before.
-        with sources(excluded) as given:
+        belongs = excluded.contents()
+        with sources(excluded, belongs) as given:
             argv = upload_argv(given, words, link.rsync_target())
             status, out, errors = link.rsync(argv, RSYNC_SECONDS, given.names, cap=cap)
 
@@ -442,50 +483,52 @@ def _upload(
     if status not in (0, VANISHED):
         is_stalled = status == STALLED
         raise TransferError(*why_rsync_failed(status, errors), is_stalled=is_stalled)
-    return out, errors
+    return out, errors, belongs
 
 
 @dataclass(frozen=True)
 class Sources:
     """What an rsync is given of a project."""
 
-    # The names for its stdin, each with a NUL after it.
+    # Path of the folder from which it starts.
+    folder: str
+    # The names for its stdin, as paths from there, each with a NUL after it.
     names: bytes
     # Path of the file with the filter rules.
     rules: str
 
 
 @contextlib.contextmanager
-def sources(excluded: Exclusions) -> Iterator[Sources]:
+def sources(excluded: Exclusions, belongs: Contents) -> Iterator[Sources]:
     """What rsync is given of a project, while the context lasts.
 
-    Each name is a path on this machine, of which what follows `/./` is the path in the workspace.
-    Of two with the same path there the first one's goes. So what we make comes first: the list of
-    what belongs, and each repository's config. Then come the parts of a repository that is
-    elsewhere, by folders that name each part by its path in the workspace, and then the project.
+    In each name what follows `/./` is the path in the workspace. What stands before it leads there
+    from a folder of ours, and is short, for rsync reads the names letter by letter. Of two with the
+    same path in the workspace the first one's goes. So what we make comes first: the list of what
+    belongs, and each repository's config. Then come the parts of a repository that is elsewhere, by
+    folders that name each part by its path in the workspace, and then the project.
     """
     project = excluded.project
-    top = os.fsencode(project.path.rstrip("/"))
-    files = contents(project, excluded.patterns, excluded.included)
     with tempfile.TemporaryDirectory(prefix="gummy-sync-") as folder:
         made = os.path.join(folder, "0")
         os.mkdir(made)
-        write_made(os.path.join(made, os.fsdecode(LIST)), excluded.listed(files))
+        write_made(os.path.join(made, os.fsdecode(LIST)), excluded.listed(belongs.files))
         configs = write_configs(made, excluded.configs)
-        names = [os.fsencode(made) + b"/./" + path for path in (LIST, *configs)]
+        names = [b"0/./" + path for path in (LIST, *configs)]
 
         for number, (source, path) in enumerate(project.parts, 1):
             part = os.path.join(folder, str(number), path)
             os.makedirs(os.path.dirname(part))
             os.symlink(source, part)
-            names.append(os.fsencode(f"{folder}/{number}/./{path}/"))
+            names.append(os.fsencode(f"{number}/./{path}/"))
 
+        os.symlink(project.path, os.path.join(folder, "p"))
         repositories = [path for path in configs if path != b".git/" or not project.parts]
-        names += [top + b"/./" + path for path in (*repositories, *files)]
+        names += [b"p/./" + path for path in (*repositories, *belongs.names())]
         rules = os.path.join(folder, "rules")
         with open(rules, "wb") as file:
             file.write(b"".join(rule + b"\0" for rule in excluded.rules))
-        yield Sources(b"".join(name + b"\0" for name in names), rules)
+        yield Sources(folder, b"".join(name + b"\0" for name in names), rules)
 
 
 def seconds_in_a_run(limit: HarvestLimit) -> float:
@@ -579,7 +622,7 @@ def upload_argv(given: Sources, link_words: Sequence[str], remote: str) -> list[
         f"--timeout={STALL_SECONDS}",
         *link_words,
         "--",
-        "/",
+        given.folder,
         remote,
     ]
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 
-from .secrets import sent_paths
+from .sent import sent_paths
 from .sync import Exclusions, anchored
 
 # How many paths are named to people, and how many are looked for.
@@ -25,7 +24,7 @@ FOUND_MOST = 1000
 def why_unreadable(excluded: Exclusions, config: str) -> str:
     """Why a project can't go to any node, with the line that mends it; blank if it can.
 
-    config: path of the config file. Raises InputError.
+    config: path of the config file. Raises ProjectError.
     """
     if not os.access(excluded.project.path, os.R_OK | os.X_OK):
         return f"this user can't read {excluded.project.path}, so nothing of it goes to a node"
@@ -47,7 +46,7 @@ def why_unreadable(excluded: Exclusions, config: str) -> str:
 def unreadable_paths(excluded: Exclusions) -> list[bytes]:
     """Paths of what would go to a node and can't be read here, sorted; folders end with a slash.
 
-    Raises InputError.
+    Raises ProjectError.
     """
     project = excluded.project
     found = set(_unreadable_in(project.path, frozenset(project.ignored)))
@@ -57,10 +56,10 @@ def unreadable_paths(excluded: Exclusions) -> list[bytes]:
         top = os.fsencode(path) + b"/"
         found.update(top + name for name in _unreadable_in(folder, frozenset()))
     if not found:
-        # So it is nearly always, and then rsync is not asked.
+        # So it is nearly always.
         return []
     sent = {path.rstrip(b"/") for path in sent_paths(excluded)}
-    return sorted(path for path in found if _as_listed(path) in sent)[:FOUND_MOST]
+    return sorted(path for path in found if path.rstrip(b"/") in sent)[:FOUND_MOST]
 
 
 def _unreadable_in(top: str, ignored: frozenset[bytes]) -> Iterator[bytes]:
@@ -105,16 +104,7 @@ def _is_readable(top: str, path: bytes) -> bool:
     return os.path.islink(full) or not os.path.lexists(full) or os.access(full, os.R_OK)
 
 
-def _as_listed(path: bytes) -> bytes:
-    """A path in the words of rsync's list, which has no control characters."""
-    return re.sub(
-        rb"[\x00-\x08\x0a-\x1f\x7f]|\\(?=#[0-9]{3})",
-        lambda match: b"\\#%03o" % match.group()[0],
-        path.rstrip(b"/"),
-    )
-
-
 def why_each_unreadable(projects: Sequence[Exclusions], config: str) -> dict[str, str]:
-    """Project -> why it can't go to any node, of those that can't. Raises InputError."""
+    """Project -> why it can't go to any node, of those that can't. Raises ProjectError."""
     reasons = {each.project.path: why_unreadable(each, config) for each in projects}
     return {path: reason for path, reason in reasons.items() if reason}

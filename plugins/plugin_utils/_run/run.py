@@ -30,7 +30,7 @@ from .._input.request import Job, Request
 from .._project.branch import check_branches
 from .._project.conflicts import find_conflicts
 from .._project.secrets import look_for_secrets_once, secret_warnings
-from .._project.sync import Exclusions, exclusions, workspace_key
+from .._project.sync import Exclusions, check_rsync, exclusions, workspace_key
 from .._project.unreadable import why_each_unreadable
 from .._schedule.placement import Need, Node, rank
 from .._schedule.plan import PlannedJob, plan_work
@@ -225,6 +225,8 @@ def _drive(
     # What goes to no node is looked at when it does.
     at_home = {row["project"] for row in failed}
     sent = {path: excluded for path, excluded in projects.items() if path not in at_home}
+    if sent:
+        check_rsync()
     secrets = _warn_of_secrets(request, sent, controller, printer)
 
     record.begin(

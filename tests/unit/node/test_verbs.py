@@ -303,7 +303,8 @@ class VerbsTest(NodeCase):
     ) -> None:
         source = self.home / "source"
         (source / "d").mkdir(parents=True)
-        for name in ("a", "d/b"):
+        # The last one appeared when the list was made.
+        for name in ("a", "d/b", "d/late"):
             (source / name).write_text(name)
         header = {"repositories": [], "plain": [], "patterns": ["*.o"]}
         (source / os.fsdecode(belongs.LIST)).write_bytes(belongs.pack(header, [b"a", b"d/b"]))
@@ -330,6 +331,7 @@ class VerbsTest(NodeCase):
         inode = (trees["1"] / "a").stat().st_ino
         self.assertFalse((mirror / "tree").exists())
         self.assertEqual(["a", "d"], sorted(os.listdir(trees["1"])))
+        self.assertEqual(["b"], os.listdir(trees["1"] / "d"))
         # Nobody has said yet that it is the project's state.
         self.assertEqual("stale", self.ask("remake", **asked["2"])["state"])
         self.ask("mirrored", **asked["1"])
@@ -517,13 +519,13 @@ class VerbsTest(NodeCase):
         # Under nohup it is ignored.
         hang_up = "import os, signal; signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)"
         self.fake_rsync(
-            f'case "$1" in 255) exit 255;; 1) exec {sys.executable} -c "{hang_up}";;'
+            f'shift $(($# - 2)); case "$1" in 255) exit 255;; 1) exec {sys.executable} -c "{hang_up}";;'
             ' *) exit "$1";; esac\n'
         )
         generation = self.claim()["generation"]
         for said, wanted in (("255", 1), ("1", 1), ("23", 23), ("0", 0)):
             done = subprocess.run(
-                self.argv("receive", A + "1", str(generation), said, "x/"),
+                self.argv("receive", A + "1", str(generation), "--server", said, "x/"),
                 env=self.env,
                 timeout=60,
                 check=False,

@@ -38,7 +38,7 @@ def make(folder: Path, *names: str) -> None:
 def names(project: Path, *patterns: str) -> list[str]:
     excluded = exclusions(str(project), patterns)
     found = contents(excluded.project, patterns, excluded.included)
-    return [os.fsdecode(path) for path in found]
+    return [os.fsdecode(path) for path in found.files]
 
 
 # -- git's list
@@ -64,7 +64,7 @@ def test_a_folder_of_a_repository_has_none_of_its_own_whatever_its_git_is(projec
     (project / ".gitignore").write_text("*.o\n")
     (project / "below" / ".git").mkdir()
     excluded = exclusions(str(project / "below"), ())
-    assert excluded.configs == {} and contents(excluded.project, ()) == [b"a"]
+    assert excluded.configs == {} and contents(excluded.project, ()).files == [b"a"]
 
 
 def test_no_file_goes_from_behind_a_link(project: Path, tmp_path: Path) -> None:
@@ -244,3 +244,61 @@ def test_the_list_goes_and_comes() -> None:
     header = {"repositories": ["", "own/"], "plain": [], "patterns": ["\udcff*"]}
     files = [b"a", b"new\nline", b"\xff"]
     assert unpack(pack(header, files)) == (header, files)
+
+
+# -- in few names
+
+
+def in_few_names(project: Path, *patterns: str) -> list[str]:
+    excluded = exclusions(str(project), patterns)
+    found = contents(excluded.project, patterns, excluded.included)
+    return [os.fsdecode(path) for path in found.names()]
+
+
+def test_a_folder_of_which_all_goes_is_one_name_and_what_lies_beside_others_has_its_own(
+    project: Path,
+) -> None:
+    (project / ".gitignore").write_text("*.o\nbuilt/\n")
+    make(project, "whole/a", "whole/deep/b", "whole/deep/er/c", "d/a.c", "d/a.o", "d/e/b.c")
+    make(project, "f/built/x", "f/a", "cut/x.log", "cut/x")
+    (project / "empty").mkdir()
+    (project / "whole" / "link").symlink_to("/")
+    assert in_few_names(project, "*.log") == [
+        ".gitignore",
+        "cut/x",
+        "d/a.c",
+        "d/e/",
+        "empty/",
+        "f/a",
+        "whole/",
+    ]
+
+
+def test_what_can_t_go_or_goes_by_another_rule_lies_in_no_folder_that_goes_whole(
+    project: Path,
+) -> None:
+    (project / ".gitignore").write_text("private/\n")
+    (project / ".worktreeinclude").write_text("private/deep/named\n")
+    make(project, "private/deep/named", "private/deep/other", "odd/a", "inner/a", "inner/b/c")
+    os.mkfifo(project / "odd" / "pipe")
+    subprocess.run(["git", "init", "-q"], cwd=project / "inner", check=True)
+    assert in_few_names(project) == [
+        ".gitignore",
+        ".worktreeinclude",
+        "inner/a",
+        "inner/b/",
+        "odd/a",
+        "private/deep/named",
+    ]
+
+
+def test_what_is_new_since_git_was_asked_lies_in_no_folder_that_goes_whole(project: Path) -> None:
+    make(project, "d/a", "e/b")
+    excluded = exclusions(str(project), ())
+    make(project, "d/new")
+    assert contents(excluded.project, ()).names() == [b"d/a", b"e/"]
+
+
+def test_without_git_the_patterns_alone_say_which_folder_goes_whole(tmp_path: Path) -> None:
+    make(tmp_path, "p/whole/a", "p/whole/b/c", "p/part/a.log", "p/part/b")
+    assert in_few_names(tmp_path / "p", "*.log") == ["part/b", "whole/"]

@@ -326,7 +326,7 @@ def work(request, tmp_path):
 def send(project, workspace):
     """The project in a workspace, by the very rsync of a sync."""
     excluded = sync.exclusions(str(project), [])
-    with sync.sources(excluded) as given:
+    with sync.sources(excluded, excluded.contents()) as given:
         argv = sync.upload_argv(given, (), f"{workspace}/")
         subprocess.run(argv, input=given.names, check=True, capture_output=True)
     os.unlink(os.path.join(workspace, os.fsdecode(LIST)))

@@ -74,7 +74,7 @@ def upload(project, place, *patterns):
     mirror.mkdir(parents=True, exist_ok=True)
     place.mkdir(parents=True, exist_ok=True)
     before = _mirror.list_state(str(mirror))
-    with sync.sources(excluded) as given:
+    with sync.sources(excluded, excluded.contents()) as given:
         done = subprocess.run(
             sync.upload_argv(given, [], f"{mirror}/"),
             input=given.names,
@@ -418,7 +418,8 @@ def test_rsync_s_failures_have_a_class_and_one_line(status, errors, failure, rea
 
 def test_the_digest_changes_with_whatever_rsync_would_send_and_with_nothing_else(project):
     def look(*patterns):
-        return sync.digest_of(sync.exclusions(str(project), patterns))
+        excluded = sync.exclusions(str(project), patterns)
+        return sync.digest_of(excluded, excluded.contents().files)
 
     first = look()
     (project / "build" / "out").write_text("ignored, and larger")
@@ -446,3 +447,65 @@ def test_the_digest_changes_with_whatever_rsync_would_send_and_with_nothing_else
     (project / "src" / "main.py").write_text("LONGER")
     os.utime(project / "src" / "main.py", ns=(old.st_atime_ns, old.st_mtime_ns))
     assert look() not in seen
+
+
+class NodeBeside:
+    """A link to a node that is a folder here. `meanwhile` is called when rsync has read all."""
+
+    def __init__(self, folder, meanwhile=lambda: None):
+        self.is_open = True
+        self.session = self
+        self.asked = []
+        self._folder = folder
+        self._meanwhile = meanwhile
+
+    def call(self, verb, request, *_seconds):
+        self.asked.append((verb, request["digest"]))
+        return {"state": "stale" if verb == "remake" else "noted"}
+
+    def rsync_words(self, *_words):
+        return []
+
+    def rsync_target(self):
+        return f"{self._folder}/"
+
+    def rsync(self, argv, _seconds, names, cap):
+        done = subprocess.run(argv, input=names, capture_output=True, check=False)
+        self._meanwhile()
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def verbs_of_a_sync(project, tmp_path, meanwhile=lambda: None):
+    link = NodeBeside(tmp_path / "node", meanwhile)
+    sync.send_project(link, sync.exclusions(str(project), ()), "a", 1)
+    return [verb for verb, _digest in link.asked]
+
+
+def test_the_node_is_told_in_which_state_it_has_the_project(project, tmp_path):
+    assert verbs_of_a_sync(project, tmp_path) == ["remake", "mirrored"]
+
+
+def test_a_folder_that_was_another_one_while_rsync_looked_is_not_told_as_it_was(project, tmp_path):
+    """None of its files tells: they are there again, and nobody has changed them."""
+
+    def swap_and_swap_back():
+        (project / "src").rename(tmp_path / "away")
+        (tmp_path / "away").rename(project / "src")
+
+    def look():
+        excluded = sync.exclusions(str(project), ())
+        return sync.digest_of(excluded, excluded.contents().files)
+
+    before = look()
+    assert verbs_of_a_sync(project, tmp_path, swap_and_swap_back) == ["remake"]
+    assert look() == before
+
+
+def test_what_is_written_while_rsync_looks_has_another_digest_than_the_node_is_told(
+    project, tmp_path
+):
+    link = NodeBeside(tmp_path / "node", lambda: (project / "src" / "main.py").write_text("later"))
+    excluded = sync.exclusions(str(project), ())
+    sync.send_project(link, excluded, "a", 1)
+    told = dict(link.asked)["mirrored"]
+    assert told != sync.digest_of(excluded, excluded.contents().files)

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import zip_longest
 
 from .._errors import InputError
@@ -178,8 +179,15 @@ def _as_pattern(name: str) -> str:
 
 
 _NAMES = [name for kind in RUN_BY_THEMSELVES for name in kind]
-# One look at a path for all of them; each is a group, so that the one that fits has a number.
-_FITS = re.compile("(?:^|/)(?:" + "|".join(f"({_as_pattern(name)})" for name in _NAMES) + ")")
+
+
+@cache
+def _fits() -> re.Pattern[str]:
+    """One look at a path for all of them; each is a group, so the one that fits has a number.
+
+    Only runs that bring something home need it, and to compile it takes as long as this import.
+    """
+    return re.compile("(?:^|/)(?:" + "|".join(f"({_as_pattern(name)})" for name in _NAMES) + ")")
 
 
 def self_running(paths: Iterable[str]) -> list[str]:
@@ -191,7 +199,7 @@ def self_running(paths: Iterable[str]) -> list[str]:
     """
     found: dict[int, list[str]] = {}
     for path in paths:
-        match = _FITS.search(path.casefold())
+        match = _fits().search(path.casefold())
         if match is not None:
             found.setdefault(match.lastindex or 0, []).append(path)
 

@@ -15,11 +15,8 @@ from __future__ import annotations
 import json
 import os
 import queue
-import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -189,7 +186,10 @@ def deliver(notify: Notify, message: Message, seconds: float = SECONDS) -> str |
     data = json.dumps(message, ensure_ascii=True).encode() + b"\n"
     if notify.command:
         return _call(notify.command, data, seconds)
-    return _send(notify.address, data, seconds)
+    # Only who is told by an address needs them: they make each run begin later.
+    from .post import post
+
+    return post(notify.address, data, seconds)
 
 
 def _call(command: Sequence[str], data: bytes, seconds: float) -> str | None:
@@ -199,44 +199,3 @@ def _call(command: Sequence[str], data: bytes, seconds: float) -> str | None:
     if done.trouble is not None:
         return done.trouble
     return None if done.status == 0 else f"exit status {done.status}"
-
-
-def _send(address: str, data: bytes, seconds: float) -> str | None:
-    """Send the message to the address, and nowhere else: no answer leads to another one."""
-    opener = urllib.request.OpenerDirector()
-    is_local = address.startswith("http:")
-    # Not by the system's own settings, which can't be asked after a fork everywhere.
-    proxies = {} if is_local else urllib.request.getproxies_environment()
-    for handler in (
-        urllib.request.ProxyHandler(proxies),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
-    headers = {"Content-Type": "application/json", "User-Agent": "distributed.gummy"}
-    request = urllib.request.Request(address, data, headers, method="POST")
-    try:
-        with opener.open(request, timeout=seconds):
-            return None
-    except urllib.error.HTTPError as exc:
-        exc.close()
-        if 300 <= exc.code < 400:
-            return f"status {exc.code}: it names another address, which is not followed"
-        return f"status {exc.code}"
-    except urllib.error.URLError as exc:
-        return _reason(exc.reason)
-    except OSError as exc:
-        return _reason(exc)
-
-
-def _reason(reason: object) -> str:
-    """Why there was no answer, in words that hold no address."""
-    if isinstance(reason, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid: {reason.verify_message}"
-    if isinstance(reason, TimeoutError):
-        return "no answer in time"
-    if isinstance(reason, OSError) and reason.strerror:
-        return reason.strerror
-    return type(reason).__name__

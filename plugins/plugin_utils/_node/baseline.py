@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import struct
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -64,6 +65,8 @@ ONE_PACK = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=0")
 # it writes for each file that it adds, so one pack of all takes the square of their number.
 PACKS = 8
 FEW_FILES = 5000
+# Whose files are ours.
+_US = os.geteuid()
 
 
 class Survey(NamedTuple):
@@ -347,22 +350,28 @@ def _is_folder(
 ) -> bool:
     """Note what git can't hold of an entry, and say whether it is a folder to look into."""
     try:
-        if entry.is_symlink():
-            return False
         info = entry.stat(follow_symlinks=False)
-        is_folder = entry.is_dir(follow_symlinks=False)
-        if is_folder:
-            path += b"/"
-        elif not entry.is_file(follow_symlinks=False):
-            survey.odd[path] = "socket, fifo or device"
-            return False
-        elif not os.access(entry.path, os.R_OK):
-            survey.odd[path] = UNREADABLE
-        elif info.st_size > TOO_BIG:
-            survey.odd[path] = f"larger than {TOO_BIG >> 20} MiB"
-        if info.st_mode & 0o7777 not in usual_modes:
-            survey.modes[path] = f"mode {info.st_mode & 0o7777:04o}"
-        return is_folder
     except OSError:
         survey.odd[path] = UNREADABLE
         return False
+    mode = info.st_mode
+    is_folder = stat.S_ISDIR(mode)
+    if is_folder:
+        path += b"/"
+    elif stat.S_ISLNK(mode):
+        return False
+    elif not stat.S_ISREG(mode):
+        survey.odd[path] = "socket, fifo or device"
+        return False
+    elif not _is_readable(entry.path, info):
+        survey.odd[path] = UNREADABLE
+    elif info.st_size > TOO_BIG:
+        survey.odd[path] = f"larger than {TOO_BIG >> 20} MiB"
+    if mode & 0o7777 not in usual_modes:
+        survey.modes[path] = f"mode {mode & 0o7777:04o}"
+    return is_folder
+
+
+def _is_readable(path: bytes, info: os.stat_result) -> bool:
+    """Whether a file can be read; of one's own its mode says so, and of others the system does."""
+    return bool(info.st_mode & stat.S_IRUSR and info.st_uid == _US) or os.access(path, os.R_OK)

@@ -13,7 +13,7 @@ import contextlib
 import os
 import time
 
-from . import people, specialists
+from . import people, signs, specialists
 from .load import Load
 from .store import NAME, TYPE_CHECKING, boot_clock, boot_id, read_json
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from . import wire
     from .store import Store
 
-# Bytes of a log's end in which its last line is looked for, and what of it is told.
-TAIL = 4096
-LINE_MOST = 300
 # Runs that wait here and are told.
 WAITING_MOST = 100
 
@@ -40,7 +37,7 @@ def board(
     load = Load(request.get("load") or "")
     for row in attempts:
         if row["state"] == "running":
-            row["line"] = _last_line(store, row)
+            row["line"] = signs.last_words(store.attempt(row["attempt"]))
         if row["state"] != "listed":
             yield row
 
@@ -54,23 +51,6 @@ def board(
         "foreign": people.foreign_tasks(processes),
         "waiting": _waiting(store),
     }
-
-
-def _last_line(store: Store, row: wire.AttemptRow) -> str:
-    """The last line of a log that people can read; blank if there is none.
-
-    An agent that prints events for programs has told its last words in its signs of life.
-    """
-    try:
-        with open(store.attempt(row["attempt"]).log, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-            lines = file.read(TAIL).splitlines()
-    except OSError:
-        return ""
-    last = next((line for line in reversed(lines) if line.strip()), b"")
-    if last.lstrip().startswith(b"{"):
-        return ""
-    return last[:LINE_MOST].decode("utf-8", "replace").strip()
 
 
 def _waiting(store: Store) -> list[wire.WaitingRun]:

@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+from _node.row import SHOWN
 from node_case import A, NodeCase, boot_clock, replies
 
 
@@ -45,7 +46,11 @@ class BoardTest(NodeCase):
             ("", ""),
             ("\n  \n", ""),
             ("first\nsecond", "second"),
-            ("x" * 10_000 + "\n", "x" * 300),
+            # Nobody knows how a line began of which only the end was looked at.
+            ('{"text": "' + "x" * 10_000 + '"}\n', ""),
+            ("x" * 10_000 + "\n", ""),
+            ("x" * 10_000 + "\nlast", "last"),
+            ("x" * 1000, "x" * SHOWN),
             ("a\xff\n", "a\ufffd"),
         ):
             log.write_bytes(text.encode("latin-1"))

@@ -519,7 +519,7 @@ class VerbsTest(NodeCase):
         # Under nohup it is ignored.
         hang_up = "import os, signal; signal.signal(1, signal.SIG_DFL); os.kill(os.getpid(), 1)"
         self.fake_rsync(
-            f'shift $(($# - 2)); case "$1" in 255) exit 255;; 1) exec {sys.executable} -c "{hang_up}";;'
+            f'shift $(($# - 2)); case "$1" in 1) exec {sys.executable} -c "{hang_up}";;'
             ' *) exit "$1";; esac\n'
         )
         generation = self.claim()["generation"]

@@ -177,7 +177,8 @@ def test_an_rsync_that_is_killed_half_way_is_another_attempt_of_a_job_that_start
     )
     started.wait_for(
         lambda: any(
-            path.stat().st_size for path in fleet.home("node-3").glob(".dg/*/mirror/tree/.big.*")
+            0 < path.stat().st_size < len(big)
+            for path in fleet.home("node-3").glob(".dg/*/mirror/tree/big")
         ),
         "half of the file",
     )

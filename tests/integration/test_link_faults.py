@@ -149,7 +149,7 @@ def test_a_node_that_is_silent_for_longer_than_every_time_out_is_found_again(
 
 
 def slow_rsync(controller: Controller) -> pathlib.Path:
-    """The controller's rsync sends 20 kB a second while the returned file is there."""
+    """The controller's rsync sends 60 kB a second while the returned file is there."""
     wish = controller.folder / "slowly"
     wish.touch()
     program = controller.folder / "bin" / "rsync"
@@ -157,7 +157,7 @@ def slow_rsync(controller: Controller) -> pathlib.Path:
     real = shlex.quote(str(shutil.which("rsync")))
     program.write_text(
         "#!/bin/sh\n"
-        f'[ -e {shlex.quote(str(wish))} ] && set -- --bwlimit=20 "$@"\n'
+        f'[ -e {shlex.quote(str(wish))} ] && set -- --bwlimit=60 "$@"\n'
         f'exec {real} "$@"\n'
     )
     program.chmod(0o755)

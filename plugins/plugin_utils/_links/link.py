@@ -487,7 +487,7 @@ class Link(Asks):
 
     def _install(self, python: str, folder: str) -> str:
         """The hash of the program as it lies in the node's folder now. Raises LinkError."""
-        words = [python, "-I", "-S", "-c", INSTALLER, folder, self._program.digest]
+        words = [python, "-I", "-S", "-c", INSTALLER, folder, self._program.hash]
         try:
             out = self._run(shlex.join(words), self._program.data, 60)
         except LinkError as exc:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 # These two run on the node from `python3 -c`: any login shell reads them, so each is one line
@@ -59,25 +60,36 @@ MADE_AT = (2026, 1, 1, 0, 0, 0)
 class Program:
     """The node program."""
 
-    # The zip.
-    data: bytes
-    # Its sha256 in hex. What lies on a node has another one: INSTALLER says why.
-    digest: str
+    # Its files, by their names in the zip.
+    sources: Mapping[str, bytes]
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells these sources from others: a sha256 in hex."""
+        found = hashlib.sha256()
+        for name, source in self.sources.items():
+            found.update(b"%s %d\n%s" % (name.encode(), len(source), source))
+        return found.hexdigest()
+
+    @cached_property
+    def data(self) -> bytes:
+        """The zip as it is sent, which only a node needs that has it not."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, source in self.sources.items():
+                archive.writestr(zipfile.ZipInfo(name, MADE_AT), source, zipfile.ZIP_DEFLATED)
+        return buffer.getvalue()
+
+    @property
+    def hash(self) -> str:
+        """The sha256 of the zip, in hex. What lies on a node has another: INSTALLER says why."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 @cache
 def build() -> Program:
-    """The node program of this collection.
-
-    The same sources give the same bytes, so that nodes get a program once.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, source in _sources().items():
-            archive.writestr(zipfile.ZipInfo(name, MADE_AT), source, zipfile.ZIP_DEFLATED)
-
-    data = buffer.getvalue()
-    return Program(data, hashlib.sha256(data).hexdigest())
+    """The node program of this collection."""
+    return Program(_sources())
 
 
 def _sources() -> dict[str, bytes]:

@@ -15,7 +15,7 @@ ARGV = (
 
 
 def link(ssh):
-    return Link("n1", "host", ssh, Program(b"", ""))
+    return Link("n1", "host", ssh, Program({}))
 
 
 def test_only_what_leads_to_the_node_is_left():
@@ -38,5 +38,5 @@ def test_a_link_anew_has_a_socket_of_its_own():
     assert "ControlPath=/s/abc" in sockets and len(sockets) > 1
     local = link(None)
     assert local.anew() is local and local.config_argv() is None and local.has_master(1)
-    password = Link("n1", "host", list(ARGV), Program(b"", ""), opener=print)
+    password = Link("n1", "host", list(ARGV), Program({}), opener=print)
     assert password.anew() is password and password.asks_password

@@ -27,7 +27,7 @@ def install(folder, data, digest):
 def installed(tmp_path):
     """The path of the program, installed."""
     built = program.build()
-    done = install(tmp_path / "a folder", built.data, built.digest)
+    done = install(tmp_path / "a folder", built.data, built.hash)
     assert (done.returncode, done.stderr) == (0, b"")
     (path,) = (tmp_path / "a folder").iterdir()
     assert done.stdout == f"\x1e{path.stem}\n".encode()
@@ -49,7 +49,20 @@ def start(tmp_path):
 def test_the_same_sources_give_the_same_bytes():
     first = program.build()
     program.build.cache_clear()
-    assert program.build() == first
+    again = program.build()
+    assert (again.data, again.digest) == (first.data, first.digest)
+
+
+def test_other_sources_are_another_program():
+    sources = dict(program.build().sources)
+    digests = {program.build().digest}
+    for changed in (
+        {**sources, "_node/verbs.py": b""},
+        {**sources, "_node/new.py": b""},
+        dict(list(sources.items())[:-1]),
+    ):
+        digests.add(program.Program(changed).digest)
+    assert len(digests) == 4
 
 
 def test_the_zip_starts_by_itself_and_has_no_types_in_it():
@@ -85,7 +98,7 @@ def test_beside_each_source_lies_the_code_of_the_python_that_installed_it(instal
 def test_what_is_installed_again_is_the_same_file(installed):
     before = installed.stat()
     built = program.build()
-    assert install(installed.parent, built.data, built.digest).returncode == 0
+    assert install(installed.parent, built.data, built.hash).returncode == 0
     assert (installed.stat().st_ino, installed.stat().st_mtime_ns) == (
         before.st_ino,
         before.st_mtime_ns,
@@ -108,7 +121,7 @@ def test_no_source_has_a_set_among_its_constants_which_a_python_before_311_write
 
 def test_a_program_that_arrived_damaged_is_not_installed(tmp_path):
     built = program.build()
-    done = install(tmp_path / "bin", built.data[:-1], built.digest)
+    done = install(tmp_path / "bin", built.data[:-1], built.hash)
     assert (done.returncode, done.stderr) == (1, b"the program arrived damaged\n")
     assert not done.stdout and not (tmp_path / "bin").exists()
 
@@ -121,7 +134,7 @@ def test_a_program_that_was_changed_since_is_not_run_and_is_replaced(installed, 
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr == b"the node program is not the one of its name\n"
     built = program.build()
-    assert install(installed.parent, built.data, built.digest).returncode == 0
+    assert install(installed.parent, built.data, built.hash).returncode == 0
     assert installed.read_bytes() == right and os.listdir(installed.parent) == [installed.name]
 
 

@@ -85,7 +85,7 @@ A = f"a{os.urandom(4).hex()}-"
 PROGRAM = program.build()
 STARTER = program.STARTER
 _bin = os.path.join(_folder.name, "bin")
-_installer = [sys.executable, "-I", "-S", "-c", program.INSTALLER, _bin, PROGRAM.digest]
+_installer = [sys.executable, "-I", "-S", "-c", program.INSTALLER, _bin, PROGRAM.hash]
 subprocess.run(_installer, input=PROGRAM.data, stdout=subprocess.DEVNULL, check=True)
 # The only file there.
 ZIP = os.path.join(_bin, *os.listdir(_bin))

@@ -113,7 +113,8 @@ def _expression(pattern: str) -> bytes:
     backslash escapes where there is a wildcard, and is a letter elsewhere.
     """
     escapes = any(letter in pattern for letter in "*?[")
-    before = rb"(?:.*/)?"
+    # Two stars may stand for nothing before the first slash, and one may not.
+    before = rb"(?:.*/)?" if pattern.startswith("**") else rb".*/"
     if pattern.startswith("/"):
         before = b"/"
         pattern = pattern[1:]

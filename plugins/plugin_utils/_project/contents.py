@@ -38,21 +38,27 @@ class Contents:
         """The files in few names: a folder stands for all that is in it where all of it goes.
 
         What appears in such a folder before rsync looks into it goes along, until the node takes
-        it away by the list of files.
+        it away by the list of files. No name ends with a slash, for what has become a link
+        meanwhile would be followed by that.
         """
         # Folder -> the outermost folder around it that goes whole; blank if there is none.
-        known = {b"": b""}
+        known: dict[bytes, bytes] = {}
+        names: dict[bytes, None] = {}
+        for path in self.files:
+            folder = folder_of(path)
+            if folder not in known:
+                known[folder] = self._outermost_whole(folder)
+            names[(known[folder] or path).rstrip(b"/")] = None
+        return list(names)
 
-        def whole(folder: bytes) -> bytes:
-            found = known.get(folder)
-            if found is None:
-                found = whole(folder_of(folder[:-1]))
-                if not found and folder not in self.mixed:
-                    found = folder
-                known[folder] = found
-            return found
-
-        return list(dict.fromkeys(whole(folder_of(path)) or path for path in self.files))
+    def _outermost_whole(self, folder: bytes) -> bytes:
+        """The outermost folder around this one, or itself, that goes whole; blank: none does."""
+        end = 0
+        while end < len(folder):
+            end = folder.index(b"/", end) + 1
+            if folder[:end] not in self.mixed:
+                return folder[:end]
+        return b""
 
 
 def folder_of(path: bytes) -> bytes:

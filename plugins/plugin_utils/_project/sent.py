@@ -37,5 +37,7 @@ def _all_in(folder: bytes, path: bytes) -> Iterator[bytes]:
     for where, inner, names in os.walk(folder):
         below = path + where[len(folder) :].lstrip(b"/")
         below += b"" if below.endswith(b"/") else b"/"
-        yield from (below + name + b"/" for name in inner)
+        for name in inner:
+            is_link = os.path.islink(os.path.join(where, name))
+            yield below + name + (b"" if is_link else b"/")
         yield from (below + name for name in names)

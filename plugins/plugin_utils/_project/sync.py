@@ -390,10 +390,8 @@ def digest_of(excluded: Exclusions, files: Sequence[bytes]) -> str:
         digest.update(rule)
 
     paths = [top + b"/" + path for path in files]
-    folders = {path.rpartition(b"/")[0] for path in paths}
-    repositories = [top + b"/" + path + b".git" for path in excluded.configs]
-    repositories += [os.fsencode(folder) for folder, _path in project.parts]
-    for path in (*paths, *sorted(folders), *_all_in(repositories)):
+    folders = _folders_around(project, files)
+    for path in (*paths, *folders, *_all_in(_repositories(excluded))):
         try:
             info = os.lstat(path)
         except OSError:
@@ -408,15 +406,31 @@ def digest_of(excluded: Exclusions, files: Sequence[bytes]) -> str:
 
 def _states_of_folders(
     excluded: Exclusions, belongs: Contents
-) -> tuple[list[bytes], list[tuple[int, int]]]:
-    """(the files, (inode, time of its last change) of each folder around them)."""
-    top = os.fsencode(excluded.project.path)
-    states = []
-    for folder in sorted(with_all_above({folder_of(path) for path in belongs.files})):
+) -> tuple[list[bytes], dict[bytes, tuple[int, int]]]:
+    """(the files; inode and time of its last change of each folder around them or of git)."""
+    folders = _folders_around(excluded.project, belongs.files)
+    for repository in _repositories(excluded):
+        folders += [where for where, _inner, _names in os.walk(repository)]
+    states = {}
+    for folder in folders:
         with contextlib.suppress(OSError):
-            info = os.lstat(os.path.join(top, folder))
-            states.append((info.st_ino, info.st_ctime_ns))
+            info = os.lstat(folder)
+            states[folder] = (info.st_ino, info.st_ctime_ns)
     return belongs.files, states
+
+
+def _folders_around(project: Project, files: Sequence[bytes]) -> list[bytes]:
+    """The folders in which these files of a project lie, with all around them up to its top."""
+    top = os.fsencode(project.path)
+    around = with_all_above({folder_of(path) for path in files})
+    return [os.path.join(top, folder).rstrip(b"/") for folder in sorted(around)]
+
+
+def _repositories(excluded: Exclusions) -> list[bytes]:
+    """The folders of git that go along."""
+    top = os.fsencode(excluded.project.path)
+    inside = [os.path.join(top, path, b".git") for path in excluded.configs]
+    return inside + [os.fsencode(folder) for folder, _path in excluded.project.parts]
 
 
 def _all_in(folders: Sequence[bytes]) -> Iterator[bytes]:
@@ -433,7 +447,10 @@ def preview_project(link: Link, excluded: Exclusions, key: str, slots: int) -> S
     key: of the workspace; slots: of the node. Raises LinkError, TransferError.
     """
     words = ["--dry-run", *ITEMIZED, *link.rsync_words("preview", key, str(slots))]
-    out, _errors, belongs = _upload(link, excluded, excluded.contents(), words, ITEMS_CAP)
+    # Not by folders: in one that goes whole rsync would delete what the node keeps there.
+    out, _errors, belongs = _upload(
+        link, excluded, excluded.contents(), words, ITEMS_CAP, by_folders=False
+    )
     listed = excluded.listed(belongs.files)
     # The list of what belongs is no file of the project.
     lines = out.split("\n")
@@ -462,18 +479,21 @@ def _upload(
     belongs: Contents,
     words: Sequence[str],
     cap: int = RSYNC_OUTPUT_CAP,
+    *,
+    by_folders: bool = True,
 ) -> tuple[str, str, Contents]:
     """(stdout, stderr, what it was given) of the rsync to a node.
 
-    words: its options; cap: bytes that it may print. Raises LinkError, TransferError.
+    words: its options; cap: bytes that it may print; by_folders: whether a folder of which all goes
+    is one name. Raises LinkError, TransferError.
     """
-    with sources(excluded, belongs) as given:
+    with sources(excluded, belongs, by_folders=by_folders) as given:
         argv = upload_argv(given, words, link.rsync_target())
         status, out, errors = link.rsync(argv, RSYNC_SECONDS, given.names, cap=cap)
     if status == VANISHED:
         # Somebody works there: what is new meanwhile may need what was not there before.
         belongs = excluded.contents()
-        with sources(excluded, belongs) as given:
+        with sources(excluded, belongs, by_folders=by_folders) as given:
             argv = upload_argv(given, words, link.rsync_target())
             status, out, errors = link.rsync(argv, RSYNC_SECONDS, given.names, cap=cap)
 
@@ -499,8 +519,12 @@ class Sources:
 
 
 @contextlib.contextmanager
-def sources(excluded: Exclusions, belongs: Contents) -> Iterator[Sources]:
+def sources(
+    excluded: Exclusions, belongs: Contents, *, by_folders: bool = True
+) -> Iterator[Sources]:
     """What rsync is given of a project, while the context lasts.
+
+    by_folders: whether a folder of which all goes is one name.
 
     In each name what follows `/./` is the path in the workspace. What stands before it leads there
     from a folder of ours, and is short, for rsync reads the names letter by letter. Of two with the
@@ -524,7 +548,8 @@ def sources(excluded: Exclusions, belongs: Contents) -> Iterator[Sources]:
 
         os.symlink(project.path, os.path.join(folder, "p"))
         repositories = [path for path in configs if path != b".git/" or not project.parts]
-        names += [b"p/./" + path for path in (*repositories, *belongs.names())]
+        paths = belongs.names() if by_folders else belongs.files
+        names += [b"p/./" + path for path in (*repositories, *paths)]
         rules = os.path.join(folder, "rules")
         with open(rules, "wb") as file:
             file.write(b"".join(rule + b"\0" for rule in excluded.rules))
@@ -608,12 +633,14 @@ def _stays_there(link: Link, attempt: str) -> str:
 def upload_argv(given: Sources, link_words: Sequence[str], remote: str) -> list[str]:
     """The argv of an rsync that sends a project, with the names of its sources on its stdin.
 
-    Modes and times go along, owners do not. Nothing is deleted there but in repositories, whose
-    folders are sent whole; the rest the node program takes away.
+    Modes and times go along, owners do not. A time is compared to the nanosecond, for what changes
+    within a second may keep its size. In folders that are sent whole, as those of repositories are,
+    what is not here is deleted; the rest the node program takes away.
     """
     return [
         "rsync",
         "-rlpt",
+        "--modify-window=-1",
         "--delete",
         "--from0",
         "--files-from=-",

@@ -15,6 +15,7 @@ from ansible_collections.distributed.gummy.plugins.plugin_utils._node.belongs im
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project import secrets as _secrets
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.contents import (
     INCLUDED_MOST,
+    Contents,
     contents,
 )
 from ansible_collections.distributed.gummy.plugins.plugin_utils._project.git import ProjectError
@@ -168,6 +169,11 @@ PATTERNS = [
     "/top",
     "/a/b",
     "b/c",
+    "*/c",
+    "*/top",
+    "/*/deep",
+    "?/c",
+    "**deep",
     "**/deep",
     "a/**/z",
     "q?.x",
@@ -267,10 +273,10 @@ def test_a_folder_of_which_all_goes_is_one_name_and_what_lies_beside_others_has_
         ".gitignore",
         "cut/x",
         "d/a.c",
-        "d/e/",
-        "empty/",
+        "d/e",
+        "empty",
         "f/a",
-        "whole/",
+        "whole",
     ]
 
 
@@ -286,7 +292,7 @@ def test_what_can_t_go_or_goes_by_another_rule_lies_in_no_folder_that_goes_whole
         ".gitignore",
         ".worktreeinclude",
         "inner/a",
-        "inner/b/",
+        "inner/b",
         "odd/a",
         "private/deep/named",
     ]
@@ -296,9 +302,24 @@ def test_what_is_new_since_git_was_asked_lies_in_no_folder_that_goes_whole(proje
     make(project, "d/a", "e/b")
     excluded = exclusions(str(project), ())
     make(project, "d/new")
-    assert contents(excluded.project, ()).names() == [b"d/a", b"e/"]
+    assert contents(excluded.project, ()).names() == [b"d/a", b"e"]
+
+
+def test_folders_may_lie_as_deep_as_the_system_lets_them(project: Path) -> None:
+    deep = "a/" * 1200
+    at = os.open(project, os.O_RDONLY)
+    for _level in range(1200):
+        os.mkdir("a", dir_fd=at)
+        inner = os.open("a", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(os.open("f", os.O_CREAT, dir_fd=at))
+    os.close(at)
+    found = Contents([f"{deep}f".encode(), f"{deep}g".encode()], frozenset({b""}))
+    assert found.names() == [b"a"]
+    assert in_few_names(project) == ["a"]
 
 
 def test_without_git_the_patterns_alone_say_which_folder_goes_whole(tmp_path: Path) -> None:
     make(tmp_path, "p/whole/a", "p/whole/b/c", "p/part/a.log", "p/part/b")
-    assert in_few_names(tmp_path / "p", "*.log") == ["part/b", "whole/"]
+    assert in_few_names(tmp_path / "p", "*.log") == ["part/b", "whole"]

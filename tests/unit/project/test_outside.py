@@ -168,8 +168,9 @@ def test_parts_that_know_the_project_are_named_and_looked_into_for_secrets(
     work = sync.exclusions(str(tmp_path / "work"), [])
     own = str(project / ".git")
     assert set(work.outside) == {own, f"{own}/worktrees/work"}
-    assert _secrets.look_for_secrets_once(work, "one") == [".git/server.key"]
-    kept = sync.exclusions(str(tmp_path / "work"), ["/.git/server.key"])
+    (project / ".git" / "link.pem").symlink_to(project)
+    assert _secrets.look_for_secrets_once(work, "one") == [".git/link.pem", ".git/server.key"]
+    kept = sync.exclusions(str(tmp_path / "work"), ["/.git/server.key", "/.git/link.pem"])
     assert _secrets.look_for_secrets_once(kept, "two") == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -421,6 +422,7 @@ def test_the_digest_changes_with_whatever_rsync_would_send_and_with_nothing_else
         excluded = sync.exclusions(str(project), patterns)
         return sync.digest_of(excluded, excluded.contents().files)
 
+    make(project, b"around/inner/file")
     first = look()
     (project / "build" / "out").write_text("ignored, and larger")
     assert look() == first
@@ -436,6 +438,7 @@ def test_the_digest_changes_with_whatever_rsync_would_send_and_with_nothing_else
             lambda: (project / ".git" / "refs" / "heads" / "x").write_text("0" * 40),
             lambda: git(project, "config", "user.email", "new@example.org"),
             lambda: (project / "src").chmod(0o700),
+            lambda: (project / "around").chmod(0o700),
         ],
         2,
     ):
@@ -499,6 +502,58 @@ def test_a_folder_that_was_another_one_while_rsync_looked_is_not_told_as_it_was(
     before = look()
     assert verbs_of_a_sync(project, tmp_path, swap_and_swap_back) == ["remake"]
     assert look() == before
+
+
+@pytest.mark.parametrize("path", [".git/refs/heads", ".git/hooks"])
+def test_a_folder_of_git_that_was_another_one_is_not_told_either(project, tmp_path, path):
+    (project / path).mkdir(exist_ok=True)
+
+    def swap_and_swap_back():
+        (project / path).rename(tmp_path / "away")
+        (project / path).mkdir()
+        (project / path).rmdir()
+        (tmp_path / "away").rename(project / path)
+
+    assert verbs_of_a_sync(project, tmp_path, swap_and_swap_back) == ["remake"]
+
+
+def test_what_is_behind_a_link_that_was_a_folder_when_it_was_listed_stays_at_home(
+    project, tmp_path
+):
+    make(tmp_path, b"private/key")
+    make(project, b"whole/a")
+    excluded = sync.exclusions(str(project), ())
+    with sync.sources(excluded, excluded.contents()) as given:
+        shutil.rmtree(project / "whole")
+        (project / "whole").symlink_to(tmp_path / "private")
+        argv = sync.upload_argv(given, (), f"{tmp_path}/node/")
+        subprocess.run(argv, input=given.names, check=True, capture_output=True)
+    assert (tmp_path / "node" / "whole").is_symlink()
+
+
+def test_what_changes_within_a_second_and_keeps_its_size_goes(project, tmp_path):
+    for text, nanoseconds in (("one", 100), ("two", 900)):
+        (project / "src" / "main.py").write_text(text)
+        os.utime(project / "src" / "main.py", ns=(0, 10**18 + nanoseconds * 10**6))
+        upload(project, tmp_path / "node")
+        assert (tmp_path / "node" / "src" / "main.py").read_text() == text
+
+
+def test_a_preview_tells_no_deletion_that_the_node_does_not(project, tmp_path):
+    """What git ignores stays there; of all else the node tells."""
+    make(tmp_path, b"node/src/kept.pyc", b"node/src/stale.py", b"node/.git/refs/heads/gone")
+
+    class Previewed(NodeBeside):
+        def call(self, verb, request, *_seconds):
+            assert verb == "foresee"
+            return {"state": "foreseen", "deleted": 1, "paths": ["src/stale.py"]}
+
+    link = Previewed(tmp_path / "node")
+    sent = sync.preview_project(link, sync.exclusions(str(project), ["*.pyc"]), "key", 1)
+    deleted = [path for path in sent.changes.paths if path.startswith("delete ")]
+    assert deleted == ["delete .git/refs/heads/gone", "delete src/stale.py"]
+    assert sent.changes.deleted == 2
+    assert (tmp_path / "node" / "src" / "stale.py").exists()
 
 
 def test_what_is_written_while_rsync_looks_has_another_digest_than_the_node_is_told(

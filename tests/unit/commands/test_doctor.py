@@ -25,7 +25,7 @@ def fleet(tmp_path, monkeypatch):
         if name == "odd":
             raise LinkError("odd has the connection docker", "settings")
         ssh = None if name == "here" else ["/no/such/ssh"]
-        return Link(name, name, ssh, Program(b"", ""))
+        return Link(name, name, ssh, Program({}))
 
     return play_fleet(
         {},

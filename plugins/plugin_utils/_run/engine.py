@@ -393,6 +393,10 @@ class Engine:
                 self._end(command)
                 return True
             self._carry_out(command)
+        if isinstance(event, ev.Unknown) and event.contact_lost:
+            log = self._logs.get(event.attempt)
+            if log is not None:
+                self._watches.begin_again(log.node)
         return False
 
     # -- commands: what is done at once, by this thread

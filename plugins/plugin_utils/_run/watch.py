@@ -127,6 +127,7 @@ class NodeWatch:
         self._open_poll: Replies | None = None
         self._listens = False
         self._ended_by_us = False
+        self._begins_again = False
 
         # Wakes the own thread: the node is wanted again, or the run is over.
         self._changed = threading.Event()
@@ -182,6 +183,16 @@ class NodeWatch:
                 self._ended_by_us = True
                 self._open_poll.leave()
 
+    def begin_again(self) -> None:
+        """End an open poll, and begin one after a pause: its first word says that there is contact.
+
+        A node may refuse what it is asked, for its disk is full, while its poll is as good as ever.
+        """
+        with self._lock:
+            if self._open_poll is not None:
+                self._begins_again = True
+                self._open_poll.leave()
+
     def kill(self) -> None:
         with self._lock:
             if self._open_poll is not None:
@@ -208,7 +219,8 @@ class NodeWatch:
             begun = time.monotonic()
             try:
                 self._poll()
-                if self._was_enough() or time.monotonic() - begun >= EARLY:
+                was_long = self._was_enough() or time.monotonic() - begun >= EARLY
+                if was_long and not self._takes_begin_again():
                     pause = PAUSE
                     continue
             # Whatever it is, a poll that dies must not leave the run waiting for its events.
@@ -225,6 +237,12 @@ class NodeWatch:
     def _is_wanted(self) -> bool:
         with self._lock:
             return self._wanted
+
+    def _takes_begin_again(self) -> bool:
+        """Whether the last poll ended because another one shall begin; said once."""
+        with self._lock:
+            begins_again, self._begins_again = self._begins_again, False
+            return begins_again
 
     def _was_enough(self) -> bool:
         """Whether the last poll ended because this side wanted it no longer."""
@@ -288,6 +306,7 @@ class NodeWatch:
         with self._lock:
             self._open_poll = poll
             self._ended_by_us = False
+            self._begins_again = False
 
     def _is_news(self, reply: wire.PollReply, said: set[tuple[str, str]]) -> bool:
         """Whether it is for the node to tell, and was not told before.
@@ -393,6 +412,11 @@ class Watches:
 
         watch = self._watches[node] = NodeWatch(node, slots, self._surroundings)
         threading.Thread(target=watch.run, name=f"gummy-watch-{node}", daemon=True).start()
+
+    def begin_again(self, node: str) -> None:
+        """The node has not said what it was asked: it is asked again when it shows that it can."""
+        if node in self._watches:
+            self._watches[node].begin_again()
 
     def unwatch(self, node: str) -> None:
         self._watches[node].unwant(time.monotonic())

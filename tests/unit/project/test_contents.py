@@ -305,19 +305,9 @@ def test_what_is_new_since_git_was_asked_lies_in_no_folder_that_goes_whole(proje
     assert contents(excluded.project, ()).names() == [b"d/a", b"e"]
 
 
-def test_folders_may_lie_as_deep_as_the_system_lets_them(project: Path) -> None:
-    deep = "a/" * 1200
-    at = os.open(project, os.O_RDONLY)
-    for _level in range(1200):
-        os.mkdir("a", dir_fd=at)
-        inner = os.open("a", os.O_RDONLY, dir_fd=at)
-        os.close(at)
-        at = inner
-    os.close(os.open("f", os.O_CREAT, dir_fd=at))
-    os.close(at)
-    found = Contents([f"{deep}f".encode(), f"{deep}g".encode()], frozenset({b""}))
-    assert found.names() == [b"a"]
-    assert in_few_names(project) == ["a"]
+def test_folders_may_lie_as_deep_as_the_system_lets_them() -> None:
+    deep = b"a/" * 2000
+    assert Contents([deep + b"f", deep + b"g"], frozenset({b""})).names() == [b"a"]
 
 
 def test_without_git_the_patterns_alone_say_which_folder_goes_whole(tmp_path: Path) -> None:

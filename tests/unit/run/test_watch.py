@@ -352,6 +352,21 @@ def test_a_node_is_polled_again_only_when_it_is_wanted_again(watched):
     assert watched.watch() is not first
 
 
+def test_a_node_that_refused_something_is_polled_anew_and_says_that_it_is_there(watched):
+    """Its poll is as good as ever, so without that nobody would ask the node again."""
+    first = watched.listening()
+    for _time in range(3):
+        watched.watches.begin_again("n")
+        assert first.is_left and not first.is_stopped
+        second = watched.link.next_poll()
+        second.tell(WATCHING)
+        assert watched.next_event() == UP
+        first = second
+    # Of a node that is not watched there is nothing to begin.
+    watched.watches.begin_again("other")
+    assert not first.is_left
+
+
 # -- the end of the run
 
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import unittest
 from pathlib import Path
 
 from node_case import A, NodeCase, replies, try_lock, wait_for
+
+
+def opened_by(pid: int) -> list[str]:
+    """The files that a process has open; it may close some while one looks."""
+    paths = []
+    for number in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            paths.append(os.readlink(number))
+    return paths
 
 
 class RunsTest(NodeCase):
@@ -55,7 +65,7 @@ class RunsTest(NodeCase):
                 "spec": self.spec(controller="one"),
             },
         )
-        wait_for(lambda: lock in map(os.path.realpath, Path(f"/proc/{start.pid}/fd").iterdir()))
+        wait_for(lambda: os.path.realpath(lock) in opened_by(start.pid))
         self.assertEqual(
             "adopted", self.ask("adopt", uid=A + "u", run_id="nightly", controller="two")["state"]
         )
